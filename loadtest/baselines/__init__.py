@@ -1,0 +1,1 @@
+"""What we compare ourselves with, frozen: changing a file here changes every figure."""

@@ -1,0 +1,1 @@
+"""The engine: atomic holds on stock, the one place that changes it."""

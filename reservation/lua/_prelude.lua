@@ -1,0 +1,416 @@
+-- Shared by every script: bulk reads and writes, the clock, records, levels, overdue holds, events.
+--
+-- `store/scripts.py` puts in front of this file: `K` (key by name, from the script's header) and
+-- `STATUS` (the codes of status.py). A script's body follows it. Everything that a call changes is
+-- first collected in `W`; `commit` writes it with one variadic command a key. README.md has the
+-- grammar of records, events, due and ended entries.
+
+local call, tonumber = redis.call, tonumber
+local find, match, gmatch, sub, format = string.find, string.match, string.gmatch, string.sub, string.format
+local concat, floor, max = table.concat, math.floor, math.max
+
+local CHUNK = 2000          -- values a variadic command: Lua's unpack ends near 8,000
+local IDS_PER_ENTRY = 100   -- ids a due or ended entry: bounds what one entry costs to reclaim
+local ENTRIES_PER_CALL = 4  -- due entries a reclaim takes
+local LINES_PER_RECLAIM = 500 -- stops earlier where orders are large: about 2 ms of script time
+local MAX_INTEGER = 9007199254740991 -- 2^53 - 1, Lua's numbers are doubles
+local SENTINEL = '.'        -- keeps each key alive; no SKU, id or level can be named so
+
+-- What this call has read and means to write.
+local W = {
+  on_hand = {}, safety = {}, held = {}, committed = {}, -- level -> units; nil: no such level
+  record = {},      -- id -> packed record, false where there is none
+  dirty = {},       -- ids whose record changed, in order, each once
+  is_dirty = {},
+  touched = {},     -- levels whose balances changed, in order, each once
+  is_touched = {},
+  events = {},      -- one text an event
+  due = {},         -- deadline -> ids to hint at
+  due_lines = {},   -- deadline -> how many lines these ids have
+  done_due = {},    -- members of `due` that were worked off
+  ended = {},       -- ids and adjustments whose retention begins
+}
+
+local function bad(what) error({ err = 'BADARG ' .. what }) end
+
+-- Read an integer: `tonumber` alone takes '0x10', 'inf' and ' 7 '.
+local function int(text, least, most, what)
+  if text == nil or #text > 16 or not (text == '0' or find(text, '^%-?[1-9]%d*$')) then bad(what) end
+  local number = tonumber(text)
+  if number < least or number > most then bad(what) end
+  return number
+end
+
+-- Refuse what would break the grammar of records and events; `most` in bytes.
+local function plain(text, most, what)
+  if text == nil or #text > most or find(text, '%c') then bad(what) end
+  return text
+end
+
+local function check_id(id)
+  if id == nil or #id > 97 or not find(id, '^%l[%l%d_-]+:[%w._-]+$') then bad('reservation_id') end
+end
+
+-- A level is named sku@warehouse, split at the last '@'.
+local function check_level(level)
+  if level == nil or #level > 320 or find(level, '%c') or not find(level, '.@[%w_-]+$') then
+    bad('level')
+  end
+end
+
+local function sku_of(level) return match(level, '^(.*)@') end
+
+-- Call `command` with a key and many values in chunks; collect array answers.
+local function in_chunks(command, key, values)
+  local count = #values
+  if count == 0 then return {} end
+  if count <= CHUNK then return call(command, key, unpack(values)) end
+  local all = {}
+  for first = 1, count, CHUNK do
+    local part = call(command, key, unpack(values, first, math.min(first + CHUNK - 1, count)))
+    if type(part) == 'table' then
+      for i = 1, #part do all[first + i - 1] = part[i] end
+    end
+  end
+  return all
+end
+
+-- ---- the clock -------------------------------------------------------------------------------
+
+local now, now_text, version, log_bytes
+
+-- Take the time once a call, in ms, never backwards; a moved test clock shifts or stops it.
+local function read_clock()
+  local clock = call('HMGET', K.clock, 'now', 'version', 'log_bytes', 'offset', 'frozen')
+  local time = call('TIME')
+  now = time[1] * 1000 + floor(time[2] / 1000)
+  if clock[5] then now = tonumber(clock[5]) elseif clock[4] then now = now + clock[4] end
+  now = max(now, tonumber(clock[1] or 0))
+  now_text = format('%d', now)
+  version = clock[2] or '0-0'
+  log_bytes = tonumber(clock[3] or 0)
+end
+
+-- ---- records ---------------------------------------------------------------------------------
+
+-- Unpack a record: state, created, first and second time, where the lines begin. Times other
+-- than `created` are kept as distances from it, '' where absent.
+local function unpack_record(raw)
+  local state, created, first, second, body = match(raw, '^(%u)(%d+),(%d*),?(%d*)\n()')
+  return state, tonumber(created), first, second, body
+end
+
+local function pack_record(state, created, first, second, body)
+  local head = state .. format('%d', created) .. ',' .. (first and format('%d', first - created) or '')
+  if second then head = head .. ',' .. format('%d', second - created) end
+  return head .. '\n' .. body
+end
+
+-- Iterate the lines of a record's body: quantity, fulfilled ('' for 0), level.
+local function lines_of(body) return gmatch(body, '(%d+)%-?(%d*) ([^\n]+)') end
+
+-- The body without its parts: the lines alone.
+local function lines_text(raw, at)
+  local parts = find(raw, '\n#', at, true)
+  return sub(raw, at, parts and parts - 1 or -1)
+end
+
+local function change_record(id, raw)
+  W.record[id] = raw
+  if not W.is_dirty[id] then
+    W.is_dirty[id] = true
+    W.dirty[#W.dirty + 1] = id
+  end
+end
+
+local function read_records(ids)
+  local raws = in_chunks('HMGET', K.reservations, ids)
+  for i = 1, #ids do W.record[ids[i]] = raws[i] end
+end
+
+-- A receipt whose retention has passed is unknown, cleared or not.
+local function is_forgotten(raw, retention_ms)
+  local state, created, _, ended = unpack_record(raw)
+  return state ~= 'H' and state ~= 'C' and created + ended + retention_ms <= now
+end
+
+-- The record of an id, or nil where it is unknown or forgotten.
+local function known_record(id, retention_ms)
+  local raw = W.record[id]
+  if raw and not is_forgotten(raw, retention_ms) then return raw end
+  return nil
+end
+
+-- ---- levels ----------------------------------------------------------------------------------
+
+local function read_levels(levels)
+  if #levels == 0 then return end
+  local on_hand = in_chunks('HMGET', K.on_hand, levels)
+  local safety = in_chunks('HMGET', K.safety, levels)
+  local held = in_chunks('HMGET', K.held, levels)
+  local committed = in_chunks('HMGET', K.committed, levels)
+  local w_on_hand, w_safety, w_held, w_committed = W.on_hand, W.safety, W.held, W.committed
+  for i = 1, #levels do
+    if on_hand[i] then
+      local level = levels[i]
+      w_on_hand[level] = tonumber(on_hand[i])
+      w_safety[level] = tonumber(safety[i] or 0)
+      w_held[level] = tonumber(held[i] or 0)
+      w_committed[level] = tonumber(committed[i] or 0)
+    end
+  end
+end
+
+local function touch(level)
+  if not W.is_touched[level] then
+    W.is_touched[level] = true
+    W.touched[#W.touched + 1] = level
+  end
+end
+
+-- How many units may still be promised; below 0 after a correction.
+local function free(level)
+  return W.on_hand[level] - W.safety[level] - W.held[level] - W.committed[level]
+end
+
+-- ---- events ----------------------------------------------------------------------------------
+
+local function emit(kind, subject, origin, extra, lines)
+  local text = kind .. '\t' .. subject .. '\t' .. origin .. '\t' .. extra
+  if lines then text = text .. '\t' .. lines end
+  W.events[#W.events + 1] = text
+end
+
+-- A record's lines as an event has them: what is left of each, tab-separated.
+local function left_text(body)
+  local texts = {}
+  for quantity, fulfilled, level in lines_of(body) do
+    if fulfilled ~= '' then quantity = format('%d', quantity - fulfilled) end
+    if quantity ~= '0' then texts[#texts + 1] = quantity .. ' ' .. level end
+  end
+  return concat(texts, '\t')
+end
+
+-- ---- overdue holds ---------------------------------------------------------------------------
+
+local overdue_ids, more -- ids to look at; whether overdue entries are left after this call
+
+-- Remember that `id`, with so many lines, falls due at `deadline`.
+local function hint(id, deadline, lines)
+  local ids = W.due[deadline]
+  if ids then
+    ids[#ids + 1] = id
+    W.due_lines[deadline] = W.due_lines[deadline] + lines
+  else
+    W.due[deadline] = { id }
+    W.due_lines[deadline] = lines
+  end
+end
+
+-- Take the first overdue entries, bounded by entries and by lines.
+local function read_overdue()
+  local entries = call('ZRANGEBYSCORE', K.due, '-inf', now_text, 'LIMIT', 0, ENTRIES_PER_CALL + 1)
+  overdue_ids, more = {}, false
+  local lines = 0
+  for i = 1, #entries do
+    local of_entry = tonumber(match(entries[i], '^%S+ (%d+)\n'))
+    if i > ENTRIES_PER_CALL or (i > 1 and lines + of_entry > LINES_PER_RECLAIM) then
+      more = true
+      break
+    end
+    lines = lines + of_entry
+    W.done_due[i] = entries[i]
+    for id in gmatch(entries[i], '\n([^\n]+)') do overdue_ids[#overdue_ids + 1] = id end
+  end
+end
+
+local function is_overdue(raw)
+  if sub(raw, 1, 1) ~= 'H' then return false end
+  local _, created, expires = unpack_record(raw)
+  return created + expires <= now
+end
+
+-- Collect the levels that a record's lines name, each once.
+local function collect_levels(raw, levels, seen)
+  local _, _, _, _, at = unpack_record(raw)
+  for _, _, level in lines_of(lines_text(raw, at)) do
+    if not seen[level] then
+      seen[level] = true
+      levels[#levels + 1] = level
+    end
+  end
+end
+
+-- End an overdue hold: its units are free from its deadline on.
+local function expire(id, raw)
+  local _, created, expires, _, at = unpack_record(raw)
+  local body = sub(raw, at)
+  for quantity, _, level in lines_of(body) do
+    W.held[level] = W.held[level] - quantity
+    touch(level)
+  end
+  local deadline = created + expires
+  change_record(id, pack_record('X', created, nil, deadline, body))
+  emit('X', id, '', format('%d', deadline), left_text(body))
+  W.ended[#W.ended + 1] = id
+end
+
+-- Expire what the taken entries hint at; the record decides. A hold that was extended past its
+-- hint gets a new one.
+local function reclaim()
+  local expired = 0
+  for i = 1, #overdue_ids do
+    local id = overdue_ids[i]
+    local raw = W.record[id]
+    if raw and is_overdue(raw) then
+      expire(id, raw)
+      expired = expired + 1
+    elseif raw and sub(raw, 1, 1) == 'H' then
+      local state, created, expires, hinted, at = unpack_record(raw)
+      if hinted ~= '' and created + hinted <= now then
+        local _, lines = string.gsub(lines_text(raw, at), '\n', '')
+        hint(id, created + expires, lines + 1)
+        change_record(id, pack_record(state, created, created + expires, nil, sub(raw, at)))
+      end
+    end
+  end
+  return expired
+end
+
+-- Read clock, overdue entries, the records of `ids` and the levels that overdue holds, `levels`
+-- and (where `of_records`) the records of `ids` name; then reclaim. `levels` is extended.
+local function open_call(ids, levels, of_records)
+  read_clock()
+  read_overdue()
+  if #overdue_ids > 0 then
+    local all = {}
+    for i = 1, #ids do all[i] = ids[i] end
+    for i = 1, #overdue_ids do all[#all + 1] = overdue_ids[i] end
+    read_records(all)
+  else
+    read_records(ids)
+  end
+  local seen = {}
+  for i = 1, #levels do seen[levels[i]] = true end
+  for i = 1, #overdue_ids do
+    local raw = W.record[overdue_ids[i]]
+    if raw and is_overdue(raw) then collect_levels(raw, levels, seen) end
+  end
+  for i = 1, #ids do
+    local raw = W.record[ids[i]]
+    if raw and (of_records or is_overdue(raw)) then collect_levels(raw, levels, seen) end
+  end
+  read_levels(levels)
+  local expired = reclaim()
+  for i = 1, #ids do
+    local raw = W.record[ids[i]]
+    if raw and is_overdue(raw) then expire(ids[i], raw) end
+  end
+  return expired
+end
+
+-- Collect the ids of operations of three arguments each (id, origin, and the verb's own).
+local function ids_of_triples(first)
+  local ids, seen = {}, {}
+  if (#ARGV - first + 1) % 3 ~= 0 then bad('count of arguments') end
+  for at = first, #ARGV, 3 do
+    local id = ARGV[at]
+    check_id(id)
+    if seen[id] then bad('an id stands twice') end
+    seen[id] = true
+    plain(ARGV[at + 1], 400, 'origin')
+    ids[#ids + 1] = id
+  end
+  return ids
+end
+
+-- The answer that a state gives to a verb it refuses.
+local REFUSED_AS = {
+  X = STATUS.RESERVATION_EXPIRED, R = STATUS.RESERVATION_RELEASED,
+  F = STATUS.RESERVATION_FULFILLED, C = STATUS.ALREADY_CONFIRMED, H = STATUS.NOT_CONFIRMED,
+}
+
+local function refuse(raw) return { REFUSED_AS[sub(raw, 1, 1)], raw } end
+
+-- ---- checkpoint ------------------------------------------------------------------------------
+
+-- Copy `W` two levels deep: what was reclaimed stands even where the decisions are dropped.
+local function checkpoint()
+  local copy = {}
+  for name, values in pairs(W) do
+    local kept = {}
+    for k, v in pairs(values) do kept[k] = v end
+    copy[name] = kept
+  end
+  return copy
+end
+
+-- ---- writing ---------------------------------------------------------------------------------
+
+-- Write ids under `key` in entries of at most IDS_PER_ENTRY; `prefix` makes each unique.
+local function add_entries(key, score, ids, prefix, lines)
+  local each = lines and math.ceil(lines / #ids) or nil
+  for first = 1, #ids, IDS_PER_ENTRY do
+    local last = math.min(first + IDS_PER_ENTRY - 1, #ids)
+    local head = prefix .. '.' .. format('%d', first)
+    if each then head = head .. ' ' .. format('%d', each * (last - first + 1)) end
+    call('ZADD', key, score, head .. '\n' .. concat(ids, '\n', first, last))
+  end
+end
+
+local function balances_text()
+  local texts, touched = {}, W.touched
+  local on_hand, safety, held, committed = W.on_hand, W.safety, W.held, W.committed
+  for i = 1, #touched do
+    local level = touched[i]
+    texts[i] = format(
+      '%d %d %d %d %s', on_hand[level], safety[level], held[level], committed[level], level)
+  end
+  return concat(texts, '\n')
+end
+
+local function write_balances(name)
+  local units, touched, changes = W[name], W.touched, {}
+  for i = 1, #touched do
+    changes[2 * i - 1] = touched[i]
+    changes[2 * i] = format('%d', units[touched[i]])
+  end
+  in_chunks('HSET', K[name], changes)
+end
+
+local function write_records()
+  local dirty, record, changes = W.dirty, W.record, {}
+  for i = 1, #dirty do
+    changes[2 * i - 1] = dirty[i]
+    changes[2 * i] = record[dirty[i]]
+  end
+  in_chunks('HSET', K.reservations, changes)
+end
+
+-- Append the event, move the clock mark. The log comes first: were it of a wrong type, the call
+-- would fail with nothing written.
+local function write_events()
+  if #W.events > 0 then
+    local events, balances = concat(W.events, '\n'), balances_text()
+    version = call('XADD', K.events, now_text .. '-*', 'e', events, 'b', balances)
+    log_bytes = log_bytes + #events + #balances
+  end
+  call('HSET', K.clock, 'now', now_text, 'version', version, 'log_bytes', format('%d', log_bytes))
+end
+
+-- Write what `W` has collected; the arguments name the balances that the script may change.
+-- Nothing can fail once the event is written.
+local function commit(...)
+  if #W.events == 0 and #W.dirty == 0 and #W.done_due == 0 then return end
+  if #W.ended > 0 then call('ZCARD', K.ended) end -- a wrong type fails here, before any write
+  write_events()
+  if #W.touched > 0 then
+    for _, name in ipairs({ ... }) do write_balances(name) end
+  end
+  write_records()
+  if #W.done_due > 0 then call('ZREM', K.due, unpack(W.done_due)) end
+  for deadline, ids in pairs(W.due) do
+    add_entries(K.due, format('%d', deadline), ids, version, W.due_lines[deadline])
+  end
+  if #W.ended > 0 then add_entries(K.ended, now_text, W.ended, version) end
+end

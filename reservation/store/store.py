@@ -1,0 +1,278 @@
+"""The store: one typed method per script, and the only writer of stock.
+
+Calls are retried here where that is safe, and repeated while the store answers MORE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from reservation import metrics
+from reservation.config import Settings
+from reservation.errors import ScriptBug, StoreUnavailable
+from reservation.model import (
+    AdjustStock,
+    Operation,
+    Outcome,
+    Reservation,
+    SetStock,
+    Stock,
+    StockOutcome,
+    level_key,
+)
+from reservation.status import Status
+from reservation.store import checks
+from reservation.store.link import Link, connect
+from reservation.store.places import socket_url
+from reservation.store.records import (
+    escape,
+    unpack_breaker,
+    unpack_levels,
+    unpack_reservation,
+)
+from reservation.store.scripts import assemble_all
+from reservation.store.verbs import VERBS, read_answers
+
+MAX_ATTEMPTS = 5  # sends of one call whose answer was lost
+FIRST_PAUSE_SECONDS = 0.02  # before the second send, doubled before each further one
+
+
+class Store:
+    """Everything that speaks to Redis or Valkey, as values of `model`.
+
+    Every method may raise StoreUnavailable; its `effect` says what became of the call.
+    """
+
+    def __init__(self, link: Link, settings: Settings) -> None:
+        self.link = link
+        self.settings = settings
+        self.client = link.client
+        self.warnings: tuple[str, ...] = ()  # what is unwise about the store, as of the start
+        self._reclaiming: dict[int, asyncio.Lock] = {}
+
+    @classmethod
+    async def open(cls, settings: Settings, url: str | None = None) -> Store:
+        """Connect, check the server, load the scripts, lay the partition's keys.
+
+        Raises ConfigurationError, UnsafeStore (a check refused) and StoreUnavailable.
+        """
+        address = url or settings.redis_url or socket_url(settings.data_dir)
+        store = cls(Link(connect(settings, address), assemble_all(), settings), settings)
+        try:
+            store.warnings = await checks.check_server(store.client, settings)
+            await store.link.load_scripts()
+            await checks.claim_layout(store.client)
+            await checks.ensure_partition(store, settings)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.client.aclose()
+        await self.client.connection_pool.disconnect()
+
+    # -- calls -----------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        script: str,
+        arguments: list[Any],
+        *,
+        partition: int = 0,
+        deadline: float | None = None,
+        repeatable: bool = True,
+    ) -> list[Any]:
+        """Call a script, again where its answer was lost and it is safe, and while it says MORE.
+
+        `deadline` is in the loop's time; `repeatable` False means that a second effect would be
+        one too many. Returns the script's answer.
+        """
+        loop = asyncio.get_running_loop()
+        if deadline is None:
+            deadline = loop.time() + self.settings.request_timeout_ms / 1000
+        again = partial(
+            self._attempt, script, partition, arguments, deadline, repeatable=repeatable
+        )
+        reply = await again()
+        if len(reply) == 3 and reply[2] == Status.MORE:
+            lock = self._reclaiming.setdefault(partition, asyncio.Lock())
+            async with lock:
+                while len(reply) == 3 and reply[2] == Status.MORE:
+                    metrics.MORE_REPEATS.inc()
+                    if loop.time() >= deadline:
+                        detail = "overdue holds are still being reclaimed"
+                        raise StoreUnavailable(detail, effect="not_applied")
+                    reply = await again()
+        return reply
+
+    async def _attempt(
+        self,
+        script: str,
+        partition: int,
+        arguments: list[Any],
+        deadline: float,
+        *,
+        repeatable: bool,
+    ) -> list[Any]:
+        loop = asyncio.get_running_loop()
+        pause, unknown = FIRST_PAUSE_SECONDS, False
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                reply = await self.link.call(script, partition, arguments)
+                if not isinstance(reply, list) or len(reply) < 2:
+                    message = f"{script}: the answer has no shape: {str(reply)[:80]}"
+                    raise ScriptBug(message)
+                return reply
+            except StoreUnavailable as error:
+                unknown = unknown or error.effect == "unknown"
+                again = error.effect == "not_applied" or repeatable
+                last = attempt == MAX_ATTEMPTS or loop.time() + pause >= deadline
+                if last or not again or "loading" in str(error):
+                    effect = "unknown" if unknown else "not_applied"
+                    raise StoreUnavailable(str(error), effect=effect) from error  # type: ignore[arg-type]
+                await asyncio.sleep(pause)
+                pause *= 2
+        raise AssertionError  # the loop above returns or raises
+
+    # -- reservations ----------------------------------------------------------------------------
+
+    async def run(
+        self,
+        kind: type,
+        operations: Sequence[Operation],
+        origins: Sequence[str],
+        *,
+        deadline: float | None = None,
+    ) -> list[Outcome]:
+        """Run operations of one verb in one call, each answered on its own, in order.
+
+        No id may stand twice. `origins` are packed (`records.pack_origin`).
+        """
+        verb = VERBS[kind]
+        arguments = verb.call_arguments(self.settings)
+        write = verb.write
+        for operation, origin in zip(operations, origins, strict=True):
+            write(arguments, operation, origin)
+        reply = await self.call(verb.script, arguments, deadline=deadline)
+        return read_answers(verb, operations, reply)
+
+    async def read_reservations(self, reservation_ids: Sequence[str]) -> list[Reservation | None]:
+        """Read reservations as they are now; None where the id is unknown."""
+        retention_ms = self.settings.receipt_retention_seconds * 1000
+        reply = await self.call("read_reservations", [retention_ms, *reservation_ids])
+        return [
+            unpack_reservation(reservation_id, raw) if isinstance(raw, str) else None
+            for reservation_id, raw in zip(reservation_ids, reply[2:], strict=True)
+        ]
+
+    # -- stock -----------------------------------------------------------------------------------
+
+    async def read_stock(self, skus: Sequence[str]) -> list[Stock]:
+        """Read all levels of SKUs at one position of the log; no levels where unknown."""
+        reply = await self.call("read_stock", list(skus))
+        now_ms, version, policy = int(reply[0]), reply[1], reply[2]
+        return [
+            _stock(sku, report, version, policy, now_ms)
+            for sku, report in zip(skus, reply[3:], strict=True)
+        ]
+
+    async def set_stock(
+        self, requests: Sequence[SetStock], origin: str, *, report: bool = True
+    ) -> list[StockOutcome]:
+        """Set levels, in order; `report` False leaves the SKUs out of the answers.
+
+        An unconditional write whose answer was lost is not sent again: another's may have come
+        between.
+        """
+        arguments: list[Any] = [self.settings.max_warehouses_per_sku, int(report)]
+        for request in requests:
+            arguments += [
+                level_key(request.sku, request.warehouse),
+                origin,
+                request.on_hand,
+                "" if request.safety_stock is None else request.safety_stock,
+                "" if request.if_on_hand is None else request.if_on_hand,
+            ]
+        repeatable = all(request.if_on_hand is not None for request in requests)
+        reply = await self.call("set_stock", arguments, repeatable=repeatable)
+        now_ms, version, policy = int(reply[0]), reply[1], reply[2]
+        outcomes = []
+        for request, answer in zip(requests, reply[3:], strict=True):
+            status = Status(answer[0])
+            if status is not Status.DONE:
+                outcomes.append(StockOutcome(status, on_hand=_on_hand(answer)))
+                continue
+            stock = _stock(request.sku, answer[3:], version, policy, now_ms) if report else None
+            outcomes.append(
+                StockOutcome(status, stock, created=answer[1] == 1, changed=answer[2] == 1)
+            )
+        return outcomes
+
+    async def adjust_stock(
+        self, requests: Sequence[AdjustStock], origin: str
+    ) -> list[StockOutcome]:
+        """Change levels by differences, each once per adjustment id."""
+        arguments: list[Any] = [self.settings.receipt_retention_seconds * 1000]
+        for request in requests:
+            arguments += [
+                level_key(request.sku, request.warehouse),
+                origin,
+                request.delta,
+                request.adjustment_id,
+                escape(request.reason),
+            ]
+        reply = await self.call("adjust_stock", arguments)
+        now_ms, version, policy = int(reply[0]), reply[1], reply[2]
+        outcomes = []
+        for request, answer in zip(requests, reply[3:], strict=True):
+            status = Status(answer[0])
+            if status.ok:
+                stock = _stock(request.sku, answer[1:], version, policy, now_ms)
+                outcomes.append(StockOutcome(status, stock, changed=status is Status.DONE))
+            else:
+                outcomes.append(StockOutcome(status, on_hand=_on_hand(answer)))
+        return outcomes
+
+    # -- upkeep ----------------------------------------------------------------------------------
+
+    async def expire(self) -> tuple[int, bool, int, int]:
+        """Expire overdue holds, bounded a call.
+
+        Returns how many, whether more are left, the next deadline (ms, 0: none) and the size of
+        the event log in bytes.
+        """
+        reply = await self.call("expire", [])
+        return reply[2], reply[3] == 1, int(reply[4]), int(reply[5])
+
+    async def retire(self, cursor: str) -> tuple[int, bool, str]:
+        """Clear old receipts and quiet breakers; returns how many, whether more, the cursor."""
+        retention_ms = self.settings.receipt_retention_seconds * 1000
+        reply = await self.call("retire", [retention_ms, cursor])
+        return reply[2], reply[3] == 1, reply[4]
+
+    async def trim(self) -> tuple[int, int]:
+        """Trim the event log, bounded a call; returns entries trimmed and bytes left."""
+        settings = self.settings
+        limits = [settings.event_log_max_age_seconds * 1000, settings.event_log_trim_bytes]
+        reply = await self.call("trim", limits)
+        return reply[2], int(reply[3])
+
+    async def move_clock(self, *, advance_ms: int | None, freeze: bool | None) -> int:
+        """Move the test clock; returns its time in ms."""
+        frozen = "" if freeze is None else str(int(freeze))
+        reply = await self.call("move_clock", [advance_ms or 0, frozen], repeatable=False)
+        return int(reply[0])
+
+
+def _on_hand(answer: list[Any]) -> int | None:
+    return int(answer[1]) if len(answer) > 1 and answer[1] != "" else None
+
+
+def _stock(sku: str, report: list[str], version: str, policy: str, now_ms: int) -> Stock:
+    breaker = unpack_breaker(sku, report[0], policy, now_ms)
+    return Stock(sku, unpack_levels(sku, report[1:]), breaker, version, now_ms)

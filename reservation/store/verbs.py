@@ -1,0 +1,178 @@
+"""Operations on reservations as script arguments, and script answers as outcomes. Pure.
+
+One entry a verb: how an operation is written after the call's own arguments, and how its answer
+is read. The scripts' headers say the same from the other side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reservation.config import Settings
+from reservation.errors import ScriptBug
+from reservation.model import (
+    Confirm,
+    Extend,
+    Fulfil,
+    Line,
+    Operation,
+    Outcome,
+    Release,
+    Reservation,
+    Reserve,
+    Shortage,
+    State,
+    Suspension,
+    split_level_key,
+)
+from reservation.status import Status
+from reservation.store.records import escape, unescape, unpack_reservation
+
+MAX_PARTS = 100  # fulfilments a reservation may leave in, contract section 3
+
+Argument = str | int
+Answer = Any  # an integer, a string or an array of both, as the script's header says
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One script that takes operations on reservations."""
+
+    script: str
+    call_arguments: Callable[[Settings], list[Argument]]
+    write: Callable[[list[Argument], Any, str], None]
+    read: Callable[[Any, Answer, int], Outcome]
+
+
+def _write_lines(arguments: list[Argument], lines: Sequence[Line]) -> None:
+    arguments.append(len(lines))
+    for line in lines:
+        arguments.append(line.quantity)
+        arguments.append(f"{line.sku}@{line.warehouse}")
+
+
+def _write_reserve(arguments: list[Argument], operation: Reserve, origin: str) -> None:
+    ttl_ms = 0 if operation.confirm else operation.ttl_ms
+    arguments.extend((operation.reservation_id, origin, ttl_ms))
+    _write_lines(arguments, operation.lines)
+
+
+def _write_confirm(arguments: list[Argument], operation: Confirm, origin: str) -> None:
+    arguments.extend((operation.reservation_id, origin, int(operation.reinstate)))
+
+
+def _write_release(arguments: list[Argument], operation: Release, origin: str) -> None:
+    arguments.extend((operation.reservation_id, origin, escape(operation.reason)))
+
+
+def _write_extend(arguments: list[Argument], operation: Extend, origin: str) -> None:
+    arguments.extend((operation.reservation_id, origin, operation.ttl_ms))
+
+
+def _write_fulfil(arguments: list[Argument], operation: Fulfil, origin: str) -> None:
+    arguments.extend((operation.reservation_id, origin, operation.fulfilment_id))
+    _write_lines(arguments, operation.lines)
+
+
+def _read_reserve(operation: Reserve, answer: Answer, now_ms: int) -> Outcome:
+    if answer != Status.DONE:
+        return _read(operation, answer, now_ms)
+    if operation.confirm:
+        reservation = Reservation(
+            operation.reservation_id, State.CONFIRMED, operation.lines, now_ms, None, now_ms
+        )
+    else:
+        reservation = Reservation(
+            operation.reservation_id,
+            State.HELD,
+            operation.lines,
+            now_ms,
+            now_ms + operation.ttl_ms,
+        )
+    return Outcome(Status.DONE, reservation)
+
+
+def _read(operation: Operation, answer: Answer, now_ms: int) -> Outcome:
+    """Read an answer: a record (done), a bare status, or a status with its details."""
+    del now_ms
+    if isinstance(answer, str):
+        return Outcome(Status.DONE, unpack_reservation(operation.reservation_id, answer))
+    if isinstance(answer, int):
+        return Outcome(Status(answer))
+    status = Status(answer[0])
+    if status is Status.UNKNOWN_SKU:
+        return Outcome(status, lines=tuple(split_level_key(level) for level in answer[1:]))
+    if status is Status.SKU_SUSPENDED:
+        return Outcome(status, suspensions=tuple(_suspensions(answer[1:])))
+    if status is Status.INSUFFICIENT_STOCK:
+        opened = answer[2 : 2 + answer[1]]
+        return Outcome(
+            status,
+            shortages=tuple(_shortages(answer[2 + len(opened) :])),
+            opened=tuple(opened),
+        )
+    return Outcome(
+        status,
+        unpack_reservation(operation.reservation_id, answer[1]),
+        lines=tuple(split_level_key(level) for level in answer[2:]),
+    )
+
+
+def _shortages(parts: Sequence[Any]) -> list[Shortage]:
+    rows = zip(*[iter(parts)] * 3, strict=True)
+    return [
+        Shortage(*split_level_key(level), int(requested), int(available))
+        for level, requested, available in rows
+    ]
+
+
+def _suspensions(parts: Sequence[Any]) -> list[Suspension]:
+    rows = zip(*[iter(parts)] * 4, strict=True)
+    return [
+        Suspension(sku, int(since), unescape(reason), int(retry_at) or None)
+        for sku, since, retry_at, reason in rows
+    ]
+
+
+def _retention(settings: Settings) -> list[Argument]:
+    return [settings.receipt_retention_seconds * 1000]
+
+
+VERBS: dict[type, Verb] = {
+    Reserve: Verb(
+        "reserve",
+        lambda settings: [*_retention(settings), settings.max_event_log_bytes],
+        _write_reserve,
+        _read_reserve,
+    ),
+    Confirm: Verb("confirm", _retention, _write_confirm, _read),
+    Release: Verb("release", _retention, _write_release, _read),
+    Extend: Verb(
+        "extend",
+        lambda settings: [*_retention(settings), settings.max_hold_seconds * 1000],
+        _write_extend,
+        _read,
+    ),
+    Fulfil: Verb(
+        "fulfil", lambda settings: [*_retention(settings), MAX_PARTS], _write_fulfil, _read
+    ),
+}
+
+
+def read_answers(
+    verb: Verb, operations: Sequence[Operation], reply: Sequence[Answer]
+) -> list[Outcome]:
+    """Read a call's reply, one outcome an operation, in order.
+
+    Raises ScriptBug where their number differs: an answer array that was cut short.
+    """
+    if len(reply) != len(operations) + 2:
+        message = f"{verb.script}: {len(reply) - 2} answers to {len(operations)} operations"
+        raise ScriptBug(message)
+    now_ms = int(reply[0])
+    read = verb.read
+    return [
+        read(operation, reply[index], now_ms) for index, operation in enumerate(operations, start=2)
+    ]
