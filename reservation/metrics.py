@@ -33,7 +33,8 @@ _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _CALL_SECONDS: Final = (0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 _BATCH: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)
 
-disable_created_metrics()  # a second series for each, which nobody reads
+# A second series for each, which nobody reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
 
 # The HTTP face. `route` is the path's template, "unknown" where none fits.

@@ -53,7 +53,8 @@ end
 
 -- A level is named sku@warehouse, split at the last '@'.
 local function check_level(level)
-  if level == nil or #level > 320 or find(level, '%c') or not find(level, '.@[%w_-]+$') then
+  if level == nil or #level > 320 or find(level, '%c') or not find(level, '.@[%w_-]+$')
+    or find(level, '^%.@[^@]+$') then
     bad('level')
   end
 end
@@ -334,12 +335,16 @@ local function refuse(raw) return { REFUSED_AS[sub(raw, 1, 1)], raw } end
 
 -- ---- checkpoint ------------------------------------------------------------------------------
 
--- Copy `W` two levels deep: what was reclaimed stands even where the decisions are dropped.
+-- Copy all of `W`: what was reclaimed stands even where the decisions are dropped. The lists of
+-- ids in `due` too: a hold that is dropped may share the deadline of one that was hinted at anew.
 local function checkpoint()
   local copy = {}
   for name, values in pairs(W) do
     local kept = {}
-    for k, v in pairs(values) do kept[k] = v end
+    for k, v in pairs(values) do
+      if type(v) == 'table' then v = { unpack(v) } end
+      kept[k] = v
+    end
     copy[name] = kept
   end
   return copy

@@ -20,7 +20,7 @@
 
 local key = K[ARGV[1] or '']
 if not key or ARGV[1] == 'clock' then bad('name') end
-if not find(ARGV[2] or '', '^%d+$') or #ARGV[2] > 20 then bad('cursor') end
+if not find(ARGV[2] or '', '^%d+$') or #ARGV[2] > 19 then bad('cursor') end
 local count = int(ARGV[3], 1, 10000, 'count')
 read_clock()
 local scan = (ARGV[1] == 'due' or ARGV[1] == 'ended') and 'ZSCAN' or 'HSCAN'

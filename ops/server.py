@@ -1,0 +1,141 @@
+"""The composition root: settings become a store, an engine, an application and a server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import structlog
+import uvicorn
+import uvloop
+
+from ops import logs
+from ops.awaited import AwaitedStore
+from ops.listening import BACKLOG
+from reservation.api import create_app
+from reservation.config import Settings
+from reservation.engine import Engine
+from reservation.store.keyring import Keyring
+from reservation.sweeper import Sweeper
+
+log = structlog.get_logger(__name__)
+
+# Idle connections stay open longer than a gateway's pool pauses between two orders.
+KEEP_ALIVE_SECONDS = 30
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, whose end is decided by us and not by its own signal handlers."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the loop: uvicorn would raise them anew before we have drained."""
+        yield
+
+
+def run_api(settings: Settings, listener: int, *, drain_seconds: float) -> int:
+    """Serve the API on a listening socket until SIGTERM, then drain."""
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    uvloop.run(serve_api(settings, socket.socket(fileno=listener), drain_seconds=drain_seconds))
+    return 0
+
+
+def run_agents(settings: Settings) -> int:
+    """Run the background loops until SIGTERM or SIGINT."""
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    uvloop.run(serve_agents(settings))
+    return 0
+
+
+async def serve_api(settings: Settings, listener: socket.socket, *, drain_seconds: float) -> None:
+    """Serve at once; requests are refused, `not_applied`, until the store is there."""
+    store = AwaitedStore(settings)
+    engine = Engine(store, settings)
+    keyring = Keyring(store.client)
+    server = Server(
+        uvicorn.Config(
+            create_app(engine, keyring, settings),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            log_level="warning",  # its own words about starting and ending add nothing to ours
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=max(1, round(drain_seconds / 2)),
+        )
+    )
+
+    async def seed_admin_key() -> None:
+        await _seed_admin_key(settings, keyring)
+
+    def leave() -> None:
+        server.should_exit = True
+
+    _on_end(leave)
+    opening = asyncio.create_task(store.open_when_there(seed_admin_key), name="store awaited")
+    opening.add_done_callback(_leave_on_fault(leave))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        await _cancel(opening)
+        await keyring.close()
+        await engine.close()
+        log.info("api_drained")
+
+
+async def serve_agents(settings: Settings) -> None:
+    """Sweep as soon as the store is there; end between two rounds."""
+    store = AwaitedStore(settings)
+    stop = asyncio.Event()
+    _on_end(stop.set)
+    opening = asyncio.create_task(store.open_when_there(), name="store awaited")
+    opening.add_done_callback(_leave_on_fault(stop.set))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await Sweeper(store, settings).run(stop)
+    finally:
+        await _cancel(opening)
+        stopped.cancel()
+        await store.close()
+        log.info("agents_stopped")
+
+
+async def _seed_admin_key(settings: Settings, keyring: Keyring) -> None:
+    """Make the operator's key known to the store; one that was revoked stays so."""
+    if settings.admin_key is not None and not await keyring.ensure_admin(settings.admin_key):
+        log.warning(
+            "admin_key_revoked",
+            remedy="give another HOLDFAST_ADMIN_KEY, or remove admin.key for a new one",
+        )
+
+
+def _on_end(action: Callable[[], object]) -> None:
+    """Do `action` when SIGTERM or SIGINT asks us to leave."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, action)
+
+
+def _leave_on_fault(leave: Callable[[], None]) -> Callable[[asyncio.Task[None]], None]:
+    """Make a task whose fault ends the process: the supervisor logs it and starts us anew."""
+
+    def done(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            leave()
+
+    return done
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    """End a task and take its fault, which is raised here where it has one."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

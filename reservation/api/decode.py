@@ -1,0 +1,306 @@
+"""Bytes of a body as a request of `model`: the one seam between the wire and the engine.
+
+`Decoder` has one method a verb, from bytes to the request that the engine takes. What stands
+behind them may be replaced by something faster for the hot verbs, as long as it accepts the same
+language; the slow validator here writes the errors, all of them at once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from reservation.api.forms import PATTERN_NAMES, request_forms
+from reservation.api.problems import Problem, Refused, Slug
+from reservation.errors import InvalidRequest
+from reservation.model import (
+    AdjustStock,
+    Confirm,
+    Extend,
+    Fulfil,
+    Line,
+    Operation,
+    Release,
+    Reserve,
+    SetStock,
+    canonical_lines,
+    sku_problem,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pydantic_core import ErrorDetails
+
+    from reservation.api.forms import ClockForm, Form, LineForm
+    from reservation.config import Settings
+
+_F = TypeVar("_F", bound="Form")
+Errors = list[tuple[str, str]]  # (JSON pointer, detail), in the order of the request
+
+VERBS: Final = ("reserve", "confirm", "release", "extend", "fulfil")
+_MAX_EXACT: Final = 2**53 - 1  # Lua's numbers are doubles; no level comes near
+_MAX_SHOWN: Final = 80  # of a member's name inside a pointer
+
+
+class Decoder:
+    """Read bodies by the forms of one installation.
+
+    Every method raises Refused (`malformed-request`) for what is no JSON and InvalidRequest for
+    what breaks a rule of form.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._max_quantity = settings.max_quantity_per_line
+        self.forms = request_forms(settings)
+        self._by_verb: dict[str, Callable[[Any, str], Operation]] = {
+            "reserve": self._reserve,
+            "confirm": self._confirm,
+            "release": self._release,
+            "extend": self._extend,
+            "fulfil": self._fulfil,
+        }
+
+    def reserve(self, body: bytes) -> Reserve:
+        """Read the body of a reserve."""
+        return self._reserve(read_json(body))
+
+    def verb(self, verb: str, body: bytes, reservation_id: str) -> Operation:
+        """Read the body of confirm, release, extend or fulfil for the reservation of the path."""
+        return self._by_verb[verb](read_json(body), reservation_id)
+
+    def batch(self, body: bytes) -> list[Any]:
+        """Read a batch as far as the list of its operations; each is then read by `operation`."""
+        return self._validate(self.forms.batch, read_json(body)).operations
+
+    def operation(self, raw: Any) -> Operation:
+        """Read one operation of a batch; pointers are relative to it."""
+        if not isinstance(raw, dict):
+            raise InvalidRequest([("", "is no object")])
+        verb = raw.get("op")
+        if not isinstance(verb, str) or verb not in VERBS:
+            known = ", ".join(VERBS)
+            reason = f"is one of {known}" if "op" in raw else f"is required: one of {known}"
+            raise InvalidRequest([("/op", reason)])
+        members = {name: value for name, value in raw.items() if name != "op"}
+        if verb == "reserve":
+            return self._reserve(members)
+        reservation_id = members.pop("reservation_id", None)
+        errors = self._id_errors(reservation_id, given="reservation_id" in raw)
+        try:
+            operation = self._by_verb[verb](members, str(reservation_id))
+        except InvalidRequest as error:
+            raise InvalidRequest(errors + error.errors) from error
+        if errors:
+            raise InvalidRequest(errors)
+        return operation
+
+    def set_stock(self, body: bytes, sku: str | None) -> SetStock:
+        """Read a stock count; a SKU of the path that cannot be one is an error among the others.
+
+        None stands for a path that is no text.
+        """
+        form = self._validate(self.forms.set_stock, read_json(body), _sku_errors(sku))
+        if_on_hand = None if form.if_on_hand is None else _exact(form.if_on_hand)
+        return SetStock(sku or "", form.warehouse, form.on_hand, form.safety_stock, if_on_hand)
+
+    def adjust_stock(self, body: bytes, sku: str) -> AdjustStock:
+        """Read a stock difference."""
+        form = self._validate(self.forms.adjust_stock, read_json(body))
+        return AdjustStock(sku, form.warehouse, form.delta, form.adjustment_id, form.reason)
+
+    def clock(self, body: bytes) -> ClockForm:
+        """Read a move of the test clock."""
+        form = self._validate(self.forms.clock, read_json(body))
+        if form.advance_seconds is None and form.freeze is None:
+            raise InvalidRequest([("", "needs advance_seconds, freeze, or both")])
+        return form
+
+    # -- one operation from JSON data ------------------------------------------------------------
+
+    def _reserve(self, data: Any, _path_id: str = "") -> Reserve:
+        form = self._validate(self.forms.reserve, data)
+        return Reserve(
+            form.reservation_id,
+            self._lines(form.lines),
+            form.ttl_seconds * 1000,
+            form.confirm,
+        )
+
+    def _confirm(self, data: Any, reservation_id: str) -> Confirm:
+        form = self._validate(self.forms.confirm, data)
+        return Confirm(reservation_id, form.if_expired == "reinstate")
+
+    def _release(self, data: Any, reservation_id: str) -> Release:
+        return Release(reservation_id, self._validate(self.forms.release, data).reason or "")
+
+    def _extend(self, data: Any, reservation_id: str) -> Extend:
+        return Extend(reservation_id, self._validate(self.forms.extend, data).ttl_seconds * 1000)
+
+    def _fulfil(self, data: Any, reservation_id: str) -> Fulfil:
+        form = self._validate(self.forms.fulfil, data, _both_or_neither(data))
+        if form.fulfilment_id is None or form.lines is None:
+            return Fulfil(reservation_id)
+        return Fulfil(reservation_id, form.fulfilment_id, self._lines(form.lines))
+
+    def _lines(self, lines: Iterable[LineForm]) -> tuple[Line, ...]:
+        return canonical_lines(
+            [Line(line.sku, line.warehouse, line.quantity) for line in lines],
+            max_quantity=self._max_quantity,
+        )
+
+    # -- validation ------------------------------------------------------------------------------
+
+    def _validate(self, form: type[_F], data: Any, more: Sequence[tuple[str, str]] = ()) -> _F:
+        """Judge data by a form; `more` are the errors of rules that a form cannot say."""
+        errors = list(more)
+        try:
+            valid = form.model_validate(data)
+        except ValidationError as error:
+            errors += [_explain(item) for item in error.errors(include_url=False)]
+            errors += self._excessive_sums(data, errors)
+            raise InvalidRequest(errors) from error
+        if errors:
+            raise InvalidRequest(errors)
+        return valid
+
+    def _excessive_sums(self, data: Any, errors: Errors) -> Errors:
+        """Judge the sums of those lines that are valid by themselves."""
+        raw = data.get("lines") if isinstance(data, dict) else None
+        if not isinstance(raw, list) or any(pointer == "/lines" for pointer, _ in errors):
+            return []
+        broken = {pointer.split("/")[2] for pointer, _ in errors if pointer.startswith("/lines/")}
+        valid = [item for index, item in enumerate(raw) if str(index) not in broken]
+        try:
+            self._lines(self.forms.line.model_validate(item) for item in valid)
+        except InvalidRequest as error:
+            return error.errors
+        return []
+
+    def _id_errors(self, value: Any, *, given: bool) -> Errors:
+        if not given:
+            return [("/reservation_id", "is required")]
+        data = {"reservation_id": value, "lines": [{"sku": "x", "quantity": 1}]}
+        try:
+            self.forms.reserve.model_validate(data)
+        except ValidationError as error:
+            found = [_explain(item) for item in error.errors(include_url=False)]
+            return [item for item in found if item[0] == "/reservation_id"]
+        return []
+
+    def foreign_lines(self, raw: Any, foreign: Iterable[tuple[str, str]]) -> Errors:
+        """Point at the lines of a part that are not in the reservation.
+
+        `raw` is the valid JSON data of the part (or its bytes), `foreign` their SKUs and
+        warehouses.
+        """
+        data = read_json(raw) if isinstance(raw, bytes) else raw
+        wanted, default = set(foreign), self._settings.default_warehouse
+        return [
+            (f"/lines/{index}/sku", "is not in the reservation, in this warehouse")
+            for index, line in enumerate(data["lines"])
+            if (line["sku"], line.get("warehouse", default)) in wanted
+        ]
+
+
+def read_json(body: bytes) -> Any:
+    """Read a body as JSON data; an empty one counts as `{}`, of a repeated member the last counts.
+
+    Raises Refused (`malformed-request`) for whatever is no JSON in UTF-8.
+    """
+    if not body:
+        return {}
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        return _read_leniently(body, str(error))
+
+
+def _read_leniently(body: bytes, reason: str) -> Any:
+    """Read what the fast parser refuses for its content: escaped lone surrogates, deep nesting.
+
+    They are JSON; where they stand in a value the form refuses them with a pointer.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        _malformed(f"The body is not UTF-8 (byte {error.start})")
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        _malformed(f"The body is not JSON: {reason}")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _malformed(cause: str) -> NoReturn:
+    detail = f"{cause}; send one JSON object in UTF-8."
+    raise Refused(Problem(Slug.MALFORMED_REQUEST, detail)) from None
+
+
+def _exact(value: int) -> int:
+    """Bound an integer to what a script computes with; no level is near, so equality stays."""
+    return max(-_MAX_EXACT, min(_MAX_EXACT, value))
+
+
+def _both_or_neither(data: Any) -> Errors:
+    if isinstance(data, dict) and ("fulfilment_id" in data) != ("lines" in data):
+        missing = "lines" if "fulfilment_id" in data else "fulfilment_id"
+        present = "fulfilment_id" if missing == "lines" else "lines"
+        return [(f"/{missing}", f"is required where {present} is given; ship all with {{}}")]
+    return []
+
+
+def _sku_errors(sku: str | None) -> Errors:
+    problem = "is not percent-encoded UTF-8" if sku is None else sku_problem(sku)
+    return [("/sku", problem)] if problem else []
+
+
+# pydantic's error type -> what to say; `{...}` is filled from the error's context.
+_DETAILS: Final = {
+    "missing": "is required",
+    "extra_forbidden": "is not a member here",
+    "int_type": "is no integer (written without a fraction, not as text)",
+    "int_from_float": "is no integer (written without a fraction, not as text)",
+    "float_type": "is no number",
+    "string_type": "is no text",
+    "string_unicode": "has no lone surrogates",
+    "string_too_short": "has at least {min_length} character",
+    "string_too_long": "has at most {max_length} characters",
+    "bool_type": "is neither true nor false",
+    "list_type": "is no array",
+    "model_type": "is no object",
+    "model_attributes_type": "is no object",
+    "greater_than": "is greater than {gt}",
+    "greater_than_equal": "is at least {ge}",
+    "less_than_equal": "is at most {le}",
+    "literal_error": "is {expected}",
+    "too_short": "has at least {min_length} item",
+    "too_long": "has at most {max_length} items",
+}
+
+
+def _explain(error: ErrorDetails) -> tuple[str, str]:
+    context = error.get("ctx", {})
+    if error["type"] == "string_pattern_mismatch":
+        detail = PATTERN_NAMES.get(context["pattern"], "has the wrong form")
+    elif error["type"] in _DETAILS:
+        detail = _DETAILS[error["type"]].format(**context)
+    else:
+        detail = error["msg"]
+    return _pointer(error["loc"]), detail
+
+
+def _pointer(location: Iterable[int | str]) -> str:
+    """Write a JSON pointer (RFC 6901); a member's name that UTF-8 cannot say is shown escaped."""
+    parts = []
+    for part in location:
+        text = str(part).encode("utf-8", "backslashreplace").decode()[:_MAX_SHOWN]
+        parts.append("/" + text.replace("~", "~0").replace("/", "~1"))
+    return "".join(parts)

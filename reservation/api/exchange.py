@@ -1,0 +1,219 @@
+"""One request and its answer: who asks, what the head says, the body within its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from msgspec import Struct
+
+from reservation import metrics
+from reservation.api.problems import Problem, Refused, Slug
+from reservation.model import Origin
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from reservation.security import ApiKey
+
+SCOPE_KEY: Final = "holdfast.exchange"
+
+# A body that trickles in holds a connection; a whole batch needs far less on any real network.
+BODY_SECONDS: Final = 10.0
+IMPORT_BODY_SECONDS: Final = 60.0
+
+# A body that nobody reads is discarded by the server up to here; beyond, the connection is closed.
+_DISCARDED_BYTES: Final = 1 << 16
+# A client that is still sending loses an answer that closes at once: it gets this long to read it.
+_LINGER_SECONDS: Final = 1.0
+_LINGER_BYTES: Final = 32 << 20
+
+REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT: Final = re.compile(
+    rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    rb"|(?!00|ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,64})?"
+)
+
+JSON: Final = b"application/json"
+PROBLEM_JSON: Final = b"application/problem+json"
+HTML: Final = b"text/html; charset=utf-8"
+
+OK: Final = 200
+CREATED: Final = 201
+NO_CONTENT: Final = 204
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class HungUp(Exception):
+    """The client closed its connection before its body was complete."""
+
+
+class Answer(Struct, frozen=True):
+    """What is sent back."""
+
+    status: int
+    body: bytes
+    media_type: bytes = JSON
+    headers: Headers = ()
+
+
+def json_answer(status: int, document: Any, headers: Headers = ()) -> Answer:
+    """Answer with JSON."""
+    return Answer(status, orjson.dumps(document), JSON, headers)
+
+
+class Exchange:
+    """What the pipeline knows of one request; filled as it passes."""
+
+    __slots__ = (
+        "body_seen",
+        "headers",
+        "key",
+        "method",
+        "parameters",
+        "problem",
+        "query",
+        "receive",
+        "request_id",
+        "route",
+        "scope",
+        "send",
+        "status",
+        "traceparent",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.method: str = scope["method"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.query: bytes = scope.get("query_string", b"")
+        self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.traceparent = _trace(self.headers.get(b"traceparent"))
+        self.parameters: dict[str, str] = {}
+        self.route = "unknown"
+        self.key: ApiKey | None = None
+        self.status = 0
+        self.problem: Slug | None = None
+        self.body_seen = False  # whether the whole body has been received
+
+    @property
+    def origin(self) -> Origin:
+        """Say who asks, for the event."""
+        actor = "" if self.key is None else self.key.name
+        return Origin(actor, self.request_id, self.traceparent)
+
+    async def read_body(self, limit: int, seconds: float) -> bytes:
+        """Receive the body, at most `limit` bytes within `seconds`.
+
+        Raises Refused (413 as soon as it is too large, 400 where it does not arrive) and HungUp.
+        """
+        if self._declared_length() > limit:
+            raise Refused(_too_large(limit))
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._receive_all(limit)
+        except TimeoutError:
+            detail = f"The body did not arrive within {seconds:.0f} s; send it in one piece."
+            raise Refused(Problem(Slug.MALFORMED_REQUEST, detail)) from None
+
+    async def _receive_all(self, limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise HungUp
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise Refused(_too_large(limit))
+            parts.append(part)
+            if not message.get("more_body", False):
+                self.body_seen = True
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _declared_length(self) -> int:
+        value = self.headers.get(b"content-length", b"0")
+        return int(value) if value.isdigit() else 0
+
+    async def refuse(self, problem: Problem) -> None:
+        """Send a problem and count it."""
+        self.problem = problem.slug
+        metrics.REFUSALS.labels(slug=problem.slug).inc()
+        body = orjson.dumps(problem.document(self.request_id))
+        await self.answer(Answer(problem.status, body, PROBLEM_JSON, problem.headers))
+
+    async def answer(self, answer: Answer) -> None:
+        """Send an answer; where the client is still sending its body, let it read that first."""
+        self.status = answer.status
+        headers = [(b"cache-control", b"no-store"), *answer.headers]
+        if answer.status != NO_CONTENT:
+            headers.append((b"content-type", answer.media_type))
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+        lingers = not self.body_seen and self._sends_much()
+        if lingers:
+            headers.append((b"connection", b"close"))
+        await self.send(
+            {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
+        body = b"" if self.method == "HEAD" else answer.body
+        if lingers:
+            await self.send({"type": "http.response.body", "body": body, "more_body": True})
+            await self._linger()
+            body = b""
+        await self.send({"type": "http.response.body", "body": body})
+
+    def _sends_much(self) -> bool:
+        if self.headers.get(b"expect", b"").lower() == b"100-continue":
+            return True
+        chunked = b"transfer-encoding" in self.headers
+        return chunked or self._declared_length() > _DISCARDED_BYTES
+
+    async def _linger(self) -> None:
+        """Discard what still comes in, within bounds: closing at once would reset the connection.
+
+        A client that waits for '100 Continue' sends nothing, and is not asked to.
+        """
+        if self.headers.get(b"expect", b"").lower() == b"100-continue":
+            return
+        discarded = 0
+        try:
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while discarded < _LINGER_BYTES:
+                    message = await self.receive()
+                    discarded += len(message.get("body", b""))
+                    if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                        return
+        except TimeoutError:
+            return
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Find the exchange that the entrance has put into a request's scope."""
+    exchange: Exchange = scope[SCOPE_KEY]
+    return exchange
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(
+        Slug.REQUEST_TOO_LARGE,
+        f"The body has more than the {limit} bytes that are taken here; split it.",
+    )
+
+
+def _request_id(given: bytes | None) -> str:
+    if given is not None and REQUEST_ID.fullmatch(given):
+        return given.decode()
+    return os.urandom(10).hex()
+
+
+def _trace(given: bytes | None) -> str:
+    if given is not None and _TRACEPARENT.fullmatch(given):
+        return given.decode()
+    return ""

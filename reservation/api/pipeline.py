@@ -1,0 +1,252 @@
+"""The one way of every request: who asks, may they, how often, how much, and only then what.
+
+The order of the steps in `Resource` is the contract's order of precedence (section 4):
+401, 403 role, 429, 413, 400, 422, 403 foreign channel on reserve, 404, and what the engine says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from msgspec import Struct
+
+from reservation.api.exchange import (
+    BODY_SECONDS,
+    Answer,
+    Exchange,
+    HungUp,
+    exchange_of,
+)
+from reservation.api.problems import Problem, Refused, Slug, invalid, retry_after
+from reservation.api.refusals import fault
+from reservation.errors import InvalidRequest, StoreUnavailable
+from reservation.security import Action, ApiKey, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.types import Receive, Send
+    from starlette.types import Scope as AsgiScope
+
+    from reservation.api.rate import RateLimit
+    from reservation.store.keyring import Keyring
+
+log = structlog.get_logger("holdfast.api")
+
+KEYED_PREFIX: Final = "/v1/"
+_CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="holdfast"'),)
+_BAD_PERCENT: Final = "%"
+
+
+class Call(Struct, frozen=True):
+    """A request that has passed the gate: its exchange, its key, its body."""
+
+    exchange: Exchange
+    key: ApiKey | None
+    body: bytes
+
+    def segment(self, name: str) -> str | None:
+        """Decode a path parameter; None where it is no UTF-8 or not properly percent-encoded."""
+        return decoded_segment(self.exchange.parameters[name])
+
+
+class BodyRule(Struct, frozen=True):
+    """What a body may be: its content type, its most bytes, how long it may take."""
+
+    media_type: bytes
+    limit: int
+    seconds: float = BODY_SECONDS
+    empty_counts: bool = True  # an empty body is taken whatever its content type
+
+
+class Endpoint(Struct, frozen=True):
+    """One verb on one path. `action` None asks for no key; `documentation` feeds OpenAPI.
+
+    `parameters` are those path parameters that the path spells out.
+    """
+
+    work: Callable[[Call], Awaitable[Answer]]
+    action: Action | None = None
+    body: BodyRule | None = None
+    documentation: Any = None
+    parameters: Mapping[str, str] = {}
+
+
+class Gate:
+    """Who may pass: the steps before the body, shared by all paths."""
+
+    def __init__(self, keyring: Keyring, rate: RateLimit) -> None:
+        self._keyring = keyring
+        self._rate = rate
+
+    async def identify(self, exchange: Exchange) -> ApiKey:
+        """Find the key of a request. Raises Refused (401) and StoreUnavailable."""
+        scheme, _, token = exchange.headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not token.strip():
+            detail = "The request carries no key; send 'Authorization: Bearer <key>'."
+            raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=_CHALLENGE))
+        key = await self._keyring.authenticate(token.strip().decode("latin-1"))
+        if key is None:
+            detail = "The key is unknown or revoked; make one with 'holdfast keys create'."
+            raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=_CHALLENGE))
+        exchange.key = key
+        return key
+
+    def permit(self, key: ApiKey, action: Action) -> None:
+        """Ask the role table. Raises Refused (403)."""
+        if key.scope(action) is Scope.NONE:
+            raise Refused(forbidden_role(key, action))
+
+    def admit(self, key: ApiKey) -> None:
+        """Count the request against the key's rate. Raises Refused (429)."""
+        seconds = self._rate.wait_seconds(key)
+        if seconds:
+            detail = f"The key's rate is used up; wait {seconds} s, or send batches."
+            raise Refused(Problem(Slug.TOO_MANY_REQUESTS, detail, headers=retry_after(seconds)))
+
+    async def turn_away(self, exchange: Exchange, problem: Problem) -> Problem:
+        """Say that a path or method does not exist, to those who may know."""
+        if exchange.scope["path"].startswith(KEYED_PREFIX):
+            self.admit(await self.identify(exchange))
+        return problem
+
+
+class Resource:
+    """A path with its methods, as an ASGI application."""
+
+    def __init__(self, gate: Gate, path: str, endpoints: Mapping[str, Endpoint]) -> None:
+        self.path = path
+        self.endpoints = dict(endpoints)
+        self._gate = gate
+        methods = {*endpoints, "OPTIONS"} | ({"HEAD"} if "GET" in endpoints else set())
+        self._allow = ((b"allow", ", ".join(sorted(methods)).encode()),)
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        del receive, send  # the exchange has them
+        exchange = exchange_of(scope)
+        exchange.route = self.path
+        exchange.parameters = scope.get("path_params", {})
+        await _answer(exchange, self._work(exchange))
+
+    async def _work(self, exchange: Exchange) -> Answer:
+        method = "GET" if exchange.method == "HEAD" else exchange.method
+        endpoint = self.endpoints.get(method)
+        if endpoint is None:
+            return await self._other_method(exchange)
+        key = None
+        if endpoint.action is not None:
+            key = await self._gate.identify(exchange)
+            self._gate.permit(key, endpoint.action)
+            self._gate.admit(key)
+        if endpoint.parameters:
+            exchange.parameters = {**exchange.parameters, **endpoint.parameters}
+        body = b"" if endpoint.body is None else await _body(exchange, endpoint.body)
+        return await endpoint.work(Call(exchange, key, body))
+
+    async def _other_method(self, exchange: Exchange) -> Answer:
+        allow = self._allow
+        problem = Problem(
+            Slug.METHOD_NOT_ALLOWED,
+            f"{self.path} is not served with this method; use {allow[0][1].decode()}.",
+            headers=allow,
+        )
+        problem = await self._gate.turn_away(exchange, problem)
+        if exchange.method == "OPTIONS":
+            return Answer(204, b"", headers=allow)
+        raise Refused(problem)
+
+
+class Nowhere:
+    """What the router finds where no path fits, as an ASGI application."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Refuse one request."""
+        del receive, send  # the exchange has them
+        exchange = exchange_of(scope)
+        await _answer(exchange, self._work(exchange))
+
+    async def _work(self, exchange: Exchange) -> Answer:
+        detail = "Nothing is served at this path; /docs lists what is."
+        raise Refused(await self._gate.turn_away(exchange, Problem(Slug.NOT_FOUND, detail)))
+
+
+async def _answer(exchange: Exchange, work: Awaitable[Answer]) -> None:
+    """Send what the work on a request comes to, whichever way it ends."""
+    try:
+        answer = await work
+    except HungUp:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort is to answer, and to log
+        await exchange.refuse(explain(error))
+    else:
+        await exchange.answer(answer)
+
+
+async def _body(exchange: Exchange, rule: BodyRule) -> bytes:
+    """Receive the body and judge its content type (413 before 400)."""
+    body = await exchange.read_body(rule.limit, rule.seconds)
+    if not body and rule.empty_counts:
+        return body
+    declared = exchange.headers.get(b"content-type", b"")
+    media_type, _, parameters = declared.partition(b";")
+    if media_type.strip().lower() != rule.media_type or not _is_utf8(parameters):
+        wanted = rule.media_type.decode()
+        detail = f"The content type is not {wanted} (in UTF-8); send 'Content-Type: {wanted}'."
+        raise Refused(Problem(Slug.MALFORMED_REQUEST, detail))
+    return body
+
+
+def _is_utf8(parameters: bytes) -> bool:
+    for parameter in parameters.split(b";"):
+        name, _, value = parameter.partition(b"=")
+        if name.strip().lower() == b"charset":
+            return value.strip().strip(b'"').lower() in {b"utf-8", b"utf8", b"us-ascii"}
+    return True
+
+
+def explain(error: Exception) -> Problem:
+    """Turn whatever ended the work on a request into a problem; what nobody foresaw is logged."""
+    if isinstance(error, Refused):
+        return error.problem
+    if isinstance(error, InvalidRequest):
+        return invalid(error.errors)
+    if isinstance(error, StoreUnavailable):
+        return fault(error)
+    log.error("unhandled exception", exc_info=error)
+    return Problem(
+        Slug.INTERNAL_ERROR,
+        "The service met something that it was not built for; report the request id. "
+        "Sending the same id again is safe.",
+    )
+
+
+def forbidden_role(key: ApiKey, action: Action) -> Problem:
+    """Say that a role may not do something."""
+    verb = action.value.replace("_", " ")
+    return Problem(
+        Slug.FORBIDDEN,
+        f"A key of the role '{key.role}' may not {verb}; use a key of a role that may.",
+    )
+
+
+def decoded_segment(raw: str) -> str | None:
+    """Decode one percent-encoded path segment strictly; None where it is malformed."""
+    if _BAD_PERCENT not in raw:
+        return raw
+    for escape in raw.split("%")[1:]:
+        digits = escape[:2]
+        if len(digits) < 2 or not all(digit in _HEX for digit in digits):
+            return None
+    try:
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+_HEX: Final = frozenset("0123456789abcdefABCDEF")

@@ -1,0 +1,175 @@
+"""The endpoints of stock: read, count, adjust, import, and what may still be sold."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+from reservation.api.exchange import CREATED, OK, Answer, json_answer
+from reservation.api.problems import Problem, Refused, Slug
+from reservation.api.refusals import sku_not_found, stock_refusal
+from reservation.api.reservations import REPLAYED
+from reservation.api.stock_csv import StockFile, UnreadableFile, parse_stock_file
+from reservation.api.views import availability_json, import_json, stock_json
+from reservation.errors import InvalidRequest
+from reservation.model import WAREHOUSE, ImportCounts, StockOutcome, sku_problem
+from reservation.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reservation.api.decode import Decoder
+    from reservation.api.pipeline import Call
+    from reservation.config import Settings
+    from reservation.engine import Engine
+
+_BOOLEANS: Final = {"true": True, "false": False}
+_MAX_PARAMETERS: Final = 1_100  # more than any query here may have
+
+
+class Stocks:
+    """Stock over HTTP."""
+
+    def __init__(self, engine: Engine, decoder: Decoder, settings: Settings) -> None:
+        self._engine = engine
+        self.decoder = decoder
+        self._settings = settings
+
+    async def read(self, call: Call) -> Answer:
+        """Read all levels of a SKU and its breaker."""
+        sku = self._sku(call)
+        stock = await self._engine.stock(sku)
+        if stock is None:
+            raise Refused(sku_not_found(sku))
+        return json_answer(OK, stock_json(stock))
+
+    async def set(self, call: Call) -> Answer:
+        """Set a level to a count.
+
+        With `if_on_hand` only if that many are on hand now, or all is already as asked.
+        """
+        request = self.decoder.set_stock(call.body, call.segment("sku"))
+        outcome = await self._engine.set_stock(request, call.exchange.origin)
+        return self._answer(outcome, request.sku, request.warehouse)
+
+    async def adjust(self, call: Call) -> Answer:
+        """Change a level by a difference, once per `adjustment_id`."""
+        request = self.decoder.adjust_stock(call.body, call.segment("sku") or "")
+        self._sku(call)
+        outcome = await self._engine.adjust_stock(request, call.exchange.origin)
+        return self._answer(outcome, request.sku, request.warehouse)
+
+    async def import_file(self, call: Call) -> Answer:
+        """Set many levels from a CSV file, all rows or none; `dry_run=true` only counts.
+
+        A fault of the store in the middle answers 503 with `rows_applied`; importing the same
+        file again is safe.
+        """
+        dry_run = _dry_run(call.exchange.query)
+        try:
+            file = await asyncio.to_thread(
+                parse_stock_file,
+                call.body,
+                default_warehouse=self._settings.default_warehouse,
+                warehouses=self._settings.warehouses,
+            )
+        except UnreadableFile as unreadable:
+            file = StockFile([], [unreadable.error], 0)
+            raise Refused(_invalid_import(file, ImportCounts())) from None
+        counts = await self._engine.import_stock(
+            file.good, call.exchange.origin, dry_run=dry_run or bool(file.errors)
+        )
+        if file.errors and not dry_run:
+            raise Refused(_invalid_import(file, counts))
+        errors = [error.document() for error in file.errors]
+        return json_answer(OK, import_json(file.rows, counts, errors, applied=not dry_run))
+
+    async def availability(self, call: Call) -> Answer:
+        """Say what may still be sold of up to a hundred SKUs, one item per warehouse."""
+        skus, warehouse = self._availability_query(call.exchange.query)
+        return json_answer(OK, availability_json(await self._engine.availability(skus, warehouse)))
+
+    def _answer(self, outcome: StockOutcome, sku: str, warehouse: str) -> Answer:
+        if not outcome.status.ok or outcome.stock is None:
+            limit = self._settings.max_warehouses_per_sku
+            raise Refused(stock_refusal(outcome, sku, warehouse, limit=limit))
+        return json_answer(
+            CREATED if outcome.created else OK,
+            stock_json(outcome.stock),
+            REPLAYED if outcome.status is Status.REPLAYED else (),
+        )
+
+    def _sku(self, call: Call) -> str:
+        """Take the SKU of the path. Raises Refused (404) where it cannot be one."""
+        sku = call.segment("sku")
+        if sku is None or sku_problem(sku):
+            raise Refused(sku_not_found("what cannot be a SKU"))
+        return sku
+
+    def _availability_query(self, query: bytes) -> tuple[list[str], str | None]:
+        parameters = _parameters(query, known={"sku", "warehouse"})
+        skus = [value for name, value in parameters if name == "sku"]
+        warehouse = next((value for name, value in reversed(parameters) if name != "sku"), None)
+        limit = self._settings.max_availability_skus
+        errors = []
+        if not 1 <= len(skus) <= limit:
+            errors.append(("/sku", f"is named {len(skus)} times; 1 to {limit} are answered"))
+        errors += [
+            (f"/sku/{index}", problem)
+            for index, sku in enumerate(skus[:limit])
+            if (problem := sku_problem(sku))
+        ]
+        known = self._settings.warehouses
+        if warehouse is not None and not WAREHOUSE.fullmatch(warehouse):
+            errors.append(("/warehouse", "is no warehouse: 1 to 32 characters of [A-Za-z0-9_-]"))
+        elif warehouse is not None and known is not None and warehouse not in known:
+            names = ", ".join(sorted(known))
+            errors.append(("/warehouse", f"is none of the warehouses here: {names}"))
+        if errors:
+            raise InvalidRequest(errors)
+        return skus, warehouse
+
+
+def _dry_run(query: bytes) -> bool:
+    parameters = _parameters(query, known={"dry_run"})
+    value = parameters[-1][1] if parameters else "false"
+    if value not in _BOOLEANS:
+        raise InvalidRequest([("/dry_run", "is true or false")])
+    return _BOOLEANS[value]
+
+
+def _parameters(query: bytes, *, known: Iterable[str]) -> list[tuple[str, str]]:
+    """Read a query string. Raises InvalidRequest naming every parameter that is not known.
+
+    A misspelt `dry_run` that were passed over would import for real.
+    """
+    try:
+        parameters = parse_qsl(
+            query.decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MAX_PARAMETERS,
+        )
+    except ValueError:
+        message = "is not percent-encoded UTF-8, or has too many parameters"
+        raise InvalidRequest([("", message)]) from None
+    unknown = dict.fromkeys(name for name, _ in parameters if name not in known)
+    if unknown:
+        raise InvalidRequest([(f"/{name[:80]}", "is no parameter here") for name in unknown])
+    return parameters
+
+
+def _invalid_import(file: StockFile, counts: ImportCounts) -> Problem:
+    members: dict[str, Any] = import_json(
+        file.rows, counts, [error.document() for error in file.errors], applied=False
+    )
+    first = file.errors[0]
+    place = f"row {first.row}" + (f", {first.column}" if first.column else "")
+    more = f" {file.more_errors} more errors are not listed." if file.more_errors else ""
+    return Problem(
+        Slug.INVALID_IMPORT,
+        f"{len(file.errors) + file.more_errors} errors in {file.rows} rows, nothing was applied; "
+        f"first: {place}: {first.reason}. Correct the file and import it again.{more}",
+        members,
+    )

@@ -1,0 +1,158 @@
+"""Answers read: from status, headers and bytes to a result, a refusal or a fault. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from reservation.client.errors import (
+    REFUSALS,
+    OutcomeUnknown,
+    Problem,
+    Refused,
+    Unavailable,
+)
+from reservation.client.results import Availability, ImportReport, Reservation, Stock
+
+T = TypeVar("T")
+
+PROBLEM_TYPE: Final = "/problems/"
+TOO_MANY_REQUESTS: Final = 429
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """One answer as it came; `headers` have lower-case names.
+
+    `doubted`: within the same call an earlier sending got no answer.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    request_id: str = ""
+    doubted: bool = False
+
+    @property
+    def replayed(self) -> bool:
+        """Say whether the service marks the effect as one that was there before."""
+        return self.headers.get("idempotent-replayed") == "true"
+
+    @property
+    def retry_after_seconds(self) -> int | None:
+        """Read when to try again; None where the service does not say."""
+        value = self.headers.get("retry-after", "")
+        return int(value) if value.isascii() and value.isdigit() else None
+
+
+class _Result(Struct):
+    """One result of a batch."""
+
+    status: int
+    reservation: msgspec.Raw | None = None
+    problem: dict[str, Any] | None = None
+    replayed: bool = False
+
+
+class _Results(Struct):
+    results: tuple[_Result, ...]
+
+
+def reservation(reply: Reply) -> Reservation:
+    """Read a reservation."""
+    return _marked(msgspec.json.decode(reply.body, type=Reservation), reply)
+
+
+def stock(reply: Reply) -> Stock:
+    """Read a SKU's stock."""
+    return _marked(msgspec.json.decode(reply.body, type=Stock), reply)
+
+
+def availability(reply: Reply) -> Availability:
+    """Read what may still be sold."""
+    return msgspec.json.decode(reply.body, type=Availability)
+
+
+def import_report(reply: Reply) -> ImportReport:
+    """Read what an import did."""
+    return msgspec.json.decode(reply.body, type=ImportReport)
+
+
+def batch(reply: Reply) -> list[Reservation | Refused | Unavailable]:
+    """Read the results of a batch, in order; refusals and faults are values here."""
+    decoded = msgspec.json.decode(reply.body, type=_Results)
+    return [_result(result, reply) for result in decoded.results]
+
+
+def _result(result: _Result, reply: Reply) -> Reservation | Refused | Unavailable:
+    if result.reservation is not None:
+        found = msgspec.json.decode(result.reservation, type=Reservation)
+        return msgspec.structs.replace(found, replayed=result.replayed, doubted=reply.doubted)
+    problem = problem_from(result.problem or {}, result.status, reply)
+    if problem.status < 500:
+        return refusal(problem)
+    return fault(problem)
+
+
+def _marked(value: T, reply: Reply) -> T:
+    if not (reply.replayed or reply.doubted):
+        return value
+    return msgspec.structs.replace(value, replayed=reply.replayed, doubted=reply.doubted)
+
+
+def problem_of(reply: Reply) -> Problem | None:
+    """Read an answer as one of the service's problems; None where it is something else."""
+    try:
+        document = msgspec.json.decode(reply.body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
+    if not str(document.get("type", "")).startswith(PROBLEM_TYPE):
+        return None
+    return problem_from(document, reply.status, reply)
+
+
+def problem_from(document: dict[str, Any], status: int, reply: Reply) -> Problem:
+    """Take a problem's document apart."""
+    members = dict(document)
+    known = {name: str(members.pop(name, "")) for name in ("type", "title", "detail", "instance")}
+    members.pop("status", None)
+    return Problem(
+        slug=known["type"].removeprefix(PROBLEM_TYPE),
+        status=status,
+        title=known["title"],
+        detail=known["detail"],
+        request_id=known["instance"] or reply.request_id,
+        retry_after_seconds=reply.retry_after_seconds,
+        doubted=reply.doubted,
+        members=members,
+    )
+
+
+def refusal(problem: Problem) -> Refused:
+    """Make the exception of a problem's slug."""
+    return REFUSALS.get(problem.slug, Refused)(problem)
+
+
+def is_not_applied(problem: Problem) -> bool:
+    """Say whether the service is certain that a request it could not serve has changed nothing.
+
+    An import that was interrupted has applied some of its rows even then.
+    """
+    if problem.status == TOO_MANY_REQUESTS:
+        return True
+    return problem.members.get("outcome") == "not_applied" and not problem.members.get(
+        "rows_applied"
+    )
+
+
+def fault(problem: Problem) -> Unavailable:
+    """Make the exception of one operation that the service could not serve."""
+    kind = Unavailable if is_not_applied(problem) and not problem.doubted else OutcomeUnknown
+    return kind(
+        problem.detail,
+        request_id=problem.request_id,
+        status=problem.status,
+        retry_after_seconds=problem.retry_after_seconds,
+    )

@@ -1,0 +1,181 @@
+"""Every call as a value: the request, how often it may be sent, and how its answer is read.
+
+Nothing here does I/O: both clients send these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum, auto
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote
+
+from msgspec import Struct, json
+
+from reservation.client import answers
+from reservation.client.answers import Reply
+from reservation.client.errors import Refused, Unavailable
+from reservation.client.operations import VERBS, Operation, Reserve, given, members
+from reservation.client.results import Availability, ImportReport, Reservation, Stock
+
+T = TypeVar("T")
+
+JSON: Final = "application/json"
+CSV: Final = "text/csv; charset=utf-8"
+
+# The service's own deadline for a request is 5 s: it gets to say what became of it.
+ATTEMPT_SECONDS: Final = 6.0
+DEADLINE_SECONDS: Final = 15.0
+# A file of 16 MiB is read, judged and applied in many script calls.
+IMPORT_SECONDS: Final = 120.0
+
+
+class Repeat(Enum):
+    """Whether a request may be sent again after one that got no answer."""
+
+    READS = auto()  # nothing can have happened
+    BY_ID = auto()  # its id makes it have one effect
+    IF_NOT_APPLIED = auto()  # it would undo what somebody else wrote in between
+
+
+class Call(Struct, Generic[T], frozen=True, kw_only=True):
+    """One request to the service and how its answer becomes a `T`."""
+
+    method: str
+    path: str
+    read: Callable[[Reply], T]
+    repeat: Repeat
+    query: Sequence[tuple[str, str]] = ()
+    body: bytes | None = None
+    content_type: str = JSON
+    attempt_seconds: float = ATTEMPT_SECONDS
+    deadline_seconds: float = DEADLINE_SECONDS
+
+
+def operate(operation: Operation) -> Call[Reservation]:
+    """Ask one verb of a reservation."""
+    document = members(operation)
+    if isinstance(operation, Reserve):
+        path = "/v1/reservations"
+        document = {"reservation_id": operation.reservation_id, **document}
+    else:
+        path = f"{_reservation_path(operation.reservation_id)}/{VERBS[type(operation)]}"
+    return Call(
+        method="POST",
+        path=path,
+        body=json.encode(document),
+        read=answers.reservation,
+        repeat=Repeat.BY_ID,
+    )
+
+
+def batch(
+    operations: Iterable[Operation],
+) -> Call[list[Reservation | Refused | Unavailable]]:
+    """Ask many verbs, each of which stands alone, in one request."""
+    documents = [
+        {
+            "op": VERBS[type(operation)],
+            "reservation_id": operation.reservation_id,
+            **members(operation),
+        }
+        for operation in operations
+    ]
+    return Call(
+        method="POST",
+        path="/v1/reservations/batch",
+        body=json.encode({"operations": documents}),
+        read=answers.batch,
+        repeat=Repeat.BY_ID,
+    )
+
+
+def read_reservation(reservation_id: str) -> Call[Reservation]:
+    """Read a reservation as it is now."""
+    return _read(_reservation_path(reservation_id), answers.reservation)
+
+
+def read_stock(sku: str) -> Call[Stock]:
+    """Read a SKU's levels and breaker."""
+    return _read(_stock_path(sku), answers.stock)
+
+
+def availability(skus: Iterable[str], warehouse: str | None) -> Call[Availability]:
+    """Ask what may still be sold."""
+    query = [("sku", sku) for sku in skus]
+    if warehouse is not None:
+        query.append(("warehouse", warehouse))
+    return _read("/v1/availability", answers.availability, query)
+
+
+def set_stock(
+    sku: str,
+    on_hand: int,
+    *,
+    warehouse: str | None,
+    safety_stock: int | None,
+    if_on_hand: int | None,
+) -> Call[Stock]:
+    """Set a level to a count."""
+    document = given(
+        warehouse=warehouse, on_hand=on_hand, safety_stock=safety_stock, if_on_hand=if_on_hand
+    )
+    return Call(
+        method="PUT",
+        path=_stock_path(sku),
+        body=json.encode(document),
+        read=answers.stock,
+        repeat=Repeat.IF_NOT_APPLIED if if_on_hand is None else Repeat.BY_ID,
+    )
+
+
+def adjust_stock(
+    sku: str, delta: int, *, adjustment_id: str, reason: str, warehouse: str | None
+) -> Call[Stock]:
+    """Change a level by a difference, once per `adjustment_id`."""
+    document = given(
+        warehouse=warehouse, delta=delta, adjustment_id=adjustment_id, reason=reason
+    )
+    return Call(
+        method="POST",
+        path=f"{_stock_path(sku)}/adjust",
+        body=json.encode(document),
+        read=answers.stock,
+        repeat=Repeat.BY_ID,
+    )
+
+
+def import_stock(file: bytes, *, dry_run: bool) -> Call[ImportReport]:
+    """Set many levels from a CSV file."""
+    return Call(
+        method="POST",
+        path="/v1/stock/import",
+        query=[("dry_run", "true" if dry_run else "false")],
+        body=file,
+        content_type=CSV,
+        read=answers.import_report,
+        repeat=Repeat.READS if dry_run else Repeat.IF_NOT_APPLIED,
+        attempt_seconds=IMPORT_SECONDS,
+        deadline_seconds=IMPORT_SECONDS,
+    )
+
+
+def _read(
+    path: str, read: Callable[[Reply], T], query: Sequence[tuple[str, str]] = ()
+) -> Call[T]:
+    return Call(method="GET", path=path, query=query, read=read, repeat=Repeat.READS)
+
+
+def _reservation_path(reservation_id: str) -> str:
+    return f"/v1/reservations/{_segment(reservation_id)}"
+
+
+def _stock_path(sku: str) -> str:
+    return f"/v1/stock/{_segment(sku)}"
+
+
+def _segment(text: str) -> str:
+    """Write a path segment that means itself, whatever it is: the service judges it."""
+    if text in {".", ".."}:  # a step in a path unless encoded, and then in most clients too
+        return text.replace(".", "%2E")
+    return quote(text.encode("utf-8", "surrogatepass"), safe=":")

@@ -1,0 +1,81 @@
+"""The breaker of one SKU as the contract tells it, section 5: window, half-open, cool-down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reservation.model import BreakerState
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings that the rules depend on; the defaults are contract section 5."""
+
+    threshold: int = 3
+    window_ms: int = 300_000
+    cool_down_ms: int = 0
+    retention_ms: int = 7 * DAY_MS
+    max_hold_ms: int = 7 * DAY_MS
+    default_warehouse: str = "main"
+
+
+@dataclass
+class BreakerModel:
+    """One SKU's breaker: the ids that failed and when, and what came of it."""
+
+    rules: Rules
+    state: BreakerState = BreakerState.CLOSED
+    failed_at: dict[str, int] = field(default_factory=dict)  # reservation id -> ms
+    since_ms: int | None = None
+    retry_at_ms: int | None = None
+    cool_down_ms: int = 0  # of the current opening
+    successes: int = 0  # since half-open
+
+    def pass_time(self, now_ms: int) -> None:
+        """Let failures age out of the window and a cool-down end."""
+        if self.state is BreakerState.OPEN:
+            if self.retry_at_ms is not None and now_ms >= self.retry_at_ms:
+                self.half_open(self.retry_at_ms)
+            return
+        self.failed_at = {
+            reservation_id: at_ms
+            for reservation_id, at_ms in self.failed_at.items()
+            if now_ms - at_ms < self.rules.window_ms
+        }
+
+    def half_open(self, now_ms: int) -> None:
+        """Let everyone try; any id counts again."""
+        self.state = BreakerState.HALF_OPEN
+        self.since_ms = now_ms
+        self.retry_at_ms = None
+        self.failed_at = {}
+        self.successes = 0
+
+    def fail(self, reservation_id: str, now_ms: int) -> bool:
+        """Count one failed lock, once per id, and say whether it opened the breaker."""
+        self.failed_at.setdefault(reservation_id, now_ms)
+        reopens = self.state is BreakerState.HALF_OPEN
+        if not reopens and len(self.failed_at) < self.rules.threshold:
+            return False
+        self.cool_down_ms = 2 * self.cool_down_ms if reopens else self.rules.cool_down_ms
+        self.state = BreakerState.OPEN
+        self.since_ms = now_ms
+        self.retry_at_ms = now_ms + self.cool_down_ms if self.cool_down_ms else None
+        return True
+
+    def succeed(self) -> None:
+        """Count a newly granted reserve; in half-open the second one closes."""
+        if self.state is not BreakerState.HALF_OPEN:
+            return
+        self.successes += 1
+        if self.successes == 2:
+            self.state = BreakerState.CLOSED
+            self.since_ms = None
+            self.failed_at = {}
+
+    def stock_rose(self, now_ms: int) -> None:
+        """Half-open an open breaker: a stock write has left more to sell than there was."""
+        if self.state is BreakerState.OPEN:
+            self.half_open(now_ms)

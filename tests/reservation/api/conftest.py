@@ -1,0 +1,138 @@
+"""Fixtures: the API over a real engine, and one caller for each role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from reservation.api import create_app
+from reservation.config import Settings
+from reservation.engine import Engine
+from reservation.security import Role
+from reservation.store.keyring import Keyring
+from reservation.store.store import Store
+from tests.reservation.api.conformance import keeps_the_document
+
+SKU = "CATFOOD-10KG"
+
+
+@dataclass
+class Caller:
+    """A client that holds one key."""
+
+    client: httpx.AsyncClient
+    token: str
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> httpx.Response:
+        """Send one request: `body` as JSON, or `content` as it is."""
+        sent = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        if body is not None:
+            content = json.dumps(body).encode()
+        if content is not None:
+            sent["content-type"] = "application/json"
+        answer = await self.client.request(
+            method, path, content=content, headers={**sent, **(headers or {})}
+        )
+        keeps_the_document(answer)
+        return answer
+
+    async def reserve(self, reservation_id: str, *lines: tuple[str, int], **more: Any) -> Any:
+        """Reserve lines of (sku, quantity)."""
+        wanted = [{"sku": sku, "quantity": quantity} for sku, quantity in lines or ((SKU, 1),)]
+        body = {"reservation_id": reservation_id, "lines": wanted, **more}
+        return await self("POST", "/v1/reservations", body)
+
+    async def move(self, reservation_id: str, verb: str, **body: Any) -> httpx.Response:
+        """Confirm, release, extend or fulfil."""
+        return await self("POST", f"/v1/reservations/{reservation_id}/{verb}", body)
+
+
+@pytest.fixture
+async def keyring(store: Store) -> AsyncIterator[Keyring]:
+    """Make a keyring over the store."""
+    made = Keyring(store.client)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def app(engine: Engine, keyring: Keyring, settings: Settings) -> FastAPI:
+    """Make the application."""
+    return create_app(engine, keyring, settings)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Connect a client without a key."""
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://holdfast") as made:
+        yield made
+
+
+@pytest.fixture
+async def nobody(client: httpx.AsyncClient) -> Caller:
+    """Make a caller without a key."""
+    return Caller(client, "")
+
+
+@pytest.fixture
+async def tmall(client: httpx.AsyncClient, keyring: Keyring) -> Caller:
+    """Make the gateway of the channel tmall."""
+    _, token = await keyring.create(Role.CHANNEL, channels=("tmall",))
+    return Caller(client, token)
+
+
+@pytest.fixture
+async def viewer(client: httpx.AsyncClient, keyring: Keyring) -> Caller:
+    """Make a viewer."""
+    _, token = await keyring.create(Role.VIEWER)
+    return Caller(client, token)
+
+
+@pytest.fixture
+async def ops(client: httpx.AsyncClient, keyring: Keyring) -> Caller:
+    """Make an operator."""
+    _, token = await keyring.create(Role.OPS)
+    return Caller(client, token)
+
+
+@pytest.fixture
+async def admin(client: httpx.AsyncClient, keyring: Keyring) -> Caller:
+    """Make an administrator."""
+    _, token = await keyring.create(Role.ADMIN)
+    return Caller(client, token)
+
+
+@pytest.fixture
+async def stocked(ops: Caller) -> int:
+    """Ten units of SKU on hand; returns how many."""
+    answer = await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 10})
+    assert answer.status_code == 201
+    return 10
+
+
+def slug(answer: httpx.Response) -> str:
+    """Name the problem of an answer, after a look at what all problems have in common."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["instance"] == answer.headers["x-request-id"]
+    assert problem["title"]
+    assert problem["detail"]
+    kind: str = problem["type"]
+    assert kind.startswith("/problems/")
+    return kind.removeprefix("/problems/")

@@ -1,0 +1,1 @@
+"""Tables of the Lua scripts on real servers."""

@@ -1,0 +1,492 @@
+"""reserve.lua and the SKU's breaker: what counts, what opens, what is refused, what closes."""
+
+from __future__ import annotations
+
+import pytest
+
+from reservation.status import Status
+from tests.reservation.lua.calls import (
+    BY,
+    DAY,
+    MINUTE,
+    STOCK,
+    T0,
+    TTL,
+    Advance,
+    Call,
+    Raw,
+    batch,
+    breaker,
+    confirm,
+    extend,
+    fulfil,
+    position,
+    raw,
+    release,
+    reserve,
+    set_stock,
+)
+from tests.reservation.lua.partition import Partition, Row, check, logged
+
+WINDOW = 5 * MINUTE
+COOLING = "3,300000,60000,0"  # the default policy with a cool-down of a minute
+FAILED = "failed locks"
+AGAIN = "failed lock in half-open"
+
+
+def fail(number: int, level: str = "CAT@main") -> Call:
+    """Ask for more than there is."""
+    return reserve(f"tmall:f{number}", f"99 {level}")
+
+
+def window(*failures: tuple[int, int]) -> str:
+    """Write failures as (ms after T0, number)."""
+    return ",".join(f"{T0 + at} tmall:f{number}" for at, number in failures)
+
+
+def lay(value: str, sku: str = "CAT") -> Raw:
+    """Lay a breaker; trip and policy have no calls before the next issue."""
+    return raw("HSET", "breaker", sku, value)
+
+
+OPEN = (STOCK, lay(breaker("O", T0, failures=3, reason=FAILED)))
+HALF_OPEN = (STOCK, lay(breaker("H", T0, failures=3, cool_down=MINUTE, policy=COOLING)))
+SUSPENDED = [Status.SKU_SUSPENDED, "CAT", T0, 0, FAILED]
+SHORT = [Status.INSUFFICIENT_STOCK, 0, "CAT@main", "99", "10"]
+SHORT_AND_OPENED = [Status.INSUFFICIENT_STOCK, 1, "CAT", "CAT@main", "99", "10"]
+
+
+def lost(number: int, sku: str = "CAT", line: str = "99 10 CAT@main") -> str:
+    """Write the event of a failed lock."""
+    return f"L\t{sku}\t{BY}\ttmall:f{number}\t{line}"
+
+
+COUNTING = [
+    Row(
+        "the second failure joins the first in the window",
+        (STOCK, fail(1), Advance(7)),
+        fail(2),
+        [SHORT],
+        {"breaker CAT": breaker("C", window=window((0, 1), (7, 2))), **logged(lost(2))},
+    ),
+    Row(
+        "the third failure opens in the same step and says so",
+        (STOCK, fail(1), fail(2), Advance(7)),
+        fail(3),
+        [SHORT_AND_OPENED],
+        {
+            "breaker CAT": breaker("O", T0 + 7, failures=3, reason=FAILED),
+            **logged(lost(3), f"O\tCAT\t{BY}\t3 0 {FAILED}"),
+        },
+    ),
+    Row(
+        "the same id again neither counts nor refreshes nor is told twice",
+        (STOCK, fail(1), fail(2), Advance(7)),
+        fail(2),
+        [SHORT],
+    ),
+    Row(
+        "another amount under an id that failed is still that id",
+        (STOCK, fail(1), fail(2)),
+        reserve("tmall:f1", "50 CAT@main"),
+        [[Status.INSUFFICIENT_STOCK, 0, "CAT@main", "50", "10"]],
+    ),
+    Row(
+        "a failure of 299.999 s counts",
+        (STOCK, fail(1), fail(2), Advance(WINDOW - 1)),
+        fail(3),
+        [SHORT_AND_OPENED],
+        {
+            "breaker CAT": breaker("O", T0 + WINDOW - 1, failures=3, reason=FAILED),
+            **logged(lost(3), f"O\tCAT\t{BY}\t3 0 {FAILED}"),
+        },
+    ),
+    Row(
+        "a failure of 300.000 s does not",
+        (STOCK, fail(1), Advance(1), fail(2), Advance(WINDOW - 1)),
+        fail(3),
+        [SHORT],
+        {"breaker CAT": breaker("C", window=window((1, 2), (WINDOW, 3))), **logged(lost(3))},
+    ),
+    Row(
+        "an id counts again once its failure has aged out",
+        (STOCK, fail(1), Advance(WINDOW)),
+        fail(1),
+        [SHORT],
+        {"breaker CAT": breaker("C", window=window((WINDOW, 1))), **logged(lost(1))},
+    ),
+    Row(
+        "one order short in two warehouses of a SKU counts once",
+        (STOCK, set_stock("CAT@west", 0), fail(1)),
+        reserve("tmall:f2", "99 CAT@main, 1 CAT@west"),
+        [[Status.INSUFFICIENT_STOCK, 0, "CAT@main", "99", "10", "CAT@west", "1", "0"]],
+        {
+            "breaker CAT": breaker("C", window=window((0, 1), (0, 2))),
+            **logged(lost(2, line="99 10 CAT@main\t1 0 CAT@west")),
+        },
+    ),
+    Row(
+        "failures in several warehouses count for the SKU together",
+        (STOCK, set_stock("CAT@west", 0), fail(1), fail(2)),
+        reserve("tmall:f3", "1 CAT@west"),
+        [[Status.INSUFFICIENT_STOCK, 1, "CAT", "CAT@west", "1", "0"]],
+        {
+            "breaker CAT": breaker("O", T0, failures=3, reason=FAILED),
+            **logged(lost(3, line="1 0 CAT@west"), f"O\tCAT\t{BY}\t3 0 {FAILED}"),
+        },
+    ),
+    Row(
+        "one order may open the breakers of several SKUs",
+        (STOCK, fail(1), fail(2), fail(1, "DOG@main"), fail(2, "DOG@main")),
+        reserve("tmall:f3", "99 CAT@main, 99 DOG@main"),
+        [
+            [
+                Status.INSUFFICIENT_STOCK,
+                2,
+                *("CAT", "DOG"),
+                *("CAT@main", "99", "10"),
+                *("DOG@main", "99", "4"),
+            ]
+        ],
+        {
+            "breaker CAT": breaker("O", T0, failures=3, reason=FAILED),
+            "breaker DOG": breaker("O", T0, failures=3, reason=FAILED),
+            **logged(
+                lost(3),
+                f"O\tCAT\t{BY}\t3 0 {FAILED}",
+                lost(3, "DOG", "99 4 DOG@main"),
+                f"O\tDOG\t{BY}\t3 0 {FAILED}",
+            ),
+        },
+    ),
+    Row(
+        "only the SKU that was short counts, not the others of the order",
+        (STOCK,),
+        reserve("tmall:f1", "1 CAT@main, 99 DOG@main"),
+        [[Status.INSUFFICIENT_STOCK, 0, "DOG@main", "99", "4"]],
+        {
+            "breaker DOG": breaker("C", window=window((0, 1))),
+            **logged(lost(1, "DOG", "99 4 DOG@main")),
+        },
+    ),
+    Row(
+        "within a batch the third operation opens and the fourth is refused",
+        (STOCK,),
+        batch(fail(1), fail(2), fail(3), reserve("tmall:4", "1 CAT@main")),
+        [SHORT, SHORT, SHORT_AND_OPENED, SUSPENDED],
+        {
+            "breaker CAT": breaker("O", T0, failures=3, reason=FAILED),
+            **logged(lost(1), lost(2), lost(3), f"O\tCAT\t{BY}\t3 0 {FAILED}"),
+        },
+    ),
+    Row(
+        "an exempt SKU tells its failed locks and keeps no window",
+        (STOCK, lay(breaker("C", policy="1,300000,0,1"))),
+        batch(fail(1), fail(2), fail(3), reserve("tmall:4", "1 CAT@main", ttl=0)),
+        [SHORT, SHORT, SHORT, Status.DONE],
+        {
+            "committed CAT@main": 1,
+            "reservations tmall:4": f"C{T0},0\n1 CAT@main",
+            **logged(
+                *(lost(1), lost(2), lost(3)),
+                f"D\ttmall:4\t{BY}\t\t1 CAT@main",
+                balances="10 0 0 1 CAT@main",
+            ),
+        },
+    ),
+    Row(
+        "a SKU's own threshold and window count instead of the deployment's",
+        (STOCK, lay(breaker("C", policy="2,1000,0,0")), fail(1), Advance(999)),
+        fail(2),
+        [SHORT_AND_OPENED],
+        {
+            "breaker CAT": breaker("O", T0 + 999, failures=2, reason=FAILED, policy="2,1000,0,0"),
+            **logged(lost(2), f"O\tCAT\t{BY}\t2 0 {FAILED}"),
+        },
+    ),
+]
+
+SUSPENDING = [
+    Row("the very next reserve is refused", OPEN, reserve("tmall:1", "1 CAT@main"), [SUSPENDED]),
+    Row(
+        "one suspended line among ten refuses the order whole and counts nothing",
+        (
+            *OPEN,
+            batch(*(set_stock(f"S{n}@main", 5) for n in range(9))),
+        ),
+        reserve("tmall:1", [(1, "CAT@main"), *((9, f"S{n}@main") for n in range(9))]),
+        [SUSPENDED],
+    ),
+    Row(
+        "every suspended SKU is named once, opened by hand or not",
+        (set_stock("CAT@west", 1), *OPEN, lay(breaker("M", T0 - 5, reason="fake"), "DOG")),
+        reserve("tmall:1", "1 CAT@main, 1 CAT@west, 1 DOG@main"),
+        [[*SUSPENDED, "DOG", T0 - 5, 0, "fake"]],
+    ),
+    Row(
+        "suspended is told before short",
+        OPEN,
+        reserve("tmall:1", "99 CAT@main, 99 DOG@main"),
+        [SUSPENDED],
+    ),
+    Row(
+        "unknown is told before suspended",
+        OPEN,
+        reserve("tmall:1", "1 CAT@main, 1 FOX@main"),
+        [[Status.UNKNOWN_SKU, "FOX@main"]],
+    ),
+    Row(
+        "a replay passes an open breaker",
+        (STOCK, reserve("tmall:1", "1 CAT@main"), *OPEN[1:]),
+        reserve("tmall:1", "1 CAT@main"),
+        [[Status.REPLAYED, f"H{T0},{TTL}\n1 CAT@main"]],
+    ),
+    Row(
+        "other SKUs are sold on",
+        OPEN,
+        reserve("tmall:1", "1 DOG@main", ttl=0),
+        [Status.DONE],
+        {
+            "committed DOG@main": 1,
+            "reservations tmall:1": f"C{T0},0\n1 DOG@main",
+            **logged(f"D\ttmall:1\t{BY}\t\t1 DOG@main", balances="5 1 0 1 DOG@main"),
+        },
+    ),
+    Row(
+        "one opened by hand has no clock that would close it",
+        (STOCK, lay(breaker("M", T0, retry_at=0, cool_down=MINUTE, policy=COOLING)), Advance(DAY)),
+        reserve("tmall:1", "1 CAT@main"),
+        [[Status.SKU_SUSPENDED, "CAT", T0, 0, ""]],
+    ),
+]
+
+COOLED = (STOCK, lay(breaker("C", policy=COOLING)), batch(fail(1), fail(2), fail(3)))
+REOPENED_AT = T0 + MINUTE
+
+COOLING_DOWN = [
+    Row(
+        "a cool-down says when it may be tried again",
+        COOLED[:2],
+        batch(fail(1), fail(2), fail(3)),
+        [SHORT, SHORT, SHORT_AND_OPENED],
+        {
+            "breaker CAT": breaker(
+                "O",
+                T0,
+                failures=3,
+                retry_at=REOPENED_AT,
+                cool_down=MINUTE,
+                reason=FAILED,
+                policy=COOLING,
+            ),
+            **logged(lost(1), lost(2), lost(3), f"O\tCAT\t{BY}\t3 {REOPENED_AT} {FAILED}"),
+        },
+    ),
+    Row(
+        "to its last millisecond the SKU is suspended",
+        (*COOLED, Advance(MINUTE - 1)),
+        reserve("tmall:1", "1 CAT@main"),
+        [[Status.SKU_SUSPENDED, "CAT", T0, REOPENED_AT, FAILED]],
+    ),
+    Row(
+        "from its end on everyone may try, and a grant is the first success",
+        (*COOLED, Advance(MINUTE + 7)),
+        reserve("tmall:1", "1 CAT@main", ttl=0),
+        [Status.DONE],
+        {
+            "breaker CAT": breaker(
+                "H",
+                REOPENED_AT,
+                failures=3,
+                cool_down=MINUTE,
+                successes=1,
+                reason=FAILED,
+                policy=COOLING,
+            ),
+            "committed CAT@main": 1,
+            "reservations tmall:1": f"C{REOPENED_AT + 7},0\n1 CAT@main",
+            **logged(
+                f"J\tCAT\t\t3 0 {FAILED}",
+                f"D\ttmall:1\t{BY}\t\t1 CAT@main",
+                balances="10 0 0 1 CAT@main",
+            ),
+        },
+    ),
+    Row(
+        "the next failure reopens with twice the cool-down, and ids count anew",
+        (*COOLED, Advance(MINUTE)),
+        fail(1),
+        [SHORT_AND_OPENED],
+        {
+            "breaker CAT": breaker(
+                "O",
+                REOPENED_AT,
+                failures=1,
+                retry_at=REOPENED_AT + 2 * MINUTE,
+                cool_down=2 * MINUTE,
+                reason=AGAIN,
+                policy=COOLING,
+            ),
+            **logged(
+                f"J\tCAT\t\t3 0 {FAILED}",
+                lost(1),
+                f"O\tCAT\t{BY}\t1 {REOPENED_AT + 2 * MINUTE} {AGAIN}",
+            ),
+        },
+    ),
+    Row(
+        "doubling ends at a day",
+        (STOCK, lay(breaker("H", T0, failures=1, cool_down=DAY - 1, policy=COOLING))),
+        fail(1),
+        [SHORT_AND_OPENED],
+        {
+            "breaker CAT": breaker(
+                "O",
+                T0,
+                failures=1,
+                retry_at=T0 + DAY,
+                cool_down=DAY,
+                reason=AGAIN,
+                policy=COOLING,
+            ),
+            **logged(lost(1), f"O\tCAT\t{BY}\t1 {T0 + DAY} {AGAIN}"),
+        },
+    ),
+    Row(
+        "an order refused for another SKU still tells that a cool-down has ended",
+        (*COOLED, lay(breaker("M", T0), "DOG"), Advance(MINUTE)),
+        reserve("tmall:1", "1 CAT@main, 1 DOG@main"),
+        [[Status.SKU_SUSPENDED, "DOG", T0, 0, ""]],
+        {
+            "breaker CAT": breaker(
+                "H", REOPENED_AT, failures=3, cool_down=MINUTE, reason=FAILED, policy=COOLING
+            ),
+            **logged(f"J\tCAT\t\t3 0 {FAILED}"),
+        },
+    ),
+]
+
+CLOSING = [
+    Row(
+        "the second success closes, clears window and cool-down, keeps the policy",
+        (*HALF_OPEN, reserve("tmall:1", "1 CAT@main")),
+        reserve("tmall:2", "1 CAT@main", ttl=0),
+        [Status.DONE],
+        {
+            "breaker CAT": breaker("C", policy=COOLING),
+            "committed CAT@main": 1,
+            "reservations tmall:2": f"C{T0},0\n1 CAT@main",
+            **logged(
+                f"K\tCAT\t{BY}\t0 0 ",
+                f"D\ttmall:2\t{BY}\t\t1 CAT@main",
+                balances="10 0 1 1 CAT@main",
+            ),
+        },
+    ),
+    Row(
+        "without a policy of its own nothing is left of a closed breaker",
+        (STOCK, lay(breaker("H", T0, failures=3, successes=1))),
+        reserve("tmall:2", "1 CAT@main", ttl=0),
+        [Status.DONE],
+        {
+            "breaker CAT": None,
+            "committed CAT@main": 1,
+            "reservations tmall:2": f"C{T0},0\n1 CAT@main",
+            **logged(
+                f"K\tCAT\t{BY}\t0 0 ",
+                f"D\ttmall:2\t{BY}\t\t1 CAT@main",
+                balances="10 0 0 1 CAT@main",
+            ),
+        },
+    ),
+    Row(
+        "an order that names a SKU in two warehouses is one success",
+        (*HALF_OPEN, set_stock("CAT@west", 5)),
+        reserve("tmall:1", "1 CAT@main, 1 CAT@west", ttl=0),
+        [Status.DONE],
+        {
+            "breaker CAT": breaker(
+                "H", T0, failures=3, cool_down=MINUTE, successes=1, policy=COOLING
+            ),
+            "committed CAT@main": 1,
+            "committed CAT@west": 1,
+            "reservations tmall:1": f"C{T0},0\n1 CAT@main\n1 CAT@west",
+            **logged(
+                f"D\ttmall:1\t{BY}\t\t1 CAT@main\t1 CAT@west",
+                balances=("10 0 0 1 CAT@main", "5 0 0 1 CAT@west"),
+            ),
+        },
+    ),
+    Row(
+        "a replay is no success",
+        (STOCK, reserve("tmall:1", "1 CAT@main"), HALF_OPEN[1]),
+        reserve("tmall:1", "1 CAT@main"),
+        [[Status.REPLAYED, f"H{T0},{TTL}\n1 CAT@main"]],
+    ),
+    Row(
+        "of an order refused for another SKU the half-open one has neither success nor failure",
+        HALF_OPEN,
+        reserve("tmall:f1", "1 CAT@main, 99 DOG@main"),
+        [[Status.INSUFFICIENT_STOCK, 0, "DOG@main", "99", "4"]],
+        {
+            "breaker DOG": breaker("C", window=window((0, 1))),
+            **logged(lost(1, "DOG", "99 4 DOG@main")),
+        },
+    ),
+    Row(
+        "two successes in one batch close, and the failure after them is the first of a window",
+        HALF_OPEN,
+        batch(reserve("tmall:1", "1 CAT@main", ttl=0), reserve("tmall:2", "1 CAT@main", ttl=0),
+              fail(1)),
+        [Status.DONE, Status.DONE, [Status.INSUFFICIENT_STOCK, 0, "CAT@main", "99", "8"]],
+        {
+            "breaker CAT": breaker("C", policy=COOLING, window=window((0, 1))),
+            "committed CAT@main": 2,
+            "reservations tmall:1": f"C{T0},0\n1 CAT@main",
+            "reservations tmall:2": f"C{T0},0\n1 CAT@main",
+            **logged(
+                f"D\ttmall:1\t{BY}\t\t1 CAT@main",
+                f"K\tCAT\t{BY}\t0 0 ",
+                f"D\ttmall:2\t{BY}\t\t1 CAT@main",
+                lost(1, line="99 8 CAT@main"),
+                balances="10 0 0 2 CAT@main",
+            ),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize("row", [*COUNTING, *SUSPENDING, *COOLING_DOWN, *CLOSING], ids=str)
+def test_row(partition: Partition, row: Row) -> None:
+    """Every row's answer and whole state are as it says."""
+    check(partition, row)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        release("tmall:1"),
+        extend("tmall:1", TTL + 1),
+        confirm("tmall:1"),
+        fulfil("tmall:2"),
+        confirm("tmall:3", reinstate=True),
+    ],
+    ids=lambda call: call.script,
+)
+def test_every_other_verb_passes_an_open_breaker(partition: Partition, call: Call) -> None:
+    """Confirm, release, extend, fulfil and reinstate never ask the breaker."""
+    partition.run(STOCK)
+    partition.run(reserve("tmall:3", "1 CAT@main", ttl=1))
+    partition.run(reserve("tmall:2", "1 CAT@main", ttl=0))
+    partition.run(reserve("tmall:1", "1 CAT@main"))
+    partition.run(OPEN[1])
+    partition.run(Advance(1))
+    (answer,) = partition.run(call)[2:]
+    assert isinstance(answer, str)
+    assert breaker("O", T0, failures=3, reason=FAILED) == partition.state()["breaker CAT"]
+
+
+def test_the_log_names_the_position_of_each_failure(partition: Partition) -> None:
+    """A failed lock is an entry of its own: its position is the answer's version."""
+    partition.run(STOCK)
+    assert [position(2), position(3)] == [partition.run(fail(n))[1] for n in (1, 2)]

@@ -1,0 +1,384 @@
+"""The state machine that drives engine and model side by side and compares what both say."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import replace as with_rules
+from itertools import islice
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
+
+from reservation.model import (
+    AdjustStock,
+    BreakerState,
+    Confirm,
+    Fulfil,
+    Line,
+    Operation,
+    Origin,
+    Outcome,
+    Reserve,
+    SetStock,
+    Stock,
+    StockOutcome,
+)
+from reservation.status import Status
+from tests.model import Key, Model
+from tests.reservation.bench import RULES, Bench
+from tests.reservation.strategies import (
+    ALL_IDS,
+    CROWD,
+    GREEDY_IDS,
+    IDS,
+    SKUS,
+    TOO_MUCH,
+    UNKNOWN_RANK,
+    UPKEEP,
+    WAREHOUSES,
+    adjustments,
+    confirms,
+    counts,
+    distances_ms,
+    extends,
+    keys,
+    lines,
+    lines_of,
+    on_hands,
+    operations,
+    parts,
+    ranks,
+    releases,
+    reserves,
+    rows,
+    ttls_ms,
+    wholes,
+)
+
+MAX_ORDERS = 120  # of a batch that are compared: all of five operations
+
+ORIGIN = Origin(actor="machine", request_id="r-1")
+
+# Refusals that carry the reservation: contract section 4, "the move is not possible: `state`".
+BY_STATE = frozenset(
+    {
+        Status.RESERVATION_EXPIRED,
+        Status.RESERVATION_RELEASED,
+        Status.RESERVATION_FULFILLED,
+        Status.ALREADY_CONFIRMED,
+        Status.NOT_CONFIRMED,
+        Status.HOLD_LIMIT_REACHED,
+        Status.EXCEEDS_RESERVED,
+    }
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """Both sides of the comparison and what may happen to them."""
+
+    bench: Bench
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model(RULES)
+        self.engine = self.bench.engine
+        self.looks_after_steps = True
+        self.time_moved = False
+
+    def teardown(self) -> None:
+        """Compare a last time and recount: the audit is clean."""
+        self._compare_all()
+        assert self.bench.audit().findings == []
+
+    @initialize(
+        stock=st.dictionaries(keys, on_hands, min_size=5),
+        cool_down_seconds=st.sampled_from((0, 120)),
+        looks_after_steps=st.booleans(),
+    )
+    def begin(
+        self, stock: dict[Key, int], cool_down_seconds: int, *, looks_after_steps: bool
+    ) -> None:
+        """Begin with an empty store, some stock, and a clock that stands still."""
+        self.bench.reset(cool_down_seconds=cool_down_seconds)
+        self.model = Model(with_rules(RULES, cool_down_ms=cool_down_seconds * 1000))
+        self.looks_after_steps = looks_after_steps
+        for key, on_hand in stock.items():
+            self.set_stock(SetStock(*key, on_hand))
+
+    # -- verbs -----------------------------------------------------------------------------------
+
+    @rule(operation=reserves)
+    def reserve(self, operation: Reserve) -> None:
+        """Ask for any lines under any id."""
+        self._do(operation)
+
+    @rule(operation=reserves, rank=ranks)
+    def reserve_once_more(self, operation: Reserve, rank: int) -> None:
+        """Ask for the lines that a known id has already."""
+        operation = self._on_a_known_one(operation, rank)
+        known = self.model.reservations.get(operation.reservation_id)
+        if known:
+            again = tuple(replace(line, fulfilled=0) for line in known.lines)
+            operation = replace(operation, lines=again)
+        self._do(operation)
+
+    @rule(key=keys, ids=st.lists(st.sampled_from(GREEDY_IDS), min_size=1, max_size=3), also=lines)
+    def reserve_too_much(self, key: Key, ids: list[str], also: tuple[Line, ...]) -> None:
+        """Fail often enough to open a breaker; what else an order names is no failure."""
+        wanted = lines_of({(line.sku, line.warehouse): 1 for line in also} | {key: TOO_MUCH})
+        self.apply_batch([Reserve(greedy, wanted, 1_000) for greedy in ids])
+
+    @rule(key=keys, many=st.integers(5, len(CROWD)), ttl_ms=ttls_ms)
+    def reserve_one_by_one(self, key: Key, many: int, ttl_ms: int) -> None:
+        """Leave more deadlines to reclaim than one call takes."""
+        stock = self.model.stock(key[0], self.bench.now_ms)
+        levels = stock.levels if stock else ()
+        free = sum(level.available for level in levels if level.warehouse == key[1])
+        buyers = [buyer for buyer in CROWD if buyer not in self.model.reservations]
+        batch = [
+            Reserve(buyer, (Line(*key, 1),), ttl_ms + n)
+            for n, buyer in enumerate(buyers[: min(many, free)])
+        ]
+        if batch:
+            self.apply_batch(batch)
+
+    @rule(operation=confirms, rank=ranks)
+    def confirm(self, operation: Confirm, rank: int) -> None:
+        """Confirm or reinstate."""
+        self._do(self._on_a_known_one(operation, rank))
+
+    @rule(operation=st.one_of(releases, extends, extends, wholes), rank=ranks)
+    def move(self, operation: Operation, rank: int) -> None:
+        """Release, extend, or fulfil whole."""
+        self._do(self._on_a_known_one(operation, rank))
+
+    @rule(
+        operation=parts,
+        rank=ranks,
+        which=st.integers(0, 3),
+        more=st.integers(-1, 1),
+    )
+    def fulfil_a_part(self, operation: Fulfil, rank: int, which: int, more: int) -> None:
+        """Ship what is left of a line, one less or one more, or any lines."""
+        operation = self._on_a_known_one(operation, rank)
+        known = self.model.reservations.get(operation.reservation_id)
+        if known and which < len(IDS) // 2:
+            line = known.lines[which % len(known.lines)]
+            quantity = max(1, line.quantity - line.fulfilled + more)
+            part = (Line(line.sku, line.warehouse, quantity),)
+            operation = replace(operation, lines=part)
+        self._do(operation)
+
+    @rule(batch=st.lists(operations, min_size=2, max_size=5))
+    def apply_batch(self, batch: Sequence[Operation]) -> None:
+        """Each stands alone; the order is promised for one id only."""
+        actual = self.bench.run(self.engine.apply(batch, ORIGIN))
+        seen = [_seen(outcome) for outcome in actual]
+        first = None
+        for order in islice(_orders(batch), MAX_ORDERS):
+            model = copy.deepcopy(self.model)
+            expected = [Outcome(Status.DONE)] * len(batch)
+            for index in order:
+                expected[index] = model.apply(batch[index], self.bench.now_ms)
+            told = [_seen(outcome) for outcome in expected]
+            if told == seen:
+                self.model = model
+                self.time_moved = False
+                return
+            first = first or told
+        assert first == seen
+
+    # -- stock -----------------------------------------------------------------------------------
+
+    @rule(write=st.one_of(counts, counts, adjustments, rows))
+    def write_stock(self, write: SetStock | AdjustStock | list[SetStock]) -> None:
+        """Count, adjust or import."""
+        if isinstance(write, SetStock):
+            self.set_stock(write)
+        elif isinstance(write, AdjustStock):
+            self.adjust_stock(write)
+        else:
+            self.import_stock(write)
+
+    def set_stock(self, request: SetStock) -> None:
+        """Compare a count."""
+        expected = self.model.set_stock(request, self.bench.now_ms)
+        actual = self.bench.run(self.engine.set_stock(request, ORIGIN))
+        self._compare_stock_outcomes(expected, actual)
+
+    def adjust_stock(self, request: AdjustStock) -> None:
+        """Compare an adjustment."""
+        expected = self.model.adjust_stock(request, self.bench.now_ms)
+        actual = self.bench.run(self.engine.adjust_stock(request, ORIGIN))
+        self._compare_stock_outcomes(expected, actual)
+
+    def import_stock(self, rows: list[SetStock]) -> None:
+        """Compare an import with its rehearsal and the model."""
+        expected = self.model.import_stock(rows, self.bench.now_ms)
+        for dry_run in (True, False):
+            counted = self.engine.import_stock(rows, ORIGIN, dry_run=dry_run)
+            assert expected == self.bench.run(counted)
+        self.time_moved = False
+
+    @rule(
+        skus=st.lists(st.sampled_from((*SKUS, "unheard-of")), min_size=1, max_size=3),
+        warehouse=st.sampled_from((None, *WAREHOUSES)),
+    )
+    def read_availability(self, skus: list[str], warehouse: str | None) -> None:
+        """Compare what may be sold."""
+        expected = self.model.availability(skus, warehouse, self.bench.now_ms)
+        actual = self.bench.run(self.engine.availability(skus, warehouse))
+        assert sorted(map(repr, expected)) == sorted(map(repr, actual.items))
+        assert self.bench.now_ms == actual.as_of_ms
+        stock = self.bench.run(self.engine.stock(skus[0]))
+        assert _stock(self.model.stock(skus[0], self.bench.now_ms)) == _stock(stock)
+        self.time_moved = False
+
+    @rule(reservation_id=st.sampled_from(ALL_IDS))
+    def read_reservation(self, reservation_id: str) -> None:
+        """Compare one reservation."""
+        expected = self.model.reservation(reservation_id, self.bench.now_ms)
+        assert _seen(expected) == _seen(self.bench.run(self.engine.reservation(reservation_id)))
+
+    # -- time and trouble ------------------------------------------------------------------------
+
+    @rule(milliseconds=distances_ms, which=st.integers(0, 9), offset=st.sampled_from((0, -1, 1)))
+    def pass_time(self, milliseconds: int, which: int, offset: int) -> None:
+        """Pass some time, or up to about an instant at which the clock alone changes something."""
+        instants = self._instants()
+        if which < len(instants):
+            milliseconds = max(1, instants[which] + offset - self.bench.now_ms)
+        self.bench.advance(milliseconds)
+        self.time_moved = True
+
+    @rule(what=st.sampled_from(UPKEEP))
+    def upkeep(self, what: str) -> None:
+        """Sweep, or let the server crash or forget its scripts: nobody may notice."""
+        match what:
+            case "expire":
+                self.bench.run(self.bench.sweeper.expire())
+            case "tidy":
+                self.bench.run(self.bench.sweeper.tidy())
+            case "forget scripts":
+                self.bench.forget_scripts()
+            case "crash":
+                self.bench.crash()
+
+    # -- comparison ------------------------------------------------------------------------------
+
+    @invariant()
+    def both_say_the_same(self) -> None:
+        """Look after a step, but let verbs and writes meet what a look would have reclaimed."""
+        if self.looks_after_steps and not self.time_moved:
+            self._compare_all()
+
+    def _do(self, operation: Operation) -> None:
+        expected = self.model.apply(operation, self.bench.now_ms)
+        verb = getattr(self.engine, type(operation).__name__.lower())
+        actual = self.bench.run(verb(operation, ORIGIN))
+        assert _seen(expected) == _seen(actual)
+        self.time_moved = False
+
+    def _on_a_known_one(self, operation: Any, rank: int) -> Any:
+        """Mostly take an id that the model knows: unknown ones have one short answer."""
+        known = sorted(self.model.reservations)
+        if not known or rank == UNKNOWN_RANK:
+            return operation
+        return replace(operation, reservation_id=known[rank % len(known)])
+
+    def _compare_stock_outcomes(self, expected: StockOutcome, actual: StockOutcome) -> None:
+        assert expected.status == actual.status
+        if expected.status.ok:
+            assert expected.created == actual.created
+            assert expected.changed == actual.changed or expected.created
+            assert _stock(expected.stock) == _stock(actual.stock)
+        if expected.status in {Status.STALE_STOCK, Status.STOCK_BELOW_ZERO}:
+            assert expected.on_hand == actual.on_hand
+        self.time_moved = False
+
+    def _compare_all(self) -> None:
+        now_ms = self.bench.now_ms
+        stocks = self.bench.run(self.bench.store.read_stock(SKUS))
+        for sku, stock in zip(SKUS, stocks, strict=True):
+            actual = stock if stock.levels else None
+            assert _stock(self.model.stock(sku, now_ms)) == _stock(actual)
+        reservations = self.bench.run(self.bench.store.read_reservations(ALL_IDS))
+        for reservation_id, reservation in zip(ALL_IDS, reservations, strict=True):
+            expected = self.model.reservation(reservation_id, now_ms).reservation
+            assert expected == reservation
+
+    def _instants(self) -> list[int]:
+        """List when something changes by the clock alone."""
+        model, rules = self.model, self.model.rules
+        instants = set()
+        for reservation in model.reservations.values():
+            if reservation.expires_at_ms is not None:
+                instants.add(reservation.expires_at_ms)
+            if reservation.ended_at_ms is not None:
+                instants.add(reservation.ended_at_ms + rules.retention_ms)
+        for breaker in model.breakers.values():
+            instants.update(at + rules.window_ms for at in breaker.failed_at.values())
+            if breaker.retry_at_ms is not None:
+                instants.add(breaker.retry_at_ms)
+        instants.update(at + rules.retention_ms for _, at in model.adjustments.values())
+        return sorted(instant for instant in instants if instant >= self.bench.now_ms)
+
+
+def machine_on(bench: Bench) -> type[Machine]:
+    """Make the machine's class for one server."""
+    return type("Machine", (Machine,), {"bench": bench})
+
+
+def _orders(batch: Sequence[Operation]) -> Iterator[tuple[int, ...]]:
+    """Give every order of a batch that keeps the order of each id, as sent first."""
+
+    def extend(order: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        left = [index for index in range(len(batch)) if index not in order]
+        if not left:
+            yield order
+        taken = set()
+        for index in left:
+            if batch[index].reservation_id not in taken:
+                taken.add(batch[index].reservation_id)
+                yield from extend((*order, index))
+
+    return extend(())
+
+
+def _seen(outcome: Any) -> dict[str, Any]:
+    """Reduce an outcome to what the contract promises of it."""
+    assert isinstance(outcome, Outcome), outcome
+    seen: dict[str, Any] = {"status": outcome.status}
+    if outcome.status.ok or outcome.status in BY_STATE:
+        seen["reservation"] = outcome.reservation
+    if outcome.status is Status.INSUFFICIENT_STOCK:
+        seen["shortages"] = sorted(map(repr, outcome.shortages))
+        seen["opened"] = sorted(outcome.opened)
+    if outcome.status is Status.SKU_SUSPENDED:
+        assert len(outcome.suspensions) == len({item.sku for item in outcome.suspensions})
+        seen["suspensions"] = {
+            item.sku: (item.since_ms, item.retry_at_ms) for item in outcome.suspensions
+        }
+    if outcome.status in {Status.UNKNOWN_SKU, Status.FOREIGN_LINE}:
+        seen["lines"] = sorted(outcome.lines)
+    return seen
+
+
+def _stock(stock: Stock | None) -> dict[str, Any] | None:
+    """Reduce a SKU's stock to what the contract promises of it."""
+    if stock is None:
+        return None
+    breaker = stock.breaker
+    half_open = breaker.state is BreakerState.HALF_OPEN
+    return {
+        "levels": {level.warehouse: level for level in stock.levels},
+        "as_of_ms": stock.as_of_ms,
+        "breaker": breaker.state,
+        "policy": breaker.policy,
+        "failures": None if half_open else breaker.failures,
+        "since_ms": breaker.since_ms,
+        "retry_at_ms": breaker.retry_at_ms,
+    }

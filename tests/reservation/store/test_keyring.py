@@ -1,0 +1,154 @@
+"""Keys in the store: created, cached, revoked, and what holds while the store is away."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import redis.asyncio as redis
+
+from reservation.errors import StoreUnavailable
+from reservation.security import Role
+from reservation.store import keyring as module
+from reservation.store.keyring import CACHE_SECONDS, AmbiguousKey, Keyring, UnknownKey
+from reservation.store.keys import API_KEYS
+from reservation.store.store import Store
+
+NOWHERE = "unix:///nonexistent/store.sock"
+
+
+class Time:
+    """A clock that the test moves, in seconds."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def ring(store: Store, time: Time) -> Keyring:
+    return Keyring(store.client, monotonic=time)
+
+
+async def test_a_key_made_by_another_process_works_at_once(
+    ring: Keyring, store: Store, time: Time
+) -> None:
+    assert await ring.authenticate("hf_aaaa_" + "0" * 64) is None
+    record, token = await Keyring(store.client).create(Role.CHANNEL, channels=("tmall",))
+    assert await ring.authenticate(token) == record
+
+
+async def test_a_revoked_key_is_refused_at_the_latest_when_the_cache_ends(
+    ring: Keyring, store: Store, time: Time
+) -> None:
+    _, token = await ring.create(Role.OPS)
+    assert await ring.authenticate(token) is not None
+    await Keyring(store.client).revoke("ops")
+    time.now += CACHE_SECONDS + 0.001
+    assert await ring.authenticate(token) is None
+
+
+async def test_a_fresh_cache_costs_the_store_nothing(
+    ring: Keyring, store: Store, time: Time
+) -> None:
+    _, token = await ring.create(Role.OPS)
+    await ring.authenticate(token)
+    before = (await store.client.info("commandstats"))["cmdstat_hgetall"]["calls"]
+    for _ in range(100):
+        assert await ring.authenticate(token) is not None
+    stats = await store.client.info("commandstats")
+    assert stats["cmdstat_hgetall"]["calls"] == before
+
+
+async def test_a_busy_process_refreshes_without_waiting(ring: Keyring, time: Time) -> None:
+    _, token = await ring.create(Role.OPS)
+    await ring.authenticate(token)
+    time.now += module.REFRESH_SECONDS + 0.1
+    assert await ring.authenticate(token) is not None
+    assert ring._refreshing is not None
+    await ring._refreshing
+    assert ring._age() == 0
+
+
+async def test_a_flood_of_wrong_keys_is_bounded(ring: Keyring, store: Store, time: Time) -> None:
+    await ring.authenticate("hf_aaaa_" + "0" * 64)
+    before = (await store.client.info("commandstats"))["cmdstat_hget"]["calls"]
+    for number in range(500):
+        assert await ring.authenticate(f"hf_{number:04d}_" + "0" * 64) is None
+    after = (await store.client.info("commandstats"))["cmdstat_hget"]["calls"]
+    assert after - before <= module.MAX_LOOKUPS_PER_SECOND
+
+
+async def test_without_the_store_known_keys_stay_valid_and_of_others_nobody_knows(
+    ring: Keyring, time: Time
+) -> None:
+    _, token = await ring.create(Role.OPS)
+    assert await ring.authenticate(token) is not None
+    ring._client = redis.Redis.from_url(NOWHERE)
+    time.now += 60
+    assert await ring.authenticate(token) is not None
+    with pytest.raises(StoreUnavailable) as raised:
+        await ring.authenticate("hf_bbbb_" + "0" * 64)
+    assert raised.value.effect == "not_applied"
+
+
+async def test_without_the_store_and_without_a_cache_no_key_is_called_wrong(time: Time) -> None:
+    ring = Keyring(redis.Redis.from_url(NOWHERE), monotonic=time)
+    with pytest.raises(StoreUnavailable):
+        await ring.authenticate("hf_aaaa_" + "0" * 64)
+
+
+async def test_a_cancelled_caller_does_not_stop_the_refresh(ring: Keyring) -> None:
+    _, token = await ring.create(Role.OPS)
+    waiting = asyncio.create_task(ring.authenticate(token))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    assert await ring.authenticate(token) is not None
+
+
+async def test_two_keys_of_one_name_are_valid_until_one_is_revoked_by_its_id(
+    ring: Keyring,
+) -> None:
+    old, old_token = await ring.create(Role.CHANNEL, channels=("tmall",))
+    new, new_token = await ring.create(Role.CHANNEL, channels=("tmall",))
+    assert await ring.authenticate(old_token) == old
+    assert await ring.authenticate(new_token) == new
+    with pytest.raises(AmbiguousKey, match=new.key_id):
+        await ring.revoke("tmall")
+    await ring.revoke(old.key_id)
+    assert await ring.authenticate(old_token) is None
+    assert await ring.authenticate(new_token) == new
+    assert (await ring.revoke("tmall")).key_id == new.key_id
+    with pytest.raises(UnknownKey):
+        await ring.revoke("tmall")
+
+
+async def test_the_first_admin_key_is_seeded_once_and_never_after_its_revocation(
+    ring: Keyring,
+) -> None:
+    token = "an-operators-own-key"
+    assert await ring.ensure_admin(token)
+    assert await ring.ensure_admin(token)
+    record = await ring.authenticate(token)
+    assert record is not None
+    assert (record.role, record.name) == (Role.ADMIN, "admin")
+    assert len(await ring.list_keys()) == 1
+    await ring.revoke("admin")
+    assert not await ring.ensure_admin(token)
+    assert await ring.authenticate(token) is None
+    assert await ring.ensure_admin("an-operators-next-key")
+
+
+async def test_the_store_never_sees_a_key(ring: Keyring, store: Store) -> None:
+    _, token = await ring.create(Role.OPS)
+    await ring.ensure_admin("an-operators-own-key")
+    kept = repr(await store.client.hgetall(API_KEYS))
+    assert token.rpartition("_")[2] not in kept
+    assert "an-operators-own-key" not in kept
