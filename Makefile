@@ -49,8 +49,8 @@ bench: $(VENV)/.dev ## first measurements: store, engine and HTTP
 chaos: $(VENV)/.dev ## the long fault suites; see docs/testing.md
 	@$(BIN)/python -m pytest -m chaos -p no:xdist --timeout 7200 $(ARGS)
 
-loadtest: $(VENV)/.dev ## replay the sample orders against a service of its own
-	@$(BIN)/python -m loadtest.sample
+loadtest: $(VENV)/.server ## play the sample orders against the running service (see `make run`)
+	@$(BIN)/holdfast replay sample --speed 6000 --stock 100 --run "load$$(date +%s)-"
 
 clean: ## remove the environment and the data of `make run`
 	rm -rf $(VENV) var

@@ -64,7 +64,4 @@ def service_key(settings: Settings, given: str | None, url: str) -> str:
             message += ", or --data-dir with the directory of `holdfast up` (there is"
             message += f" no {key_file(settings)})"
         raise ConfigurationError(message)
-    if not key.isascii() or not key.isprintable():
-        message = "a key is made of printable ASCII characters; this one is not"
-        raise ConfigurationError(message)
     return key

@@ -12,19 +12,21 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from ops.replay.gateway import Denied, Gateway, Reply, Unanswered
-from ops.replay.orders import OrderLine, parse
+from ops.replay.orders import parse
 from ops.replay.player import Clock, Plan
 from ops.replay.report import print_verdict
 from ops.replay.run import StockRefused, lay_stock, play_orders, sample_orders, witness
 from ops.replay.stocking import level_files
 from ops.replay.verdict import reach_verdict
+from reservation.client import OrderLine
 from reservation.config import load
+from reservation.model import BreakerState
 
 if TYPE_CHECKING:
     import httpx
@@ -218,9 +220,9 @@ async def _unused(stage: _Stage, sku: str) -> str:
     found = await stage.gateway.stock(sku)
     if found is None:
         return sku
-    promised = sum(level["held"] + level["committed"] for level in found["warehouses"])
-    breaker: dict[str, Any] = found["breaker"]
-    if not promised and breaker["state"] == "closed" and not breaker["failures"]:
+    promised = sum(level.held + level.committed for level in found.warehouses)
+    closed = found.breaker.state is BreakerState.CLOSED
+    if not promised and closed and not found.breaker.failures:
         return sku
     return f"{sku}-{stage.tag}"
 
@@ -247,7 +249,7 @@ async def _sell(stage: _Stage, reservation_id: str) -> None:
 
 async def _available(stage: _Stage, sku: str) -> int:
     found = await stage.gateway.stock(sku)
-    return sum(level["available"] for level in found["warehouses"]) if found else 0
+    return sum(level.available for level in found.warehouses) if found else 0
 
 
 async def _count_down(stage: _Stage) -> None:

@@ -189,6 +189,8 @@ class Supervisor:
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup
             loop.add_signal_handler(number, self.stop)
         keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
         if self._store is not None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 
@@ -18,9 +20,10 @@ from reservation.config import Durability, Settings, load
 from reservation.engine import Engine
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
+from tests.ops.service import Service
 
 SERVERS = ("valkey", "redis")
-DEBIAN_REDIS = "/usr/bin/redis-server"
+ADMIN_KEY = "hf_admin-key-of-the-tests"
 
 
 def need_program(name: str) -> str:
@@ -119,3 +122,36 @@ async def clock(store: Store) -> Clock:
     made = Clock(store)
     await made.freeze()
     return made
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A whole `holdfast up` in processes of its own, shared by the tests of a test process."""
+
+    url: str
+    admin_key: str
+
+    def advance(self, seconds: float) -> None:
+        """Let the store's clock jump forward."""
+        answer = httpx.post(
+            f"{self.url}/v1/test/clock",
+            json={"advance_seconds": seconds},
+            headers={"authorization": f"Bearer {self.admin_key}"},
+            timeout=10,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Run the real service on a port of its own; what a test leaves in it stays there."""
+    settings = {
+        "HOLDFAST_ADMIN_KEY": ADMIN_KEY,
+        "HOLDFAST_TEST_CLOCK": "1",
+        "HOLDFAST_DURABILITY": "memory",
+        "HOLDFAST_LOG_LEVEL": "warning",
+    }
+    data_dir = tmp_path_factory.mktemp("service")
+    with Service("up", "--port", "0", "--data-dir", data_dir, **settings) as running:
+        yield RunningService(running.url, ADMIN_KEY)

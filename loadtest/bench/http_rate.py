@@ -38,7 +38,7 @@ RUNS: Iterator[int] = iter(range(1_000_000))  # ids are new in every run
 def measure(
     settings: Settings, *, orders: int, repetitions: int, progress: Callable[[str], None]
 ) -> list[Comparison]:
-    """Compare the product with each echo, at `memory`, and `fsync` with `memory`."""
+    """Compare the product, at durability `memory`, with each echo."""
     key = f"hf_bench_{secrets.token_hex(32)}"
     with (
         _product(settings, Durability.MEMORY, key) as (product, worker),
@@ -52,7 +52,7 @@ def measure(
         def post(port: int) -> Callable[[], float]:
             return lambda: uvloop.run(_rate(port, key, orders))
 
-        comparisons = [
+        return [
             in_turn(
                 Comparison(name, "requests/s", "POST /v1/reservations, hot", against),
                 post(product),
@@ -65,13 +65,10 @@ def measure(
                 ("HTTP, one worker, against FastAPI", "FastAPI + pydantic echo", fastapi),
             )
         ]
-    return comparisons
 
 
 @contextmanager
-def _product(
-    settings: Settings, durability: Durability, key: str
-) -> Iterator[tuple[int, int]]:
+def _product(settings: Settings, durability: Durability, key: str) -> Iterator[tuple[int, int]]:
     """Run one API worker on an embedded store; yields its port and its process id."""
     settings = settings.model_copy(update={"durability": durability, "store_rewrite_percent": 0})
     with EmbeddedStore(settings) as store:
@@ -158,7 +155,7 @@ def _wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def _put_stock(port: int, key: str) -> None:
-    request = urllib.request.Request(  # noqa: S310 (loopback)
+    request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/stock/{sku_name(0)}",
         data=json.dumps({"on_hand": STOCK}).encode(),
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},

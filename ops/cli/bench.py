@@ -39,7 +39,7 @@ def bench_command(
     suite: Annotated[Suite, typer.Argument(help="What to measure.")] = Suite.ALL,
     repetitions: Annotated[int, typer.Option(min=1, max=50, help="Runs of each side.")] = 5,
     orders: Annotated[int | None, typer.Option(min=1_000, help="Orders a run.")] = None,
-    as_json: JsonOption = False,
+    as_json: JsonOption = False,  # noqa: FBT002 (typer)
     config: ConfigOption = None,
 ) -> None:
     """Measure both sides of each ratio in turn, on stores of their own in a temporary directory.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -23,19 +24,22 @@ from ops.cli.options import ConfigOption, DataDirOption, settings_of
 from ops.replay.gateway import Gateway
 from ops.replay.report import counted, errors_table
 from ops.replay.run import import_errors
+from reservation.client import Breaker, ImportReport, Stock, StockLevel
 from reservation.config import Settings
 from reservation.errors import ConfigurationError, HoldfastError
+from reservation.model import BreakerState
 
 T = TypeVar("T")
 
+TIME = "%Y-%m-%dT%H:%M:%SZ"
 PATIENCE_SECONDS = 5.0  # someone waits at the keyboard
-LEVEL_COLUMNS = {
-    "on hand": "on_hand",
-    "safety": "safety_stock",
-    "held": "held",
-    "committed": "committed",
-    "available": "available",
-    "shortfall": "shortfall",
+LEVEL_COLUMNS: dict[str, Callable[[StockLevel], int]] = {
+    "on hand": attrgetter("on_hand"),
+    "safety": attrgetter("safety_stock"),
+    "held": attrgetter("held"),
+    "committed": attrgetter("committed"),
+    "available": attrgetter("available"),
+    "shortfall": attrgetter("shortfall"),
 }
 
 
@@ -67,21 +71,23 @@ def import_command(
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}") from error
 
-    async def send(gateway: Gateway) -> dict[str, Any]:
+    async def send(gateway: Gateway) -> ImportReport:
         return await gateway.import_stock(content, dry_run=dry_run)
 
     console = Console(soft_wrap=True, highlight=False)
     waiting = Text(f"Importing {file.name}, {len(content):,} bytes")
     with console.status(waiting) if console.is_terminal else nullcontext():
         answer = _ask(settings, url, key, send)
-    if answer.get("errors") or "rows" not in answer:
+    if answer.errors:
         problems = import_errors(answer)
         title = f"{file}: {counted(problems, 'error')}, nothing was applied"
         errors().print(errors_table(problems, title))
         raise typer.Exit(ANSWER_IS_NO)
-    verb = "Applied" if answer["applied"] else "Dry run, nothing applied"
-    counts = ", ".join(f"{answer[name]:,} {name}" for name in ("created", "changed", "unchanged"))
-    console.print(f"{verb}: {answer['rows']:,} read: {counts}.")
+    verb = "Applied" if answer.applied else "Dry run, nothing applied"
+    console.print(
+        f"{verb}: {answer.rows:,} read: {answer.created:,} created, {answer.changed:,} changed,"
+        f" {answer.unchanged:,} unchanged."
+    )
 
 
 @stock_app.command("show")
@@ -94,7 +100,7 @@ def show_command(
 ) -> None:
     """Show a SKU's levels in every warehouse and its breaker."""
 
-    async def read(gateway: Gateway) -> dict[str, Any] | None:
+    async def read(gateway: Gateway) -> Stock | None:
         return await gateway.stock(sku)
 
     settings = settings_of(config, data_dir=data_dir, log_level="error")
@@ -103,9 +109,9 @@ def show_command(
         raise UnknownSku(f"{sku}: no such SKU; `holdfast stock import` makes levels")
     console = Console(soft_wrap=True, highlight=False)
     console.print(_levels_table(found))
-    for line in _breaker_lines(found["breaker"]):
+    for line in _breaker_lines(found.breaker):
         console.print(line)
-    console.print(Text(f"As of {found['as_of']}, version {found['version']}.", style="dim"))
+    console.print(Text(f"As of {found.as_of:{TIME}}, version {found.version}.", style="dim"))
 
 
 def _ask(
@@ -125,25 +131,26 @@ def _ask(
     return asyncio.run(asked())
 
 
-def _levels_table(found: dict[str, Any]) -> Table:
-    table = Table(title=Text(found["sku"]), title_justify="left", title_style="bold")
+def _levels_table(found: Stock) -> Table:
+    table = Table(title=Text(found.sku), title_justify="left", title_style="bold")
     table.add_column("warehouse")
     for heading in LEVEL_COLUMNS:
         table.add_column(heading, justify="right")
-    for level in found["warehouses"]:
-        style = "red" if level["shortfall"] else ""
-        cells = [f"{level[name]:,}" for name in LEVEL_COLUMNS.values()]
-        table.add_row(level["warehouse"], *cells, style=style)
+    for level in found.warehouses:
+        style = "red" if level.shortfall else ""
+        cells = [f"{count(level):,}" for count in LEVEL_COLUMNS.values()]
+        table.add_row(level.warehouse, *cells, style=style)
     return table
 
 
-def _breaker_lines(breaker: dict[str, Any]) -> list[Text]:
-    if breaker["state"] == "closed":
-        threshold = breaker["policy"]["threshold"]
-        return [Text(f"Breaker closed, {breaker['failures']} of {threshold} failed locks.")]
-    style = "bold red" if breaker["state"] == "open" else "yellow"
-    word = breaker["state"].replace("_", "-")
-    lines = [Text(f"Breaker {word} since {breaker['since']}: {breaker['reason']}", style=style)]
-    if breaker["retry_at"]:
-        lines.append(Text(f"It lets orders try again at {breaker['retry_at']}."))
+def _breaker_lines(breaker: Breaker) -> list[Text]:
+    if breaker.state is BreakerState.CLOSED:
+        threshold = breaker.policy.threshold
+        return [Text(f"Breaker closed, {breaker.failures} of {threshold} failed locks.")]
+    style = "bold red" if breaker.state is BreakerState.OPEN else "yellow"
+    word = breaker.state.replace("_", "-")
+    since = "" if breaker.since is None else f" since {breaker.since:{TIME}}"
+    lines = [Text(f"Breaker {word}{since}: {breaker.reason}", style=style)]
+    if breaker.retry_at is not None:
+        lines.append(Text(f"It lets orders try again at {breaker.retry_at:{TIME}}."))
     return lines

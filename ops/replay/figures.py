@@ -55,7 +55,7 @@ class Figures:
     suspended_skus: set[str] = field(default_factory=set)  # breakers that this replay saw open
     prevented_units: int = 0  # requested beyond what was available, over failed locks
     paid_too_late: int = 0  # orders whose payment met an expired hold
-    resent: int = 0  # requests sent again because their outcome was unknown
+    doubted: int = 0  # requests whose answer got lost and that were sent again
     latest_seconds: float = 0.0  # how far behind its schedule an order was sent, at most
     duration_seconds: float = 0.0
     interrupted: bool = False

@@ -6,32 +6,49 @@ idempotency key. Only when that has gone on for `PATIENCE_SECONDS` is the reques
 
 from __future__ import annotations
 
-import asyncio
-import random
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Self, TypeVar
 
-import httpx
-
-from reservation.errors import Effect, HoldfastError, StoreUnavailable
+from reservation.client import (
+    AsyncClient,
+    Forbidden,
+    ImportReport,
+    InsufficientStock,
+    InvalidImport,
+    Refused,
+    Reservation,
+    ReservationNotFound,
+    Retry,
+    RowError,
+    SkuNotFound,
+    SkuSuspended,
+    Stock,
+    Unauthenticated,
+    Unavailable,
+)
+from reservation.errors import HoldfastError, StoreUnavailable
 from reservation.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from ops.replay.orders import OrderLine
+    import httpx
+
+    from reservation.client import OrderLine
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0  # a restarted service is back within 5 s; a longer outage is no hiccup
 KNOCK_SECONDS = 3.0  # for a service that is not there at all
-KNOCKED_AT = "knock"  # no SKU: whether it exists does not matter
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0
-ANSWER_SECONDS = 10.0  # twice the service's own deadline for a request
-IMPORT_SECONDS = 300.0  # a file of 16 MiB
+IMPORT_SECONDS = 300.0  # a file of 16 MiB on a slow machine
+SENDINGS = 100  # of one request; the patience ends before they do
+MAX_CONNECTIONS = 128
 
-NEXT_STEP = "start the service with `holdfast up`, or give --url another address"
+KNOCKED_AT = "knock"  # no SKU: whether it exists does not matter
+ABSENT = "start the service with `holdfast up`, or give --url another address"
+UNWELL = "`holdfast doctor` on its machine says what is wrong"
 
 
 class Unanswered(StoreUnavailable):
@@ -47,7 +64,6 @@ class Reply:
     """What the service said to one verb; `problem` is a refusal's slug, empty where it was done."""
 
     problem: str = ""
-    detail: str = ""
     state: State | None = None
     known: bool = False  # the id was there before this gateway first sent it
     prevented_units: int = 0  # requested beyond what was available
@@ -58,14 +74,6 @@ class Reply:
     def granted(self) -> bool:
         """Say whether the verb had its effect now, and not in an earlier run."""
         return not self.problem and not self.known
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    body: dict[str, Any]
-    replayed: bool
-    doubted: bool  # an earlier sending of the same request may have had its effect
 
 
 class Gateway:
@@ -79,16 +87,17 @@ class Gateway:
         transport: httpx.AsyncBaseTransport | None = None,
         patience_seconds: float | None = None,
     ) -> None:
+        """Connect lazily. Raises ConfigurationError where address or key cannot be one."""
         self.url = url
-        self.resent = 0
+        self.doubted = 0  # requests that had an effect or a refusal only when sent again
         self._patience_seconds = patience_seconds or PATIENCE_SECONDS
-        self._http = httpx.AsyncClient(
-            base_url=url,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=ANSWER_SECONDS,
-            limits=httpx.Limits(max_connections=128, max_keepalive_connections=128),
+        self._client = AsyncClient(
+            url,
+            key,
+            deadline_seconds=self._patience_seconds,
+            retry=Retry(attempts=SENDINGS),
+            max_connections=MAX_CONNECTIONS,
             transport=transport,
-            trust_env=False,
         )
 
     async def __aenter__(self) -> Self:
@@ -100,127 +109,104 @@ class Gateway:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._http.aclose()
+        await self._client.aclose()
 
     async def knock(self) -> None:
         """Find out early whether the service is there and knows the key; changes nothing.
 
         Raises Unanswered and Denied.
         """
-        path, patience = f"/v1/stock/{KNOCKED_AT}", KNOCK_SECONDS
-        await self._ask("GET", path, patience_seconds=min(patience, self._patience_seconds))
+        patience = min(KNOCK_SECONDS, self._patience_seconds)
+        hurried = self._client.with_options(deadline_seconds=patience)
+        try:
+            await self._answered(hurried.stock(KNOCKED_AT))
+        except SkuNotFound:
+            return
 
     async def reserve(
         self, reservation_id: str, lines: Sequence[OrderLine], ttl_seconds: int
     ) -> Reply:
         """Ask for a hold."""
-        body = {
-            "reservation_id": reservation_id,
-            "lines": [_line(line) for line in lines],
-            "ttl_seconds": ttl_seconds,
-        }
-        return _reply(await self._ask("POST", "/v1/reservations", json=body))
+        return await self._reply(
+            self._client.reserve(reservation_id, lines, ttl_seconds=ttl_seconds)
+        )
 
     async def confirm(self, reservation_id: str) -> Reply:
         """Tell that the order is paid."""
-        return await self._move(reservation_id, "confirm")
+        return await self._reply(self._client.confirm(reservation_id))
 
     async def fulfil(self, reservation_id: str) -> Reply:
         """Tell that everything left has been shipped."""
-        return await self._move(reservation_id, "fulfil")
+        return await self._reply(self._client.fulfil(reservation_id))
 
     async def state(self, reservation_id: str) -> State | None:
         """Read a reservation's state, None where it is not known."""
-        answer = await self._ask("GET", f"/v1/reservations/{quote(reservation_id, safe='')}")
-        return _reply(answer).state
+        try:
+            return (await self._answered(self._client.reservation(reservation_id))).state
+        except ReservationNotFound:
+            return None
 
-    async def import_stock(self, file: bytes, *, dry_run: bool = False) -> dict[str, Any]:
-        """Set levels by a file; the answer has the members of contract section 3."""
-        answer = await self._ask(
-            "POST",
-            "/v1/stock/import",
-            params={"dry_run": "true" if dry_run else "false"},
-            content=file,
-            headers={"Content-Type": "text/csv; charset=utf-8"},
-            timeout=IMPORT_SECONDS,
-        )
-        return answer.body
-
-    async def stock(self, sku: str) -> dict[str, Any] | None:
+    async def stock(self, sku: str) -> Stock | None:
         """Read a SKU's levels and breaker, None where it has no level."""
-        answer = await self._ask("GET", f"/v1/stock/{quote(sku, safe='')}")
-        return answer.body if answer.status < 300 else None
+        try:
+            return await self._answered(self._client.stock(sku))
+        except SkuNotFound:
+            return None
 
-    async def set_stock(self, sku: str, on_hand: int) -> dict[str, Any]:
+    async def set_stock(self, sku: str, on_hand: int) -> Stock:
         """Set a SKU's count in the default warehouse."""
-        body = {"on_hand": on_hand}
-        return (await self._ask("PUT", f"/v1/stock/{quote(sku, safe='')}", json=body)).body
+        return await self._answered(self._client.set_stock(sku, on_hand))
 
-    async def _move(self, reservation_id: str, verb: str) -> Reply:
-        path = f"/v1/reservations/{quote(reservation_id, safe='')}/{verb}"
-        return _reply(await self._ask("POST", path, json={}))
+    async def import_stock(self, file: bytes, *, dry_run: bool = False) -> ImportReport:
+        """Set levels by a file; a refused file is a report that was not applied, with errors."""
+        patient = self._client.with_options(deadline_seconds=IMPORT_SECONDS)
+        try:
+            return await self._answered(patient.import_stock(file, dry_run=dry_run))
+        except InvalidImport as refusal:
+            if refusal.report is not None:
+                return refusal.report
+            whole = RowError(row=0, reason=refusal.detail)
+        except Refused as refusal:
+            whole = RowError(row=0, reason=str(refusal))
+        return ImportReport(
+            rows=0, created=0, changed=0, unchanged=0, applied=False, errors=(whole,)
+        )
 
-    async def _ask(
-        self, method: str, path: str, *, patience_seconds: float | None = None, **request: Any
-    ) -> _Answer:
-        """Send a request until it is answered or the patience ends. Raises Unanswered, Denied."""
-        loop = asyncio.get_running_loop()
-        patience = self._patience_seconds if patience_seconds is None else patience_seconds
-        give_up_at = loop.time() + patience
-        pause = FIRST_PAUSE_SECONDS
-        effect: Effect = "not_applied"
-        while True:
-            try:
-                response = await self._http.request(method, path, **request)
-            except httpx.TransportError as error:
-                detail = f"{self.url} gives no answer ({error or type(error).__name__})"
-                if not isinstance(error, httpx.ConnectError):
-                    effect = "unknown"
-            else:
-                body = _body(response)
-                if response.status_code in {401, 403}:
-                    reason = body.get("detail") or body.get("title") or response.status_code
-                    raise Denied(f"{self.url} refuses the key: {reason} Give --key another one.")
-                if response.status_code < 500 and response.status_code != 429:
-                    replayed = response.headers.get("Idempotent-Replayed") == "true"
-                    return _Answer(response.status_code, body, replayed, effect == "unknown")
-                detail = f"{self.url} answers {response.status_code}: {body.get('detail', '')}"
-                if response.status_code != 429 and body.get("outcome") != "not_applied":
-                    effect = "unknown"
-            if loop.time() + pause > give_up_at:
-                raise Unanswered(f"{detail}; {NEXT_STEP}", effect=effect)
-            await asyncio.sleep(pause * random.random())  # noqa: S311 (jitter, no secret)
-            pause = min(LONGEST_PAUSE_SECONDS, 2 * pause)
-            self.resent += 1
+    async def _answered(self, call: Awaitable[T]) -> T:
+        """Wait for an answer; say in our words that there is none, or none for this key."""
+        try:
+            return await call
+        except (Unauthenticated, Forbidden) as error:
+            message = f"{self.url} refuses the key: {error.detail} Give --key another one."
+            raise Denied(message) from error
+        except Unavailable as error:
+            detail = error.detail if self.url in error.detail else f"{self.url}: {error.detail}"
+            next_step = ABSENT if error.status is None else UNWELL
+            raise Unanswered(f"{detail}; {next_step}", effect=error.effect) from error
 
-
-def _line(line: OrderLine) -> dict[str, Any]:
-    body: dict[str, Any] = {"sku": line.sku, "quantity": line.quantity}
-    if line.warehouse is not None:
-        body["warehouse"] = line.warehouse
-    return body
+    async def _reply(self, call: Awaitable[Reservation]) -> Reply:
+        try:
+            reservation = await self._answered(call)
+        except Refused as refusal:
+            self.doubted += refusal.doubted
+            return _reply_to_refusal(refusal)
+        self.doubted += reservation.doubted
+        known = reservation.replayed and not reservation.doubted
+        return Reply(state=reservation.state, known=known)
 
 
-def _body(response: httpx.Response) -> dict[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _reply(answer: _Answer) -> Reply:
-    body = answer.body
-    if answer.status < 300:
-        known = answer.replayed and not answer.doubted
-        return Reply(state=State(body["state"]), known=known)
-    short = body.get("lines", [])
-    suspended = [*body.get("suspended", ()), *(item["sku"] for item in body.get("skus", ()))]
-    slug = str(body.get("type", "")).rpartition("/")[2] or f"status {answer.status}"
-    return Reply(
-        problem=slug,
-        detail=str(body.get("detail", "")),
-        prevented_units=sum(line["requested"] - line["available"] for line in short),
-        available=tuple(line["available"] for line in short),
-        suspended=tuple(suspended) if slug in {"insufficient-stock", "sku-suspended"} else (),
-    )
+def _reply_to_refusal(refusal: Refused) -> Reply:
+    match refusal:
+        case InsufficientStock(lines=lines, suspended=suspended):
+            return Reply(
+                problem=refusal.slug,
+                prevented_units=sum(line.requested - line.available for line in lines),
+                available=tuple(line.available for line in lines),
+                suspended=suspended,
+            )
+        case SkuSuspended(skus=skus):
+            return Reply(
+                problem=refusal.slug, suspended=tuple(suspension.sku for suspension in skus)
+            )
+        case _:
+            return Reply(problem=refusal.slug)

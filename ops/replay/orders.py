@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from reservation.client import OrderLine
 from reservation.errors import HoldfastError
 from reservation.model import CHANNEL, LOCAL_ID, MAX_STOCK, WAREHOUSE, sku_problem
 
@@ -30,15 +31,6 @@ _TIMESTAMP = re.compile(
 )
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)  # ten digits hold the largest quantity
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class OrderLine:
-    """So many units of a SKU; no warehouse means the service's default."""
-
-    sku: str
-    quantity: int
-    warehouse: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

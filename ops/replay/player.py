@@ -149,7 +149,7 @@ class Player:
         finally:
             self._figures.interrupted = self.stop.is_set()
             self._figures.duration_seconds = self._clock.now() - started
-            self._figures.resent = self._gateway.resent
+            self._figures.doubted = self._gateway.doubted
 
     async def _live(self, order: Order) -> None:
         """See one order through its life; it enters with a slot taken for its first request."""

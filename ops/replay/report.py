@@ -129,14 +129,14 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     if report is None:
         console.print(Text(f"Audit: not run. {verdict.advice}", style="yellow"))
         return
-    counted = f"{sum(report.reservations.values()):,} reservations, {report.levels:,} levels"
+    recounted = f"{sum(report.reservations.values()):,} reservations, {report.levels:,} levels"
     if report.ok:
         console.print(
-            Text(f"Audit: clean. Recounted {counted}: every invariant holds.", style="bold green")
+            Text(f"Audit: clean. Recounted {recounted}: every invariant holds.", style="bold green")
         )
         return
-    findings = len(report.findings) + report.more_findings
-    console.print(Text(f"Audit: {findings} findings over {counted}.", style="bold red"))
+    findings = counted(len(report.findings) + report.more_findings, "finding")
+    console.print(Text(f"Audit: {findings} over {recounted}.", style="bold red"))
     for finding in report.findings[:MAX_LISTED_ERRORS]:
         console.print(Text(f"  {finding}"))
 
@@ -154,9 +154,10 @@ def errors_table(errors: list[RowError], title: str) -> Table:
     return table
 
 
-def counted(things: Sized, noun: str) -> str:
+def counted(things: Sized | int, noun: str) -> str:
     """Count things in words: 1 error, 2 errors."""
-    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
+    number = things if isinstance(things, int) else len(things)
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -183,11 +184,13 @@ def _sentences(figures: Figures, plan: Plan) -> list[Text]:
         ),
     ]
     if figures.suspended_skus:
-        lines.append(Text(f"{len(figures.suspended_skus):,} SKUs met with an open breaker."))
+        lines.append(Text(f"{counted(figures.suspended_skus, 'SKU')} met with an open breaker."))
     if figures.paid_too_late:
-        lines.append(Text(f"{figures.paid_too_late:,} payments came after their hold expired."))
-    if figures.resent:
-        lines.append(Text(f"{figures.resent:,} requests were sent again under the same id."))
+        late = counted(figures.paid_too_late, "payment")
+        lines.append(Text(f"{late} came after the hold had expired."))
+    if figures.doubted:
+        lost = counted(figures.doubted, "request")
+        lines.append(Text(f"{lost} lost an answer and found it by sending the same id again."))
     for slug, count in sorted(figures.problems.items()):
         lines.append(Text(f"Refused otherwise: {count:,} × {slug}.", style="red"))
     if figures.fates[Fate.KNOWN].orders:

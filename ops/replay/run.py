@@ -6,7 +6,7 @@ import asyncio
 import signal
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ops.replay.figures import Fate, Figures
 from ops.replay.orders import RowError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ops.replay.gateway import Gateway
     from ops.replay.orders import Order
+    from reservation.client import ImportReport
 
 
 def sample_orders() -> bytes:
@@ -43,23 +44,17 @@ async def lay_stock(gateway: Gateway, stock_files: Iterable[bytes]) -> ImportCou
     created = changed = unchanged = 0
     for file in stock_files:
         answer = await gateway.import_stock(file)
-        if not answer.get("applied"):
+        if not answer.applied:
             raise StockRefused(import_errors(answer))
-        created += answer["created"]
-        changed += answer["changed"]
-        unchanged += answer["unchanged"]
+        created += answer.created
+        changed += answer.changed
+        unchanged += answer.unchanged
     return ImportCounts(created, changed, unchanged)
 
 
-def import_errors(answer: dict[str, Any]) -> list[RowError]:
-    """Read the errors of a refused import, or its one reason where it names no rows."""
-    rows = [
-        RowError(int(item["row"]), str(item["column"] or "row"), str(item["reason"]))
-        for item in answer.get("errors", ())
-        if "row" in item
-    ]
-    reason = str(answer.get("detail") or answer.get("title") or "refused without a reason")
-    return rows or [RowError(0, "file", reason)]
+def import_errors(answer: ImportReport) -> list[RowError]:
+    """Say what is wrong with a stock file as we say it of an order file."""
+    return [RowError(error.row, error.column or "row", error.reason) for error in answer.errors]
 
 
 async def play_orders(

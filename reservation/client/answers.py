@@ -1,4 +1,4 @@
-"""Answers read: from status, headers and bytes to a result, a refusal or a fault. Pure functions."""
+"""Answers read: status, headers and bytes as a result, a refusal or a fault. Pure functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reservation.client.errors import (
 )
 from reservation.client.results import Availability, ImportReport, Reservation, Stock
 
-T = TypeVar("T")
+_Markable = TypeVar("_Markable", Reservation, Stock)
 
 PROBLEM_TYPE: Final = "/problems/"
 TOO_MANY_REQUESTS: Final = 429
@@ -51,7 +51,7 @@ class _Result(Struct):
     """One result of a batch."""
 
     status: int
-    reservation: msgspec.Raw | None = None
+    reservation: Reservation | None = None
     problem: dict[str, Any] | None = None
     replayed: bool = False
 
@@ -88,15 +88,16 @@ def batch(reply: Reply) -> list[Reservation | Refused | Unavailable]:
 
 def _result(result: _Result, reply: Reply) -> Reservation | Refused | Unavailable:
     if result.reservation is not None:
-        found = msgspec.json.decode(result.reservation, type=Reservation)
-        return msgspec.structs.replace(found, replayed=result.replayed, doubted=reply.doubted)
+        return msgspec.structs.replace(
+            result.reservation, replayed=result.replayed, doubted=reply.doubted
+        )
     problem = problem_from(result.problem or {}, result.status, reply)
     if problem.status < 500:
         return refusal(problem)
     return fault(problem)
 
 
-def _marked(value: T, reply: Reply) -> T:
+def _marked(value: _Markable, reply: Reply) -> _Markable:
     if not (reply.replayed or reply.doubted):
         return value
     return msgspec.structs.replace(value, replayed=reply.replayed, doubted=reply.doubted)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct, json
@@ -133,9 +133,7 @@ def adjust_stock(
     sku: str, delta: int, *, adjustment_id: str, reason: str, warehouse: str | None
 ) -> Call[Stock]:
     """Change a level by a difference, once per `adjustment_id`."""
-    document = given(
-        warehouse=warehouse, delta=delta, adjustment_id=adjustment_id, reason=reason
-    )
+    document = given(warehouse=warehouse, delta=delta, adjustment_id=adjustment_id, reason=reason)
     return Call(
         method="POST",
         path=f"{_stock_path(sku)}/adjust",
@@ -160,9 +158,7 @@ def import_stock(file: bytes, *, dry_run: bool) -> Call[ImportReport]:
     )
 
 
-def _read(
-    path: str, read: Callable[[Reply], T], query: Sequence[tuple[str, str]] = ()
-) -> Call[T]:
+def _read(path: str, read: Callable[[Reply], T], query: Sequence[tuple[str, str]] = ()) -> Call[T]:
     return Call(method="GET", path=path, query=query, read=read, repeat=Repeat.READS)
 
 

@@ -61,9 +61,9 @@ class ClientError(HoldfastError):
 class Refused(ClientError):
     """The service said no, and nothing changed.
 
-    `slug` names the reason for programs, `detail` for people: it has cause, figures and next step. `members`
-    is all else that the service said. `doubted`: within this call an earlier sending of the same request got no
-    answer; should it be under way still, it may yet take effect.
+    `slug` names the reason for programs, `detail` says it to people with figures and next step,
+    `members` is all else that the service said. `doubted`: within this call an earlier sending of
+    the same request got no answer; should it be under way still, it may yet take effect.
     """
 
     slug: str = ""
@@ -194,7 +194,7 @@ class SkuSuspended(Refused):
 
 
 class StockConflict(Refused):
-    """A stock write does not fit what is there: `on_hand` as it is, None where there is no level."""
+    """A stock write does not fit what is there: `on_hand` as it is, None without a level."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)

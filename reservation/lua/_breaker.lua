@@ -1,4 +1,4 @@
--- The SKU breaker: failed locks open it, a restock or a cool-down half-opens it, successes close it.
+-- The SKU breaker: failed locks open it, restocks and cool-downs half-open it, successes close it.
 --
 -- A breaker is a field of `breaker`, ten tab-separated parts: state (C closed, O open by failures,
 -- M open by hand, H half-open), since (ms), failures that opened it, retry_at (ms, 0 none),

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Turn holds into commitments; with `reinstate` an expired one whose stock is free as well.
 --
--- Uses: _prelude.lua
+-- Uses: _prelude.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units

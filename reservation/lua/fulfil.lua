@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Move goods out: a part of a confirmed reservation, or everything left of it.
 --
--- Uses: _prelude.lua
+-- Uses: _prelude.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -122,7 +122,8 @@ local function ship(id, raw, at, left, order, total, quantities)
       remaining = remaining - gone
     end
     local fulfilled = quantities[level] - left[level] + gone
-    texts[i] = quantities[level] .. (fulfilled > 0 and '-' .. format('%d', fulfilled) or '') .. ' ' .. level
+    local gone_text = fulfilled > 0 and '-' .. format('%d', fulfilled) or ''
+    texts[i] = quantities[level] .. gone_text .. ' ' .. level
   end
   local parts = find(raw, '\n#', body, true)
   local text = concat(texts, '\n') .. (parts and sub(raw, parts) or '')

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Give back what reservations hold or have committed and not yet fulfilled.
 --
--- Uses: _prelude.lua
+-- Uses: _prelude.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units

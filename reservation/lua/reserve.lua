@@ -73,8 +73,8 @@ read_any_breaker()
 if any_breaker then
   local skus, seen = {}, {}
   for i = 1, #levels do
-    local sku = sku_of(levels[i])
-    if not seen[sku] then
+    local sku = W.on_hand[levels[i]] and sku_of(levels[i]) -- an unknown level may be any text
+    if sku and not seen[sku] then
       seen[sku] = true
       skus[#skus + 1] = sku
     end

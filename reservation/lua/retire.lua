@@ -7,7 +7,6 @@
 -- KEYS[3] adjustments hash: level and adjustment id -> receipt
 -- KEYS[4] breaker hash: sku -> breaker
 -- KEYS[5] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
--- KEYS[6] events stream: the log
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] cursor text: where the last look at the breakers ended, '0' at first
 -- Returns {now, version, cleared, more (0 or 1), cursor}

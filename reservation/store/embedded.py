@@ -75,6 +75,7 @@ class EmbeddedStore:
         self.pid: int | None = None  # of the server itself, not of its guardian
         self._owner = Lock(self.directory / "owner.lock")
         self._guardian: subprocess.Popen[bytes] | None = None
+        self._status = 0  # of the last guardian
 
     def __enter__(self) -> Self:
         self.start()
@@ -98,7 +99,7 @@ class EmbeddedStore:
         Raises ConfigurationError (the directory is in use or unusable, no server to run),
         UnsafeStore (the server is too old) and StoreUnavailable (it does not come up).
         """
-        if self.poll() is None and self._guardian is not None:
+        if self.poll() is None:
             return
         binary = find_binary(self.settings)
         preload = find_allocator(self.settings, binary)
@@ -106,7 +107,7 @@ class EmbeddedStore:
         self._own()
         running = Lock(self.directory / "running.lock")
         try:
-            self._clear_leftover(running)
+            self._clear_leftover(running, server_ended=self._forget_guardian())
             self._write_files()
             self._launch(binary, preload, running)
             self._wait_until_it_answers()
@@ -117,8 +118,11 @@ class EmbeddedStore:
             running.close()  # the server holds it now
 
     def poll(self) -> int | None:
-        """Return the server's exit status (128 + the signal that killed it), None while it runs."""
-        return None if self._guardian is None else self._guardian.poll()
+        """Return None while the server runs, else its last exit status.
+
+        128 + the signal that killed it; negative where its guardian was killed; 0 before a start.
+        """
+        return self._status if self._guardian is None else self._guardian.poll()
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """End the server cleanly, after `timeout` seconds by force; leave the data directory."""
@@ -129,9 +133,8 @@ class EmbeddedStore:
                 self._guardian.wait(timeout)
             except subprocess.TimeoutExpired:
                 if self.pid is not None:
-                    os.kill(self.pid, signal.SIGKILL)
-                self._guardian.wait()
-            self._guardian, self.pid = None, None
+                    _send(self.pid, signal.SIGKILL)
+            self._forget_guardian()
         self._owner.close()
 
     def describe(self) -> Description:
@@ -189,13 +192,28 @@ class EmbeddedStore:
             raise ConfigurationError(message)
         self._owner.sign(f"process {os.getpid()}")
 
-    def _clear_leftover(self, running: Lock) -> None:
+    def _forget_guardian(self) -> bool:
+        """Clean up after a guardian that has ended; say whether it saw its server's end."""
+        if self._guardian is None:
+            return False
+        if self._guardian.stdin is not None:
+            self._guardian.stdin.close()
+        self._status = self._guardian.wait()
+        self._guardian, self.pid = None, None
+        return self._status >= 0  # else it was killed, and the server is still leaving
+
+    def _clear_leftover(self, running: Lock, *, server_ended: bool) -> None:
         """Wait for the server of a dead owner to leave, then end it ourselves, then by force.
 
         We own the directory, so whoever owned the server that still runs in it is gone. Only
         processes that were started with this directory's configuration file are touched.
         """
-        for number in (None, signal.SIGTERM, signal.SIGKILL):
+        steps: tuple[signal.Signals | None, ...] = (None, signal.SIGTERM, signal.SIGKILL)
+        if server_ended:
+            # What is left of it is the child that rewrites the append-only file: nothing that it
+            # has written counts, and it would take its time.
+            steps = (signal.SIGKILL,)
+        for number in steps:
             if number is not None:
                 for pid in _started_with(self.directory / "store.conf"):
                     _send(pid, number)

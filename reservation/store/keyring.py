@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import structlog
 from redis.exceptions import RedisError
 
 from reservation import metrics
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 
 CACHE_SECONDS: Final = 5.0
 REFRESH_SECONDS: Final = 2.5  # half of it, so that a busy process never waits for a refresh
+# A store that hangs must not hold up who is known: the request itself will meet its deadline.
+MAX_WAIT_SECONDS: Final = 1.0
 
 # An unknown key is looked up in the store by itself, so that a new one works at once; this bounds
 # what a flood of wrong keys costs the store.
 MAX_LOOKUPS_PER_SECOND: Final = 50
 MAX_KEYS: Final = 10_000
+
+log = structlog.get_logger(__name__)
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(ApiKey).decode
@@ -57,7 +62,8 @@ class Keyring:
         self._monotonic = monotonic
         self._keys: Mapping[str, ApiKey] = {}
         self._read_at: float | None = None  # when the cache was last known to be true
-        self._refreshing: asyncio.Task[bool] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+        self._failing = False  # the last refresh could not reach the store
         self._lookups_second = 0
         self._lookups = 0
 
@@ -67,12 +73,12 @@ class Keyring:
         Raises StoreUnavailable where the store is needed to tell and cannot be reached.
         Cost: none while the cache is fresh, one read for a key that it does not have.
         """
+        key_id = key_id_of(token)
         age = self._age()
         if age > REFRESH_SECONDS:
             refresh = self._refresh()
-            if age > CACHE_SECONDS:
-                await asyncio.shield(refresh)
-        key_id = key_id_of(token)
+            if age > CACHE_SECONDS and not (self._failing and key_id in self._keys):
+                await asyncio.wait({refresh}, timeout=MAX_WAIT_SECONDS)
         record = self._keys.get(key_id)
         if record is not None and record.active:
             return record if opens(record, token) else None
@@ -139,28 +145,33 @@ class Keyring:
     def _age(self) -> float:
         return float("inf") if self._read_at is None else self._monotonic() - self._read_at
 
-    def _refresh(self) -> asyncio.Task[bool]:
-        """Read all keys anew, at most once at a time; the task answers whether it could."""
+    def _refresh(self) -> asyncio.Task[None]:
+        """Read all keys anew, at most once at a time."""
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.create_task(self._read_all(), name="keyring refresh")
         return self._refreshing
 
-    async def _read_all(self) -> bool:
+    async def _read_all(self) -> None:
         asked_at = self._monotonic()
         try:
             self._keys = await self._fetch_all()
-        except StoreUnavailable:
+        except StoreUnavailable as error:
+            if not self._failing:
+                log.warning("keys cannot be refreshed", cause=str(error))
             metrics.KEY_REFRESH_FAILURES.inc()
-            return False
-        self._read_at = asked_at
-        return True
+            self._failing = True
+        else:
+            self._read_at, self._failing = asked_at, False
 
     async def _look_up(self, key_id: str) -> ApiKey | None:
         second = int(self._monotonic())
         if second != self._lookups_second:
             self._lookups_second, self._lookups = second, 0
-        if self._lookups >= MAX_LOOKUPS_PER_SECOND and self._age() <= CACHE_SECONDS:
-            return None
+        if self._lookups >= MAX_LOOKUPS_PER_SECOND:
+            if self._age() <= CACHE_SECONDS:
+                return None
+            detail = "too many unknown keys are being looked up"
+            raise StoreUnavailable(detail, effect="not_applied")
         self._lookups += 1
         record = await self._fetch(key_id)
         if record is not None:
@@ -174,14 +185,15 @@ class Keyring:
             fields = await self._client.hgetall(API_KEYS)
         except (RedisError, OSError, TimeoutError) as error:
             raise _unreachable(error) from error
-        return {_text(key_id): _decode(value) for key_id, value in fields.items()}
+        records = ((_text(key_id), _record(value)) for key_id, value in fields.items())
+        return {key_id: record for key_id, record in records if record is not None}
 
     async def _fetch(self, key_id: str) -> ApiKey | None:
         try:
             value = await self._client.hget(API_KEYS, key_id)
         except (RedisError, OSError, TimeoutError) as error:
             raise _unreachable(error) from error
-        return None if value is None else _decode(value)
+        return None if value is None else _record(value)
 
     async def _put(self, record: ApiKey) -> None:
         try:
@@ -200,6 +212,15 @@ def _unreachable(error: Exception, *, sent: bool = False) -> StoreUnavailable:
     if isinstance(named, StoreUnavailable):
         return named
     return StoreUnavailable("the store cannot read its keys", effect="not_applied")
+
+
+def _record(value: str | bytes) -> ApiKey | None:
+    """Read a record; one that was written by hand and is broken opens nothing."""
+    try:
+        return _decode(value)
+    except msgspec.DecodeError as error:
+        log.warning("a key's record is broken", cause=str(error))
+        return None
 
 
 def _text(value: str | bytes) -> str:

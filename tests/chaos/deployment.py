@@ -16,6 +16,7 @@ from tests.chaos.wire import Wire
 from tests.ops.service import Service
 from tests.waiting import POLL_SECONDS, until
 
+OPEN_STATES = {"01", "08"}  # of /proc/net/tcp: established, and waiting for us to close
 READY_SECONDS = 30.0  # for every worker to have found the store, on a busy machine
 
 
@@ -60,6 +61,12 @@ class Deployment:
     def sockets(self) -> dict[int, int]:
         """Count the sockets that each API worker has open."""
         return {pid: _sockets(pid) for pid in self.pids("api")}
+
+    def connections(self) -> int:
+        """Count the clients' connections that the service has open, also those it should close."""
+        place = f":{self.port:04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[1].endswith(place) and row[3] in OPEN_STATES for row in rows)
 
     async def audit(self) -> AuditReport:
         """Recount everything; fails where an invariant does not hold."""

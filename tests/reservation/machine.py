@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace as with_rules
 from itertools import islice
 from typing import Any
@@ -14,21 +14,23 @@ from msgspec.structs import replace
 
 from reservation.model import (
     AdjustStock,
-    BreakerState,
     Confirm,
+    Extend,
     Fulfil,
     Line,
     Operation,
     Origin,
     Outcome,
+    Reservation,
     Reserve,
     SetStock,
-    Stock,
+    State,
     StockOutcome,
 )
 from reservation.status import Status
 from tests.model import Key, Model
 from tests.reservation.bench import RULES, Bench
+from tests.reservation.comparison import orders_of, seen_of, stock_of
 from tests.reservation.strategies import (
     ALL_IDS,
     CROWD,
@@ -58,22 +60,10 @@ from tests.reservation.strategies import (
     wholes,
 )
 
+MANY_DEADLINES = 5  # more than a call reclaims
 MAX_ORDERS = 120  # of a batch that are compared: all of five operations
 
 ORIGIN = Origin(actor="machine", request_id="r-1")
-
-# Refusals that carry the reservation: contract section 4, "the move is not possible: `state`".
-BY_STATE = frozenset(
-    {
-        Status.RESERVATION_EXPIRED,
-        Status.RESERVATION_RELEASED,
-        Status.RESERVATION_FULFILLED,
-        Status.ALREADY_CONFIRMED,
-        Status.NOT_CONFIRMED,
-        Status.HOLD_LIMIT_REACHED,
-        Status.EXCEEDS_RESERVED,
-    }
-)
 
 
 class Machine(RuleBasedStateMachine):
@@ -134,25 +124,66 @@ class Machine(RuleBasedStateMachine):
     @rule(key=keys, many=st.integers(5, len(CROWD)), ttl_ms=ttls_ms)
     def reserve_one_by_one(self, key: Key, many: int, ttl_ms: int) -> None:
         """Leave more deadlines to reclaim than one call takes."""
-        stock = self.model.stock(key[0], self.bench.now_ms)
-        levels = stock.levels if stock else ()
-        free = sum(level.available for level in levels if level.warehouse == key[1])
         buyers = [buyer for buyer in CROWD if buyer not in self.model.reservations]
         batch = [
             Reserve(buyer, (Line(*key, 1),), ttl_ms + n)
-            for n, buyer in enumerate(buyers[: min(many, free)])
+            for n, buyer in enumerate(buyers[: min(many, self._free(key))])
         ]
         if batch:
             self.apply_batch(batch)
+
+    @rule(other=keys)
+    def buy_what_falls_due(self, other: Key) -> None:
+        """Ask for the units of many holds at the last one's deadline, and first for others."""
+        due = [known for known in self._known() if known.expires_at_ms and len(known.lines) == 1]
+        due = [known for known in due if known.reservation_id in CROWD]
+        buyers = [buyer for buyer in GREEDY_IDS if buyer not in self.model.reservations]
+        if len(due) < MANY_DEADLINES or len(buyers) < 2 or not self._free(other):
+            return
+        self._pass_to(max(known.expires_at_ms or 0 for known in due))
+        key = (due[0].lines[0].sku, due[0].lines[0].warehouse)
+        wanted = {other: 1}, {key: max(1, self._free(key))}
+        self.apply_batch(
+            [
+                Reserve(buyer, lines_of(asked), 1_000)
+                for buyer, asked in zip(buyers, wanted, strict=False)
+            ]
+        )
 
     @rule(operation=confirms, rank=ranks)
     def confirm(self, operation: Confirm, rank: int) -> None:
         """Confirm or reinstate."""
         self._do(self._on_a_known_one(operation, rank))
 
-    @rule(operation=st.one_of(releases, extends, extends, wholes), rank=ranks)
+    @rule(operation=extends, rank=ranks)
+    def extend(self, operation: Extend, rank: int) -> None:
+        """Set a deadline, mostly of a hold."""
+        held = [known for known in self._known() if known.state is State.HELD]
+        if held and rank != UNKNOWN_RANK:
+            reservation_id = held[rank % len(held)].reservation_id
+            operation = replace(operation, reservation_id=reservation_id)
+        self._do(operation)
+
+    @rule(rank=ranks, spare=st.integers(0, 1))
+    def resell_and_reinstate(self, rank: int, spare: int) -> None:
+        """Let a hold fall due, sell its units or all but one, and let its customer pay."""
+        late = [known for known in self._known() if known.state in {State.HELD, State.EXPIRED}]
+        buyers = [buyer for buyer in CROWD if buyer not in self.model.reservations]
+        if not late or not buyers:
+            return
+        known = late[rank % len(late)]
+        if known.expires_at_ms is not None:
+            self._pass_to(known.expires_at_ms)
+        first = known.lines[0]
+        free = self._free((first.sku, first.warehouse))
+        if free > spare:
+            sold = (Line(first.sku, first.warehouse, free - spare),)
+            self._do(Reserve(buyers[0], sold, 1_000))
+        self._do(Confirm(known.reservation_id, reinstate=True))
+
+    @rule(operation=st.one_of(releases, wholes), rank=ranks)
     def move(self, operation: Operation, rank: int) -> None:
-        """Release, extend, or fulfil whole."""
+        """Release, or fulfil whole."""
         self._do(self._on_a_known_one(operation, rank))
 
     @rule(
@@ -176,14 +207,14 @@ class Machine(RuleBasedStateMachine):
     def apply_batch(self, batch: Sequence[Operation]) -> None:
         """Each stands alone; the order is promised for one id only."""
         actual = self.bench.run(self.engine.apply(batch, ORIGIN))
-        seen = [_seen(outcome) for outcome in actual]
+        seen = [seen_of(outcome) for outcome in actual]
         first = None
-        for order in islice(_orders(batch), MAX_ORDERS):
+        for order in islice(orders_of(batch), MAX_ORDERS):
             model = copy.deepcopy(self.model)
             expected = [Outcome(Status.DONE)] * len(batch)
             for index in order:
                 expected[index] = model.apply(batch[index], self.bench.now_ms)
-            told = [_seen(outcome) for outcome in expected]
+            told = [seen_of(outcome) for outcome in expected]
             if told == seen:
                 self.model = model
                 self.time_moved = False
@@ -234,14 +265,14 @@ class Machine(RuleBasedStateMachine):
         assert sorted(map(repr, expected)) == sorted(map(repr, actual.items))
         assert self.bench.now_ms == actual.as_of_ms
         stock = self.bench.run(self.engine.stock(skus[0]))
-        assert _stock(self.model.stock(skus[0], self.bench.now_ms)) == _stock(stock)
+        assert stock_of(self.model.stock(skus[0], self.bench.now_ms)) == stock_of(stock)
         self.time_moved = False
 
     @rule(reservation_id=st.sampled_from(ALL_IDS))
     def read_reservation(self, reservation_id: str) -> None:
         """Compare one reservation."""
         expected = self.model.reservation(reservation_id, self.bench.now_ms)
-        assert _seen(expected) == _seen(self.bench.run(self.engine.reservation(reservation_id)))
+        assert seen_of(expected) == seen_of(self.bench.run(self.engine.reservation(reservation_id)))
 
     # -- time and trouble ------------------------------------------------------------------------
 
@@ -251,8 +282,7 @@ class Machine(RuleBasedStateMachine):
         instants = self._instants()
         if which < len(instants):
             milliseconds = max(1, instants[which] + offset - self.bench.now_ms)
-        self.bench.advance(milliseconds)
-        self.time_moved = True
+        self._pass_to(self.bench.now_ms + milliseconds)
 
     @rule(what=st.sampled_from(UPKEEP))
     def upkeep(self, what: str) -> None:
@@ -279,8 +309,21 @@ class Machine(RuleBasedStateMachine):
         expected = self.model.apply(operation, self.bench.now_ms)
         verb = getattr(self.engine, type(operation).__name__.lower())
         actual = self.bench.run(verb(operation, ORIGIN))
-        assert _seen(expected) == _seen(actual)
+        assert seen_of(expected) == seen_of(actual)
         self.time_moved = False
+
+    def _pass_to(self, instant_ms: int) -> None:
+        if instant_ms > self.bench.now_ms:
+            self.bench.advance(instant_ms - self.bench.now_ms)
+            self.time_moved = True
+
+    def _free(self, key: Key) -> int:
+        stock = self.model.stock(key[0], self.bench.now_ms)
+        levels = stock.levels if stock else ()
+        return sum(level.available for level in levels if level.warehouse == key[1])
+
+    def _known(self) -> list[Reservation]:
+        return [known for _, known in sorted(self.model.reservations.items())]
 
     def _on_a_known_one(self, operation: Any, rank: int) -> Any:
         """Mostly take an id that the model knows: unknown ones have one short answer."""
@@ -294,7 +337,7 @@ class Machine(RuleBasedStateMachine):
         if expected.status.ok:
             assert expected.created == actual.created
             assert expected.changed == actual.changed or expected.created
-            assert _stock(expected.stock) == _stock(actual.stock)
+            assert stock_of(expected.stock) == stock_of(actual.stock)
         if expected.status in {Status.STALE_STOCK, Status.STOCK_BELOW_ZERO}:
             assert expected.on_hand == actual.on_hand
         self.time_moved = False
@@ -304,7 +347,7 @@ class Machine(RuleBasedStateMachine):
         stocks = self.bench.run(self.bench.store.read_stock(SKUS))
         for sku, stock in zip(SKUS, stocks, strict=True):
             actual = stock if stock.levels else None
-            assert _stock(self.model.stock(sku, now_ms)) == _stock(actual)
+            assert stock_of(self.model.stock(sku, now_ms)) == stock_of(actual)
         reservations = self.bench.run(self.bench.store.read_reservations(ALL_IDS))
         for reservation_id, reservation in zip(ALL_IDS, reservations, strict=True):
             expected = self.model.reservation(reservation_id, now_ms).reservation
@@ -330,55 +373,3 @@ class Machine(RuleBasedStateMachine):
 def machine_on(bench: Bench) -> type[Machine]:
     """Make the machine's class for one server."""
     return type("Machine", (Machine,), {"bench": bench})
-
-
-def _orders(batch: Sequence[Operation]) -> Iterator[tuple[int, ...]]:
-    """Give every order of a batch that keeps the order of each id, as sent first."""
-
-    def extend(order: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-        left = [index for index in range(len(batch)) if index not in order]
-        if not left:
-            yield order
-        taken = set()
-        for index in left:
-            if batch[index].reservation_id not in taken:
-                taken.add(batch[index].reservation_id)
-                yield from extend((*order, index))
-
-    return extend(())
-
-
-def _seen(outcome: Any) -> dict[str, Any]:
-    """Reduce an outcome to what the contract promises of it."""
-    assert isinstance(outcome, Outcome), outcome
-    seen: dict[str, Any] = {"status": outcome.status}
-    if outcome.status.ok or outcome.status in BY_STATE:
-        seen["reservation"] = outcome.reservation
-    if outcome.status is Status.INSUFFICIENT_STOCK:
-        seen["shortages"] = sorted(map(repr, outcome.shortages))
-        seen["opened"] = sorted(outcome.opened)
-    if outcome.status is Status.SKU_SUSPENDED:
-        assert len(outcome.suspensions) == len({item.sku for item in outcome.suspensions})
-        seen["suspensions"] = {
-            item.sku: (item.since_ms, item.retry_at_ms) for item in outcome.suspensions
-        }
-    if outcome.status in {Status.UNKNOWN_SKU, Status.FOREIGN_LINE}:
-        seen["lines"] = sorted(outcome.lines)
-    return seen
-
-
-def _stock(stock: Stock | None) -> dict[str, Any] | None:
-    """Reduce a SKU's stock to what the contract promises of it."""
-    if stock is None:
-        return None
-    breaker = stock.breaker
-    half_open = breaker.state is BreakerState.HALF_OPEN
-    return {
-        "levels": {level.warehouse: level for level in stock.levels},
-        "as_of_ms": stock.as_of_ms,
-        "breaker": breaker.state,
-        "policy": breaker.policy,
-        "failures": None if half_open else breaker.failures,
-        "since_ms": breaker.since_ms,
-        "retry_at_ms": breaker.retry_at_ms,
-    }

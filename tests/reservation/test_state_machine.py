@@ -51,6 +51,11 @@ def test_the_engine_agrees_with_the_model(bench: Bench) -> None:
 
 def test_a_hundred_parts_leave_and_no_more(bench: Bench) -> None:
     """What random steps do not reach: the bound on parts, and a part repeated beyond it."""
+    ship_a_hundred_parts(bench)
+
+
+def ship_a_hundred_parts(bench: Bench) -> None:
+    """Play the story of the parts on engine and model."""
     bench.reset()
     machine = machine_on(bench)()
     machine.set_stock(SetStock("a", "main", 200))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+import structlog
 
-from tests.ops.service import ROOT, Service, environment, holdfast
+from ops.cli import _application
+from ops.cli.endings import ending_well
+from tests.ops.service import ROOT, Service, environment
 from tests.waiting import until
 
 HEADER = "order_id,channel,at,sku,quantity\n"
@@ -32,12 +40,42 @@ def service(data_dir: Path) -> Iterator[Service]:
         yield running
 
 
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def typed(*arguments: str | Path) -> Ended:
+    """Run a command in this process: a process of its own takes a second to start."""
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            ending_well(lambda: _application()([str(argument) for argument in arguments]))
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    structlog.reset_defaults()  # a command sets up logging for its process
+    return Ended(code, output.getvalue(), errors.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run without the HOLDFAST settings of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith("HOLDFAST_"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture
-def ask(service: Service, data_dir: Path) -> object:
+def ask(service: Service, data_dir: Path) -> Callable[..., Ended]:
     """Run a command against the service."""
 
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return holdfast(*arguments, "--url", service.url, "--data-dir", data_dir)
+    def run(*arguments: str | Path) -> Ended:
+        return typed(*arguments, "--url", service.url, "--data-dir", data_dir)
 
     return run
 
@@ -123,8 +161,6 @@ def test_ctrl_c_ends_with_the_figures_so_far(
 
 
 def _stock(service: Service, data_dir: Path, sku: str) -> str:
-    import httpx  # noqa: PLC0415
-
     key = (data_dir / "admin.key").read_text().strip()
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.get(f"{service.url}/v1/stock/{sku}", headers=headers).text
@@ -166,18 +202,21 @@ def test_a_bad_order_file_is_a_table_and_nothing_is_sent(ask, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("command", [("replay", "sample"), ("stock", "show", "A")])
-def test_no_service_is_exit_code_3(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_no_service_is_exit_code_3(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody answers: the sentence says how to start the service."""
-    done = holdfast(
-        *command, "--url", NOBODY, "--key", "any-key-will-do-here", HOLDFAST_DATA_DIR=str(tmp_path)
-    )
+    monkeypatch.setattr("ops.replay.gateway.KNOCK_SECONDS", 0.2)
+    monkeypatch.setattr("ops.cli.stock.PATIENCE_SECONDS", 0.2)
+    key = ("--key", "any-key-will-do-here")
+    done = typed(*command, "--url", NOBODY, *key, "--data-dir", tmp_path)
     assert done.returncode == 3
     assert "holdfast up" in done.stderr
 
 
 def test_no_key_is_wrong_usage(tmp_path: Path) -> None:
     """Without a key the sentence says where one may come from."""
-    done = holdfast("stock", "show", "A", "--data-dir", tmp_path)
+    done = typed("stock", "show", "A", "--data-dir", tmp_path)
     assert done.returncode == 2
     assert "HOLDFAST_KEY" in done.stderr
 
@@ -185,7 +224,7 @@ def test_no_key_is_wrong_usage(tmp_path: Path) -> None:
 def test_the_data_directorys_key_stays_on_this_machine(data_dir: Path, service: Service) -> None:
     """The admin key is not sent to another host unasked."""
     assert service.url
-    done = holdfast("stock", "show", "A", "--data-dir", data_dir, "--url", "http://192.0.2.1:8000")
+    done = typed("stock", "show", "A", "--data-dir", data_dir, "--url", "http://192.0.2.1:8000")
     assert done.returncode == 2
     assert "no key for http://192.0.2.1:8000" in done.stderr
 

@@ -1,0 +1,1 @@
+"""Tests of the replay; `conftest` has the service in this process and its time."""

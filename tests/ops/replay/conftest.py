@@ -100,7 +100,7 @@ class IdleClock:
 
 @pytest.fixture
 async def wire(engine: Engine, store: Store, settings: Settings) -> AsyncIterator[Wire]:
-    """The way to the service over a real engine, whose admin key is ADMIN_KEY."""
+    """Lead to the service over a real engine, whose admin key is ADMIN_KEY."""
     keyring = Keyring(store.client)
     await keyring.ensure_admin(ADMIN_KEY)
     yield Wire(httpx.ASGITransport(create_app(engine, keyring, settings)))
@@ -109,12 +109,12 @@ async def wire(engine: Engine, store: Store, settings: Settings) -> AsyncIterato
 
 @pytest.fixture
 async def gateway(wire: Wire) -> AsyncIterator[Gateway]:
-    """A gateway that may act for every channel."""
+    """Make a gateway that may act for every channel."""
     async with Gateway(URL, ADMIN_KEY, transport=wire) as made:
         yield made
 
 
 @pytest.fixture
 async def idle_clock(clock: Clock, wire: Wire) -> IdleClock:
-    """The time of a replay, and of the store under it."""
+    """Pass the time of a replay and of the store under it."""
     return IdleClock(clock, wire)

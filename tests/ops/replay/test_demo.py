@@ -9,9 +9,9 @@ from rich.console import Console
 
 from ops.demo import CATFOOD, Pace, play
 from ops.replay.gateway import Gateway
-from ops.replay.orders import OrderLine
 from ops.replay.run import sample_orders
 from reservation.audit import audit
+from reservation.client import OrderLine
 from reservation.config import Settings
 from reservation.store.store import Store
 from tests.ops.replay.conftest import ADMIN_KEY, URL, IdleClock, Wire

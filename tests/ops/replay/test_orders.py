@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ops.replay import orders as orders_module
-from ops.replay.orders import InvalidOrderFile, Order, OrderLine, RowError, parse, timestamp_ms
+from ops.replay.orders import InvalidOrderFile, Order, RowError, parse, timestamp_ms
+from reservation.client import OrderLine
 
 HEADER = b"order_id,channel,at,sku,quantity\n"
 WIDE_HEADER = b"order_id,channel,at,sku,quantity,warehouse\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 from collections import Counter
 
 import httpx
@@ -12,12 +13,13 @@ import pytest
 from ops.replay import gateway as gateway_module
 from ops.replay.figures import Fate, Figures
 from ops.replay.gateway import Denied, Gateway
-from ops.replay.orders import Order, OrderLine, parse
+from ops.replay.orders import Order, parse
 from ops.replay.player import Plan, Player, WallClock
 from ops.replay.run import lay_stock, sample_orders, witness
 from ops.replay.stocking import level_files
 from ops.replay.verdict import reach_verdict
 from reservation.audit import audit
+from reservation.client import OrderLine, Retry
 from reservation.config import Settings
 from reservation.model import State
 from reservation.store.store import Store
@@ -175,7 +177,7 @@ async def test_playing_a_file_again_has_no_effect_but_as_new_orders(
     assert counts(await played(gateway, orders, anew, idle_clock)) == {Fate.CONFIRMED: 3}
     stock = await gateway.stock("A")
     assert stock is not None
-    assert stock["warehouses"][0]["committed"] == 6
+    assert stock.warehouses[0].committed == 6
 
 
 async def test_shipped_orders_promise_nothing_any_more(
@@ -188,26 +190,28 @@ async def test_shipped_orders_promise_nothing_any_more(
     assert counts(figures) == {Fate.CONFIRMED: 1}
     stock = await gateway.stock("A")
     assert stock is not None
-    (level,) = stock["warehouses"]
-    assert (level["on_hand"], level["committed"]) == (6, 0)
+    (level,) = stock.warehouses
+    assert (level.on_hand, level.committed) == (6, 0)
 
 
 async def test_a_lost_answer_is_asked_for_again_under_the_same_id(
-    gateway: Gateway, wire: Wire, store: Store, monkeypatch: pytest.MonkeyPatch
+    wire: Wire, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Answers and requests get lost, and yet every order has exactly one effect."""
-    monkeypatch.setattr(gateway_module, "FIRST_PAUSE_SECONDS", 0.001)
+    hurried = functools.partial(Retry, first_pause_seconds=0.001, longest_pause_seconds=0.001)
+    monkeypatch.setattr(gateway_module, "Retry", hurried)
     orders = [order(number, ("A", 1)) for number in range(30)]
-    await stocked(gateway, orders, 100)
+    plan = Plan(pay_rate=1, pay_after_seconds=0)
 
     def loses(number: int, _request: httpx.Request) -> str | None:
         return {0: "answer", 2: "request"}.get(number % 5)
 
-    wire.loses = loses
-    plan = Plan(pay_rate=1, pay_after_seconds=0)
-    figures = await played(gateway, orders, plan, WallClock())
+    async with Gateway(URL, ADMIN_KEY, transport=wire) as gateway:
+        await stocked(gateway, orders, 100)
+        wire.loses = loses
+        figures = await played(gateway, orders, plan, WallClock())
     assert counts(figures) == {Fate.CONFIRMED: 30}
-    assert figures.resent > 0
+    assert figures.doubted > 0
     stock = (await store.read_stock(["A"]))[0]
     assert stock.levels[0].committed == 30
 

@@ -37,21 +37,18 @@ def body(reservation_id: str = "tmall:1", sku: str = SKU, quantity: int = 1) -> 
     return {"reservation_id": reservation_id, "lines": [{"sku": sku, "quantity": quantity}]}
 
 
-class Ladder:
-    """A reserve that breaks every rule from `step` on; what comes first must be answered."""
-
-    steps = (
-        ("unauthenticated", 401),
-        ("forbidden", 403),  # by its role
-        ("too-many-requests", 429),
-        ("request-too-large", 413),
-        ("malformed-request", 400),
-        ("invalid-request", 422),
-        ("forbidden", 403),  # by its channel
-        ("unknown-sku", 422),
-        ("sku-suspended", 409),
-        ("insufficient-stock", 409),
-    )
+STEPS = [
+    ("unauthenticated", 401),
+    ("forbidden", 403),  # by its role
+    ("too-many-requests", 429),
+    ("request-too-large", 413),
+    ("malformed-request", 400),
+    ("invalid-request", 422),
+    ("forbidden", 403),  # by its channel
+    ("unknown-sku", 422),
+    ("sku-suspended", 409),
+    ("insufficient-stock", 409),
+]
 
 
 async def test_the_steps_come_in_the_contracts_order(
@@ -71,9 +68,10 @@ async def test_the_steps_come_in_the_contracts_order(
             gate._rate._buckets.clear()
 
     await ask(nobody, content=TOO_LARGE, headers=html)
+    for caller in (viewer, tmall):
+        for _ in range(2):
+            await caller("GET", f"/v1/stock/{SKU}")
     await ask(viewer, content=TOO_LARGE, headers=html)
-    for _ in range(2):
-        await tmall("GET", f"/v1/stock/{SKU}")
     await ask(tmall, content=TOO_LARGE, headers=html)
     refill(app)
     await ask(tmall, content=TOO_LARGE, headers=html)
@@ -94,7 +92,7 @@ async def test_the_steps_come_in_the_contracts_order(
     await admin("PUT", f"/v1/stock/{SKU}-2", {"on_hand": 1})
     refill(app)
     await ask(tmall, body=body(sku=f"{SKU}-2", quantity=9_999))
-    assert seen == list(Ladder.steps)
+    assert seen == STEPS
 
 
 @pytest.mark.parametrize(

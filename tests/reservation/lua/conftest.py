@@ -43,7 +43,10 @@ def auditors(scripts: dict[str, Script]) -> Iterator[Callable[[str], list[str]]]
         def findings(url: str) -> list[str]:
             if url not in stores:
                 settings = load(redis_url=url)
-                stores[url] = Store(Link(connect(settings, url), scripts, settings), settings)
+                client = connect(settings, url)
+                # Hostile callers leave bytes in the log that are no UTF-8; ours cannot.
+                client.connection_pool.connection_kwargs["encoding_errors"] = "surrogateescape"
+                stores[url] = Store(Link(client, scripts, settings), settings)
             return runner.run(audit(stores[url])).findings
 
         yield findings

@@ -142,9 +142,7 @@ SHIPPED = [
         {
             "on_hand #a 2 CAT@main": 8,
             "committed #a 2 CAT@main": 1,
-            "reservations tmall:1": (
-                f"C{T0},0\n2-1 #a 2 CAT@main\n2 7 8@main\n#a 1 #a 2 CAT@main"
-            ),
+            "reservations tmall:1": (f"C{T0},0\n2-1 #a 2 CAT@main\n2 7 8@main\n#a 1 #a 2 CAT@main"),
             **logged(
                 f"F\ttmall:1\t{BY}\tpart a\t1 #a 2 CAT@main", balances="8 0 0 1 #a 2 CAT@main"
             ),

@@ -241,10 +241,12 @@ def test_a_call_of_250_orders(partition: Partition) -> None:
     answers = partition.run(batch(*orders))[2:]
     assert answers[:200] == [DONE] * 200
     assert answers[200:] == [[SHORT, 0, f"S{n}@main", "2", "1"] for n in range(50)]
-    assert partition.run(batch(*(confirm(f"tmall:{n}") for n in range(200))))[2:] == [
-        f"C{T0},0\n1 CAT@main"
-    ] * 200
-    assert partition.run(batch(*(fulfil(f"tmall:{n}") for n in range(200))))[2:] == [
-        f"F{T0},0,0\n1-1 CAT@main"
-    ] * 200
+    assert (
+        partition.run(batch(*(confirm(f"tmall:{n}") for n in range(200))))[2:]
+        == [f"C{T0},0\n1 CAT@main"] * 200
+    )
+    assert (
+        partition.run(batch(*(fulfil(f"tmall:{n}") for n in range(200))))[2:]
+        == [f"F{T0},0,0\n1-1 CAT@main"] * 200
+    )
     assert partition.state()["on_hand CAT@main"] == "0"

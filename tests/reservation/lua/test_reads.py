@@ -139,7 +139,11 @@ RESERVATION_ROWS = [
         "several, known or not, in the order asked, also twice",
         (*AT_ONCE, fulfil("tmall:1", "a", "1 CAT@main")),
         read_reservations("tmall:2", "tmall:1", "tmall:1"),
-        [NOT_FOUND, f"C{T0},0\n2-1 CAT@main\n#a 1 CAT@main", f"C{T0},0\n2-1 CAT@main\n#a 1 CAT@main"],
+        [
+            NOT_FOUND,
+            f"C{T0},0\n2-1 CAT@main\n#a 1 CAT@main",
+            f"C{T0},0\n2-1 CAT@main\n#a 1 CAT@main",
+        ],
     ),
     Row(
         "a receipt to the last millisecond of its retention",
@@ -228,7 +232,11 @@ def test_a_read_without_writes_runs_in_a_read_only_call(partition: Partition, ca
     script = partition.scripts[call.script]  # type: ignore[attr-defined]
     keys = script.keys(0)
     reply = partition.client.execute_command(
-        "EVALSHA_RO", script.sha, len(keys), *keys, *call.arguments  # type: ignore[attr-defined]
+        "EVALSHA_RO",
+        script.sha,
+        len(keys),
+        *keys,
+        *call.arguments,  # type: ignore[attr-defined]
     )
     assert reply[1] == position(1)
 

@@ -272,7 +272,12 @@ KNOWN = [
     ),
     Row(
         "a receipt is known to the last millisecond of its retention",
-        (STOCK, reserve("tmall:1", "2 CAT@main", ttl=0), release("tmall:1"), Advance(RETENTION - 1)),
+        (
+            STOCK,
+            reserve("tmall:1", "2 CAT@main", ttl=0),
+            release("tmall:1"),
+            Advance(RETENTION - 1),
+        ),
         reserve("tmall:1", "2 CAT@main"),
         [[REPLAYED, f"R{T0},0,0\n2 CAT@main"]],
     ),

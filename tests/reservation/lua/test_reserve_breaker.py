@@ -1,4 +1,4 @@
-"""reserve.lua and the SKU's breaker: what counts, what opens, what is refused, what closes."""
+"""reserve.lua and the SKU's breaker: what counts, what opens, what is refused."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ from tests.reservation.lua.calls import (
 from tests.reservation.lua.partition import Partition, Row, check, logged
 
 WINDOW = 5 * MINUTE
-COOLING = "3,300000,60000,0"  # the default policy with a cool-down of a minute
 FAILED = "failed locks"
-AGAIN = "failed lock in half-open"
 
 
 def fail(number: int, level: str = "CAT@main") -> Call:
@@ -50,7 +48,6 @@ def lay(value: str, sku: str = "CAT") -> Raw:
 
 
 OPEN = (STOCK, lay(breaker("O", T0, failures=3, reason=FAILED)))
-HALF_OPEN = (STOCK, lay(breaker("H", T0, failures=3, cool_down=MINUTE, policy=COOLING)))
 SUSPENDED = [Status.SKU_SUSPENDED, "CAT", T0, 0, FAILED]
 SHORT = [Status.INSUFFICIENT_STOCK, 0, "CAT@main", "99", "10"]
 SHORT_AND_OPENED = [Status.INSUFFICIENT_STOCK, 1, "CAT", "CAT@main", "99", "10"]
@@ -254,209 +251,14 @@ SUSPENDING = [
     ),
     Row(
         "one opened by hand has no clock that would close it",
-        (STOCK, lay(breaker("M", T0, retry_at=0, cool_down=MINUTE, policy=COOLING)), Advance(DAY)),
+        (STOCK, lay(breaker("M", T0, cool_down=MINUTE, policy="3,300000,60000,0")), Advance(DAY)),
         reserve("tmall:1", "1 CAT@main"),
         [[Status.SKU_SUSPENDED, "CAT", T0, 0, ""]],
     ),
 ]
 
-COOLED = (STOCK, lay(breaker("C", policy=COOLING)), batch(fail(1), fail(2), fail(3)))
-REOPENED_AT = T0 + MINUTE
 
-COOLING_DOWN = [
-    Row(
-        "a cool-down says when it may be tried again",
-        COOLED[:2],
-        batch(fail(1), fail(2), fail(3)),
-        [SHORT, SHORT, SHORT_AND_OPENED],
-        {
-            "breaker CAT": breaker(
-                "O",
-                T0,
-                failures=3,
-                retry_at=REOPENED_AT,
-                cool_down=MINUTE,
-                reason=FAILED,
-                policy=COOLING,
-            ),
-            **logged(lost(1), lost(2), lost(3), f"O\tCAT\t{BY}\t3 {REOPENED_AT} {FAILED}"),
-        },
-    ),
-    Row(
-        "to its last millisecond the SKU is suspended",
-        (*COOLED, Advance(MINUTE - 1)),
-        reserve("tmall:1", "1 CAT@main"),
-        [[Status.SKU_SUSPENDED, "CAT", T0, REOPENED_AT, FAILED]],
-    ),
-    Row(
-        "from its end on everyone may try, and a grant is the first success",
-        (*COOLED, Advance(MINUTE + 7)),
-        reserve("tmall:1", "1 CAT@main", ttl=0),
-        [Status.DONE],
-        {
-            "breaker CAT": breaker(
-                "H",
-                REOPENED_AT,
-                failures=3,
-                cool_down=MINUTE,
-                successes=1,
-                reason=FAILED,
-                policy=COOLING,
-            ),
-            "committed CAT@main": 1,
-            "reservations tmall:1": f"C{REOPENED_AT + 7},0\n1 CAT@main",
-            **logged(
-                f"J\tCAT\t\t3 0 {FAILED}",
-                f"D\ttmall:1\t{BY}\t\t1 CAT@main",
-                balances="10 0 0 1 CAT@main",
-            ),
-        },
-    ),
-    Row(
-        "the next failure reopens with twice the cool-down, and ids count anew",
-        (*COOLED, Advance(MINUTE)),
-        fail(1),
-        [SHORT_AND_OPENED],
-        {
-            "breaker CAT": breaker(
-                "O",
-                REOPENED_AT,
-                failures=1,
-                retry_at=REOPENED_AT + 2 * MINUTE,
-                cool_down=2 * MINUTE,
-                reason=AGAIN,
-                policy=COOLING,
-            ),
-            **logged(
-                f"J\tCAT\t\t3 0 {FAILED}",
-                lost(1),
-                f"O\tCAT\t{BY}\t1 {REOPENED_AT + 2 * MINUTE} {AGAIN}",
-            ),
-        },
-    ),
-    Row(
-        "doubling ends at a day",
-        (STOCK, lay(breaker("H", T0, failures=1, cool_down=DAY - 1, policy=COOLING))),
-        fail(1),
-        [SHORT_AND_OPENED],
-        {
-            "breaker CAT": breaker(
-                "O",
-                T0,
-                failures=1,
-                retry_at=T0 + DAY,
-                cool_down=DAY,
-                reason=AGAIN,
-                policy=COOLING,
-            ),
-            **logged(lost(1), f"O\tCAT\t{BY}\t1 {T0 + DAY} {AGAIN}"),
-        },
-    ),
-    Row(
-        "an order refused for another SKU still tells that a cool-down has ended",
-        (*COOLED, lay(breaker("M", T0), "DOG"), Advance(MINUTE)),
-        reserve("tmall:1", "1 CAT@main, 1 DOG@main"),
-        [[Status.SKU_SUSPENDED, "DOG", T0, 0, ""]],
-        {
-            "breaker CAT": breaker(
-                "H", REOPENED_AT, failures=3, cool_down=MINUTE, reason=FAILED, policy=COOLING
-            ),
-            **logged(f"J\tCAT\t\t3 0 {FAILED}"),
-        },
-    ),
-]
-
-CLOSING = [
-    Row(
-        "the second success closes, clears window and cool-down, keeps the policy",
-        (*HALF_OPEN, reserve("tmall:1", "1 CAT@main")),
-        reserve("tmall:2", "1 CAT@main", ttl=0),
-        [Status.DONE],
-        {
-            "breaker CAT": breaker("C", policy=COOLING),
-            "committed CAT@main": 1,
-            "reservations tmall:2": f"C{T0},0\n1 CAT@main",
-            **logged(
-                f"K\tCAT\t{BY}\t0 0 ",
-                f"D\ttmall:2\t{BY}\t\t1 CAT@main",
-                balances="10 0 1 1 CAT@main",
-            ),
-        },
-    ),
-    Row(
-        "without a policy of its own nothing is left of a closed breaker",
-        (STOCK, lay(breaker("H", T0, failures=3, successes=1))),
-        reserve("tmall:2", "1 CAT@main", ttl=0),
-        [Status.DONE],
-        {
-            "breaker CAT": None,
-            "committed CAT@main": 1,
-            "reservations tmall:2": f"C{T0},0\n1 CAT@main",
-            **logged(
-                f"K\tCAT\t{BY}\t0 0 ",
-                f"D\ttmall:2\t{BY}\t\t1 CAT@main",
-                balances="10 0 0 1 CAT@main",
-            ),
-        },
-    ),
-    Row(
-        "an order that names a SKU in two warehouses is one success",
-        (*HALF_OPEN, set_stock("CAT@west", 5)),
-        reserve("tmall:1", "1 CAT@main, 1 CAT@west", ttl=0),
-        [Status.DONE],
-        {
-            "breaker CAT": breaker(
-                "H", T0, failures=3, cool_down=MINUTE, successes=1, policy=COOLING
-            ),
-            "committed CAT@main": 1,
-            "committed CAT@west": 1,
-            "reservations tmall:1": f"C{T0},0\n1 CAT@main\n1 CAT@west",
-            **logged(
-                f"D\ttmall:1\t{BY}\t\t1 CAT@main\t1 CAT@west",
-                balances=("10 0 0 1 CAT@main", "5 0 0 1 CAT@west"),
-            ),
-        },
-    ),
-    Row(
-        "a replay is no success",
-        (STOCK, reserve("tmall:1", "1 CAT@main"), HALF_OPEN[1]),
-        reserve("tmall:1", "1 CAT@main"),
-        [[Status.REPLAYED, f"H{T0},{TTL}\n1 CAT@main"]],
-    ),
-    Row(
-        "of an order refused for another SKU the half-open one has neither success nor failure",
-        HALF_OPEN,
-        reserve("tmall:f1", "1 CAT@main, 99 DOG@main"),
-        [[Status.INSUFFICIENT_STOCK, 0, "DOG@main", "99", "4"]],
-        {
-            "breaker DOG": breaker("C", window=window((0, 1))),
-            **logged(lost(1, "DOG", "99 4 DOG@main")),
-        },
-    ),
-    Row(
-        "two successes in one batch close, and the failure after them is the first of a window",
-        HALF_OPEN,
-        batch(reserve("tmall:1", "1 CAT@main", ttl=0), reserve("tmall:2", "1 CAT@main", ttl=0),
-              fail(1)),
-        [Status.DONE, Status.DONE, [Status.INSUFFICIENT_STOCK, 0, "CAT@main", "99", "8"]],
-        {
-            "breaker CAT": breaker("C", policy=COOLING, window=window((0, 1))),
-            "committed CAT@main": 2,
-            "reservations tmall:1": f"C{T0},0\n1 CAT@main",
-            "reservations tmall:2": f"C{T0},0\n1 CAT@main",
-            **logged(
-                f"D\ttmall:1\t{BY}\t\t1 CAT@main",
-                f"K\tCAT\t{BY}\t0 0 ",
-                f"D\ttmall:2\t{BY}\t\t1 CAT@main",
-                lost(1, line="99 8 CAT@main"),
-                balances="10 0 0 2 CAT@main",
-            ),
-        },
-    ),
-]
-
-
-@pytest.mark.parametrize("row", [*COUNTING, *SUSPENDING, *COOLING_DOWN, *CLOSING], ids=str)
+@pytest.mark.parametrize("row", [*COUNTING, *SUSPENDING], ids=str)
 def test_row(partition: Partition, row: Row) -> None:
     """Every row's answer and whole state are as it says."""
     check(partition, row)

@@ -237,8 +237,12 @@ ROWS = [
     ),
     Row(
         "a hold that was extended keeps its units: its hint moves to the new deadline",
-        (STOCK, reserve("tmall:o0", "10 CAT@main", ttl=SHORT_TTL), extend("tmall:o0", 9),
-         Advance(SHORT_TTL)),
+        (
+            STOCK,
+            reserve("tmall:o0", "10 CAT@main", ttl=SHORT_TTL),
+            extend("tmall:o0", 9),
+            Advance(SHORT_TTL),
+        ),
         reserve("tmall:1", "1 CAT@main"),
         [[Status.INSUFFICIENT_STOCK, 0, "CAT@main", "1", "0"]],
         {
@@ -270,9 +274,9 @@ def test_a_cool_down_that_ends_is_not_told_by_a_call_that_answers_more(
         breaker("O", T0, failures=3, retry_at=NOW, cool_down=SHORT_TTL),
     )
     before = partition.state()["breaker CAT"]
-    assert MORE == partition.run(reserve("tmall:1", "11 CAT@main"))[2:]
+    assert partition.run(reserve("tmall:1", "11 CAT@main"))[2:] == MORE
     assert before == partition.state()["breaker CAT"]
-    assert Status.INSUFFICIENT_STOCK == partition.run(reserve("tmall:1", "11 CAT@main"))[2][0]
+    assert partition.run(reserve("tmall:1", "11 CAT@main"))[2][0] == Status.INSUFFICIENT_STOCK
     assert "J" in [text[0] for text in _last_events(partition)]
 
 
@@ -292,16 +296,16 @@ def test_large_orders_are_reclaimed_by_lines(partition: Partition) -> None:
     for _ in range(3):
         reply = partition.run(expire())
         left.append((reply[2], reply[3]))
-    assert [(1, 1), (1, 1), (1, 0)] == left
+    assert left == [(1, 1), (1, 1), (1, 0)]
 
 
 def test_many_holds_of_one_call_share_entries_of_a_hundred(partition: Partition) -> None:
     """An entry of `due` names at most 100 ids, so that one costs little to reclaim."""
     partition.run(set_stock("CAT@main", 250))
     holds = [reserve(f"tmall:{n}", "1 CAT@main", ttl=SHORT_TTL) for n in range(250)]
-    assert [DONE] * 250 == partition.run(batch(*holds))[2:]
+    assert partition.run(batch(*holds))[2:] == [DONE] * 250
     entries = [place for place in partition.state() if place.startswith("due 1")]
-    assert [100, 100, 50] == sorted((text.count("\n") for text in entries), reverse=True)
+    assert sorted((text.count("\n") for text in entries), reverse=True) == [100, 100, 50]
     partition.run(Advance(SHORT_TTL))
-    assert [250, 0] == partition.run(expire())[2:4]
-    assert "0" == partition.state()["held CAT@main"]
+    assert partition.run(expire())[2:4] == [250, 0]
+    assert partition.state()["held CAT@main"] == "0"

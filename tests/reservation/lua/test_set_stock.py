@@ -160,7 +160,9 @@ ROWS = [
         "a batch writes in order, one entry for all; a level may stand twice",
         (STOCK,),
         batch(
-            set_stock("CAT@main", 4), set_stock("CAT@main", 6, 2, 4), set_stock("CAT@main", 1, "", 4)
+            set_stock("CAT@main", 4),
+            set_stock("CAT@main", 6, 2, 4),
+            set_stock("CAT@main", 1, "", 4),
         ),
         [POLICY, CHANGED, CHANGED, [Status.STALE_STOCK, "6"]],
         {

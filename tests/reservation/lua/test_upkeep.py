@@ -33,7 +33,7 @@ from tests.reservation.lua.calls import (
     set_stock,
     trim,
 )
-from tests.reservation.lua.partition import COUNTED, Partition, Row, check, logged
+from tests.reservation.lua.partition import COUNTED, Partition, Row, check
 
 MAX = 2**53 - 1
 ENDED = (STOCK, reserve("tmall:1", "2 CAT@main", ttl=0), release("tmall:1"))
@@ -162,7 +162,12 @@ TIDIED = [
 ]
 
 # The layout's entry is empty; that of STOCK is old after a minute, the hold's is the last.
-LOGGED = (STOCK, Advance(MINUTE), reserve("tmall:1", "2 CAT@main"), reserve("tmall:2", "1 DOG@main"))
+LOGGED = (
+    STOCK,
+    Advance(MINUTE),
+    reserve("tmall:1", "2 CAT@main"),
+    reserve("tmall:2", "1 DOG@main"),
+)
 HOLD_BYTES = len(f"H\ttmall:1\t{BY}\t{TTL}\t2 CAT@main" + "10 0 2 0 CAT@main")
 OLD = {f"events {position(0)}": None, f"events {position(1)}": None}
 

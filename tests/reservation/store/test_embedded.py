@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +121,23 @@ class TestData:
         assert store.poll() is None
         assert client(store).get("order") == "1"
 
+    def test_a_rewrite_that_survives_its_server_holds_nobody_up(
+        self, store: EmbeddedStore
+    ) -> None:
+        """The child that rewrites the file is ended with the server that it belonged to."""
+        before = client(store)
+        before.mset({f"key{number}": "x" for number in range(1_000)})
+        before.config_set("rdb-key-save-delay", "20000")
+        before.bgrewriteaof()
+        until(lambda: before.info("persistence")["aof_rewrite_in_progress"], "it rewrites")
+        assert store.pid is not None
+        os.kill(store.pid, signal.SIGKILL)
+        until(store.poll, "the death is seen")
+        started = time.monotonic()
+        store.start()
+        assert client(store).dbsize() == 1_000
+        assert time.monotonic() - started < embedded.LEFTOVER_SECONDS / 2
+
     def test_a_torn_tail_of_the_log_is_cut_off(self, settings: Settings) -> None:
         """A write that a power cut tore is dropped, everything before it stands."""
         with EmbeddedStore(settings) as store:
@@ -177,8 +195,8 @@ class TestOneInstance:
         store.directory.mkdir(parents=True)
         (store.directory / "owner.lock").write_text("process 1")
         (store.directory / "running.lock").write_text("")
-        stale = socket.socket(socket.AF_UNIX)
-        stale.bind(str(store.socket))
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(store.socket))
         with store:
             assert client(store).ping()
 

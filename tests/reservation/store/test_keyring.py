@@ -105,6 +105,37 @@ async def test_without_the_store_and_without_a_cache_no_key_is_called_wrong(time
         await ring.authenticate("hf_aaaa_" + "0" * 64)
 
 
+async def test_a_store_that_hangs_does_not_hold_up_who_is_known(
+    ring: Keyring, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, token = await ring.create(Role.OPS)
+    await ring.authenticate(token)
+    hanging = asyncio.Event()
+
+    class Hanging:
+        async def hgetall(self, _key: str) -> None:
+            """Never answer."""
+            await hanging.wait()
+            raise OSError
+
+    monkeypatch.setattr(module, "MAX_WAIT_SECONDS", 0.01)
+    ring._client = Hanging()  # type: ignore[assignment]
+    time.now += 60
+    assert await ring.authenticate(token) is not None
+    hanging.set()
+    await ring.close()
+
+
+async def test_a_broken_record_opens_nothing_and_harms_no_other(
+    ring: Keyring, store: Store
+) -> None:
+    _, token = await ring.create(Role.OPS)
+    await store.client.hset(API_KEYS, "broken", "{")
+    assert await Keyring(store.client).authenticate(token) is not None
+    assert await ring.authenticate("hf_broken_" + "0" * 64) is None
+    assert [key.name for key in await ring.list_keys()] == ["ops"]
+
+
 async def test_a_cancelled_caller_does_not_stop_the_refresh(ring: Keyring) -> None:
     _, token = await ring.create(Role.OPS)
     waiting = asyncio.create_task(ring.authenticate(token))

@@ -1,0 +1,226 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from reservation.client import calls, connection
+from reservation.client.answers import Reply
+from reservation.client.calls import Call
+from reservation.client.connection import Options, Speaker
+from reservation.client.conversation import Pause, Retry, Send, Silence
+from reservation.client.errors import Refused, Unavailable
+from reservation.client.operations import (
+    Confirm,
+    Extend,
+    Fulfil,
+    LineLike,
+    Operation,
+    Release,
+    Reserve,
+)
+from reservation.client.results import Availability, ImportReport, Reservation, Stock
+
+T = TypeVar("T")
+
+
+class AsyncClient(Speaker):
+    """Speaks to a Holdfast service; one per process, shared by all its tasks.
+
+    Every method ends within its deadline and raises `Refused` where the service says no,
+    `Unavailable` where there is no usable answer and nothing happened, and `OutcomeUnknown` where
+    something may have: then the same call again, with the same id, finds out.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        deadline_seconds: float | None = None,
+        retry: Retry | None = None,
+        verify: ssl.SSLContext | bool = True,
+        max_connections: int = connection.MAX_CONNECTIONS,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Connect lazily. Raises ConfigurationError where address or key cannot be one."""
+        super().__init__(base_url, Options(deadline_seconds=deadline_seconds), retry, clock)
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            **connection.arguments(base_url, key, verify=verify, max_connections=max_connections),
+        )
+        self._sleep = sleep
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    # -- reservations ----------------------------------------------------------------------------
+
+    async def reserve(
+        self,
+        reservation_id: str,
+        lines: Iterable[LineLike],
+        *,
+        ttl_seconds: int | None = None,
+        confirm: bool = False,
+    ) -> Reservation:
+        """Hold all lines or none; with `confirm` commit them at once.
+
+        Raises InsufficientStock, SkuSuspended, UnknownSku, IdempotencyKeyReused.
+        """
+        return await self._ask(calls.operate(Reserve(reservation_id, lines, ttl_seconds, confirm)))
+
+    async def reservation(self, reservation_id: str) -> Reservation:
+        """Read a reservation as it is now. Raises ReservationNotFound."""
+        return await self._ask(calls.read_reservation(reservation_id))
+
+    async def confirm(self, reservation_id: str, *, reinstate: bool = False) -> Reservation:
+        """Commit a hold; with `reinstate` also an expired one whose stock is still free.
+
+        Raises ReservationExpired, ReservationReleased, InsufficientStock (reinstating).
+        """
+        return await self._ask(calls.operate(Confirm(reservation_id, reinstate)))
+
+    async def release(self, reservation_id: str, *, reason: str | None = None) -> Reservation:
+        """Give back what has not left. Raises ReservationFulfilled."""
+        return await self._ask(calls.operate(Release(reservation_id, reason)))
+
+    async def extend(self, reservation_id: str, ttl_seconds: int) -> Reservation:
+        """Set a hold's deadline to now plus `ttl_seconds`, earlier or later than it was.
+
+        Raises HoldLimitReached, and the refusals of a reservation that is not held.
+        """
+        return await self._ask(calls.operate(Extend(reservation_id, ttl_seconds)))
+
+    async def fulfil(
+        self,
+        reservation_id: str,
+        *,
+        fulfilment_id: str | None = None,
+        lines: Iterable[LineLike] | None = None,
+    ) -> Reservation:
+        """Book as shipped what is left, or the `lines` of one part under `fulfilment_id`.
+
+        Raises NotConfirmed, ExceedsReserved.
+        """
+        return await self._ask(calls.operate(Fulfil(reservation_id, fulfilment_id, lines)))
+
+    async def batch(
+        self, operations: Iterable[Operation]
+    ) -> list[Reservation | Refused | Unavailable]:
+        """Ask up to 1,000 verbs at once, each on its own; refusals are values, in their places.
+
+        A batch that had to be sent again answers with what is true by then: an `extend` that was
+        granted, with a `confirm` behind it, is then answered AlreadyConfirmed.
+        """
+        return await self._ask(calls.batch(operations))
+
+    # -- stock -----------------------------------------------------------------------------------
+
+    async def stock(self, sku: str) -> Stock:
+        """Read all levels of a SKU and its breaker. Raises SkuNotFound."""
+        return await self._ask(calls.read_stock(sku))
+
+    async def availability(
+        self, skus: Iterable[str], *, warehouse: str | None = None
+    ) -> Availability:
+        """Ask what may still be sold of up to 100 SKUs, one item per warehouse."""
+        return await self._ask(calls.availability(skus, warehouse))
+
+    async def set_stock(
+        self,
+        sku: str,
+        on_hand: int,
+        *,
+        warehouse: str | None = None,
+        safety_stock: int | None = None,
+        if_on_hand: int | None = None,
+    ) -> Stock:
+        """Set a level to a count; with `if_on_hand` only if that many are on hand now.
+
+        Without it the call is not sent again after an unknown outcome: it could undo a count that
+        somebody else has written in between. Raises StaleStock.
+        """
+        return await self._ask(
+            calls.set_stock(
+                sku,
+                on_hand,
+                warehouse=warehouse,
+                safety_stock=safety_stock,
+                if_on_hand=if_on_hand,
+            )
+        )
+
+    async def adjust_stock(
+        self,
+        sku: str,
+        delta: int,
+        *,
+        adjustment_id: str,
+        reason: str,
+        warehouse: str | None = None,
+    ) -> Stock:
+        """Change a level by a difference, once per `adjustment_id` within SKU and warehouse.
+
+        Raises StockBelowZero, SkuNotFound, IdempotencyKeyReused.
+        """
+        return await self._ask(
+            calls.adjust_stock(
+                sku, delta, adjustment_id=adjustment_id, reason=reason, warehouse=warehouse
+            )
+        )
+
+    async def import_stock(self, file: bytes, *, dry_run: bool = False) -> ImportReport:
+        """Set levels from CSV (`sku,warehouse,on_hand,safety_stock`): all rows, or none.
+
+        Not sent again after an unknown outcome, as `set_stock`. Raises InvalidImport.
+        """
+        return await self._ask(calls.import_stock(file, dry_run=dry_run))
+
+    # -- one conversation ------------------------------------------------------------------------
+
+    async def _ask(self, call: Call[T]) -> T:
+        conversation = self._converse(call)
+        heard: Reply | Silence | None = None
+        while True:  # `converse` says why it ends
+            try:
+                step = conversation.send(heard)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(step, Pause):
+                await self._sleep(step.seconds)
+                heard = None
+            else:
+                heard = await self._send(call, step)
+
+    async def _send(self, call: Call[T], step: Send) -> Reply | Silence:
+        request = connection.request_of(call, self._http, self._options, step)
+        try:
+            async with asyncio.timeout(
+                step.timeout_seconds + connection.OWN_TIMEOUT_MARGIN_SECONDS
+            ):
+                return connection.reply_of(await self._http.send(request))
+        except (httpx.RequestError, TimeoutError) as error:
+            return connection.silence_of(error, self._base_url)

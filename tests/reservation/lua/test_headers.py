@@ -1,0 +1,315 @@
+"""The header of every script against its body, its caller and its table: no header lies."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reservation.config import load
+from reservation.status import Status
+from reservation.store.keys import PARTITION_KEYS
+from reservation.store.scripts import LUA_DIRECTORY, BadHeader, assemble, assemble_all
+from reservation.store.verbs import VERBS
+from tests.conftest import need_program
+from tests.reservation.lua.partition import Event, Row
+from tests.reservation.lua.test_life_cycle import TABLE
+from tests.reservation.lua.test_life_cycle import VERBS as LIFE_CYCLE_VERBS
+
+MAX_FILE_LINES = 400
+MAX_SCRIPT_BYTES = 64 * 1024
+
+SCRIPTS = sorted(path.stem for path in LUA_DIRECTORY.glob("[!_]*.lua"))
+TABLES = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
+
+TAKES_MEMORY = "#!lua"
+PASSES_WHEN_FULL = "#!lua flags=allow-oom"
+READ_ONLY = "#!lua flags=no-writes,allow-oom"
+SHEBANGS = {
+    **dict.fromkeys(SCRIPTS, PASSES_WHEN_FULL),
+    **dict.fromkeys(("reserve", "set_stock", "adjust_stock", "ensure_partition"), TAKES_MEMORY),
+    **dict.fromkeys(("read_reservations", "audit_scan"), READ_ONLY),
+}
+
+_WRITE = re.compile(r"'(HSET|HSETNX|HDEL|ZADD|ZREM|XADD|XTRIM)'|\bcommit(?:_\w+)?\(")
+_CHECK = re.compile(r"\b(?:bad|int|plain|check_id|check_level|ids_of_triples)\(")
+_FUNCTION = re.compile(
+    r"^local function (\w+)\(.*?^end$|^local function (\w+)\(.*? end$", re.MULTILINE | re.DOTALL
+)
+
+
+def text_of(name: str) -> str:
+    return (LUA_DIRECTORY / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def header(name: str) -> str:
+    """Return the comment block at the top, as one text without dashes."""
+    lines = []
+    for line in text_of(name).splitlines()[1:]:
+        if not line.startswith("--"):
+            break
+        lines.append(line[2:].strip())
+    return "\n".join(lines)
+
+
+def body(name: str) -> str:
+    """Return what follows the header, without comments."""
+    code = text_of(name).split("\n\n", 1)[1]
+    return re.sub(r"--[^\n]*", "", code)
+
+
+def section(name: str, title: str) -> str:
+    """Return one section of the header, up to the next title."""
+    until = r"(?=^(?:KEYS|ARGV|Returns|Emits|Cost)\b|\Z)"
+    found = re.search(rf"^{title} (.*?){until}", header(name), re.MULTILINE | re.DOTALL)
+    return found[1] if found else ""
+
+
+def reachable(name: str) -> str:
+    """Return the body and every shared function that it reaches, as one text."""
+    uses = re.search(r"^Uses: (.+)$", header(name), re.MULTILINE)
+    assert uses is not None
+    functions: dict[str, str] = {}
+    for used in uses[1].split():
+        code = re.sub(r"--[^\n]*", "", (LUA_DIRECTORY / used).read_text(encoding="utf-8"))
+        for match in _FUNCTION.finditer(code):
+            functions[match[1] or match[2]] = match[0]
+    reached, waiting = {}, [body(name)]
+    while waiting:
+        for word in set(re.findall(r"\b\w+\b", waiting.pop())) & functions.keys():
+            if word not in reached:
+                reached[word] = functions[word]
+                waiting.append(functions[word])
+    return "\n".join([body(name), *reached.values()])
+
+
+def rows() -> Iterator[Row]:
+    """Collect the rows of all tables of this folder."""
+    for table in TABLES:
+        if table == Path(__file__).stem:
+            continue
+        module = importlib.import_module(f"tests.reservation.lua.{table}")
+        for value in vars(module).values():
+            if isinstance(value, list):
+                yield from (item for item in value if isinstance(item, Row))
+
+
+def flat(value: Any) -> Iterator[Any]:
+    """Walk an answer."""
+    if isinstance(value, list):
+        for item in value:
+            yield from flat(item)
+    else:
+        yield value
+
+
+def statuses_in_rows(name: str) -> set[str]:
+    """Name the statuses that the rows of a script answer; a record says that it is done."""
+    found = set()
+    for row in rows():
+        if row.call.script == name:
+            for item in flat(row.answer):
+                if isinstance(item, Status):
+                    found.add(item.name)
+                elif name != "audit_scan" and re.match(r"[HCXRF]1\d{12},", str(item)):
+                    found.add("DONE")
+    for verb, call in LIFE_CYCLE_VERBS.items():
+        if call.script == name:
+            found |= {status.name for status, _ in TABLE[verb].values()}
+    return found
+
+
+def declared_statuses(name: str) -> list[str]:
+    """Name the statuses of `Returns`, in its order."""
+    names = re.findall(r"\b[A-Z][A-Z_]{3,}\b", section(name, "Returns"))
+    return [found for found in names if found in Status.__members__]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_keys_declared_are_the_keys_used(name: str) -> None:
+    """KEYS[n] are numbered in order, of the right type, and each is reached by the script."""
+    script = assemble(name)
+    code = reachable(name)
+    used = set(re.findall(r"\bK\.(\w+)", code))
+    if re.search(r"\bK\[", code):  # by name: the names stand in the script as texts
+        used |= set(re.findall(r"'(\w+)'", body(name))) & PARTITION_KEYS.keys()
+    if name == "audit_scan":  # its argument names the key
+        used |= set(script.key_names)
+    assert sorted(script.key_names) == sorted(used)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_statuses_declared_are_those_that_rows_have_seen(name: str) -> None:
+    """Every status of `Returns` has a row, and no row sees another one."""
+    assert set(declared_statuses(name)) == statuses_in_rows(name)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_statuses_declared_stand_in_the_code(name: str) -> None:
+    """No status is answered that `Returns` does not name."""
+    code = reachable(name)
+    written = set(re.findall(r"\bSTATUS\.(\w+)", code))
+    declared = set(declared_statuses(name))
+    refused = re.findall(
+        r"STATUS\.(\w+)", text_of("_verbs").split("REFUSED_AS = {")[1].split("}")[0]
+    )
+    may = written | (set(refused) if re.search(r"\brefuse\(", code) else set()) | {"DONE"}
+    assert declared <= may
+    assert written - {"REPLAYED" if "add_reports" in code else ""} <= declared
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_statuses_are_declared_in_order_of_precedence(name: str) -> None:
+    """The order of `Returns` is that of status.py; LOG_FULL, a fault, is told before stock."""
+    order = [Status[found] for found in declared_statuses(name) if found != "LOG_FULL"]
+    assert sorted(order) == order
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_events_declared_are_those_that_rows_have_seen(name: str) -> None:
+    """Every kind of `Emits` has a row, and no row sees another one."""
+    declared = set(re.findall(r"\b([A-Z])\b", section(name, "Emits")))
+    seen = {
+        text[0]
+        for row in rows()
+        if row.call.script == name
+        for value in row.changes.values()
+        if isinstance(value, Event)
+        for text in value.events
+    }
+    assert declared == seen
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_shebang_says_what_the_script_may_do(name: str) -> None:
+    """Only what takes memory is refused when there is none left; reads are held to reading."""
+    assert SHEBANGS[name] == text_of(name).partition("\n")[0]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_nothing_is_checked_below_the_first_write(name: str) -> None:
+    """After the first write of a body nothing is left that could refuse an argument."""
+    code = body(name)
+    first_write = _WRITE.search(code)
+    checks = [match.start() for match in _CHECK.finditer(code)]
+    if first_write is not None and checks:
+        between = code[first_write.start() :]
+        assert max(checks) < first_write.start() or not _CHECK.search(between)
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if SHEBANGS[name] == READ_ONLY])
+def test_a_read_only_script_has_no_write(name: str) -> None:
+    """No write command is reached."""
+    assert _WRITE.search(reachable(name)) is None
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_header_has_its_parts_in_order(name: str) -> None:
+    """A summary sentence first, then Uses, KEYS, ARGV, Returns, Emits, Cost; ARGV counts up."""
+    text = header(name)
+    summary = text.splitlines()[0]
+    assert summary.endswith(".")
+    titles = re.findall(r"^(Uses|KEYS|ARGV|Returns|Emits|Cost)", text, re.MULTILINE)
+    order = ["Uses", "KEYS", "ARGV", "Returns", "Emits", "Cost"]
+    assert sorted(titles, key=order.index) == titles
+    assert {"Uses", "KEYS", "Returns", "Cost"} <= set(titles)
+    numbers = re.findall(r"^ARGV\[(\d+)(\.\.)?\] \S", text, re.MULTILINE)
+    assert [str(n) for n in range(1, len(numbers) + 1)] == [number for number, _ in numbers]
+    assert all(not group for _, group in numbers[:-1])
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.script)
+def test_the_caller_passes_the_call_arguments_of_the_header(verb: Any) -> None:
+    """The repeated group begins where the caller's own arguments end."""
+    numbers = re.findall(r"^ARGV\[(\d+)\.\.\]", header(verb.script), re.MULTILINE)
+    assert numbers == [str(len(verb.call_arguments(load())) + 1)]
+
+
+@pytest.mark.parametrize("path", sorted(LUA_DIRECTORY.glob("*.lua")), ids=lambda path: path.stem)
+def test_a_file_is_short(path: Path) -> None:
+    """Files and lines are short enough to read."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MAX_FILE_LINES
+    assert [line for line in lines if len(line) > 100 or "\t" in line] == []
+
+
+def test_assembled_scripts_are_small() -> None:
+    """The server keeps every script; sending all of them at a start costs little."""
+    assert [
+        name for name, each in assemble_all().items() if len(each.source) > MAX_SCRIPT_BYTES
+    ] == []
+
+
+def test_every_script_is_in_the_readme() -> None:
+    """The table of lua/README.md names each script once."""
+    readme = (LUA_DIRECTORY / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("\n## ")[0]
+    named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert sorted(named) == SCRIPTS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- no shebang\n-- Uses: _prelude.lua\n-- KEYS[1] held hash: x\n",
+        "#!lua\n-- KEYS[1] held hash: x\n",
+        "#!lua\n-- Uses: _prelude.lua\n",
+        "#!lua\n-- Uses: _prelude.lua\n-- KEYS[2] held hash: x\n",
+        "#!lua\n-- Uses: _prelude.lua\n-- KEYS[1] held zset: x\n",
+        "#!lua\n-- Uses: _prelude.lua\n-- KEYS[1] nothing hash: x\n",
+        "#!lua\n-- Uses: _prelude.lua\n-- KEYS[1] held\n",
+    ],
+)
+def test_a_header_that_lacks_something_is_refused(tmp_path: Path, text: str) -> None:
+    """The loader refuses a header that it cannot act on."""
+    (tmp_path / "bad.lua").write_text(f"{text}\nreturn 1\n")
+    (tmp_path / "_prelude.lua").write_text("")
+    with pytest.raises(BadHeader, match=r"bad\.lua"):
+        assemble("bad", tmp_path)
+
+
+def test_luacheck_has_nothing_to_say(tmp_path: Path) -> None:
+    """Assembled scripts use no unknown global; every shared function is used by some script."""
+    luacheck = need_program("luacheck")
+    for name, script in assemble_all().items():
+        (tmp_path / f"{name}.lua").write_text(script.source, encoding="utf-8")
+    # 631: the generated first lines are long.
+    options = ["--no-config", "--std", "lua51", "--ignore", "631", "--codes", "--no-color"]
+    done = subprocess.run(
+        [
+            luacheck,
+            *options,
+            "--read-globals",
+            "redis",
+            "KEYS",
+            "ARGV",
+            "--formatter",
+            "plain",
+            ".",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    unused: dict[str, set[str]] = {}
+    other = []
+    for line in done.stdout.splitlines():
+        found = re.match(r"(?:\./)?(\w+)\.lua:\d+:\d+: \(W(?:211|231)\) .*?'(\w+)'", line)
+        if found is None:
+            other.append(line)
+        else:
+            unused.setdefault(found[2], set()).add(found[1])
+    assert other == []
+    for name, where in unused.items():
+        shared = [
+            p for p in LUA_DIRECTORY.glob("_*.lua") if re.search(rf"\b{name}\b", p.read_text())
+        ]
+        assert shared, f"{name} is not used in {where}"
+        users = {each for each in SCRIPTS if any(path.name in header(each) for path in shared)}
+        assert where < users, f"{name} of {shared} is used by no script"

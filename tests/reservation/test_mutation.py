@@ -1,0 +1,215 @@
+"""A rule broken in a script turns the state machine red: what it says it covers, it covers.
+
+`make chaos ARGS=tests/reservation/test_mutation.py`. A mutation whose text is gone from its script
+fails loudly and is written anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from reservation.store.scripts import LUA_DIRECTORY
+from tests.reservation.bench import Bench
+from tests.reservation.machine import machine_on
+from tests.reservation.test_state_machine import NORMAL, ship_a_hundred_parts
+
+# Without shrinking: that it fails is all we ask.
+HUNT = settings(NORMAL, max_examples=1_000, phases=(Phase.generate,), print_blob=False)
+
+# rule broken -> (script, text that stands there once, text in its place)
+MUTATIONS = {
+    "a hold expires one millisecond late": (
+        "_prelude.lua",
+        "return created + expires <= now",
+        "return created + expires < now",
+    ),
+    "a receipt is known one millisecond too long": (
+        "_prelude.lua",
+        "created + ended + retention_ms <= now",
+        "created + ended + retention_ms < now",
+    ),
+    "an expired hold keeps its units": (
+        "_prelude.lua",
+        "W.held[level] = W.held[level] - quantity",
+        "W.held[level] = W.held[level] - 0",
+    ),
+    "an expired hold ended when it was noticed": (
+        "_prelude.lua",
+        "  local deadline = created + expires\n",
+        "  local deadline = now\n",
+    ),
+    "a hold that was extended is never looked at again": (
+        "_prelude.lua",
+        "hint(id, created + expires, lines + 1)",
+        "",
+    ),
+    "overdue holds beyond the first four are ignored": (
+        "_prelude.lua",
+        "more = true",
+        "more = false",
+    ),
+    "a failure counts up to the window's end": (
+        "_breaker.lua",
+        "now - failure.at < policy.window_ms",
+        "now - failure.at <= policy.window_ms",
+    ),
+    "repeats of an id count": (
+        "_breaker.lua",
+        "if failure.id == id then return false end",
+        "",
+    ),
+    "it takes one failure more": (
+        "_breaker.lua",
+        "#window >= policy.threshold",
+        "#window > policy.threshold",
+    ),
+    "a failure in half-open is one of three": (
+        "_breaker.lua",
+        "breaker.state == 'H' or #window",
+        "#window",
+    ),
+    "the first success closes": ("_breaker.lua", "breaker.successes < 2", "breaker.successes < 1"),
+    "the cool-down does not double": (
+        "_breaker.lua",
+        "math.min(2 * breaker.cool_down_ms",
+        "math.min(breaker.cool_down_ms",
+    ),
+    "a cool-down lasts one millisecond longer": (
+        "_breaker.lua",
+        "breaker.retry_at <= now",
+        "breaker.retry_at < now",
+    ),
+    "an equal sum half-opens": (
+        "_stock.lua",
+        "available_of(sku) > before",
+        "available_of(sku) >= before",
+    ),
+    "a suspended SKU is sold": (
+        "reserve.lua",
+        "local refusal = any_breaker and suspended(first, last)",
+        "local refusal = nil",
+    ),
+    "the last unit is not sold": (
+        "reserve.lua",
+        "elseif available < tonumber(ARGV[i]) then",
+        "elseif available <= tonumber(ARGV[i]) then",
+    ),
+    "orders of one call do not see each other": (
+        "reserve.lua",
+        "left[level] = left[level] - quantity",
+        "",
+    ),
+    "a paid order is held": ("reserve.lua", "ttl == '0' and W.committed", "ttl == '0' and W.held"),
+    "a refusal does not wait for what is overdue": (
+        "reserve.lua",
+        "if more then return nil end",
+        "",
+    ),
+    "MORE keeps what was decided": ("reserve.lua", "W, changed_breakers = kept, {}", ""),
+    "other lines are a replay": ("reserve.lua", "ARGV[i] ~= quantity or", ""),
+    "a confirmation commits nothing": (
+        "confirm.lua",
+        "W.committed[level] = W.committed[level] + quantity",
+        "",
+    ),
+    "a confirmation still holds": (
+        "confirm.lua",
+        "if from_held then W.held[level] = W.held[level] - quantity end",
+        "",
+    ),
+    "a reinstatement does not look for stock": (
+        "confirm.lua",
+        "if not short then return",
+        "if true then return",
+    ),
+    "a release gives back what has left": (
+        "release.lua",
+        "quantity - (fulfilled == '' and 0 or fulfilled)",
+        "quantity",
+    ),
+    "releasing an expired one moves its end": (
+        "release.lua",
+        "ended = created + second",
+        "ended = now",
+    ),
+    "goods leave without being counted": (
+        "fulfil.lua",
+        "W.on_hand[level] = W.on_hand[level] - gone",
+        "",
+    ),
+    "the last unit does not leave": (
+        "fulfil.lua",
+        "elseif left[level] < tonumber(ARGV[i]) then",
+        "elseif left[level] <= tonumber(ARGV[i]) then",
+    ),
+    "a hundred and one parts": ("fulfil.lua", "parts >= max_parts", "parts > max_parts"),
+    "a part repeated leaves twice": ("fulfil.lua", "if id == part then text = lines end", ""),
+    "the longest hold is one millisecond shorter": (
+        "extend.lua",
+        "expires > created + max_hold_ms",
+        "expires >= created + max_hold_ms",
+    ),
+    "an earlier deadline is not looked at": (
+        "extend.lua",
+        "hint(id, expires, lines + 1)",
+        "",
+    ),
+    "a stale count is written": (
+        "set_stock.lua",
+        "if ARGV[at + 4] ~= '' and tonumber(ARGV[at + 4]) ~= before then",
+        "if false then",
+    ),
+    "a count forgets the safety stock": ("set_stock.lua", "or W.safety[level] or 0", "or 0"),
+    "an adjustment is known one millisecond too long": (
+        "adjust_stock.lua",
+        "+ retention_ms > now",
+        "+ retention_ms >= now",
+    ),
+    "an adjustment ends below 0": (
+        "adjust_stock.lua",
+        "if delta < 0 and before + delta < 0 then",
+        "if delta < 0 and before + delta < -1 then",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Give one server for all mutations."""
+    with Bench("auto", tmp_path_factory.mktemp("mutation")) as made:
+        yield made
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    """Give a copy of the scripts that may be broken."""
+    return Path(shutil.copytree(LUA_DIRECTORY, tmp_path / "lua"))
+
+
+def found(bench: Bench) -> bool:
+    """Say whether the state machine or its one fixed story fails."""
+    try:
+        ship_a_hundred_parts(bench)
+        run_state_machine_as_test(machine_on(bench), settings=HUNT)
+    except Exception:  # noqa: BLE001 (however it fails, it has noticed)
+        return True
+    return False
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("rule", MUTATIONS)
+def test_a_broken_rule_is_found(rule: str, bench: Bench, scripts: Path) -> None:
+    """Each of these, alone, turns the state machine red."""
+    name, before, after = MUTATIONS[rule]
+    text = (scripts / name).read_text()
+    assert text.count(before) == 1, f"{name} has no longer exactly one {before!r}"
+    (scripts / name).write_text(text.replace(before, after))
+    bench.use_scripts(scripts)
+    assert found(bench)
