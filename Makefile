@@ -13,23 +13,25 @@ help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Holdfast needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version 2>&1):" \
-	       "make PYTHON=/path/to/python3.11 …" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Holdfast needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." \
+	       "Name another one: make PYTHON=/path/to/python3.11 …" >&2; exit 2; }
 	@echo "creating $(VENV) …"
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-	  echo "python3 -m venv failed: install your system's python3-venv package, then try again" >&2; \
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make an environment: install its venv package (Debian, Ubuntu:" \
+	       "apt install python3-venv), or name another one: make PYTHON=/path/to/python3.11 …" >&2; \
 	  exit 2; }
 
+# A stamp is newer than what it was installed from: nothing is installed twice.
 $(VENV)/.server: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing Holdfast and what it runs on …"
 	@$(PIP) install -c constraints.txt -e '.[server]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.server
-	@echo "installing what the tests need …"
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing Holdfast and what its tests need …"
 	@$(PIP) install -c constraints.txt -e '.[server,dev]'
-	@touch $@
+	@touch $(VENV)/.server $@
 
 run: $(VENV)/.server ## start everything with an embedded store and play the demonstration
 	@exec $(BIN)/holdfast up --demo
@@ -42,6 +44,7 @@ check: $(VENV)/.dev ## linters, types, floors
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lua_lint
 
 bench: $(VENV)/.dev ## first measurements: store, engine and HTTP
 	@$(BIN)/holdfast bench all

@@ -23,7 +23,18 @@ from reservation.store.store import Store
 from tests.ops.service import Service
 
 SERVERS = ("valkey", "redis")
+# What some tests need of the system, and what is not tested without it.
+PROGRAMS = {"redis-server": "every test on Redis"}
 ADMIN_KEY = "hf_admin-key-of-the-tests"
+
+
+def pytest_report_header() -> list[str]:
+    """Say at the top what this run will not test."""
+    return [
+        f"NOT INSTALLED: {name}: {loss} will {'FAIL' if os.environ.get('HOLDFAST_CI') else 'SKIP'}"
+        for name, loss in PROGRAMS.items()
+        if shutil.which(name) is None
+    ]
 
 
 def need_program(name: str) -> str:

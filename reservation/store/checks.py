@@ -216,9 +216,15 @@ async def ensure_partition(store: Store, settings: Settings, partition: int = 0)
 
 
 async def clock_ahead_ms(client: Client, partition: int = 0) -> int:
-    """Say how far the clock mark is ahead of the server's clock, in ms; 0 with a test clock."""
-    now, offset = await client.hmget(key(partition, "clock"), "now", "offset")
+    """Say how far the clock mark is ahead of the server's clock, in ms; 0 with a test clock.
+
+    Raises StoreUnavailable.
+    """
+    try:
+        now, offset = await client.hmget(key(partition, "clock"), "now", "offset")
+        seconds, microseconds = await client.time()
+    except (exceptions.RedisError, OSError, TimeoutError) as error:
+        raise unavailable(error, sent=False) from error
     if offset is not None or now is None:
         return 0
-    seconds, microseconds = await client.time()
     return max(0, int(now) - (int(seconds) * 1000 + int(microseconds) // 1000))

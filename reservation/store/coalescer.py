@@ -75,7 +75,7 @@ class _Queue:
     def __init__(self, kind: type) -> None:
         self.kind = kind
         self.entries: deque[_Entry] = deque()
-        self.lines = 0
+        self.lines = 0  # accepted and not yet sent, those that wait for their id too
         self.in_flight = 0
         self.scheduled = False
         self.batch_sizes = metrics.STORE_CALL_OPERATIONS.labels(verb=VERBS[kind].script)
@@ -111,6 +111,7 @@ class Coalescer:
         busy = self._busy
         for index, operation in enumerate(operations):
             entry = _Entry(operation, origin, group, index)
+            self._queues[type(operation)].lines += entry.lines
             reservation_id = operation.reservation_id
             if reservation_id in busy:
                 waiting = busy[reservation_id]
@@ -144,7 +145,6 @@ class Coalescer:
     def _enqueue(self, entry: _Entry) -> None:
         queue = self._queues[type(entry.operation)]
         queue.entries.append(entry)
-        queue.lines += entry.lines
         if not queue.scheduled and queue.in_flight < self._settings.max_calls_in_flight:
             # At the end of this turn of the loop: all that it brings goes in one call.
             queue.scheduled = True

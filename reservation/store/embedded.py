@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from reservation.config import Durability, Settings
 from reservation.errors import ConfigurationError, StoreUnavailable
-from reservation.store import guardian
+from reservation.store import guardian, torn_log
 from reservation.store.binary import Binary, find_allocator, find_binary, preload_environment
 from reservation.store.machine import memory_limit_bytes
 from reservation.store.places import (
@@ -108,6 +108,7 @@ class EmbeddedStore:
         running = Lock(self.directory / "running.lock")
         try:
             self._clear_leftover(running, server_ended=self._forget_guardian())
+            torn_log.mend(self.directory)
             self._write_files()
             self._launch(binary, preload, running)
             self._wait_until_it_answers()

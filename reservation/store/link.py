@@ -15,6 +15,7 @@ import redis.asyncio as redis
 from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 from reservation import metrics
 from reservation.config import Durability, Settings
@@ -71,6 +72,8 @@ def connect(settings: Settings, url: str) -> Client:
             socket_timeout=settings.request_timeout_ms / 1000,
             retry=Retry(NoBackoff(), 0),
             retry_on_error=[],
+            # With them on, the pool hands out connections that the server has closed.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
     except (ValueError, TypeError) as error:
         message = f"HOLDFAST_REDIS_URL: {error}"
@@ -82,7 +85,9 @@ def unavailable(error: Exception, *, sent: bool) -> StoreUnavailable | ScriptBug
     """Name what an exception of the client library means for the call that it ended."""
     if isinstance(error, exceptions.BusyLoadingError):
         return StoreUnavailable(_REMEDY["LOADING"], effect="not_applied", retry_after_seconds=1)
-    if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
+    refused = (exceptions.AuthenticationError, exceptions.NoPermissionError)
+    # While it connects, the library hides a refusal behind a ConnectionError.
+    if isinstance(error, refused) or isinstance(error.__cause__, refused):
         return StoreUnavailable(f"the store refuses our credentials: {error}", effect="not_applied")
     if isinstance(error, exceptions.ResponseError):
         text = str(error)
@@ -91,9 +96,19 @@ def unavailable(error: Exception, *, sent: bool) -> StoreUnavailable | ScriptBug
             return StoreUnavailable(_REMEDY.get(code, text[:200]), effect="not_applied")
         return ScriptBug(text[:500])
     effect = "unknown" if sent else "not_applied"
-    reason = "did not answer in time" if isinstance(error, TimeoutError) else "is not reachable"
+    is_late = isinstance(error, TimeoutError | exceptions.TimeoutError)
+    reason = "did not answer in time" if is_late else "is not reachable"
     detail = f"the store {reason} ({type(error).__name__})"
     return StoreUnavailable(detail, effect=effect)  # type: ignore[arg-type]
+
+
+def _pack(connection: Any, command: tuple[Any, ...]) -> list[bytes]:
+    """Encode a command; what cannot be encoded is our caller's bug, and nothing was sent."""
+    try:
+        packed: list[bytes] = connection.pack_command(*command)
+    except (UnicodeError, exceptions.DataError) as error:
+        raise ScriptBug(f"an argument cannot be encoded: {error}") from error
+    return packed
 
 
 class _Meter:
@@ -167,9 +182,9 @@ class Link:
             raise unavailable(error, sent=False) from error
         done = False
         try:
-            packed = connection.pack_command(*command)
+            packed = _pack(connection, command)
             if self._wait:
-                packed += connection.pack_command(*self._wait)
+                packed += _pack(connection, self._wait)
             await connection.send_packed_command(packed, check_health=False)
             reply = await self._read(connection)
             done = True

@@ -98,7 +98,7 @@ class Store:
         again = partial(
             self._attempt, script, partition, arguments, deadline, repeatable=repeatable
         )
-        reply = await again()
+        reply, lost = await again(lost=False)
         if len(reply) == 3 and reply[2] == Status.MORE:
             lock = self._reclaiming.setdefault(partition, asyncio.Lock())
             async with lock:
@@ -106,8 +106,8 @@ class Store:
                     metrics.MORE_REPEATS.inc()
                     if loop.time() >= deadline:
                         detail = "overdue holds are still being reclaimed"
-                        raise StoreUnavailable(detail, effect="not_applied")
-                    reply = await again()
+                        raise StoreUnavailable(detail, effect="unknown" if lost else "not_applied")
+                    reply, lost = await again(lost=lost)
         return reply
 
     async def _attempt(
@@ -118,22 +118,24 @@ class Store:
         deadline: float,
         *,
         repeatable: bool,
-    ) -> list[Any]:
+        lost: bool,
+    ) -> tuple[list[Any], bool]:
+        """Send a call until it is answered; say whether an answer to it was ever `lost`."""
         loop = asyncio.get_running_loop()
-        pause, unknown = FIRST_PAUSE_SECONDS, False
+        pause = FIRST_PAUSE_SECONDS
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 reply = await self.link.call(script, partition, arguments)
                 if not isinstance(reply, list) or len(reply) < 2:
                     message = f"{script}: the answer has no shape: {str(reply)[:80]}"
                     raise ScriptBug(message)
-                return reply
+                return reply, lost
             except StoreUnavailable as error:
-                unknown = unknown or error.effect == "unknown"
+                lost = lost or error.effect == "unknown"
                 again = error.effect == "not_applied" or repeatable
                 last = attempt == MAX_ATTEMPTS or loop.time() + pause >= deadline
                 if last or not again or "loading" in str(error):
-                    effect = "unknown" if unknown else "not_applied"
+                    effect = "unknown" if lost else "not_applied"
                     raise StoreUnavailable(str(error), effect=effect) from error  # type: ignore[arg-type]
                 await asyncio.sleep(pause)
                 pause *= 2

@@ -101,6 +101,7 @@ def deployed(
     program: str,
     *,
     workers: int = 2,
+    port: int = 0,
     durability: Durability = Durability.MEMORY,
     test_clock: bool = False,
     **more: str,
@@ -111,12 +112,13 @@ def deployed(
     """
     environment = {
         "HOLDFAST_STORE_BINARY": program,
+        "HOLDFAST_WORKERS": str(workers),
         "HOLDFAST_DURABILITY": durability,
         "HOLDFAST_LOG_LEVEL": "warning",  # a line a request would be half the work here
         **({"HOLDFAST_TEST_CLOCK": "1"} if test_clock else {}),
         **more,
     }
-    arguments = ("up", "--data-dir", data_dir, "--port", "0", "--workers", str(workers))
+    arguments = ("up", "--data-dir", data_dir, "--port", str(port))
     settings = load(data_dir=data_dir, durability=durability, test_clock=test_clock)
     with Service(*arguments, **environment) as service:
         running = Deployment(service, settings)

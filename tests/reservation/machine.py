@@ -6,7 +6,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace as with_rules
 from itertools import islice
-from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -19,17 +18,16 @@ from reservation.model import (
     Fulfil,
     Line,
     Operation,
-    Origin,
     Outcome,
-    Reservation,
+    Release,
     Reserve,
     SetStock,
     State,
-    StockOutcome,
 )
 from reservation.status import Status
 from tests.model import Key, Model
 from tests.reservation.bench import RULES, Bench
+from tests.reservation.both_sides import ORIGIN, BothSides
 from tests.reservation.comparison import orders_of, seen_of, stock_of
 from tests.reservation.strategies import (
     ALL_IDS,
@@ -38,7 +36,6 @@ from tests.reservation.strategies import (
     IDS,
     SKUS,
     TOO_MUCH,
-    UNKNOWN_RANK,
     UPKEEP,
     WAREHOUSES,
     adjustments,
@@ -49,6 +46,7 @@ from tests.reservation.strategies import (
     keys,
     lines,
     lines_of,
+    offsets_or_none,
     on_hands,
     operations,
     parts,
@@ -63,13 +61,9 @@ from tests.reservation.strategies import (
 MANY_DEADLINES = 5  # more than a call reclaims
 MAX_ORDERS = 120  # of a batch that are compared: all of five operations
 
-ORIGIN = Origin(actor="machine", request_id="r-1")
 
-
-class Machine(RuleBasedStateMachine):
-    """Both sides of the comparison and what may happen to them."""
-
-    bench: Bench
+class Machine(BothSides, RuleBasedStateMachine):
+    """What may happen to both sides, and when they are compared."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,9 +109,19 @@ class Machine(RuleBasedStateMachine):
             operation = replace(operation, lines=again)
         self._do(operation)
 
-    @rule(key=keys, ids=st.lists(st.sampled_from(GREEDY_IDS), min_size=1, max_size=3), also=lines)
-    def reserve_too_much(self, key: Key, ids: list[str], also: tuple[Line, ...]) -> None:
-        """Fail often enough to open a breaker; what else an order names is no failure."""
+    @rule(
+        key=keys,
+        ids=st.lists(st.sampled_from(GREEDY_IDS), min_size=1, max_size=3),
+        also=lines,
+        offset=offsets_or_none,
+    )
+    def reserve_too_much(
+        self, key: Key, ids: list[str], also: tuple[Line, ...], offset: int | None
+    ) -> None:
+        """Fail often enough to open a breaker, also at the end of its window's oldest failure."""
+        breaker = self.model.breakers.get(key[0])
+        if offset is not None and breaker and breaker.failed_at:
+            self._pass_to(min(breaker.failed_at.values()) + RULES.window_ms + offset)
         wanted = lines_of({(line.sku, line.warehouse): 1 for line in also} | {key: TOO_MUCH})
         self.apply_batch([Reserve(greedy, wanted, 1_000) for greedy in ids])
 
@@ -150,6 +154,20 @@ class Machine(RuleBasedStateMachine):
             ]
         )
 
+    @rule(offset=st.sampled_from((-1, 0, 0, 1)), quantity=st.sampled_from((1, TOO_MUCH)))
+    def try_after_a_cool_down(self, offset: int, quantity: int) -> None:
+        """Ask for a suspended SKU about when the clock lets it be tried."""
+        cooling = sorted(
+            (breaker.retry_at_ms, sku)
+            for sku, breaker in self.model.breakers.items()
+            if breaker.retry_at_ms is not None
+        )
+        buyers = [buyer for buyer in GREEDY_IDS if buyer not in self.model.reservations]
+        if cooling and buyers:
+            retry_at_ms, sku = cooling[0]
+            self._pass_to(retry_at_ms + offset)
+            self._do(Reserve(buyers[0], (Line(sku, "main", quantity),), 1_000))
+
     @rule(operation=confirms, rank=ranks)
     def confirm(self, operation: Confirm, rank: int) -> None:
         """Confirm or reinstate."""
@@ -158,11 +176,7 @@ class Machine(RuleBasedStateMachine):
     @rule(operation=extends, rank=ranks)
     def extend(self, operation: Extend, rank: int) -> None:
         """Set a deadline, mostly of a hold."""
-        held = [known for known in self._known() if known.state is State.HELD]
-        if held and rank != UNKNOWN_RANK:
-            reservation_id = held[rank % len(held)].reservation_id
-            operation = replace(operation, reservation_id=reservation_id)
-        self._do(operation)
+        self._do(self._on_a_known_one(operation, rank, State.HELD))
 
     @rule(rank=ranks, spare=st.integers(0, 1))
     def resell_and_reinstate(self, rank: int, spare: int) -> None:
@@ -191,10 +205,13 @@ class Machine(RuleBasedStateMachine):
         rank=ranks,
         which=st.integers(0, 3),
         more=st.integers(-1, 1),
+        and_release=st.booleans(),
     )
-    def fulfil_a_part(self, operation: Fulfil, rank: int, which: int, more: int) -> None:
+    def fulfil_a_part(
+        self, operation: Fulfil, rank: int, which: int, more: int, *, and_release: bool
+    ) -> None:
         """Ship what is left of a line, one less or one more, or any lines."""
-        operation = self._on_a_known_one(operation, rank)
+        operation = self._on_a_known_one(operation, rank, State.CONFIRMED)
         known = self.model.reservations.get(operation.reservation_id)
         if known and which < len(IDS) // 2:
             line = known.lines[which % len(known.lines)]
@@ -202,6 +219,8 @@ class Machine(RuleBasedStateMachine):
             part = (Line(line.sku, line.warehouse, quantity),)
             operation = replace(operation, lines=part)
         self._do(operation)
+        if and_release:
+            self._do(Release(operation.reservation_id))
 
     @rule(batch=st.lists(operations, min_size=2, max_size=5))
     def apply_batch(self, batch: Sequence[Operation]) -> None:
@@ -233,6 +252,18 @@ class Machine(RuleBasedStateMachine):
             self.adjust_stock(write)
         else:
             self.import_stock(write)
+
+    @rule(rank=ranks, offset=offsets_or_none, more=st.integers(-1, 0))
+    def adjust_about_a_bound(self, rank: int, offset: int | None, more: int) -> None:
+        """Repeat an adjustment at its receipt's end, or take all there is and perhaps one more."""
+        known = sorted(self.model.adjustments.items())
+        if known and offset is not None:
+            (key, name), (delta, at_ms) = known[rank % len(known)]
+            self._pass_to(at_ms + RULES.retention_ms + offset)
+            self.adjust_stock(AdjustStock(*key, delta + more or 1, name, ""))
+        else:
+            key, level = sorted(self.model.levels.items())[rank % len(self.model.levels)]
+            self.adjust_stock(AdjustStock(*key, more - level.on_hand or 1, f"b{rank}", ""))
 
     def set_stock(self, request: SetStock) -> None:
         """Compare a count."""
@@ -304,70 +335,6 @@ class Machine(RuleBasedStateMachine):
         """Look after a step, but let verbs and writes meet what a look would have reclaimed."""
         if self.looks_after_steps and not self.time_moved:
             self._compare_all()
-
-    def _do(self, operation: Operation) -> None:
-        expected = self.model.apply(operation, self.bench.now_ms)
-        verb = getattr(self.engine, type(operation).__name__.lower())
-        actual = self.bench.run(verb(operation, ORIGIN))
-        assert seen_of(expected) == seen_of(actual)
-        self.time_moved = False
-
-    def _pass_to(self, instant_ms: int) -> None:
-        if instant_ms > self.bench.now_ms:
-            self.bench.advance(instant_ms - self.bench.now_ms)
-            self.time_moved = True
-
-    def _free(self, key: Key) -> int:
-        stock = self.model.stock(key[0], self.bench.now_ms)
-        levels = stock.levels if stock else ()
-        return sum(level.available for level in levels if level.warehouse == key[1])
-
-    def _known(self) -> list[Reservation]:
-        return [known for _, known in sorted(self.model.reservations.items())]
-
-    def _on_a_known_one(self, operation: Any, rank: int) -> Any:
-        """Mostly take an id that the model knows: unknown ones have one short answer."""
-        known = sorted(self.model.reservations)
-        if not known or rank == UNKNOWN_RANK:
-            return operation
-        return replace(operation, reservation_id=known[rank % len(known)])
-
-    def _compare_stock_outcomes(self, expected: StockOutcome, actual: StockOutcome) -> None:
-        assert expected.status == actual.status
-        if expected.status.ok:
-            assert expected.created == actual.created
-            assert expected.changed == actual.changed or expected.created
-            assert stock_of(expected.stock) == stock_of(actual.stock)
-        if expected.status in {Status.STALE_STOCK, Status.STOCK_BELOW_ZERO}:
-            assert expected.on_hand == actual.on_hand
-        self.time_moved = False
-
-    def _compare_all(self) -> None:
-        now_ms = self.bench.now_ms
-        stocks = self.bench.run(self.bench.store.read_stock(SKUS))
-        for sku, stock in zip(SKUS, stocks, strict=True):
-            actual = stock if stock.levels else None
-            assert stock_of(self.model.stock(sku, now_ms)) == stock_of(actual)
-        reservations = self.bench.run(self.bench.store.read_reservations(ALL_IDS))
-        for reservation_id, reservation in zip(ALL_IDS, reservations, strict=True):
-            expected = self.model.reservation(reservation_id, now_ms).reservation
-            assert expected == reservation
-
-    def _instants(self) -> list[int]:
-        """List when something changes by the clock alone."""
-        model, rules = self.model, self.model.rules
-        instants = set()
-        for reservation in model.reservations.values():
-            if reservation.expires_at_ms is not None:
-                instants.add(reservation.expires_at_ms)
-            if reservation.ended_at_ms is not None:
-                instants.add(reservation.ended_at_ms + rules.retention_ms)
-        for breaker in model.breakers.values():
-            instants.update(at + rules.window_ms for at in breaker.failed_at.values())
-            if breaker.retry_at_ms is not None:
-                instants.add(breaker.retry_at_ms)
-        instants.update(at + rules.retention_ms for _, at in model.adjustments.values())
-        return sorted(instant for instant in instants if instant >= self.bench.now_ms)
 
 
 def machine_on(bench: Bench) -> type[Machine]:

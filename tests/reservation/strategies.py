@@ -30,7 +30,7 @@ TOO_MUCH = 13  # more than any count below
 
 # A crash or a forgotten script in at most one step of 500: every 15th step comes here. They stand
 # in the middle, because Hypothesis likes both ends.
-UPKEEP = ("expire",) * 64 + ("forget scripts", "crash") + ("tidy",) * 64
+UPKEEP = ("expire",) * 64 + ("forget scripts", "crash", "forget scripts") + ("tidy",) * 64
 
 ids = st.sampled_from(IDS)
 ranks = st.integers(0, 11)
@@ -40,6 +40,7 @@ ttls_ms = st.sampled_from((1_000, 120_000, 300_000, 1_800_000, 3_600_000))
 distances_ms = st.sampled_from(
     (1, 999, 60_000, 149_999, 150_000, 299_999, 300_000, 300_001, 3_600_000)
 )
+offsets_or_none = st.sampled_from((None, -1, 0, None))  # ms from an instant that matters
 on_hands = st.integers(0, 12)
 amounts = st.dictionaries(keys, st.integers(1, 4), min_size=1, max_size=2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 
 import httpx
@@ -34,8 +35,10 @@ from tests.reservation.client.unreliable import (
     lose_reply,
     problem,
     say,
+    trickle,
 )
 
+SOON_SECONDS = 3.0  # a deadline of a fraction of a second is kept, on a busy machine too
 SHORT = Retry(attempts=2, draw=lambda: 1.0)
 NOT_APPLIED = problem(503, "store-unavailable", outcome="not_applied", detail="no store")
 UNKNOWN = problem(503, "store-unavailable", outcome="unknown", detail="no answer")
@@ -281,11 +284,25 @@ async def test_a_silent_service_is_left(
     """The last sending takes no longer than what is left of the deadline."""
     client = connect(unreliable.url, service.admin_key)
     unreliable.will(fall_silent)
+    started = time.monotonic()
     with pytest.raises(OutcomeUnknown, match="gives no answer") as error:
         await client.with_options(deadline_seconds=0.05).confirm("tmall:1")
+    assert time.monotonic() - started < SOON_SECONDS
     assert error.value.attempts == 1
     assert error.value.status is None
     assert isinstance(error.value.__cause__, httpx.TimeoutException | TimeoutError)
+
+
+async def test_an_answer_that_trickles_is_left(
+    unreliable: Unreliable, service: RunningService
+) -> None:
+    """The asynchronous client bounds the whole sending, not each wait of it."""
+    unreliable.will(trickle)
+    started = time.monotonic()
+    async with AsyncClient(unreliable.url, service.admin_key, deadline_seconds=0.2) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.confirm("tmall:1")
+    assert time.monotonic() - started < SOON_SECONDS
 
 
 async def test_where_nobody_listens_nothing_happened(

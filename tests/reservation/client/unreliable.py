@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import struct
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+TRICKLE_SECONDS = 0.01
 LINGER_ZERO = struct.pack("ii", 1, 0)  # closing then sends a reset
 
 
@@ -118,6 +120,17 @@ def fall_silent(exchange: Exchange) -> None:
     """Read the request and say nothing until the client gives up."""
     exchange.connection.recv(1)
     exchange.close_connection = True
+
+
+def trickle(exchange: Exchange) -> None:
+    """Answer so slowly that each byte comes in time and the whole never, until the client goes."""
+    pace = threading.Event()
+    exchange.close_connection = True
+    with contextlib.suppress(OSError):
+        exchange.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+        for _ in range(1_000):
+            exchange.wfile.write(b" ")
+            pace.wait(TRICKLE_SECONDS)
 
 
 def say(status: int, body: bytes = b"", **headers: str) -> Callable[[Exchange], None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from reservation.store.keys import PARTITION_KEYS
 from reservation.store.scripts import LUA_DIRECTORY, BadHeader, assemble, assemble_all
 from reservation.store.verbs import VERBS
 from tests.conftest import need_program
+from tests.lua_lint import lint
 from tests.reservation.lua.partition import Event, Row
 from tests.reservation.lua.test_life_cycle import TABLE
 from tests.reservation.lua.test_life_cycle import VERBS as LIFE_CYCLE_VERBS
@@ -273,43 +273,7 @@ def test_a_header_that_lacks_something_is_refused(tmp_path: Path, text: str) -> 
         assemble("bad", tmp_path)
 
 
-def test_luacheck_has_nothing_to_say(tmp_path: Path) -> None:
-    """Assembled scripts use no unknown global; every shared function is used by some script."""
-    luacheck = need_program("luacheck")
-    for name, script in assemble_all().items():
-        (tmp_path / f"{name}.lua").write_text(script.source, encoding="utf-8")
-    # 631: the generated first lines are long.
-    options = ["--no-config", "--std", "lua51", "--ignore", "631", "--codes", "--no-color"]
-    done = subprocess.run(
-        [
-            luacheck,
-            *options,
-            "--read-globals",
-            "redis",
-            "KEYS",
-            "ARGV",
-            "--formatter",
-            "plain",
-            ".",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    unused: dict[str, set[str]] = {}
-    other = []
-    for line in done.stdout.splitlines():
-        found = re.match(r"(?:\./)?(\w+)\.lua:\d+:\d+: \(W(?:211|231)\) .*?'(\w+)'", line)
-        if found is None:
-            other.append(line)
-        else:
-            unused.setdefault(found[2], set()).add(found[1])
-    assert other == []
-    for name, where in unused.items():
-        shared = [
-            p for p in LUA_DIRECTORY.glob("_*.lua") if re.search(rf"\b{name}\b", p.read_text())
-        ]
-        assert shared, f"{name} is not used in {where}"
-        users = {each for each in SCRIPTS if any(path.name in header(each) for path in shared)}
-        assert where < users, f"{name} of {shared} is used by no script"
+def test_luacheck_has_nothing_to_say() -> None:
+    """Scripts use no unknown global; every shared function is used by some script."""
+    need_program("luacheck")
+    assert lint() == []

@@ -170,18 +170,6 @@ GRANTED = [
             ),
         },
     ),
-    Row(
-        "a granted reserve moves the clock mark",
-        (STOCK, Advance(7)),
-        reserve("tmall:1", "2 CAT@main"),
-        [DONE],
-        {
-            "held CAT@main": 2,
-            "reservations tmall:1": f"H{T0 + 7},{TTL}\n2 CAT@main",
-            f"due {T0 + 7}-0.1 1\ntmall:1": T0 + 7 + TTL,
-            **logged(f"H\ttmall:1\t{BY}\t{TTL}\t2 CAT@main", balances="10 0 2 0 CAT@main"),
-        },
-    ),
 ]
 
 KNOWN = [

@@ -19,6 +19,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
+        self.refusing = False
         self.script_calls = 0  # sent by clients
         self.lose_replies = 0  # of so many next script calls: the connection closes instead
         self.answers: list[bytes] = []  # to the next script calls, which do not reach the server
@@ -45,12 +46,20 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def refuse(self) -> None:
+        """End every connection and close each new one."""
+        self.refusing = True
+        self.cut()
+
     def cut(self) -> None:
         """End every connection."""
         for writer in list(self._writers):
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refusing:
+            writer.close()
+            return
         up_reader, up_writer = await asyncio.open_unix_connection(str(self._upstream))
         self._writers |= {writer, up_writer}
         losing: list[bool] = []  # for each script call on the way, whether its reply is lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,14 @@ from reservation.config import Settings
 from reservation.store.binary import find_binary
 from tests.conftest import need_program
 from tests.waiting import until
+
+
+def free_port() -> int:
+    """Name a port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Server:
@@ -33,7 +42,11 @@ class Server:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
-        until(self.answers, "the server answers")
+        try:
+            until(self.answers, "the server answers")
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Kill it."""

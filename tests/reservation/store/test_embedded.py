@@ -121,9 +121,7 @@ class TestData:
         assert store.poll() is None
         assert client(store).get("order") == "1"
 
-    def test_a_rewrite_that_survives_its_server_holds_nobody_up(
-        self, store: EmbeddedStore
-    ) -> None:
+    def test_a_rewrite_that_survives_its_server_holds_nobody_up(self, store: EmbeddedStore) -> None:
         """The child that rewrites the file is ended with the server that it belonged to."""
         before = client(store)
         before.mset({f"key{number}": "x" for number in range(1_000)})

@@ -1,0 +1,91 @@
+"""Engine and model side by side: the same question to both, and their answers compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from reservation.engine import Engine
+from reservation.model import Operation, Origin, Reservation, State, StockOutcome
+from reservation.status import Status
+from tests.model import Key, Model
+from tests.reservation.bench import Bench
+from tests.reservation.comparison import seen_of, stock_of
+from tests.reservation.strategies import ALL_IDS, SKUS, UNKNOWN_RANK
+
+ORIGIN = Origin(actor="machine", request_id="r-1")
+
+
+class BothSides:
+    """What the rules of the machine are made of."""
+
+    bench: Bench
+    engine: Engine
+    model: Model
+    time_moved: bool
+
+    def _do(self, operation: Operation) -> None:
+        expected = self.model.apply(operation, self.bench.now_ms)
+        verb = getattr(self.engine, type(operation).__name__.lower())
+        actual = self.bench.run(verb(operation, ORIGIN))
+        assert seen_of(expected) == seen_of(actual)
+        self.time_moved = False
+
+    def _pass_to(self, instant_ms: int) -> None:
+        if instant_ms > self.bench.now_ms:
+            self.bench.advance(instant_ms - self.bench.now_ms)
+            self.time_moved = True
+
+    def _free(self, key: Key) -> int:
+        stock = self.model.stock(key[0], self.bench.now_ms)
+        levels = stock.levels if stock else ()
+        return sum(level.available for level in levels if level.warehouse == key[1])
+
+    def _known(self) -> list[Reservation]:
+        return [known for _, known in sorted(self.model.reservations.items())]
+
+    def _on_a_known_one(self, operation: Any, rank: int, state: State | None = None) -> Any:
+        """Mostly take an id that the model knows, best in `state`: others have a short answer."""
+        ids = sorted(self.model.reservations)
+        best = [known.reservation_id for known in self._known() if known.state is state] or ids
+        if not best or rank == UNKNOWN_RANK:
+            return operation
+        return replace(operation, reservation_id=best[rank % len(best)])
+
+    def _compare_stock_outcomes(self, expected: StockOutcome, actual: StockOutcome) -> None:
+        assert expected.status == actual.status
+        if expected.status.ok:
+            assert expected.created == actual.created
+            assert expected.changed == actual.changed or expected.created
+            assert stock_of(expected.stock) == stock_of(actual.stock)
+        if expected.status in {Status.STALE_STOCK, Status.STOCK_BELOW_ZERO}:
+            assert expected.on_hand == actual.on_hand
+        self.time_moved = False
+
+    def _compare_all(self) -> None:
+        now_ms = self.bench.now_ms
+        stocks = self.bench.run(self.bench.store.read_stock(SKUS))
+        for sku, stock in zip(SKUS, stocks, strict=True):
+            actual = stock if stock.levels else None
+            assert stock_of(self.model.stock(sku, now_ms)) == stock_of(actual)
+        reservations = self.bench.run(self.bench.store.read_reservations(ALL_IDS))
+        for reservation_id, reservation in zip(ALL_IDS, reservations, strict=True):
+            expected = self.model.reservation(reservation_id, now_ms).reservation
+            assert expected == reservation
+
+    def _instants(self) -> list[int]:
+        """List when something changes by the clock alone."""
+        model, rules = self.model, self.model.rules
+        instants = set()
+        for reservation in model.reservations.values():
+            if reservation.expires_at_ms is not None:
+                instants.add(reservation.expires_at_ms)
+            if reservation.ended_at_ms is not None:
+                instants.add(reservation.ended_at_ms + rules.retention_ms)
+        for breaker in model.breakers.values():
+            instants.update(at + rules.window_ms for at in breaker.failed_at.values())
+            if breaker.retry_at_ms is not None:
+                instants.add(breaker.retry_at_ms)
+        instants.update(at + rules.retention_ms for _, at in model.adjustments.values())
+        return sorted(instant for instant in instants if instant >= self.bench.now_ms)

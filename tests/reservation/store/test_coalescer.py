@@ -1,0 +1,363 @@
+"""The coalescer: batches, their order, deadlines, overload, drain; what one caller does to others.
+
+The queues reach no Lua: most tests watch the calls that they make of a store that stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from reservation.config import Settings, load
+from reservation.errors import Overloaded, ScriptBug, StoreUnavailable
+from reservation.model import (
+    Confirm,
+    Line,
+    Operation,
+    Outcome,
+    Release,
+    Reserve,
+    SetStock,
+)
+from reservation.status import Status
+from reservation.store.coalescer import Coalescer, Result
+from reservation.store.store import Store
+from tests.conftest import SERVERS
+
+DONE = Outcome(Status.DONE)
+Answer = Callable[[Sequence[Operation]], Sequence[Outcome]]
+
+
+class StandingStore:
+    """Takes calls and keeps them until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[type, list[str]]] = []
+        self.going = asyncio.Event()
+        self.called = asyncio.Event()
+        self.answer: Answer = lambda operations: [DONE] * len(operations)
+
+    async def run(
+        self,
+        kind: type,
+        operations: Sequence[Operation],
+        origins: Sequence[str],
+        *,
+        deadline: float,
+    ) -> Sequence[Outcome]:
+        """Note a call; answer it when going."""
+        del origins, deadline
+        self.calls.append((kind, [operation.reservation_id for operation in operations]))
+        self.called.set()
+        await self.going.wait()
+        return self.answer(operations)
+
+    @property
+    def batches(self) -> list[list[str]]:
+        """Name the ids of each call."""
+        return [ids for _, ids in self.calls]
+
+
+@pytest.fixture
+async def standing() -> StandingStore:
+    return StandingStore()
+
+
+def queueing(store: object, **settings: Any) -> Coalescer:
+    """Make a coalescer with one call in flight a verb, unless told otherwise."""
+    values = {"max_calls_in_flight": 1, **settings}
+    return Coalescer(store, load(**values))  # type: ignore[arg-type]
+
+
+def order(number: int, lines: int = 1) -> Reserve:
+    """Make an order of so many lines."""
+    return Reserve(f"tm:{number}", tuple(Line(f"S{n}", "main", 1) for n in range(lines)), 1_000)
+
+
+def ask(coalescer: Coalescer, *operations: Operation) -> asyncio.Task[list[Result]]:
+    """Submit in a task of its own."""
+    return asyncio.create_task(coalescer.submit(operations, "k|r"))
+
+
+async def turns(count: int = 5) -> None:
+    """Let the loop run."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_what_comes_in_one_turn_goes_in_one_call(standing: StandingStore) -> None:
+    """Fifty callers at once are one batch, each answered with its own."""
+    standing.going.set()
+    standing.answer = lambda operations: [
+        Outcome(Status.UNKNOWN_SKU, lines=((operation.reservation_id, ""),))
+        for operation in operations
+    ]
+    coalescer = queueing(standing)
+    results = await asyncio.gather(*(ask(coalescer, order(n)) for n in range(50)))
+    assert standing.batches == [[f"tm:{n}" for n in range(50)]]
+    assert [result[0].lines[0][0] for result in results] == [f"tm:{n}" for n in range(50)]  # type: ignore[union-attr]
+
+
+async def test_what_comes_while_a_call_is_in_flight_is_the_next_batch(
+    standing: StandingStore,
+) -> None:
+    """No timer: the first goes at once, the rest when it is back."""
+    coalescer = queueing(standing)
+    tasks = [ask(coalescer, order(0))]
+    await standing.called.wait()
+    tasks += [ask(coalescer, order(n)) for n in range(1, 4)]
+    await turns()
+    assert standing.batches == [["tm:0"]]
+    standing.going.set()
+    await asyncio.gather(*tasks)
+    assert standing.batches == [["tm:0"], ["tm:1", "tm:2", "tm:3"]]
+
+
+async def test_so_many_calls_are_in_flight_and_no_more(standing: StandingStore) -> None:
+    """The second call runs beside the first; the third waits."""
+    coalescer = queueing(standing, max_calls_in_flight=2)
+    tasks = []
+    for n in range(4):
+        tasks.append(ask(coalescer, order(n)))
+        await turns()
+    assert standing.batches == [["tm:0"], ["tm:1"]]
+    standing.going.set()
+    await asyncio.gather(*tasks)
+    assert standing.batches == [["tm:0"], ["tm:1"], ["tm:2", "tm:3"]]
+
+
+async def test_verbs_do_not_wait_for_each_other(standing: StandingStore) -> None:
+    """A queue a verb: a release goes while a reserve is in flight."""
+    coalescer = queueing(standing)
+    tasks = [ask(coalescer, order(0)), ask(coalescer, Release("tm:9"))]
+    await turns()
+    assert [kind for kind, _ in standing.calls] == [Reserve, Release]
+    standing.going.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_calls_are_cut_by_lines_and_a_large_order_goes_alone(
+    standing: StandingStore,
+) -> None:
+    """A call carries at most so many lines, unless a single order has more."""
+    standing.going.set()
+    coalescer = queueing(standing, max_lines_per_call=10)
+    orders = [order(0, 4), order(1, 6), order(2, 1), order(3, 30), order(4, 9), order(5, 2)]
+    results = await coalescer.submit(orders, "k|r")
+    assert results == [DONE] * 6
+    assert standing.batches == [["tm:0", "tm:1"], ["tm:2"], ["tm:3"], ["tm:4"], ["tm:5"]]
+
+
+async def test_verbs_of_one_id_go_in_the_order_given(standing: StandingStore) -> None:
+    """An id in flight makes its next verb wait, whichever it is and whoever asks."""
+    coalescer = queueing(standing)
+    first = ask(coalescer, order(0), Confirm("tm:0"), Release("tm:0"))
+    second = ask(coalescer, Confirm("tm:0"), Confirm("tm:1"))
+    await turns()
+    assert standing.calls == [(Reserve, ["tm:0"]), (Confirm, ["tm:1"])]
+    standing.going.set()
+    await asyncio.gather(first, second)
+    assert [call for call in standing.calls if call[1] == ["tm:0"]] == [
+        (Reserve, ["tm:0"]),
+        (Confirm, ["tm:0"]),
+        (Release, ["tm:0"]),
+        (Confirm, ["tm:0"]),
+    ]
+
+
+async def test_an_id_stands_at_most_once_in_a_call(standing: StandingStore) -> None:
+    """The same reserve five times at once: five calls, one after the other."""
+    standing.going.set()
+    coalescer = queueing(standing, max_calls_in_flight=8)
+    assert await coalescer.submit([order(0)] * 5, "k|r") == [DONE] * 5
+    assert standing.batches == [["tm:0"]] * 5
+
+
+async def test_a_deadline_that_passes_in_the_queue_means_not_applied(
+    standing: StandingStore,
+) -> None:
+    """What was sent is unknown, what still waited is certainly not applied and is never sent."""
+    coalescer = queueing(standing, request_timeout_ms=50)
+    results = await asyncio.gather(ask(coalescer, order(0), order(1)), ask(coalescer, order(0)))
+    effects = [
+        [result.effect if isinstance(result, StoreUnavailable) else result for result in each]
+        for each in results
+    ]
+    assert effects == [["unknown", "unknown"], ["not_applied"]]
+    standing.going.set()
+    await coalescer.drain()
+    assert standing.batches == [["tm:0", "tm:1"]]
+
+
+async def test_a_deadline_that_passes_behind_a_call_in_flight_means_not_applied(
+    standing: StandingStore,
+) -> None:
+    """The queue's second batch was never sent."""
+    coalescer = queueing(standing, request_timeout_ms=50)
+    flying = ask(coalescer, order(0))
+    await standing.called.wait()
+    (result,) = await coalescer.submit([order(1)], "k|r")
+    assert isinstance(result, StoreUnavailable)
+    assert result.effect == "not_applied"
+    assert "deadline" in str(result)
+    standing.going.set()
+    await flying
+    await coalescer.drain()
+    assert standing.batches == [["tm:0"]]
+
+
+async def test_a_late_answer_is_dropped(standing: StandingStore) -> None:
+    """An outcome that comes after the caller was told unknown changes nothing any more."""
+    coalescer = queueing(standing, request_timeout_ms=30)
+    (result,) = await coalescer.submit([order(0)], "k|r")
+    standing.going.set()
+    await coalescer.drain()
+    assert isinstance(result, StoreUnavailable)
+    assert await coalescer.submit([order(0)], "k|r") == [DONE]
+
+
+@pytest.mark.parametrize("same_id", [False, True], ids=["distinct ids", "one id"])
+async def test_a_full_queue_refuses_with_nothing_applied(
+    standing: StandingStore, *, same_id: bool
+) -> None:
+    """A bound on lines that wait, also of those that wait for their own id."""
+    coalescer = queueing(standing, max_queued_lines=10)
+    tasks = [ask(coalescer, order(0))]
+    await standing.called.wait()
+    tasks += [ask(coalescer, order(0 if same_id else n, 2)) for n in range(1, 6)]
+    await turns()
+    with pytest.raises(Overloaded) as raised:
+        await coalescer.submit([order(99)], "k|r")
+    assert raised.value.effect == "not_applied"
+    assert raised.value.retry_after_seconds == 1
+    tasks.append(ask(coalescer, Release("tm:77")))  # another verb has its own room
+    await turns()
+    assert (Release, ["tm:77"]) in standing.calls
+    standing.going.set()
+    assert [result for task in tasks for result in await task] == [DONE] * 7
+    assert await coalescer.submit([order(99)], "k|r") == [DONE]
+
+
+async def test_a_caller_that_leaves_cancels_nothing_but_its_waiting(
+    standing: StandingStore,
+) -> None:
+    """Queued or in flight, an operation outlives its caller; others get their answers."""
+    coalescer = queueing(standing)
+    flying = ask(coalescer, order(0))
+    await standing.called.wait()
+    queued, beside = ask(coalescer, order(1)), ask(coalescer, order(2))
+    await turns()
+    flying.cancel()
+    queued.cancel()
+    await turns()
+    standing.going.set()
+    assert await beside == [DONE]
+    assert standing.batches == [["tm:0"], ["tm:1", "tm:2"]]
+    assert flying.cancelled()
+    assert queued.cancelled()
+
+
+async def test_drain_waits_for_everything(standing: StandingStore) -> None:
+    """After it nothing is queued or in flight, what waited for its id included."""
+    coalescer = queueing(standing)
+    tasks = [ask(coalescer, order(n % 3), Confirm(f"tm:{n % 3}")) for n in range(9)]
+    await standing.called.wait()
+    draining = asyncio.create_task(coalescer.drain())
+    await turns()
+    assert not draining.done()
+    standing.going.set()
+    await draining
+    assert all(task.done() for task in tasks)
+    assert not coalescer._busy
+
+
+async def test_an_unavailable_store_is_told_to_every_caller(standing: StandingStore) -> None:
+    """One failed call fails its batch and nothing else."""
+
+    def fail(_operations: Sequence[Operation]) -> Sequence[Outcome]:
+        message = "gone"
+        raise StoreUnavailable(message, effect="unknown")
+
+    standing.answer = fail
+    standing.going.set()
+    coalescer = queueing(standing)
+    results = await coalescer.submit([order(0), order(1)], "k|r")
+    assert [str(result) for result in results] == ["gone", "gone"]
+    standing.answer = lambda operations: [DONE] * len(operations)
+    assert await coalescer.submit([order(0)], "k|r") == [DONE]
+
+
+async def test_an_error_that_nobody_expects_is_told_and_frees_the_queue(
+    standing: StandingStore,
+) -> None:
+    """Whatever a call dies of, no caller waits forever and the next call works."""
+
+    def fail(_operations: Sequence[Operation]) -> Sequence[Outcome]:
+        message = "no such thing"
+        raise KeyError(message)
+
+    standing.answer = fail
+    standing.going.set()
+    coalescer = queueing(standing)
+    (result,) = await coalescer.submit([order(0)], "k|r")
+    assert isinstance(result, ScriptBug)
+    assert "no such thing" in str(result)
+    standing.answer = lambda operations: [DONE] * len(operations)
+    assert await coalescer.submit([order(0)], "k|r") == [DONE]
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+async def test_one_bad_operation_does_not_harm_its_batch(store: Store, settings: Settings) -> None:
+    """A BADARG refuses a call whole; each of its operations is then run alone."""
+    await store.set_stock([SetStock("CAT", "main", 5)], "k|r")
+    coalescer = Coalescer(store, settings)
+    line = (Line("CAT", "main", 1),)
+    results = await coalescer.submit(
+        [
+            Reserve("tm:1", line, 1_000),
+            Reserve("tm:2", (Line("CAT", "main", 0),), 1_000),
+            Reserve("tm:3", line, -5),
+            Reserve("tm:4", line, 1_000),
+        ],
+        "k|r",
+    )
+    assert [type(result) for result in results] == [Outcome, ScriptBug, ScriptBug, Outcome]
+    assert [str(bug).split(" script:")[0] for bug in results[1:3]] == [
+        "BADARG quantity",
+        "BADARG ttl_ms",
+    ]
+    assert (await store.read_stock(["CAT"]))[0].levels[0].held == 2
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+async def test_an_operation_that_cannot_be_sent_does_not_harm_its_batch(
+    store: Store, settings: Settings
+) -> None:
+    """A text that has no encoding fails alone."""
+    await store.set_stock([SetStock("CAT", "main", 5)], "k|r")
+    coalescer = Coalescer(store, settings)
+    results = await coalescer.submit([Release("tm:1", "\ud800"), Release("tm:2")], "k|r")
+    assert isinstance(results[0], ScriptBug)
+    assert results[1] == Outcome(Status.RESERVATION_NOT_FOUND)
+
+
+async def racing(submit: Callable[[Reserve], Awaitable[list[Result]]]) -> list[Status]:
+    """Let a hundred callers reserve under one id at once."""
+    line = (Line("CAT", "main", 1),)
+    results = await asyncio.gather(*(submit(Reserve("tm:1", line, 60_000)) for _ in range(100)))
+    return [result[0].status for result in results]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+async def test_the_same_order_a_hundred_times_at_once_has_one_effect(
+    store: Store, settings: Settings
+) -> None:
+    """One is done, the others are replays."""
+    await store.set_stock([SetStock("CAT", "main", 5)], "k|r")
+    coalescer = Coalescer(store, settings)
+    statuses = await racing(lambda operation: coalescer.submit([operation], "k|r"))
+    assert (statuses.count(Status.DONE), statuses.count(Status.REPLAYED)) == (1, 99)
+    assert (await store.read_stock(["CAT"]))[0].levels[0].held == 1

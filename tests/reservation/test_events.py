@@ -1,0 +1,94 @@
+"""The event log read back: what the scripts wrote, event by event."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reservation.events import KINDS, LogEntry, LoggedEvent, read_entry, version_key
+from reservation.model import (
+    AdjustStock,
+    Confirm,
+    Extend,
+    Fulfil,
+    Line,
+    Operation,
+    Release,
+    Reserve,
+    SetStock,
+)
+from reservation.store.keys import key
+from reservation.store.store import Store
+from tests.conftest import SERVERS, Clock
+
+README = Path(__file__).parents[2] / "reservation" / "lua" / "README.md"
+
+
+def test_positions_compare_number_by_number() -> None:
+    """A position is no text: 9 comes before 10."""
+    assert version_key("9-10") < version_key("10-9") < version_key("10-10")
+    assert version_key("1800000000000-9") < version_key("1800000000000-10")
+
+
+def test_the_entry_of_a_birth_is_empty() -> None:
+    """The first entry of a log says nothing but its position."""
+    assert read_entry({"e": "", "b": ""}) == LogEntry((), {})
+
+
+def test_an_entry_has_events_in_order_and_balances_by_level() -> None:
+    """Names may hold blanks and signs; empty lines are none."""
+    entry = read_entry(
+        {
+            "e": "X\ttmall:1\t\t7\t2 a b@main\nR\ttmall:2\tk|r\tX no pay\t",
+            "b": "10 0 -2 0 a b@main\n1 2 3 4 x@y@w",
+        }
+    )
+    assert entry.events == (
+        LoggedEvent("X", "tmall:1", "", "7", ("2 a b@main",)),
+        LoggedEvent("R", "tmall:2", "k|r", "X no pay", ()),
+    )
+    assert entry.balances == {"a b@main": (10, 0, -2, 0), "x@y@w": (1, 2, 3, 4)}
+
+
+def test_every_kind_has_a_name_and_a_row_in_the_readme() -> None:
+    """The letters of the log are the README's."""
+    grammar = README.read_text(encoding="utf-8").partition("| kind | event |")[2]
+    rows = [line.split("|")[1] for line in grammar.splitlines() if line.startswith("|")]
+    letters = {letter for cell in rows for letter in cell.split() if len(letter) == 1}
+    assert letters == set(KINDS)
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+async def test_a_day_in_the_log(store: Store, clock: Clock) -> None:
+    """What was done is told in order, with who asked; the balances are those at the end."""
+    cats = (Line("CAT", "main", 2),)
+
+    async def run(operation: Operation) -> None:
+        await store.run(type(operation), [operation], ["k|r"])
+
+    await store.set_stock([SetStock("CAT", "main", 10)], "ops|1")
+    await run(Reserve("tmall:1", cats, 1_000))
+    await run(Extend("tmall:1", 2_000))
+    await run(Confirm("tmall:1"))
+    await run(Fulfil("tmall:1", "a", (Line("CAT", "main", 1),)))
+    await run(Release("tmall:1", "changed\tmind"))
+    await run(Reserve("tmall:2", cats, 1_000))
+    await clock.advance(1)
+    await run(Confirm("tmall:2", reinstate=True))
+    await run(Reserve("tmall:3", (Line("CAT", "main", 99),), 1_000))
+    await run(Reserve("tmall:4", cats, 0, confirm=True))
+    await store.adjust_stock([AdjustStock("CAT", "main", -1, "a1", "broken")], "ops|2")
+    entries = await store.client.xrange(key(0, "events"))
+    read = [read_entry(fields) for _, fields in entries]
+    events = [event for entry in read for event in entry.events]
+    assert [event.kind for event in events] == list("SHECFRHXILDA")
+    assert [event.origin for event in events if event.kind in "SXA"] == ["ops|1", "", "ops|2"]
+    assert next(event.extra for event in events if event.kind == "R") == "C changed\\x09mind"
+    assert next(event.lines for event in events if event.kind == "L") == ("99 7 CAT@main",)
+    level = (await store.read_stock(["CAT"]))[0].levels[0]
+    assert read[-1].balances == {
+        "CAT@main": (level.on_hand, level.safety_stock, level.held, level.committed)
+    }
+    positions = [version_key(position) for position, _ in entries]
+    assert positions == sorted(positions)

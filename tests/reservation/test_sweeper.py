@@ -1,0 +1,135 @@
+"""The sweeper: expires, clears, trims; goes on when the store comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from reservation.config import Durability, load
+from reservation.model import Line, Release, Reserve, SetStock
+from reservation.store.embedded import EmbeddedStore
+from reservation.store.keys import key
+from reservation.store.store import Store
+from reservation.sweeper import Sweeper
+from tests.conftest import SERVERS, Clock
+from tests.reservation.store.proxy import Proxy, proxied
+
+
+async def hold(store: Store, count: int, ttl_ms: int) -> None:
+    """Hold one cat so many times, each in a call of its own."""
+    await store.set_stock([SetStock("CAT", "main", 1_000)], "k|r")
+    for number in range(count):
+        order = Reserve(f"tmall:{number}", (Line("CAT", "main", 1),), ttl_ms)
+        await store.run(Reserve, [order], ["k|r"])
+
+
+async def kept(store: Store, name: str) -> int:
+    """Count the fields of a hash, its sentinel apart, past all scripts."""
+    return int(await store.client.hlen(key(0, name))) - 1
+
+
+async def happens(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(20):
+        while not await condition():  # noqa: ASYNC110 (what another task does has no event)
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+async def test_a_round_expires_whatever_is_overdue(store: Store, clock: Clock) -> None:
+    """However many entries, one round works them all off; a second finds nothing."""
+    await hold(store, 30, 1_000)
+    sweeper = Sweeper(store, store.settings)
+    assert await sweeper.expire() == 0
+    await clock.advance(1)
+    assert await sweeper.expire() == 30
+    assert await sweeper.expire() == 0
+    assert await store.client.hget(key(0, "held"), "CAT@main") == "0"
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+async def test_tidying_clears_old_receipts_and_trims_the_log(store: Store, clock: Clock) -> None:
+    """After the retention nothing is left but what lives and the last entry of the log."""
+    await hold(store, 30, 60_000)
+    for number in range(20):
+        await store.run(Release, [Release(f"tmall:{number}")], ["k|r"])
+    sweeper = Sweeper(store, store.settings)
+    assert await sweeper.tidy() == 0
+    await clock.advance(60)
+    assert await sweeper.expire() == 10
+    assert await kept(store, "reservations") == 30
+    await clock.advance(store.settings.receipt_retention_seconds)
+    assert await sweeper.tidy() == 30
+    assert await kept(store, "reservations") == 0
+    assert await store.client.xlen(key(0, "events")) == 1
+
+
+async def test_a_loop_works_until_it_is_told_to_stop(store: Store, clock: Clock) -> None:
+    """Running, it expires and tidies by itself; stopping is prompt."""
+    await hold(store, 5, 1_000)
+    stop = asyncio.Event()
+    sweeper = Sweeper(store, store.settings)
+    running = asyncio.create_task(sweeper.run(stop))
+    await clock.advance(1)
+
+    async def expired() -> bool:
+        return await store.client.hget(key(0, "held"), "CAT@main") == "0"
+
+    await happens(expired)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+
+
+@pytest.fixture
+async def proxy(server: EmbeddedStore) -> AsyncIterator[Proxy]:
+    async with proxied(server.socket) as made:
+        yield made
+
+
+async def test_a_store_that_goes_away_is_waited_for(
+    store: Store, clock: Clock, proxy: Proxy, tmp_path: Path
+) -> None:
+    """While the store cannot be reached the loop lives on; then it works off what is overdue."""
+    await hold(store, 5, 1_000)
+    far = await Store.open(
+        load(
+            data_dir=tmp_path,
+            redis_url=proxy.url,
+            durability=Durability.MEMORY,
+            test_clock=True,
+            sweep_interval_ms=10,
+            request_timeout_ms=100,
+        )
+    )
+    sweeper, stop = Sweeper(far, far.settings), asyncio.Event()
+    running = asyncio.create_task(sweeper.run(stop))
+    await proxy.stop()
+
+    async def failing() -> bool:
+        return sweeper._failing
+
+    await happens(failing)
+    await clock.advance(1)
+    assert not running.done()
+    assert await store.client.hget(key(0, "held"), "CAT@main") == "5"
+    await proxy.start()
+
+    async def expired() -> bool:
+        return await store.client.hget(key(0, "held"), "CAT@main") == "0" and not sweeper._failing
+
+    await happens(expired)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+    await far.close()
+
+
+async def test_two_sweepers_share_the_work(store: Store, clock: Clock) -> None:
+    """Each hold expires once, whoever gets it."""
+    await hold(store, 60, 1_000)
+    await clock.advance(1)
+    sweepers = [Sweeper(store, store.settings) for _ in range(2)]
+    assert sum(await asyncio.gather(*(sweeper.expire() for sweeper in sweepers))) == 60
+    assert await store.client.hget(key(0, "held"), "CAT@main") == "0"
