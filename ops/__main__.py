@@ -1,6 +1,16 @@
-"""`python -m ops`: the same as the command `holdfast`."""
+"""The command `holdfast`, and `python -m ops`: what is not installed is said in a sentence."""
 
-from ops.cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; it needs what `pip install '.[server]'` brings."""
+    try:
+        from ops.cli import main as run  # noqa: PLC0415 (it needs libraries of the server extra)
+    except ModuleNotFoundError as error:
+        sys.exit(f"holdfast: {error.name} is not installed: pip install 'holdfast[server]'")
+    run()
+
 
 if __name__ == "__main__":
     main()

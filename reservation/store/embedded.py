@@ -6,6 +6,7 @@ ourselves, without the wheel's Python wrapper: see docs/adr/004-embedded-valkey.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -172,11 +173,20 @@ class EmbeddedStore:
         Raises StoreUnavailable where the server ends or the time is up.
         """
         deadline = time.monotonic() + timeout_seconds
-        while (percent := self.loading_percent()) is not None:
+        while True:
+            try:
+                percent = self.loading_percent()
+            except StoreUnavailable:
+                if self._guardian is not None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self._guardian.wait(ANSWER_SECONDS)  # a server that ends stops answering
+                if self.poll() is not None:
+                    raise self._failure("ended while loading its data") from None
+                raise
+            if percent is None:
+                return
             if progress is not None:
                 progress(percent)
-            if self.poll() is not None:
-                raise self._failure("ended while loading its data")
             if time.monotonic() >= deadline:
                 raise self._failure(f"has loaded {percent:.0f} % in {timeout_seconds:.0f} s")
             time.sleep(10 * POLL_SECONDS)

@@ -184,4 +184,6 @@ async def test_the_log_is_cut_off(
         shutil.rmtree(copy.data_dir)
         if number % 200 == 199:
             say(f"{number + 1} of {len(places)} cuts, {watch.seconds:.0f} s")
-    record(cuts=len(places), transactions=TRANSACTIONS, bytes=sizes_[-1] - sizes_[-TRANSACTIONS - 1])
+    record(
+        cuts=len(places), transactions=TRANSACTIONS, bytes=sizes_[-1] - sizes_[-TRANSACTIONS - 1]
+    )

@@ -106,9 +106,7 @@ class TestStore:
         assert judged.name == "store settings"
         assert remedy in judged.remedy
 
-    async def test_relaxed_durability_is_said(
-        self, asked: Settings, client: redis.Redis
-    ) -> None:
+    async def test_relaxed_durability_is_said(self, asked: Settings, client: redis.Redis) -> None:
         """What was asked for is kept, and what it costs is said."""
         await client.config_set("appendfsync", "everysec")
         relaxed = asked.model_copy(update={"durability": Durability.RELAXED})

@@ -270,7 +270,7 @@ async def test_a_store_that_goes_away_is_unavailable(
                 redis_url=proxy.url,
                 durability=Durability.MEMORY,
                 test_clock=True,
-                request_timeout_ms=100,
+                request_timeout_ms=500,
             )
         )
         if at == "at once":

@@ -50,13 +50,13 @@ async def proxy(server: EmbeddedStore) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def far(proxy: Proxy, tmp_path: Path) -> AsyncIterator[Engine]:
-    """Make an engine on a store behind a proxy; requests have 300 ms."""
+    """Make an engine on a store behind a proxy; requests have 600 ms."""
     settings = load(
         data_dir=tmp_path,
         redis_url=proxy.url,
         durability=Durability.MEMORY,
         test_clock=True,
-        request_timeout_ms=300,
+        request_timeout_ms=600,
     )
     store = await Store.open(settings)
     engine = Engine(store, settings)

@@ -101,7 +101,7 @@ async def test_a_store_that_goes_away_is_waited_for(
             durability=Durability.MEMORY,
             test_clock=True,
             sweep_interval_ms=10,
-            request_timeout_ms=100,
+            request_timeout_ms=500,
         )
     )
     sweeper, stop = Sweeper(far, far.settings), asyncio.Event()

@@ -118,7 +118,7 @@ async def test_a_lost_reply_is_unknown_and_has_one_effect(far: Store, proxy: Pro
 
 async def test_a_reply_that_does_not_come_in_time_is_unknown(proxy: Proxy, tmp_path: Path) -> None:
     """A time-out says so, and its late answer is never given to another call."""
-    store = await Store.open(through(proxy, tmp_path, request_timeout_ms=200))
+    store = await Store.open(through(proxy, tmp_path, request_timeout_ms=500))
     await store.set_stock([SetStock("CAT", "main", 100)], "k|r")
     proxy.passing.clear()
     with pytest.raises(StoreUnavailable, match="did not answer in time") as raised:
