@@ -14,17 +14,14 @@ import uvloop
 
 from ops import logs
 from ops.awaited import AwaitedStore
-from ops.listening import BACKLOG
 from reservation.api import create_app
+from reservation.api.hardening import server_options
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.store.keyring import Keyring
 from reservation.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
-
-# Idle connections stay open longer than a gateway's pool pauses between two orders.
-KEEP_ALIVE_SECONDS = 30
 
 
 class Server(uvicorn.Server):
@@ -58,16 +55,8 @@ async def serve_api(settings: Settings, listener: socket.socket, *, drain_second
     server = Server(
         uvicorn.Config(
             create_app(engine, keyring, settings),
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
+            **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours
-            proxy_headers=False,
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(drain_seconds / 2)),
         )
     )

@@ -186,6 +186,21 @@ class Engine:
                 progress(first + len(chunk), len(rows))
         return ImportCounts(created, changed, unchanged)
 
+    async def rows_beyond_warehouses(self, rows: Sequence[SetStock]) -> list[int]:
+        """Find the rows, by index, that would give a SKU more warehouses than it may have."""
+        limit = self._settings.max_warehouses_per_sku
+        named: dict[str, list[int]] = {}
+        for index, row in enumerate(rows):
+            named.setdefault(row.sku, []).append(index)
+        skus, excess = list(named), []
+        for first in range(0, len(skus), IMPORT_ROWS_PER_CALL):
+            chunk = skus[first : first + IMPORT_ROWS_PER_CALL]
+            for stock in await self._bounded(self._store.read_stock(chunk)):
+                known = {level.warehouse for level in stock.levels}
+                new = [i for i in named[stock.sku] if rows[i].warehouse not in known]
+                excess += new[max(0, limit - len(known)) :]
+        return excess
+
     async def _import_chunk(self, rows: Sequence[SetStock], origin: Origin) -> ImportCounts:
         outcomes = await self._store.set_stock(rows, pack_origin(origin), report=False)
         for row, outcome in zip(rows, outcomes, strict=True):

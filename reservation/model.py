@@ -230,6 +230,7 @@ class Outcome(Struct, frozen=True):
     opened: tuple[str, ...] = ()  # INSUFFICIENT_STOCK: SKUs that this failure suspended
     suspensions: tuple[Suspension, ...] = ()  # SKU_SUSPENDED
     lines: tuple[tuple[str, str], ...] = ()  # UNKNOWN_SKU, FOREIGN_LINE, EXCEEDS_RESERVED
+    as_of_ms: int = 0  # SKU_SUSPENDED: the store's time, which `retry_at_ms` counts from
 
 
 class StockOutcome(Struct, frozen=True):

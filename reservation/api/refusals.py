@@ -19,18 +19,17 @@ if TYPE_CHECKING:
 _NAMED: Final = 3  # so many examples stand in a detail, the members have all
 
 
-def refusal(outcome: Outcome, reservation_id: str, *, now_ms: int) -> Problem:
+def refusal(outcome: Outcome, reservation_id: str) -> Problem:
     """Explain why an operation on a reservation did not happen.
 
     FOREIGN_LINE is not among them: its pointers come from the request (`decode.foreign_lines`).
-    `now_ms` is the clock against which Retry-After is counted.
     """
     status = outcome.status
     moved = _BY_STATE.get(status)
     if moved is not None:
         return _impossible_move(outcome, reservation_id, *moved)
     if status is Status.SKU_SUSPENDED:
-        return _suspended(outcome, now_ms)
+        return _suspended(outcome)
     return _BY_STATUS[status](outcome, reservation_id)
 
 
@@ -96,7 +95,7 @@ _BY_STATE: Final[dict[Status, tuple[Slug, State, str]]] = {
 }
 
 
-def _suspended(outcome: Outcome, now_ms: int) -> Problem:
+def _suspended(outcome: Outcome) -> Problem:
     suspensions = outcome.suspensions
     names = _named([suspension.sku for suspension in suspensions])
     times = [suspension.retry_at_ms for suspension in suspensions]
@@ -104,7 +103,7 @@ def _suspended(outcome: Outcome, now_ms: int) -> Problem:
     next_step = "stop offering it until it is reopened"
     latest = max((at for at in times if at is not None), default=None)
     if latest is not None and None not in times:
-        headers = retry_after(math.ceil((latest - now_ms) / 1000))
+        headers = retry_after(math.ceil((latest - outcome.as_of_ms) / 1000))
         next_step = f"it may be tried again at {rfc3339(latest)}"
     return Problem(
         Slug.SKU_SUSPENDED,

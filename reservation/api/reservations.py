@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from reservation.api.exchange import CREATED, OK, Answer, json_answer
@@ -125,7 +124,7 @@ def problem_of(operation: Operation, outcome: Outcome, decoder: Decoder, raw: An
     """Explain a refused operation; `raw` is its JSON, in which pointers are found."""
     if outcome.status is Status.FOREIGN_LINE:
         return invalid(decoder.foreign_lines(raw, outcome.lines))
-    return refusal(outcome, operation.reservation_id, now_ms=time.time_ns() // 1_000_000)
+    return refusal(outcome, operation.reservation_id)
 
 
 def _shown(segment: str | None) -> str:

@@ -10,7 +10,13 @@ from reservation.api.exchange import CREATED, OK, Answer, json_answer
 from reservation.api.problems import Problem, Refused, Slug
 from reservation.api.refusals import sku_not_found, stock_refusal
 from reservation.api.reservations import REPLAYED
-from reservation.api.stock_csv import StockFile, UnreadableFile, parse_stock_file
+from reservation.api.stock_csv import (
+    MAX_ERRORS,
+    RowError,
+    StockFile,
+    UnreadableFile,
+    parse_stock_file,
+)
 from reservation.api.views import availability_json, import_json, stock_json
 from reservation.errors import InvalidRequest
 from reservation.model import WAREHOUSE, ImportCounts, StockOutcome, sku_problem
@@ -77,6 +83,7 @@ class Stocks:
         except UnreadableFile as unreadable:
             file = StockFile([], [unreadable.error], 0)
             raise Refused(_invalid_import(file, ImportCounts())) from None
+        file = await self._without_excess(file)
         counts = await self._engine.import_stock(
             file.good, call.exchange.origin, dry_run=dry_run or bool(file.errors)
         )
@@ -84,6 +91,25 @@ class Stocks:
             raise Refused(_invalid_import(file, counts))
         errors = [error.document() for error in file.errors]
         return json_answer(OK, import_json(file.rows, counts, errors, applied=not dry_run))
+
+    async def _without_excess(self, file: StockFile) -> StockFile:
+        """Judge the rows that would give a SKU more warehouses than it may have."""
+        excess = set(await self._engine.rows_beyond_warehouses(file.good))
+        if not excess:
+            return file
+        limit = self._settings.max_warehouses_per_sku
+        errors = [
+            RowError(
+                file.numbers[index],
+                "warehouse",
+                f"would be the SKU's {limit + 1}th; at most {limit}",
+            )
+            for index in sorted(excess)
+        ]
+        good = [row for index, row in enumerate(file.good) if index not in excess]
+        kept = (file.errors + errors)[:MAX_ERRORS]
+        more = len(file.errors) + len(errors) - len(kept) + file.more_errors
+        return StockFile(good, sorted(kept, key=lambda error: error.row), file.rows, more)
 
     async def availability(self, call: Call) -> Answer:
         """Say what may still be sold of up to a hundred SKUs, one item per warehouse."""

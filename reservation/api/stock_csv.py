@@ -53,6 +53,7 @@ class StockFile(Struct, frozen=True):
     errors: list[RowError]  # at most MAX_ERRORS
     rows: int
     more_errors: int = 0  # beyond MAX_ERRORS
+    numbers: list[int] = []  # of the good rows
 
 
 def parse_stock_file(
@@ -65,6 +66,7 @@ def parse_stock_file(
     """
     rows = _rows(content)
     good: list[SetStock] = []
+    numbers: list[int] = []
     errors: list[RowError] = []
     seen: dict[tuple[str, str], int] = {}
     count = broken = 0
@@ -76,12 +78,13 @@ def parse_stock_file(
             first = seen.setdefault((row.sku, row.warehouse), number)
             if first == number:
                 good.append(row)
+                numbers.append(number)
                 continue
             found = [("sku", f"is named in row {first} already, for the same warehouse")]
         broken += len(found)
         if len(errors) < MAX_ERRORS:
             errors += [RowError(number, column, reason) for column, reason in found]
-    return StockFile(good, errors, count, broken - len(errors))
+    return StockFile(good, errors, count, broken - len(errors), numbers)
 
 
 def _rows(content: bytes) -> Iterator[tuple[int, list[str]]]:

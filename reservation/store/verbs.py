@@ -96,7 +96,6 @@ def _read_reserve(operation: Reserve, answer: Answer, now_ms: int) -> Outcome:
 
 def _read(operation: Operation, answer: Answer, now_ms: int) -> Outcome:
     """Read an answer: a record (done), a bare status, or a status with its details."""
-    del now_ms
     if isinstance(answer, str):
         return Outcome(Status.DONE, unpack_reservation(operation.reservation_id, answer))
     if isinstance(answer, int):
@@ -105,7 +104,7 @@ def _read(operation: Operation, answer: Answer, now_ms: int) -> Outcome:
     if status is Status.UNKNOWN_SKU:
         return Outcome(status, lines=tuple(split_level_key(level) for level in answer[1:]))
     if status is Status.SKU_SUSPENDED:
-        return Outcome(status, suspensions=tuple(_suspensions(answer[1:])))
+        return Outcome(status, suspensions=tuple(_suspensions(answer[1:])), as_of_ms=now_ms)
     if status is Status.INSUFFICIENT_STOCK:
         opened = answer[2 : 2 + answer[1]]
         return Outcome(

@@ -173,7 +173,7 @@ REFUSALS = set(Status) - {
 
 @pytest.mark.parametrize("status", sorted(REFUSALS))
 def test_every_refusal_of_a_reservation_has_a_problem(status: Status) -> None:
-    problem = refusal(Outcome(status), "tmall:1", now_ms=0)
+    problem = refusal(Outcome(status), "tmall:1")
     assert KINDS[problem.slug].same_request_later == status.may_succeed_later
 
 
@@ -197,9 +197,9 @@ def test_a_suspension_that_a_clock_ends_says_when_to_try_again() -> None:
     ends = Suspension("a", 0, "three failed locks", retry_at_ms=10_500)
     later = Suspension("b", 0, "three failed locks", retry_at_ms=20_500)
     never = Suspension("c", 0, "by hand")
-    told = refusal(Outcome(Status.SKU_SUSPENDED, suspensions=(ends, later)), "x:1", now_ms=10_000)
+    told = refusal(Outcome(Status.SKU_SUSPENDED, suspensions=(ends, later), as_of_ms=10_000), "x:1")
     assert told.headers == ((b"retry-after", b"11"),)
-    told = refusal(Outcome(Status.SKU_SUSPENDED, suspensions=(ends, never)), "x:1", now_ms=10_000)
+    told = refusal(Outcome(Status.SKU_SUSPENDED, suspensions=(ends, never), as_of_ms=10_000), "x:1")
     assert told.headers == ()
 
 

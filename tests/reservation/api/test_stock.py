@@ -238,3 +238,16 @@ class TestNamedWarehouses:
         assert answer.status_code == 422
         (error,) = answer.json()["errors"]
         assert (error["row"], error["column"]) == (1, "warehouse")
+
+
+async def test_a_row_beyond_a_skus_most_warehouses_is_bad_and_nothing_is_applied(
+    ops: Caller,
+) -> None:
+    """The 65th warehouse of a SKU is refused before the first row is written."""
+    rows = "".join(f"WIDE,w{number},1,\n" for number in range(65))
+    refused = await import_file(ops, f"{HEADER}FIRST,main,1,\n{rows}")
+    assert (refused.status_code, slug(refused)) == (422, "invalid-import")
+    assert [(error["row"], error["column"]) for error in refused.json()["errors"]] == [
+        (66, "warehouse")
+    ]
+    assert (await ops("GET", "/v1/stock/FIRST")).status_code == 404

@@ -205,6 +205,22 @@ def test_a_thousand_distinct_lines_in_one_order(partition: Partition) -> None:
     assert {state[f"committed {level}"] for level in levels} == {"0"}
 
 
+def test_a_call_that_is_larger_than_unpack_goes_in_chunks(partition: Partition) -> None:
+    """Five orders of a thousand lines in one call: 10,000 values a key, Lua unpacks 8,000."""
+    levels = [f"S{n:04d}@main" for n in range(5000)]
+    for first in range(0, 5000, 250):
+        partition.run(batch(*(set_stock(level, 1) for level in levels[first : first + 250])))
+    orders = [
+        reserve(f"tmall:{n}", [(1, level) for level in levels[1000 * n : 1000 * n + 1000]])
+        for n in range(5)
+    ]
+    assert partition.run(batch(*orders))[2:] == [DONE] * 5
+    state = partition.state()
+    assert {state[f"held {level}"] for level in levels} == {"1"}
+    answers = partition.run(batch(*(release(f"tmall:{n}") for n in range(5))))[2:]
+    assert [answer.partition(",")[0] for answer in answers] == [f"R{T0}"] * 5
+
+
 def test_a_thousand_lines_expire_and_come_back(partition: Partition) -> None:
     """The largest order is reclaimed in one call and reinstated in one."""
     levels = [f"S{n:04d}@main" for n in range(1000)]

@@ -104,6 +104,7 @@ RESERVE = Reserve("t:1", LINES, 1_000)
                     Suspension("CAT", T0, "failed locks"),
                     Suspension("a@b", T0 - 5, "no\nstock", T0 + 60),
                 ),
+                as_of_ms=T0,
             ),
         ),
         (
