@@ -17,7 +17,7 @@ from reservation.config import Durability, Settings
 from reservation.errors import UnsafeStore
 from reservation.model import BreakerPolicy
 from reservation.store.keys import LAYOUT, META, PARTITION_KEYS, PARTITIONS, key
-from reservation.store.link import Client, unavailable
+from reservation.store.link import Client, named_faults, unavailable
 from reservation.store.records import pack_policy
 
 if TYPE_CHECKING:
@@ -149,10 +149,8 @@ async def check_server(client: Client, settings: Settings) -> tuple[str, ...]:
 
     Raises UnsafeStore and StoreUnavailable.
     """
-    try:
+    with named_faults():
         info, config = await inspect(client)
-    except (exceptions.RedisError, OSError, TimeoutError) as error:
-        raise unavailable(error, sent=False) from error
     if int(info.get("loading", 0)):
         detail = "the store is loading its data from disk"
         raise unavailable(exceptions.BusyLoadingError(detail), sent=False)
@@ -168,12 +166,10 @@ async def check_server(client: Client, settings: Settings) -> tuple[str, ...]:
 
 async def claim_layout(client: Client) -> None:
     """Write the store's layout where it has none; refuse one that this version cannot read."""
-    try:
+    with named_faults():
         await client.hsetnx(META, "partitions", str(PARTITIONS))
         await client.hsetnx(META, "layout", str(LAYOUT))
         meta = await client.hgetall(META)
-    except (exceptions.RedisError, OSError, TimeoutError) as error:
-        raise unavailable(error, sent=False) from error
     if meta.get("layout") != str(LAYOUT):
         message = (
             f"the store has layout {meta.get('layout')}, this version reads {LAYOUT}: "
@@ -189,13 +185,11 @@ async def claim_layout(client: Client) -> None:
 
 async def ensure_partition(store: Store, settings: Settings, partition: int = 0) -> None:
     """Lay the fixed keys; refuse keys of a wrong type and a clock that was moved for a test."""
-    try:
+    with named_faults():
         async with store.client.pipeline(transaction=False) as pipeline:
             for name in PARTITION_KEYS:
                 pipeline.type(key(partition, name))
             types = await pipeline.execute()
-    except (exceptions.RedisError, OSError, TimeoutError) as error:
-        raise unavailable(error, sent=False) from error
     for (name, wanted), found in zip(PARTITION_KEYS.items(), types, strict=True):
         if found not in {wanted, "none"}:
             message = f"{key(partition, name)} is a {found}, not a {wanted}: is the store shared?"
@@ -220,11 +214,9 @@ async def clock_ahead_ms(client: Client, partition: int = 0) -> int:
 
     Raises StoreUnavailable.
     """
-    try:
+    with named_faults():
         now, offset = await client.hmget(key(partition, "clock"), "now", "offset")
         seconds, microseconds = await client.time()
-    except (exceptions.RedisError, OSError, TimeoutError) as error:
-        raise unavailable(error, sent=False) from error
     if offset is not None or now is None:
         return 0
     return max(0, int(now) - (int(seconds) * 1000 + int(microseconds) // 1000))

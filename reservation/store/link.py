@@ -7,7 +7,8 @@ server answered, is `not_applied`; a reply that never came is `unknown`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -102,6 +103,18 @@ def unavailable(error: Exception, *, sent: bool) -> StoreUnavailable | ScriptBug
     return StoreUnavailable(detail, effect=effect)  # type: ignore[arg-type]
 
 
+@contextmanager
+def named_faults() -> Iterator[None]:
+    """Name the faults of plain commands as ours: none of them has taken effect.
+
+    Raises StoreUnavailable and ScriptBug.
+    """
+    try:
+        yield
+    except (exceptions.RedisError, OSError, TimeoutError) as error:
+        raise unavailable(error, sent=False) from error
+
+
 def _pack(connection: Any, command: tuple[Any, ...]) -> list[bytes]:
     """Encode a command; what cannot be encoded is our caller's bug, and nothing was sent."""
     try:
@@ -138,11 +151,9 @@ class Link:
 
     async def load_scripts(self) -> None:
         """Load every script; the server keeps loaded ones until a restart or a flush."""
-        try:
+        with named_faults():
             for script in self._scripts.values():
                 await self.client.script_load(script.source)
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
-            raise unavailable(error, sent=False) from error
 
     async def call(self, name: str, partition: int, arguments: list[Any]) -> Any:
         """Call a script once; load it first where the server has forgotten it.
@@ -176,10 +187,8 @@ class Link:
                 raise StoreUnavailable(detail, effect="not_applied") from error
 
     async def _exchange(self, command: tuple[Any, ...]) -> Any:
-        try:
+        with named_faults():
             connection = await self._pool.get_connection()
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
-            raise unavailable(error, sent=False) from error
         done = False
         try:
             packed = _pack(connection, command)

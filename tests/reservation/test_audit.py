@@ -84,6 +84,11 @@ CORRUPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "held is one too low": (("HINCRBY", "held", "DOG@w", "-1"), "held is 2, live"),
     "committed is one too high": (("HINCRBY", "committed", "CAT@main", "1"), "committed is 2"),
     "committed is one too low": (("HINCRBY", "committed", "DOG@w", "-1"), "committed is 1"),
+    "the index has lost a SKU": (("HDEL", "levels", "DOG"), "DOG: levels names nothing"),
+    "the index names a level too many": (
+        ("HSET", "levels", "CAT", "main east"),
+        "CAT: levels names main east",
+    ),
     "held is below 0": (("HSET", "held", "CAT@main", "-1"), "held is -1, below 0"),
     "safety stock is below 0": (("HSET", "safety", "CAT@main", "-5"), "safety is -5, below 0"),
     "a hold is lost": (("HDEL", "reservations", "tmall:held"), "live reservations sum to 2"),
