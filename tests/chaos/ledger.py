@@ -75,7 +75,7 @@ class Ledger:
 
 
 class Shopper:
-    """One gateway: sends each request again, under the same id, until it knows what became of it."""
+    """One gateway: sends a request again, under the same id, until it knows its outcome."""
 
     _names = itertools.count()
 

@@ -1,4 +1,4 @@
-"""The breaker through several workers: after the third failed lock is answered nothing is granted."""
+"""The breaker through several workers: after the third failed lock nothing is granted."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ async def _warm(deployment: Deployment) -> None:
 async def test_clients_hang_up(
     tmp_path: Path, program: str, clients: int, say: Say, record: Record
 ) -> None:
-    """No answer goes astray, no connection is left over, and an id that was cut off is safe to send.
+    """No answer goes astray, no connection is left over, and an id that was cut off may be sent.
 
     What a client that hung up had asked for is done or not done, never half.
     """

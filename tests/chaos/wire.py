@@ -11,7 +11,7 @@ import json
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 ANSWER_SECONDS = 20.0  # above the service's own deadline: it must answer by itself
 
@@ -85,7 +85,7 @@ class Wire:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def __aenter__(self) -> Wire:
+    async def __aenter__(self) -> Self:
         await self.connect()
         return self
 
