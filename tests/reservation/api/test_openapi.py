@@ -1,6 +1,6 @@
 """The OpenAPI document against the running service: schemathesis, all checks.
 
-The normal run is short; `HOLDFAST_SCHEMATHESIS_EXAMPLES` makes it longer (`make chaos`).
+The normal run is short; `HOLDFAST_SCHEMATHESIS_EXAMPLES` makes it longer (docs/testing.md).
 """
 
 from __future__ import annotations
