@@ -175,6 +175,7 @@ class Supervisor:
             Child("agents", settings, self._metrics, listener=None, drain_seconds=AGENTS_SECONDS)
         ] * agents
         self._was_ready = False
+        self._store_keeper: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Begin to drain; asked a second time, do not wait for anyone."""
@@ -194,7 +195,8 @@ class Supervisor:
             loop.add_signal_handler(number, self.stop)
         keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
         if self._store is not None:
-            keepers.append(asyncio.create_task(self._keep_store(self._store)))
+            self._store_keeper = asyncio.create_task(self._keep_store(self._store))
+            keepers.append(self._store_keeper)
         first = [asyncio.create_task(self._first_readiness(ready))] if ready is not None else []
         stopped = asyncio.create_task(self._stopping.wait())
         watched: set[asyncio.Task[Any]] = {*keepers, stopped, *first}
@@ -265,8 +267,8 @@ class Supervisor:
             try:
                 await asyncio.to_thread(store.start)
                 log.info("store_started", pid=store.pid)
-            except (StoreUnavailable, UnsafeStore, ConfigurationError) as error:
-                log.exception("store_start_failed", reason=str(error))
+            except (StoreUnavailable, UnsafeStore, ConfigurationError, OSError) as error:
+                log.error("store_start_failed", reason=str(error))  # noqa: TRY400 (it says all)
 
     async def _first_readiness(self, ready: Callable[[], Awaitable[None]]) -> None:
         await ready()
@@ -285,6 +287,8 @@ class Supervisor:
         await self._end(self._workers, self._drain_seconds)
         await self._end(self._agents, AGENTS_SECONDS)
         if self._store is not None:
+            if self._store_keeper is not None:  # a start that is under way is seen to its end
+                await asyncio.wait({self._store_keeper})
             await asyncio.to_thread(self._store.stop)
 
     async def _end(self, children: list[Child], seconds: float) -> None:

@@ -25,6 +25,7 @@ CHUNK = 500  # fields a scan call: well below 1 ms
 EVENTS_PER_READ = 1_000
 MAX_FINDINGS = 100  # listed; the rest is counted
 LOOKS_FOR_HINTS = 3
+MAX_TIME_MS = 1 << 53  # later than any deadline
 MAX_TRIES = 3  # the log may be trimmed under a very long audit
 BALANCES = ("on_hand", "safety", "held", "committed")
 
@@ -67,7 +68,6 @@ class _Snapshot:
     # id -> scanned at, state letter, lines text; the stamp stays while the log carries it forward
     records: dict[str, tuple[Version, str, str]]
     balances: dict[str, dict[str, tuple[Version, int]]]  # counter -> level -> read at, units
-    hinted: set[str]  # ids whose hint the log itself proves
 
 
 STATE_NAMES = {
@@ -115,7 +115,7 @@ async def _version(store: Store, partition: int) -> str:
 
 
 async def _scan(store: Store, partition: int, progress: Progress | None) -> _Snapshot:
-    snapshot = _Snapshot({}, {name: {} for name in BALANCES}, set())
+    snapshot = _Snapshot({}, {name: {} for name in BALANCES})
     names = [*BALANCES, "reservations"]
     sizes = [await store.client.hlen(key(partition, name)) for name in names]
     total, done = sum(sizes), 0
@@ -135,13 +135,15 @@ async def _scan(store: Store, partition: int, progress: Progress | None) -> _Sna
     return snapshot
 
 
-async def _hinted(store: Store, partition: int) -> set[str]:
-    """Collect the ids that the deadline entries hint at."""
-    ids: set[str] = set()
+async def _hints(store: Store, partition: int) -> dict[str, int]:
+    """Collect the ids that the deadline entries hint at, each with its earliest time in ms."""
+    hints: dict[str, int] = {}
     async for _, chunk in _chunks(store, partition, "due"):
-        for entry in chunk[::2]:
-            ids.update(entry.split("\n")[1:])
-    return ids
+        for entry, score in zip(chunk[::2], chunk[1::2], strict=True):
+            for reservation_id in entry.split("\n")[1:]:
+                at = int(float(score))
+                hints[reservation_id] = min(at, hints.get(reservation_id, at))
+    return hints
 
 
 async def _chunks(store: Store, partition: int, name: str) -> Any:
@@ -201,7 +203,6 @@ def _apply(snapshot: _Snapshot, version: Version, fields: dict[str, str]) -> Non
             state = _STATE_AFTER[event.kind]
             lines = "\n".join(event.lines) if state in "HC" else ""
             snapshot.records[event.subject] = (scanned_at, state, lines)
-            snapshot.hinted.add(event.subject)
         elif event.kind == "F" and event.extra.startswith("whole"):
             snapshot.records[event.subject] = (scanned_at, "F", "")
         elif event.kind == "F":
@@ -308,29 +309,28 @@ async def _check_index(
 async def _check_hints(
     store: Store, partition: int, snapshot: _Snapshot, report: AuditReport
 ) -> None:
-    """Check that every hold is hinted at: one that is not would never be reclaimed.
+    """Check that every hold is hinted at, by its deadline: else its units would stay held.
 
     Hints move and holds end while they are looked at: only a hold that stays held and that
-    several looks miss is a finding.
+    several looks find unhinted is a finding.
     """
-    missing = [
-        reservation_id
-        for reservation_id, (_, state, _) in snapshot.records.items()
-        if state == "H" and reservation_id not in snapshot.hinted
-    ]
+    unsure = [found for found, (_, state, _) in snapshot.records.items() if state == "H"]
     for _ in range(LOOKS_FOR_HINTS):
-        if not missing:
+        if not unsure:
             return
-        hinted = await _hinted(store, partition)
-        missing = await _still_held(store, [item for item in missing if item not in hinted])
-    for reservation_id in sorted(missing):
-        report.find(f"{reservation_id} is held and has no entry in due")
+        hints = await _hints(store, partition)
+        unsure = await _held_beyond(store, unsure, hints)
+    for reservation_id in sorted(unsure):
+        report.find(f"{reservation_id} is held and has no entry in due by its deadline")
 
 
-async def _still_held(store: Store, reservation_ids: list[str]) -> list[str]:
-    held = []
-    for first in range(0, len(reservation_ids), CHUNK):
-        chunk = reservation_ids[first : first + CHUNK]
-        reservations = await store.read_reservations(chunk)
-        held += [found.reservation_id for found in reservations if found and found.state == "held"]
-    return held
+async def _held_beyond(store: Store, unsure: list[str], hints: dict[str, int]) -> list[str]:
+    """Keep the holds that end before anything hints at them."""
+    beyond = []
+    for first in range(0, len(unsure), CHUNK):
+        for found in await store.read_reservations(unsure[first : first + CHUNK]):
+            if found is None or found.expires_at_ms is None:
+                continue
+            if hints.get(found.reservation_id, MAX_TIME_MS) > found.expires_at_ms:
+                beyond.append(found.reservation_id)
+    return beyond

@@ -17,7 +17,7 @@ from reservation.errors import InvalidRequest
 from reservation.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 CHANNEL = re.compile(r"[a-z][a-z0-9_-]{1,31}", re.ASCII)
 LOCAL_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -326,8 +326,3 @@ def split_level_key(key: str) -> tuple[str, str]:
     """Split at the last `@`: a SKU may contain one, a warehouse may not."""
     sku, _, warehouse = key.rpartition("@")
     return sku, warehouse
-
-
-def total_lines(operations: Sequence[Operation]) -> int:
-    """Count the lines that a batch brings to the store; a verb without lines counts as one."""
-    return sum(len(getattr(operation, "lines", ())) or 1 for operation in operations)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY: Final = re.compile(r"hf_([a-z0-9]{4,32})_([A-Za-z0-9]{32,128})", re.ASCII)
-NAME: Final = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,62}[^\s\x00-\x1f\x7f])?")
+# No `|`: events keep name, request id and trace in one text, separated by it.
+NAME: Final = re.compile(r"[^|\s\x00-\x1f\x7f](?:[^|\x00-\x1f\x7f]{0,62}[^|\s\x00-\x1f\x7f])?")
 
 # A key that an operator made up (`HOLDFAST_ADMIN_KEY`); `config` asks the same.
 MIN_KEY_CHARACTERS: Final = 16

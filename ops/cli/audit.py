@@ -35,7 +35,7 @@ def audit_command(
 
 
 async def _audit(settings: Settings, *, show_progress: bool) -> AuditReport:
-    store = await Store.open(settings)
+    store = await Store.open(settings, adopt_policy=False)
     columns = (TextColumn("recounting"), BarColumn(), MofNCompleteColumn())
     try:
         console = errors()

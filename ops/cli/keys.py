@@ -91,7 +91,7 @@ def revoke(
 
 def _with_keyring(settings: Settings, work: Callable[[Keyring], Awaitable[T]]) -> T:
     async def run() -> T:
-        store = await Store.open(settings)
+        store = await Store.open(settings, adopt_policy=False)
         try:
             return await work(Keyring(store.client))
         finally:

@@ -50,7 +50,7 @@ async def reach_verdict(
     if settings.redis_url is None and not is_this_machine(url):
         return Verdict(None, ELSEWHERE)
     try:
-        store = await Store.open(settings)
+        store = await Store.open(settings, adopt_policy=False)
     except (HoldfastError, OSError) as error:
         return Verdict(None, f"{ELSEWHERE} ({error})")
     try:

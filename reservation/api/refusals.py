@@ -138,7 +138,8 @@ def reservation_not_found(reservation_id: str) -> Problem:
 def _id_reused(_outcome: Outcome, reservation_id: str) -> Problem:
     return Problem(
         Slug.IDEMPOTENCY_KEY_REUSED,
-        f"{reservation_id} is known with other lines; repeat those, or choose another id.",
+        f"The id is known with other lines (a part of {reservation_id}, or itself); repeat those, "
+        "or choose another id.",
     )
 
 

@@ -126,7 +126,6 @@ end
 -- Count a failed lock of `id` for a SKU, once within the window; say whether it is suspended now.
 -- `lines` is for the event: requested, available and level of each short line of the SKU.
 local function count_failure(sku, id, origin, lines)
-  if breakers[sku] == nil and any_breaker then read_breakers({ sku }) end
   local breaker = breaker_now(sku) or fresh_breaker()
   local policy = policy_of(breaker)
   if policy.exempt then

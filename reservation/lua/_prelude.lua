@@ -201,14 +201,9 @@ local overdue_ids, more -- ids to look at; whether overdue entries are left afte
 
 -- Remember that `id`, with so many lines, falls due at `deadline`.
 local function hint(id, deadline, lines)
-  local ids = W.due[deadline]
-  if ids then
-    ids[#ids + 1] = id
-    W.due_lines[deadline] = W.due_lines[deadline] + lines
-  else
-    W.due[deadline] = { id }
-    W.due_lines[deadline] = lines
-  end
+  local ids = W.due[deadline] or {}
+  ids[#ids + 1] = id
+  W.due[deadline], W.due_lines[deadline] = ids, (W.due_lines[deadline] or 0) + lines
 end
 
 -- Take the first overdue entries, bounded by entries and by lines; `work` is how many lines or
@@ -393,8 +388,12 @@ local function commit(...)
   end
   write_records()
   if #W.done_due > 0 then call('ZREM', K.due, unpack(W.done_due)) end
+  -- An id may stand under two deadlines of one call: their entries must not have one name.
+  local several = next(W.due, (next(W.due))) ~= nil
   for deadline, ids in pairs(W.due) do
-    add_entries(K.due, format('%d', deadline), ids, version, W.due_lines[deadline])
+    local score = format('%d', deadline)
+    local prefix = several and version .. '@' .. score or version
+    add_entries(K.due, score, ids, prefix, W.due_lines[deadline])
   end
   if #W.ended > 0 then add_entries(K.ended, now_text, W.ended, version) end
 end

@@ -3,7 +3,7 @@
 W.warehouses = {}     -- sku -> names of its warehouses, in the order they came
 W.new_warehouses = {} -- skus that gained one in this call
 
--- Read everything about the SKUs and levels that operations of `fields` arguments name first.
+-- Read the index of SKUs; return the levels that it names.
 local function read_skus(skus)
   local levels, seen = {}, {}
   for i, text in ipairs(in_chunks('HMGET', K.levels, skus)) do

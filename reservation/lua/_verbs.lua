@@ -9,7 +9,7 @@ local function ids_of_triples(first)
     check_id(id)
     if seen[id] then bad('an id stands twice') end
     seen[id] = true
-    plain(ARGV[at + 1], 400, 'origin')
+    plain(ARGV[at + 1], 600, 'origin')
     ids[#ids + 1] = id
   end
   return ids

@@ -17,6 +17,7 @@
 -- KEYS[13] events stream: the log
 -- KEYS[14] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] policy text: threshold,window_ms,cool_down_ms,exempt of the deployment's breakers
+-- ARGV[2] adopt 0 or 1: whether it replaces a policy that is there; a tool leaves it alone
 -- Returns {now, version, moved (0 or 1): whether the clock is a moved test clock}
 -- Emits nothing; the first entry of the log is the store's birth
 -- Cost O(1)
@@ -26,6 +27,7 @@ local HASHES = { 'on_hand', 'safety', 'held', 'committed', 'levels', 'reservatio
 local SORTED_SETS = { 'due', 'ended' }
 
 if not find(ARGV[1] or '', '^%d+,%d+,%d+,[01]$') then bad('policy') end
+local adopt = int(ARGV[2], 0, 1, 'adopt') == 1
 read_clock()
 local is_new = call('XLEN', K.events) == 0
 -- A key of a wrong type fails here, before any write.
@@ -34,7 +36,9 @@ for _, name in ipairs(SORTED_SETS) do call('ZCARD', K[name]) end
 
 for _, name in ipairs(SORTED_SETS) do call('ZADD', K[name], 'NX', '+inf', SENTINEL) end
 for _, name in ipairs(HASHES) do call('HSETNX', K[name], SENTINEL, '') end
-call('HSET', K.breaker, SENTINEL, ARGV[1])
+if adopt or call('HGET', K.breaker, SENTINEL) == '' then
+  call('HSET', K.breaker, SENTINEL, ARGV[1])
+end
 if is_new then
   version = call('XADD', K.events, now_text .. '-*', 'e', '', 'b', '')
   call('HSET', K.clock, 'now', now_text, 'version', version, 'log_bytes', '0')

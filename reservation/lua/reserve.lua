@@ -39,7 +39,7 @@ do
     check_id(id)
     if seen_id[id] then bad('an id stands twice') end
     seen_id[id] = true
-    plain(argv[at + 1], 400, 'origin')
+    plain(argv[at + 1], 600, 'origin')
     if not good_ttl[ttl] then
       int(ttl, 0, MAX_INTEGER, 'ttl_ms')
       good_ttl[ttl] = true

@@ -183,7 +183,9 @@ async def claim_layout(client: Client) -> None:
         raise UnsafeStore(message)
 
 
-async def ensure_partition(store: Store, settings: Settings, partition: int = 0) -> None:
+async def ensure_partition(
+    store: Store, settings: Settings, partition: int = 0, *, adopt_policy: bool = True
+) -> None:
     """Lay the fixed keys; refuse keys of a wrong type and a clock that was moved for a test."""
     with named_faults():
         async with store.client.pipeline(transaction=False) as pipeline:
@@ -199,8 +201,10 @@ async def ensure_partition(store: Store, settings: Settings, partition: int = 0)
         settings.breaker_window_seconds,
         settings.breaker_cool_down_seconds,
     )
-    reply = await store.call("ensure_partition", [pack_policy(policy)], partition=partition)
-    await store.client.hsetnx(META, "born_ms", reply[0])
+    arguments = [pack_policy(policy), int(adopt_policy)]
+    reply = await store.call("ensure_partition", arguments, partition=partition)
+    with named_faults():
+        await store.client.hsetnx(META, "born_ms", reply[0])
     if reply[2] == 1 and not settings.test_clock:
         message = (
             "the store's clock was moved by a test: its times are wrong. Use another store, or "

@@ -1,7 +1,7 @@
 """Connections to the store and single script calls: what was sent, what came back, what is unknown.
 
-The client library never re-sends by itself. An error before the call left us, or one that the
-server answered, is `not_applied`; a reply that never came is `unknown`.
+redis-py never re-sends by itself: its retries are off. An error before the call left us, or one
+that the server answered, is `not_applied`; a reply that never came is `unknown`.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def unavailable(error: Exception, *, sent: bool) -> StoreUnavailable | ScriptBug
 
 @contextmanager
 def named_faults() -> Iterator[None]:
-    """Name the faults of plain commands as ours: none of them has taken effect.
+    """Name the faults of plain commands as ours; those we use may be repeated at will.
 
     Raises StoreUnavailable and ScriptBug.
     """

@@ -54,8 +54,13 @@ class Store:
         self._reclaiming: dict[int, asyncio.Lock] = {}
 
     @classmethod
-    async def open(cls, settings: Settings, url: str | None = None) -> Store:
+    async def open(
+        cls, settings: Settings, url: str | None = None, *, adopt_policy: bool = True
+    ) -> Store:
         """Connect, check the server, load the scripts, lay the partition's keys.
+
+        A service brings the deployment's breaker policy; a tool that only looks leaves the
+        store's own (`adopt_policy` False).
 
         Raises ConfigurationError, UnsafeStore (a check refused) and StoreUnavailable.
         """
@@ -65,7 +70,7 @@ class Store:
             store.warnings = await checks.check_server(store.client, settings)
             await store.link.load_scripts()
             await checks.claim_layout(store.client)
-            await checks.ensure_partition(store, settings)
+            await checks.ensure_partition(store, settings, adopt_policy=adopt_policy)
         except BaseException:
             await store.close()
             raise

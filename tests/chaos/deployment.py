@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -38,14 +40,19 @@ class Deployment:
 
     @contextlib.asynccontextmanager
     async def wires(self, count: int) -> AsyncIterator[list[Wire]]:
-        """Open connections, one after the other, so that every worker has some.
+        """Open connections, as many to each worker, and wait until all of them are served.
 
-        Each worker finds its store by itself: wait until all of them have.
+        Left to themselves the workers share unevenly: who is awake takes all that wait. So the
+        others stand still while one takes its share.
         """
+        workers = self.pids("api")
         async with contextlib.AsyncExitStack() as stack:
-            opened = [await stack.enter_async_context(self.wire()) for _ in range(count)]
-            for wire in opened:
-                await self._served(wire)
+            opened = []
+            for index, worker in enumerate(workers):
+                with _standing_still([pid for pid in workers if pid != worker]):
+                    for _ in range(index, count, len(workers)):
+                        opened.append(await stack.enter_async_context(self.wire()))
+                        await self._served(opened[-1])
             yield opened
 
     async def _served(self, wire: Wire) -> None:
@@ -85,6 +92,17 @@ class Deployment:
             return len(await store.client.client_list()) - 1
         finally:
             await store.close()
+
+
+@contextlib.contextmanager
+def _standing_still(pids: list[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def _sockets(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,8 +16,9 @@ import httpx
 import pytest
 import redis
 
-from ops.processes import LONGEST_PAUSE_SECONDS, Backoff, MetricsDirectory
+from ops.processes import LONGEST_PAUSE_SECONDS, Backoff, MetricsDirectory, Supervisor
 from reservation.config import Durability, Settings
+from reservation.errors import StoreUnavailable
 from reservation.store import embedded
 from reservation.store.embedded import EmbeddedStore
 from tests.conftest import need_program
@@ -270,6 +272,7 @@ class TestKilled:
             service.process.wait()
             until(service.nothing_left, "all are gone")
         with Service(*arguments, HOLDFAST_STORE_BINARY=program) as service:
+            assert until(service.ready, "ready")
             assert on_hand(service.url, headers) == 42
             (directory,) = (data_dir / "run").iterdir()  # the dead parent's is cleared away
             assert f"-{service.process.pid}-" in directory.name
@@ -465,6 +468,27 @@ class TestParts:
         assert pauses[-1] == LONGEST_PAUSE_SECONDS
         assert LONGEST_PAUSE_SECONDS < BACK_SECONDS
         assert backoff.pause(60.0) == pauses[0]
+
+    async def test_a_store_that_does_not_start_is_tried_again(self, tmp_path: Path) -> None:
+        """A start that fails, for want of room on the disk say, ends nothing: it is repeated."""
+        settings = Settings(data_dir=tmp_path)
+        store = EmbeddedStore(settings)
+        start = store.start
+        failures = iter([StoreUnavailable("the disk is full", effect="not_applied")] * 2)
+
+        def reluctant() -> None:
+            for failure in failures:
+                raise failure
+            start()
+
+        store.start = reluctant  # type: ignore[method-assign]
+        supervisor = Supervisor(settings, None, store=store, agents=False)
+        running = asyncio.create_task(supervisor.run())
+        await asyncio.to_thread(until, lambda: store.poll() is None, "it runs")
+            while store.poll() is not None:  # noqa: ASYNC110 (a process ends without an event)
+        supervisor.stop()
+        await running
+        assert store.poll() == 0
 
     def test_a_dead_parents_series_are_cleared_away(self, tmp_path: Path) -> None:
         """Only what belongs to no living process is removed."""

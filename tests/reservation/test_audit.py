@@ -146,7 +146,7 @@ async def test_a_hint_that_only_one_hold_has_lost_is_found(busy: Store) -> None:
         if member.endswith("\ntmall:extended"):
             await busy.client.zrem(key(0, "due"), member)
     report = await audit(busy)
-    assert report.findings == ["tmall:extended is held and has no entry in due"]
+    assert report.findings == ["tmall:extended is held and has no entry in due by its deadline"]
 
 
 async def test_a_hundred_findings_are_listed_and_the_rest_counted(store: Store) -> None:
@@ -284,3 +284,40 @@ async def test_a_store_that_goes_away_is_unavailable(
         with pytest.raises(StoreUnavailable):
             await audit(far, progress=progress)
         await far.close()
+
+
+async def test_holds_shortened_as_their_hints_fall_due_end_in_time(
+    store: Store, clock: Clock
+) -> None:
+    """One call that hints at two holds anew and shortens them keeps both hints apart.
+
+    Both entries once had the same name: the later deadline could win, and the units stayed held.
+    """
+    await store.set_stock([SetStock("CAT", "main", 10)], "k|r")
+    line, draw = (Line("CAT", "main", 1),), random.Random(1)
+    for round_number in range(20):  # which of the two won was a matter of chance
+        holds = [Reserve(f"tmall:{round_number}-{n}", line, 1_000) for n in range(4)]
+        await store.run(Reserve, holds, ["k|r"] * len(holds))
+        for least_ms, most_ms in ((50_000, 150_000), (1_500, 2_500)):
+            ttls = [draw.randrange(least_ms, most_ms) for _ in holds]
+            moved = [
+                Extend(hold.reservation_id, ttl) for hold, ttl in zip(holds, ttls, strict=True)
+            ]
+            await store.run(Extend, moved, ["k|r"] * len(holds))
+            assert (await audit(store)).findings == []
+            await clock.advance(1.2)
+        await clock.advance(2)
+        await store.expire()
+        (stock,) = await store.read_stock(["CAT"])
+        assert stock.levels[0].held == 0
+
+
+async def test_a_hint_that_comes_after_the_deadline_is_found(busy: Store) -> None:
+    """A hold that nothing hints at in time would keep its units from others."""
+    due = key(0, "due")
+    for entry, score in await busy.client.zrange(due, 0, -1, withscores=True):
+        if "tmall:held" in entry:
+            await busy.client.zadd(due, {entry: score + 1})
+    assert (await audit(busy)).findings == [
+        "tmall:held is held and has no entry in due by its deadline"
+    ]

@@ -158,7 +158,7 @@ def trim(max_age_ms: int, max_bytes: int) -> Call:
 
 def ensure_partition(policy: str = POLICY) -> Call:
     """Lay the keys."""
-    return Call("ensure_partition", (policy,))
+    return Call("ensure_partition", (policy, "1"))
 
 
 def move_clock(advance_ms: int = 0, freeze: str = "") -> Call:

@@ -160,8 +160,8 @@ GRANTED = [
             "reservations tmall:1": f"H{T0},{TTL}\n1 CAT@main",
             "reservations tmall:2": f"H{T0},5\n1 CAT@main",
             "reservations tmall:3": f"H{T0},{TTL}\n1 CAT@main",
-            f"due {NEXT}.1 2\ntmall:1\ntmall:3": T0 + TTL,
-            f"due {NEXT}.1 1\ntmall:2": T0 + 5,
+            f"due {NEXT}@{T0 + TTL}.1 2\ntmall:1\ntmall:3": T0 + TTL,
+            f"due {NEXT}@{T0 + 5}.1 1\ntmall:2": T0 + 5,
             **logged(
                 f"H\ttmall:1\t{BY}\t{TTL}\t1 CAT@main",
                 f"H\ttmall:2\t{BY}\t5\t1 CAT@main",
