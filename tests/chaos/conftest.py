@@ -19,11 +19,26 @@ Say = Callable[[str], None]
 Record = Callable[..., None]
 
 
-@pytest.fixture(params=["auto", "redis-server"], ids=["valkey", "redis"])
-def program(request: pytest.FixtureRequest) -> str:
-    """Name a server program: Valkey of the wheel, and the system's Redis."""
+def _named(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name if name == "auto" else need_program(name)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("auto", id="valkey"),
+        pytest.param("redis-server", id="redis", marks=pytest.mark.chaos),
+    ]
+)
+def program(request: pytest.FixtureRequest) -> str:
+    """Name a server program: Valkey of the wheel, and in the long runs the system's Redis."""
+    return _named(request)
+
+
+@pytest.fixture(params=["auto", "redis-server"], ids=["valkey", "redis"])
+def each_program(request: pytest.FixtureRequest) -> str:
+    """Name a server program where the servers differ in what is tested: both in every run."""
+    return _named(request)
 
 
 @pytest.fixture

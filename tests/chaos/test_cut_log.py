@@ -38,7 +38,7 @@ from tests.waiting import until
 
 TRANSACTIONS = 50  # the last of these are cut into
 TTL_MS = 60_000
-MORE_WORK = 20  # after every so manyeth cut the mended log takes new work and loads again
+MORE_WORK = 4  # after every so manyeth cut the mended log takes new work and loads again
 LOAD_SECONDS = 30.0
 ORIGIN = Origin("chaos")
 
@@ -157,12 +157,12 @@ async def _check_cut(settings: Settings, expected: State, *, more_work: bool) ->
         assert _state(server.url) == after
 
 
-@sizes(50, 1_000, "cuts")
+@sizes(20, 1_000, "cuts")
 async def test_the_log_is_cut_off(
-    tmp_path: Path, program: str, cuts: int, say: Say, record: Record
+    tmp_path: Path, each_program: str, cuts: int, say: Say, record: Record
 ) -> None:
     """Wherever the log ends, the store has what was written whole and nothing of the next call."""
-    settings = _settings(tmp_path / "whole", program)
+    settings = _settings(tmp_path / "whole", each_program)
     with EmbeddedStore(settings) as server:
         store = await Store.open(settings)
         sizes_, states = await _history(settings, store)
@@ -172,7 +172,7 @@ async def test_the_log_is_cut_off(
     assert _log(settings).stat().st_size == sizes_[-1]
     places, watch = _cuts(sizes_, cuts), Stopwatch()
     for number, size in enumerate(places):
-        copy = _settings(tmp_path / "cut", program)
+        copy = _settings(tmp_path / "cut", each_program)
         shutil.copytree(
             settings.data_dir / "store" / "appendonlydir",
             copy.data_dir / "store" / "appendonlydir",

@@ -27,7 +27,7 @@ NOTICED_SECONDS = 20.0
 SPARE_BYTES = 4_096  # that still fit on the disk: the next few calls, then none
 UNLIMITED = resource.RLIM_INFINITY
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.chaos]
 
 
 @contextlib.asynccontextmanager
@@ -126,7 +126,9 @@ async def _refusing(deployment: Deployment, ledger: Ledger) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-@pytest.mark.parametrize("durability", [Durability.MEMORY, Durability.FSYNC])
+@pytest.mark.parametrize(
+    "durability", [pytest.param(Durability.MEMORY, marks=pytest.mark.chaos), Durability.FSYNC]
+)
 @sizes(1, 20, "times")
 async def test_no_disk(
     tmp_path: Path, program: str, durability: Durability, times: int, say: Say, record: Record

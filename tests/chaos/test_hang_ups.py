@@ -121,7 +121,7 @@ async def _warm(deployment: Deployment) -> None:
             await asyncio.gather(*(wire.level("HANG") for wire in wires))
 
 
-@sizes(300, 10_000, "clients")
+@sizes(100, 10_000, "clients")
 async def test_clients_hang_up(
     tmp_path: Path, program: str, clients: int, say: Say, record: Record
 ) -> None:

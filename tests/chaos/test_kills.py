@@ -63,7 +63,7 @@ def _figures(served: list[tuple[float, float]]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", ["server", "api", "agents"])
-@sizes(2, 50, "kills")
+@sizes(1, 50, "kills")
 async def test_killed(
     tmp_path: Path, program: str, kind: str, kills: int, say: Say, record: Record
 ) -> None:

@@ -32,7 +32,7 @@ LOAD_SECONDS = 60.0  # patience
 MILLION = 1_000_000
 ORIGIN = Origin("chaos")
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.chaos]
 
 
 async def _fill(settings: Settings, holds: int, say: Say) -> None:
@@ -140,7 +140,14 @@ async def _prepared(data_dir: Path, program: str, holds: int, shape: str, say: S
     return _log_mb(settings)
 
 
-@pytest.mark.parametrize("shape", ["grown", "rewritten", "rewritten, then full"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "grown",
+        pytest.param("rewritten", marks=pytest.mark.chaos),
+        pytest.param("rewritten, then full", marks=pytest.mark.chaos),
+    ],
+)
 @sizes(20_000, MILLION, "holds")
 async def test_restart(
     tmp_path: Path, program: str, holds: int, shape: str, say: Say, record: Record

@@ -126,7 +126,7 @@ def _detail(url: str, word: str) -> str | None:
 def _fill_and_rewrite(store: EmbeddedStore) -> None:
     """Make the store's data a snapshot of many keys, whose loading can be slowed down."""
     with redis.Redis.from_url(store.url) as client:
-        client.mset({f"ballast{number}": "x" * 100 for number in range(4_000)})
+        client.mset({f"ballast{number}": "x" * 100 for number in range(2_000)})
         client.bgrewriteaof()
         until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "rewritten")
 
@@ -433,13 +433,15 @@ class TestStoreNotThere:
             assert put_stock(service.url, headers, 8) == 201
             _fill_and_rewrite(store)
         monkeypatch.setattr(embedded, "render_configuration", lambda *a: render(*a) + slow)
-        with store, Service(*arguments, **given) as service:
+        with Service(*arguments, **given) as service:
             url = until(lambda: _address_of(service), "it listens")
-            told = until(lambda: _detail(url, "loading"), "it says that the store loads")
-            assert "loading its data" in told
-            refused = httpx.put(f"{url}/v1/stock/CAT", json={"on_hand": 1}, headers=headers)
-            assert (refused.status_code, refused.json()["outcome"]) == (503, "not_applied")
-            assert until(lambda: on_hand(url, headers), "loaded", seconds=20) == 8
+            until(lambda: _detail(url, "not reachable"), "it answers", seconds=20)
+            with store:
+                told = until(lambda: _detail(url, "loading"), "it says that the store loads")
+                assert "loading its data" in told
+                refused = httpx.put(f"{url}/v1/stock/CAT", json={"on_hand": 1}, headers=headers)
+                assert (refused.status_code, refused.json()["outcome"]) == (503, "not_applied")
+                assert until(lambda: on_hand(url, headers), "loaded", seconds=30) == 8
 
 
 class TestAgents:
