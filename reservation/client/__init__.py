@@ -77,7 +77,6 @@ from reservation.model import (
     BreakerPolicy,
     BreakerState,
     Line,
-    Readiness,
     Shortage,
     State,
 )
@@ -115,7 +114,6 @@ __all__ = [
     "OrderLine",
     "OutcomeUnknown",
     "Problem",
-    "Readiness",
     "Refused",
     "Release",
     "RequestTooLarge",
