@@ -77,6 +77,7 @@ from reservation.model import (
     BreakerPolicy,
     BreakerState,
     Line,
+    Readiness,
     Shortage,
     State,
 )
@@ -114,6 +115,7 @@ __all__ = [
     "OrderLine",
     "OutcomeUnknown",
     "Problem",
+    "Readiness",
     "Refused",
     "Release",
     "RequestTooLarge",

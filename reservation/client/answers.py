@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,11 +17,18 @@ from reservation.client.errors import (
     Unavailable,
 )
 from reservation.client.results import Availability, ImportReport, Reservation, Stock
+from reservation.model import Readiness
 
 _Markable = TypeVar("_Markable", Reservation, Stock)
 
 PROBLEM_TYPE: Final = "/problems/"
 TOO_MANY_REQUESTS: Final = 429
+
+# What reading bytes that are none of the service's may raise: no JSON, no UTF-8, a nest too deep.
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+# Python refuses to read a number of thousands of digits; more than these is longer than any call.
+_RETRY_AFTER_DIGITS: Final = 9
+_FOR_EVER_SECONDS: Final = 10**_RETRY_AFTER_DIGITS
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -44,7 +52,9 @@ class Reply(Struct, frozen=True, kw_only=True):
     def retry_after_seconds(self) -> int | None:
         """Read when to try again; None where the service does not say."""
         value = self.headers.get("retry-after", "")
-        return int(value) if value.isascii() and value.isdigit() else None
+        if not (value.isascii() and value.isdigit()):
+            return None
+        return int(value) if len(value) <= _RETRY_AFTER_DIGITS else _FOR_EVER_SECONDS
 
 
 class _Result(Struct):
@@ -58,6 +68,15 @@ class _Result(Struct):
 
 class _Results(Struct):
     results: tuple[_Result, ...]
+
+
+class _Ready(Struct):
+    ready: bool
+    warnings: tuple[str, ...] = ()
+
+
+class _Clock(Struct):
+    now: datetime
 
 
 def reservation(reply: Reply) -> Reservation:
@@ -80,9 +99,30 @@ def import_report(reply: Reply) -> ImportReport:
     return msgspec.json.decode(reply.body, type=ImportReport)
 
 
-def batch(reply: Reply) -> list[Reservation | Refused | Unavailable]:
-    """Read the results of a batch, in order; refusals and faults are values here."""
+def readiness(reply: Reply) -> Readiness:
+    """Read whether the service can serve; it says no as a problem."""
+    problem = problem_of(reply)
+    if problem is None:
+        answer = msgspec.json.decode(reply.body, type=_Ready)
+        return Readiness(ready=answer.ready, warnings=answer.warnings)
+    findings = problem.member("findings", tuple[str, ...], ())
+    return Readiness(ready=False, findings=findings or (problem.detail or problem.title,))
+
+
+def clock(reply: Reply) -> datetime:
+    """Read where the test clock stands."""
+    return msgspec.json.decode(reply.body, type=_Clock).now
+
+
+def batch(reply: Reply, *, operations: int) -> list[Reservation | Refused | Unavailable]:
+    """Read the results of a batch, in order; refusals and faults are values here.
+
+    Raises ValidationError where there is not one result for each operation: which is whose is
+    then not known.
+    """
     decoded = msgspec.json.decode(reply.body, type=_Results)
+    if len(decoded.results) != operations:
+        raise msgspec.ValidationError(f"{len(decoded.results)} results for {operations} operations")
     return [_result(result, reply) for result in decoded.results]
 
 
@@ -91,7 +131,10 @@ def _result(result: _Result, reply: Reply) -> Reservation | Refused | Unavailabl
         return msgspec.structs.replace(
             result.reservation, replayed=result.replayed, doubted=reply.doubted
         )
-    problem = problem_from(result.problem or {}, result.status, reply)
+    if result.problem is None or not _is_problem(result.problem):
+        # To call it a refusal would promise that nothing changed.
+        raise msgspec.ValidationError("a result that is neither a reservation nor a problem")
+    problem = problem_from(result.problem, result.status, reply)
     if problem.status < 500:
         return refusal(problem)
     return fault(problem)
@@ -107,11 +150,15 @@ def problem_of(reply: Reply) -> Problem | None:
     """Read an answer as one of the service's problems; None where it is something else."""
     try:
         document = msgspec.json.decode(reply.body, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
-    if not str(document.get("type", "")).startswith(PROBLEM_TYPE):
+    if not _is_problem(document):
         return None
     return problem_from(document, reply.status, reply)
+
+
+def _is_problem(document: Mapping[str, Any]) -> bool:
+    return str(document.get("type", "")).startswith(PROBLEM_TYPE)
 
 
 def problem_from(document: dict[str, Any], status: int, reply: Reply) -> Problem:

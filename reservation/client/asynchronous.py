@@ -6,6 +6,8 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -27,6 +29,7 @@ from reservation.client.operations import (
     Reserve,
 )
 from reservation.client.results import Availability, ImportReport, Reservation, Stock
+from reservation.model import Readiness
 
 T = TypeVar("T")
 
@@ -191,12 +194,30 @@ class AsyncClient(Speaker):
             )
         )
 
-    async def import_stock(self, file: bytes, *, dry_run: bool = False) -> ImportReport:
+    async def import_stock(self, file: bytes | Path, *, dry_run: bool = False) -> ImportReport:
         """Set levels from CSV (`sku,warehouse,on_hand,safety_stock`): all rows, or none.
 
-        Not sent again after an unknown outcome, as `set_stock`. Raises InvalidImport.
+        Not sent again after an unknown outcome, as `set_stock`. Raises InvalidImport, and OSError
+        where a path cannot be read.
         """
-        return await self._ask(calls.import_stock(file, dry_run=dry_run))
+        content = await asyncio.to_thread(file.read_bytes) if isinstance(file, Path) else file
+        return await self._ask(calls.import_stock(content, dry_run=dry_run))
+
+    # -- operation -------------------------------------------------------------------------------
+
+    async def readiness(self) -> Readiness:
+        """Ask whether the service can serve; where not, `findings` says why, without a retry."""
+        return await self._ask(calls.readiness())
+
+    async def move_clock(
+        self, *, advance_seconds: float | None = None, freeze: bool | None = None
+    ) -> datetime:
+        """Move a test service's clock, or stop it or let it go; returns where it stands.
+
+        A jump is not sent again after an unknown outcome: two would be twice as far. Raises
+        NotFound where the service has no test clock.
+        """
+        return await self._ask(calls.move_clock(advance_seconds=advance_seconds, freeze=freeze))
 
     # -- one conversation ------------------------------------------------------------------------
 

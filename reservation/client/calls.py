@@ -6,8 +6,12 @@ Nothing here does I/O: both clients send these.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
 from enum import Enum, auto
-from typing import Final, Generic, TypeVar
+from functools import partial
+from json import dumps
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct, json
@@ -17,6 +21,7 @@ from reservation.client.answers import Reply
 from reservation.client.errors import Refused, Unavailable
 from reservation.client.operations import VERBS, Operation, Reserve, given, members
 from reservation.client.results import Availability, ImportReport, Reservation, Stock
+from reservation.model import Readiness
 
 T = TypeVar("T")
 
@@ -29,6 +34,8 @@ DEADLINE_SECONDS: Final = 15.0
 # A file of 16 MiB is read, judged and applied in many script calls.
 IMPORT_SECONDS: Final = 120.0
 
+NOT_READY: Final = 503
+
 
 class Repeat(Enum):
     """Whether a request may be sent again after one that got no answer."""
@@ -39,13 +46,17 @@ class Repeat(Enum):
 
 
 class Call(Struct, Generic[T], frozen=True, kw_only=True):
-    """One request to the service and how its answer becomes a `T`."""
+    """One request to the service and how its answer becomes a `T`.
+
+    `readable`: the statuses besides 2xx with which `read` is content.
+    """
 
     method: str
     path: str
     read: Callable[[Reply], T]
     repeat: Repeat
     query: Sequence[tuple[str, str]] = ()
+    readable: AbstractSet[int] = frozenset()
     body: bytes | None = None
     content_type: str = JSON
     attempt_seconds: float = ATTEMPT_SECONDS
@@ -63,7 +74,7 @@ def operate(operation: Operation) -> Call[Reservation]:
     return Call(
         method="POST",
         path=path,
-        body=json.encode(document),
+        body=_body(document),
         read=answers.reservation,
         repeat=Repeat.BY_ID,
     )
@@ -84,8 +95,8 @@ def batch(
     return Call(
         method="POST",
         path="/v1/reservations/batch",
-        body=json.encode({"operations": documents}),
-        read=answers.batch,
+        body=_body({"operations": documents}),
+        read=partial(answers.batch, operations=len(documents)),
         repeat=Repeat.BY_ID,
     )
 
@@ -123,7 +134,7 @@ def set_stock(
     return Call(
         method="PUT",
         path=_stock_path(sku),
-        body=json.encode(document),
+        body=_body(document),
         read=answers.stock,
         repeat=Repeat.IF_NOT_APPLIED if if_on_hand is None else Repeat.BY_ID,
     )
@@ -137,7 +148,7 @@ def adjust_stock(
     return Call(
         method="POST",
         path=f"{_stock_path(sku)}/adjust",
-        body=json.encode(document),
+        body=_body(document),
         read=answers.stock,
         repeat=Repeat.BY_ID,
     )
@@ -158,6 +169,29 @@ def import_stock(file: bytes, *, dry_run: bool) -> Call[ImportReport]:
     )
 
 
+def readiness() -> Call[Readiness]:
+    """Ask whether requests can be served; "no" is an answer too."""
+    return Call(
+        method="GET",
+        path="/readyz",
+        read=answers.readiness,
+        readable=frozenset({NOT_READY}),
+        repeat=Repeat.READS,
+    )
+
+
+def move_clock(*, advance_seconds: float | None, freeze: bool | None) -> Call[datetime]:
+    """Move the store's test clock."""
+    return Call(
+        method="POST",
+        path="/v1/test/clock",
+        body=_body(given(advance_seconds=advance_seconds, freeze=freeze)),
+        read=answers.clock,
+        # To stand still twice is to stand still; two jumps are two.
+        repeat=Repeat.BY_ID if advance_seconds is None else Repeat.IF_NOT_APPLIED,
+    )
+
+
 def _read(path: str, read: Callable[[Reply], T], query: Sequence[tuple[str, str]] = ()) -> Call[T]:
     return Call(method="GET", path=path, query=query, read=read, repeat=Repeat.READS)
 
@@ -168,6 +202,14 @@ def _reservation_path(reservation_id: str) -> str:
 
 def _stock_path(sku: str) -> str:
     return f"/v1/stock/{_segment(sku)}"
+
+
+def _body(document: dict[str, Any]) -> bytes:
+    """Write JSON; text that UTF-8 cannot carry goes escaped, for the service to judge."""
+    try:
+        return json.encode(document)
+    except UnicodeEncodeError:
+        return dumps(document).encode("ascii")
 
 
 def _segment(text: str) -> str:

@@ -7,12 +7,14 @@ import ssl
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from urllib.parse import quote_from_bytes
 
 import httpx
 from msgspec import Struct
 
 from reservation.client.answers import Reply
 from reservation.client.conversation import Conversation, Retry, Send, Silence, converse
+from reservation.client.errors import Problem, RequestTooLarge
 from reservation.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -138,7 +140,10 @@ def request_of(
     options: Options,
     step: Send,
 ) -> httpx.Request:
-    """Write one sending of a call."""
+    """Write one sending of a call.
+
+    Raises RequestTooLarge, as the service would, where its address is longer than httpx takes.
+    """
     headers = {
         "accept": "application/json, application/problem+json",
         "x-request-id": step.request_id,
@@ -147,14 +152,34 @@ def request_of(
         headers["content-type"] = call.content_type
     if options.traceparent is not None:
         headers["traceparent"] = options.traceparent
-    return client.build_request(
-        call.method,
-        call.path,
-        params=list(call.query) or None,
-        content=call.body,
-        headers=headers,
-        timeout=step.timeout_seconds,
+    try:
+        return client.build_request(
+            call.method,
+            _target(call),
+            content=call.body,
+            headers=headers,
+            timeout=step.timeout_seconds,
+        )
+    except httpx.InvalidURL as error:
+        problem = Problem(
+            slug=RequestTooLarge.slug,
+            status=httpx.codes.REQUEST_ENTITY_TOO_LARGE,
+            detail=f"The address of the request cannot be sent ({error}): ask for less at once.",
+            request_id=step.request_id,
+        )
+        raise RequestTooLarge(problem) from error
+
+
+def _target(call: Call[Any]) -> str:
+    """Write path and query; a SKU that UTF-8 cannot carry goes as it is, for the service to judge.
+
+    httpx would raise over it.
+    """
+    query = "&".join(
+        f"{name}={quote_from_bytes(value.encode('utf-8', 'surrogatepass'), safe='')}"
+        for name, value in call.query
     )
+    return f"{call.path}?{query}" if query else call.path
 
 
 def reply_of(response: httpx.Response) -> Reply:

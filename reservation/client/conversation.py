@@ -125,10 +125,10 @@ def _judge(call: Call[T], heard: Reply | Silence) -> tuple[T] | _Failure:
     if isinstance(heard, Silence):
         unknown = heard.sent and call.repeat is not Repeat.READS
         return _Failure(heard.detail, unknown, _may_repeat(call, unknown), cause=heard.cause)
-    if 200 <= heard.status < 300:
+    if 200 <= heard.status < 300 or heard.status in call.readable:
         try:
             return (call.read(heard),)
-        except msgspec.MsgspecError as error:
+        except answers.UNREADABLE as error:
             return _foreign_answer(call, heard, error)
     problem = answers.problem_of(heard)
     if heard.status == TOO_MANY_REQUESTS or heard.status >= SERVER_ERROR:

@@ -92,7 +92,7 @@ class MalformedRequest(Refused):
 
 
 class RequestTooLarge(Refused):
-    """The body has more bytes than the service takes; split it."""
+    """The request has more bytes than the service takes, or the client can send; split it."""
 
     slug = "request-too-large"
 
@@ -276,6 +276,7 @@ class Unavailable(ClientError):
     """
 
     effect: ClassVar[Effect] = "not_applied"
+    advice: ClassVar[str] = "nothing was applied; it may be sent again"
 
     def __init__(
         self,
@@ -295,6 +296,10 @@ class Unavailable(ClientError):
         self.retry_after_seconds = retry_after_seconds
         self.rows_applied = rows_applied
 
+    def __str__(self) -> str:
+        """Say what went wrong and what may be done now."""
+        return f"{self.detail} ({self.advice})"
+
 
 class OutcomeUnknown(Unavailable):
     """No usable answer, and the request may have taken effect.
@@ -304,6 +309,10 @@ class OutcomeUnknown(Unavailable):
     """
 
     effect = "unknown"
+    advice = (
+        "it may have been applied; sending the same id again is safe, "
+        "what carries no id is best read first"
+    )
 
 
 def _leaves(kind: type[Refused]) -> list[type[Refused]]:

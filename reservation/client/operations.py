@@ -21,8 +21,9 @@ class OrderLine(Struct, frozen=True):
     warehouse: str | None = None
 
 
-# What a line may be given as: (sku, quantity), an OrderLine, or a line that the service answered.
-LineLike = tuple[str, int] | OrderLine | Line
+# What a line may be given as: (sku, quantity), (sku, quantity, warehouse), an OrderLine, or a line
+# that the service answered.
+LineLike = tuple[str, int] | tuple[str, int, str] | OrderLine | Line
 
 
 class Reserve(Struct, frozen=True):
@@ -98,6 +99,5 @@ def given(**values: Any) -> dict[str, Any]:
 
 def _line(line: LineLike) -> dict[str, Any]:
     if isinstance(line, tuple):
-        sku, quantity = line
-        return {"sku": sku, "quantity": quantity}
+        line = OrderLine(*line)
     return given(sku=line.sku, quantity=line.quantity, warehouse=line.warehouse)

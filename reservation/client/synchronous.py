@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -26,6 +28,7 @@ from reservation.client.operations import (
     Reserve,
 )
 from reservation.client.results import Availability, ImportReport, Reservation, Stock
+from reservation.model import Readiness
 
 T = TypeVar("T")
 
@@ -186,12 +189,30 @@ class Client(Speaker):
             )
         )
 
-    def import_stock(self, file: bytes, *, dry_run: bool = False) -> ImportReport:
+    def import_stock(self, file: bytes | Path, *, dry_run: bool = False) -> ImportReport:
         """Set levels from CSV (`sku,warehouse,on_hand,safety_stock`): all rows, or none.
 
-        Not sent again after an unknown outcome, as `set_stock`. Raises InvalidImport.
+        Not sent again after an unknown outcome, as `set_stock`. Raises InvalidImport, and OSError
+        where a path cannot be read.
         """
-        return self._ask(calls.import_stock(file, dry_run=dry_run))
+        content = file.read_bytes() if isinstance(file, Path) else file
+        return self._ask(calls.import_stock(content, dry_run=dry_run))
+
+    # -- operation -------------------------------------------------------------------------------
+
+    def readiness(self) -> Readiness:
+        """Ask whether the service can serve; where not, `findings` says why, without a retry."""
+        return self._ask(calls.readiness())
+
+    def move_clock(
+        self, *, advance_seconds: float | None = None, freeze: bool | None = None
+    ) -> datetime:
+        """Move a test service's clock, or stop it or let it go; returns where it stands.
+
+        A jump is not sent again after an unknown outcome: two would be twice as far. Raises
+        NotFound where the service has no test clock.
+        """
+        return self._ask(calls.move_clock(advance_seconds=advance_seconds, freeze=freeze))
 
     # -- one conversation ------------------------------------------------------------------------
 

@@ -12,7 +12,14 @@ from importlib import metadata
 import pytest
 
 from reservation.api.problems import KINDS
-from reservation.client import AsyncClient, Client, InsufficientStock, OutcomeUnknown, Problem
+from reservation.client import (
+    AsyncClient,
+    Client,
+    InsufficientStock,
+    OutcomeUnknown,
+    Problem,
+    Unavailable,
+)
 from reservation.client.errors import REFUSALS
 from reservation.errors import ConfigurationError
 
@@ -78,7 +85,13 @@ def test_errors_cross_processes() -> None:
     copy = pickle.loads(pickle.dumps(refused))  # noqa: S301 (our own)
     assert (type(copy), copy.lines, str(copy)) == (InsufficientStock, refused.lines, str(refused))
     unknown = pickle.loads(pickle.dumps(OutcomeUnknown("gone", attempts=3)))  # noqa: S301 (same)
-    assert (str(unknown), unknown.attempts, unknown.effect) == ("gone", 3, "unknown")
+    assert (unknown.detail, unknown.attempts, unknown.effect) == ("gone", 3, "unknown")
+
+
+def test_faults_say_what_may_be_done_now() -> None:
+    """Nothing happened, or the same id again is safe: the sentence says which."""
+    assert str(Unavailable("gone")) == "gone (nothing was applied; it may be sent again)"
+    assert "sending the same id again is safe" in str(OutcomeUnknown("gone"))
 
 
 def _closure(names: list[str]) -> set[str]:

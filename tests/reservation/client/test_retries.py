@@ -14,7 +14,6 @@ from reservation.client import (
     Confirm,
     Fulfil,
     InsufficientStock,
-    InvalidImport,
     OutcomeUnknown,
     Refused,
     Reservation,
@@ -314,43 +313,6 @@ async def test_where_nobody_listens_nothing_happened(
         await client.set_stock("x", 1)
     assert type(error.value) is Unavailable
     assert (error.value.attempts, len(waits.pauses)) == (6, 5)
-
-
-@pytest.mark.parametrize(
-    ("status", "body"), [(200, b"<html>log in</html>"), (302, b""), (404, b"{}"), (200, b"{}")]
-)
-async def test_something_else_at_the_address_is_named(
-    client: AsyncClient, unreliable: Unreliable, status: int, body: bytes
-) -> None:
-    """A login page is no answer; it is not asked twice, and what happened is not known."""
-    unreliable.will(say(status, body, content_type="text/html"))
-    with pytest.raises(OutcomeUnknown, match=f"status {status}, text/html, is no answer"):
-        await client.confirm("tmall:1")
-    assert len(unreliable.requests) == 1
-
-
-async def test_a_refusal_of_tomorrow_is_still_a_refusal(
-    client: AsyncClient, unreliable: Unreliable
-) -> None:
-    """An unknown slug raises plain Refused with all that was said."""
-    unreliable.will(problem(409, "moon-phase", detail="wait", phase="full"))
-    with pytest.raises(Refused, match="wait") as refused:
-        await client.confirm("tmall:1")
-    assert type(refused.value) is Refused
-    assert (refused.value.slug, refused.value.members) == ("moon-phase", {"phase": "full"})
-
-
-async def test_members_of_another_kind_do_not_break_a_refusal(
-    client: AsyncClient, unreliable: Unreliable
-) -> None:
-    """What cannot be decoded is left out; `members` has it as it came."""
-    unreliable.will(problem(409, "insufficient-stock", lines="all"), problem(422, "invalid-import"))
-    with pytest.raises(InsufficientStock) as refused:
-        await client.reserve("tmall:1", [("x", 1)])
-    assert (refused.value.lines, refused.value.members) == ((), {"lines": "all"})
-    with pytest.raises(InvalidImport) as unreadable:
-        await client.import_stock(b"")
-    assert unreadable.value.report is None
 
 
 async def test_what_a_request_carries(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from reservation.client import (
     IdempotencyKeyReused,
     InvalidImport,
     InvalidRequest,
+    RequestTooLarge,
     RowError,
     SkuNotFound,
     StaleStock,
@@ -84,7 +86,9 @@ async def test_an_adjustment_happens_once(holdfast: AsyncClient, sku: str) -> No
         await holdfast.adjust_stock(f"no-{sku}", 1, adjustment_id="d3", reason="found")
 
 
-async def test_an_import_counts_before_it_applies(holdfast: AsyncClient, name: str) -> None:
+async def test_an_import_counts_before_it_applies(
+    holdfast: AsyncClient, name: str, tmp_path: Path
+) -> None:
     """A dry run reports, a good file is applied, a bad one is refused with its rows."""
     good = f"sku,warehouse,on_hand,safety_stock\ni-{name},main,7,1\n".encode()
     bad = good + f"i-{name},,-1,\n".encode()
@@ -94,6 +98,12 @@ async def test_an_import_counts_before_it_applies(holdfast: AsyncClient, name: s
     assert {error.row for error in dry.errors} == {2}
     done = await holdfast.import_stock(good)
     assert (done.rows, done.created, done.applied, done.errors) == (1, 1, True, ())
+    path = tmp_path / "levels.csv"
+    path.write_bytes(good)
+    again = await holdfast.import_stock(path)
+    assert (again.rows, again.unchanged, again.applied) == (1, 1, True)
+    with pytest.raises(FileNotFoundError):
+        await holdfast.import_stock(tmp_path / "absent.csv")
     with pytest.raises(InvalidImport) as refused:
         await holdfast.import_stock(bad)
     report = refused.value.report
@@ -110,3 +120,11 @@ async def test_availability_of_several(holdfast: AsyncClient, sku: str) -> None:
         AvailabilityItem(f"no-{sku}", "main", 0, "unknown"),
     )
     assert answer.as_of.tzinfo == UTC
+    odd = "a b?c#d&e=%2F+猫"
+    assert [item.sku for item in (await holdfast.availability([odd])).items] == [odd]
+
+
+async def test_too_much_for_one_address(holdfast: AsyncClient) -> None:
+    """What no address can carry is refused like a body too large, and not sent."""
+    with pytest.raises(RequestTooLarge, match="ask for less at once"):
+        await holdfast.availability(["猫" * 64] * 1_000)

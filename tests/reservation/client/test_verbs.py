@@ -22,6 +22,7 @@ from reservation.client import (
     Line,
     NotConfirmed,
     OrderLine,
+    Refused,
     Release,
     Reservation,
     ReservationExpired,
@@ -52,10 +53,10 @@ async def test_a_reservation_comes_back_typed(holdfast: AsyncClient, sku: str, n
     assert not held.doubted
 
 
-async def test_lines_are_given_in_three_ways(holdfast: AsyncClient, sku: str, name: str) -> None:
-    """A pair, an OrderLine and a line of an answer mean the same; a generator is read once."""
+async def test_lines_are_given_in_four_ways(holdfast: AsyncClient, sku: str, name: str) -> None:
+    """Two tuples, an OrderLine and a line of an answer mean the same; a generator is read once."""
     first = await holdfast.reserve(f"tmall:{name}", (line for line in [(sku, 3)]))
-    again = await holdfast.reserve(f"tmall:{name}", [OrderLine(sku, 3)])
+    again = await holdfast.reserve(f"tmall:{name}", [(sku, 1, "main"), OrderLine(sku, 2)])
     same = await holdfast.reserve(f"tmall:{name}", [OrderLine(sku, 1, "main"), *_halved(first)])
 
     assert again.replayed
@@ -188,6 +189,18 @@ async def test_all_broken_rules_come_at_once(holdfast: AsyncClient) -> None:
         "/lines/0/quantity",
         "/ttl_seconds",
     }
+
+
+async def test_text_that_utf8_cannot_carry_is_refused_by_the_service(
+    holdfast: AsyncClient, sku: str, name: str
+) -> None:
+    """A lone surrogate travels, so that a broken SKU is a refusal like any other."""
+    with pytest.raises(Refused):
+        await holdfast.reserve(f"tmall:{name}", [(sku, 1), ("\ud800", 1)])
+    with pytest.raises(Refused):
+        await holdfast.availability(["\ud800"])
+    with pytest.raises(ReservationNotFound):
+        await holdfast.reservation(f"tmall:{name}")
 
 
 async def test_a_wrong_key_is_refused(
