@@ -34,7 +34,7 @@ class Status(IntEnum):
     TOO_MANY_WAREHOUSES = 27  # a SKU has its most warehouses already
     LOG_FULL = 28  # the event log has reached its bound; only reserve is refused
 
-    MORE = 90  # the whole call: overdue holds were reclaimed, nothing decided; send it again
+    MORE = 90  # not decided, send again: after a reclaim, or what was too much for one call
 
     @property
     def ok(self) -> bool:

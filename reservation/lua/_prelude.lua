@@ -12,8 +12,7 @@ local floor, max = math.floor, math.max
 
 local CHUNK = 2000          -- values a variadic command: Lua's unpack ends near 8,000
 local IDS_PER_ENTRY = 100   -- ids a due or ended entry: bounds what one entry costs to reclaim
-local ENTRIES_PER_CALL = 4  -- due entries a reclaim takes
-local LINES_PER_RECLAIM = 500 -- fewer where orders are large or the call brings its own work: 2 ms
+local ENTRIES_PER_CALL = 4  -- due or ended entries that a call works off
 local MAX_INTEGER = 9007199254740991 -- 2^53 - 1, Lua's numbers are doubles
 local SENTINEL = '.'        -- keeps each key alive; no SKU, id or level can be named so
 
@@ -138,6 +137,12 @@ local function is_forgotten(raw, retention_ms)
   return state ~= 'H' and state ~= 'C' and created + ended + retention_ms <= now
 end
 
+local function is_overdue(raw)
+  if sub(raw, 1, 1) ~= 'H' then return false end
+  local _, created, expires = unpack_record(raw)
+  return created + expires <= now
+end
+
 -- The record of an id, or nil where it is unknown or forgotten.
 local function known_record(id, retention_ms)
   local raw = W.record[id]
@@ -195,136 +200,12 @@ local function left_text(body)
   return concat(texts, '\t')
 end
 
--- ---- overdue holds ---------------------------------------------------------------------------
-
-local overdue_ids, more -- ids to look at; whether overdue entries are left after this call
-
--- Remember that `id`, with so many lines, falls due at `deadline`.
-local function hint(id, deadline, lines)
-  local ids = W.due[deadline] or {}
-  ids[#ids + 1] = id
-  W.due[deadline], W.due_lines[deadline] = ids, (W.due_lines[deadline] or 0) + lines
-end
-
--- Take the first overdue entries, bounded by entries and by lines; `work` is how many lines or
--- ids the call itself brings: both may be done in one call, which stays below 5 ms all the same.
-local function read_overdue(work)
-  local entries = call('ZRANGEBYSCORE', K.due, '-inf', now_text, 'LIMIT', 0, ENTRIES_PER_CALL + 1)
-  overdue_ids, more = {}, false
-  local lines = 0
-  for i = 1, #entries do
-    local of_entry = tonumber(match(entries[i], '^%S+ (%d+)\n'))
-    if i > ENTRIES_PER_CALL or (i > 1 and work + lines + of_entry > LINES_PER_RECLAIM) then
-      more = true
-      break
-    end
-    lines = lines + of_entry
-    W.done_due[i] = entries[i]
-    for id in gmatch(entries[i], '\n([^\n]+)') do overdue_ids[#overdue_ids + 1] = id end
-  end
-end
-
-local function is_overdue(raw)
-  if sub(raw, 1, 1) ~= 'H' then return false end
-  local _, created, expires = unpack_record(raw)
-  return created + expires <= now
-end
-
--- Collect the levels that a record's lines name, each once.
-local function collect_levels(raw, levels, seen)
-  local _, _, _, _, at = unpack_record(raw)
-  for _, _, level in lines_of(lines_text(raw, at)) do
-    if not seen[level] then
-      seen[level] = true
-      levels[#levels + 1] = level
-    end
-  end
-end
-
--- End an overdue hold: its units are free from its deadline on.
-local function expire(id, raw)
-  local _, created, expires, _, at = unpack_record(raw)
-  local body = sub(raw, at)
-  for quantity, _, level in lines_of(body) do
-    W.held[level] = W.held[level] - quantity
-    touch(level)
-  end
-  local deadline = created + expires
-  change_record(id, pack_record('X', created, nil, deadline, body))
-  emit('X', id, '', format('%d', deadline), left_text(body))
-  W.ended[#W.ended + 1] = id
-end
-
--- Expire what the taken entries hint at; the record decides. A hold that was extended past its
--- hint gets a new one.
-local function reclaim()
-  local expired = 0
-  for i = 1, #overdue_ids do
-    local id = overdue_ids[i]
-    local raw = W.record[id]
-    if raw and is_overdue(raw) then
-      expire(id, raw)
-      expired = expired + 1
-    elseif raw and sub(raw, 1, 1) == 'H' then
-      local state, created, expires, hinted, at = unpack_record(raw)
-      if hinted ~= '' and created + hinted <= now then
-        local _, lines = string.gsub(lines_text(raw, at), '\n', '')
-        hint(id, created + expires, lines + 1)
-        change_record(id, pack_record(state, created, created + expires, nil, sub(raw, at)))
-      end
-    end
-  end
-  return expired
-end
-
--- Read clock, overdue entries, the records of `ids` and the levels that overdue holds, `levels`
--- and (where `of_records`) the records of `ids` name; then reclaim. `levels` is extended.
-local function open_call(ids, levels, of_records)
-  read_clock()
-  read_overdue(max(#ids, #levels))
-  if #overdue_ids > 0 then
-    local all = {}
-    for i = 1, #ids do all[i] = ids[i] end
-    for i = 1, #overdue_ids do all[#all + 1] = overdue_ids[i] end
-    read_records(all)
-  else
-    read_records(ids)
-  end
-  local seen = {}
-  for i = 1, #levels do seen[levels[i]] = true end
-  for i = 1, #overdue_ids do
-    local raw = W.record[overdue_ids[i]]
-    if raw and is_overdue(raw) then collect_levels(raw, levels, seen) end
-  end
-  for i = 1, #ids do
-    local raw = W.record[ids[i]]
-    if raw and (of_records or is_overdue(raw)) then collect_levels(raw, levels, seen) end
-  end
-  read_levels(levels)
-  local expired = reclaim()
-  for i = 1, #ids do
-    local raw = W.record[ids[i]]
-    if raw and is_overdue(raw) then expire(ids[i], raw) end
-  end
-  return expired
+local function count_lines(body)
+  local _, ends = string.gsub(body, '\n', '')
+  return ends + 1
 end
 
 -- ---- writing ---------------------------------------------------------------------------------
-
--- Copy all of `W`: what was reclaimed stands even where the decisions are dropped. The lists of
--- ids in `due` too: a hold that is dropped may share the deadline of one that was hinted at anew.
-local function checkpoint()
-  local copy = {}
-  for name, values in pairs(W) do
-    local kept = {}
-    for k, v in pairs(values) do
-      if type(v) == 'table' then v = { unpack(v) } end
-      kept[k] = v
-    end
-    copy[name] = kept
-  end
-  return copy
-end
 
 -- Write ids under `key` in entries of at most IDS_PER_ENTRY; `prefix` makes each unique.
 local function add_entries(key, score, ids, prefix, lines)

@@ -22,3 +22,12 @@ local REFUSED_AS = {
 }
 
 local function refuse(raw) return { REFUSED_AS[sub(raw, 1, 1)], raw } end
+
+-- Decide operation by operation; those beyond what the call affords are answered MORE.
+local function answer_each(count, decide)
+  local answers = { 0, 0 }
+  for index = 1, count do
+    answers[index + 2] = index <= affordable and decide(index) or STATUS.MORE
+  end
+  return answers
+end

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Turn holds into commitments; with `reinstate` an expired one whose stock is free as well.
 --
--- Uses: _prelude.lua _verbs.lua
+-- Uses: _prelude.lua _overdue.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -15,7 +15,8 @@
 -- ARGV[2..] per operation: id, origin text, reinstate 0 or 1
 -- Returns {now, version, answer...}: record (DONE) | RESERVATION_NOT_FOUND
 --         | {RESERVATION_EXPIRED, record} | {RESERVATION_RELEASED, record}
---         | {INSUFFICIENT_STOCK, 0, level, requested, available...}, or {now, version, MORE}
+--         | {INSUFFICIENT_STOCK, 0, level, requested, available...} | MORE,
+--         or {now, version, MORE}
 -- Emits C confirmed, I reinstated, X expired
 -- Cost O(lines + overdue), one write a key
 
@@ -75,13 +76,13 @@ end
 
 local answers = { 0, 0 }
 for index = 1, #ids do
-  local answer = decide(index)
+  local answer = index <= affordable and decide(index)
   if answer == nil then
     W = kept
     answers = { 0, 0, STATUS.MORE }
     break
   end
-  answers[index + 2] = answer
+  answers[index + 2] = answer or STATUS.MORE
 end
 
 commit('held', 'committed')

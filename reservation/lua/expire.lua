@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Sweep: expire overdue holds, at most four entries of `due` a call.
 --
--- Uses: _prelude.lua
+-- Uses: _prelude.lua _overdue.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units

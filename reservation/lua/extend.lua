@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Set the deadlines of holds anew, earlier or later.
 --
--- Uses: _prelude.lua _verbs.lua
+-- Uses: _prelude.lua _overdue.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -17,7 +17,7 @@
 -- Returns {now, version, answer...}: record (DONE) | RESERVATION_NOT_FOUND
 --         | {RESERVATION_EXPIRED, record} | {RESERVATION_RELEASED, record}
 --         | {RESERVATION_FULFILLED, record} | {ALREADY_CONFIRMED, record}
---         | {HOLD_LIMIT_REACHED, record}
+--         | {HOLD_LIMIT_REACHED, record} | MORE
 -- Emits E extended, X expired
 -- Cost O(lines + overdue), one write a key
 
@@ -33,8 +33,7 @@ local function extend(id, raw, origin, expires)
   local _, created, before, hinted, body = unpack_record(raw)
   local hint_at = created + (hinted == '' and before or hinted)
   if expires < hint_at then
-    local _, lines = string.gsub(sub(raw, body), '\n', '')
-    hint(id, expires, lines + 1)
+    hint(id, expires, count_lines(sub(raw, body)))
     hint_at = expires
   end
   if expires == hint_at then hint_at = nil end
@@ -55,8 +54,7 @@ local function decide(index)
   return extend(id, raw, ARGV[at + 1], expires)
 end
 
-local answers = { 0, 0 }
-for index = 1, #ids do answers[index + 2] = decide(index) end
+local answers = answer_each(#ids, decide)
 
 commit('held')
 answers[1], answers[2] = now_text, version

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Move goods out: a part of a confirmed reservation, or everything left of it.
 --
--- Uses: _prelude.lua _verbs.lua
+-- Uses: _prelude.lua _overdue.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -18,7 +18,7 @@
 -- Returns {now, version, answer...}: record (DONE) | {REPLAYED, record} | RESERVATION_NOT_FOUND
 --         | ID_REUSED | {RESERVATION_EXPIRED, record} | {RESERVATION_RELEASED, record}
 --         | {NOT_CONFIRMED, record} | {FOREIGN_LINE, record, level...}
---         | {EXCEEDS_RESERVED, record, level...}
+--         | {EXCEEDS_RESERVED, record, level...} | MORE
 -- Emits F fulfilled, X expired
 -- Cost O(lines + parts + overdue), one write a key
 
@@ -159,8 +159,7 @@ local function decide(index)
   return part_refusal(raw, at, left, parts) or ship(id, raw, at, left, order, total, quantities)
 end
 
-local answers = { 0, 0 }
-for index = 1, #ids do answers[index + 2] = decide(index) end
+local answers = answer_each(#ids, decide)
 
 commit('on_hand', 'held', 'committed')
 answers[1], answers[2] = now_text, version

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Give back what reservations hold or have committed and not yet fulfilled.
 --
--- Uses: _prelude.lua _verbs.lua
+-- Uses: _prelude.lua _overdue.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -14,7 +14,7 @@
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2..] per operation: id, origin text, reason text
 -- Returns {now, version, answer...}: record (DONE) | RESERVATION_NOT_FOUND
---         | {RESERVATION_FULFILLED, record}
+--         | {RESERVATION_FULFILLED, record} | MORE
 -- Emits R released, X expired
 -- Cost O(lines + overdue), one write a key
 
@@ -45,21 +45,17 @@ local function release(id, raw, origin, reason)
   return W.record[id]
 end
 
-local answers = { 0, 0 }
-for index = 1, #ids do
+local function decide(index)
   local id, at = ids[index], 3 * index - 1
   local raw = known_record(id, retention_ms)
-  local state = raw and sub(raw, 1, 1)
-  if not raw then
-    answers[index + 2] = STATUS.RESERVATION_NOT_FOUND
-  elseif state == 'R' then
-    answers[index + 2] = raw
-  elseif state == 'F' then
-    answers[index + 2] = refuse(raw)
-  else
-    answers[index + 2] = release(id, raw, ARGV[at + 1], ARGV[at + 2])
-  end
+  if not raw then return STATUS.RESERVATION_NOT_FOUND end
+  local state = sub(raw, 1, 1)
+  if state == 'R' then return raw end
+  if state == 'F' then return refuse(raw) end
+  return release(id, raw, ARGV[at + 1], ARGV[at + 2])
 end
+
+local answers = answer_each(#ids, decide)
 
 commit('held', 'committed')
 answers[1], answers[2] = now_text, version

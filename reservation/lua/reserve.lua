@@ -1,7 +1,7 @@
 #!lua
 -- Hold the lines of reservations, or commit them at once, each order all or nothing.
 --
--- Uses: _prelude.lua _breaker.lua
+-- Uses: _prelude.lua _overdue.lua _breaker.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -18,8 +18,8 @@
 --           then per line: quantity integer 1 to 10^9, level sku@warehouse, each level once
 -- Returns {now, version, answer...}: DONE | {REPLAYED, record} | ID_REUSED | LOG_FULL
 --         | {UNKNOWN_SKU, level...} | {SKU_SUSPENDED, sku, since, retry_at, reason...}
---         | {INSUFFICIENT_STOCK, count, opened sku..., level, requested, available...},
---         or {now, version, MORE}
+--         | {INSUFFICIENT_STOCK, count, opened sku..., level, requested, available...}
+--         | MORE, or {now, version, MORE}
 -- Emits H held, D confirmed at once, L lock failed, O J K breaker, X expired
 -- Cost O(lines + overdue), one write a key
 
@@ -225,13 +225,13 @@ end
 
 local answers = { 0, 0 }
 for index = 1, #ids do
-  local answer = decide(index)
+  local answer = index <= affordable and decide(index)
   if answer == nil then
     W, changed_breakers = kept, {}
     answers = { 0, 0, STATUS.MORE }
     break
   end
-  answers[index + 2] = answer
+  answers[index + 2] = answer or STATUS.MORE
 end
 
 commit('held', 'committed')

@@ -1,7 +1,7 @@
 #!lua
 -- Set stock levels to counts: PUT and import.
 --
--- Uses: _prelude.lua _breaker.lua _stock.lua
+-- Uses: _prelude.lua _overdue.lua _breaker.lua _stock.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from reservation import metrics
 from reservation.errors import Overloaded, ScriptBug, StoreUnavailable
 from reservation.model import Operation, Outcome
+from reservation.status import Status
 from reservation.store.verbs import VERBS
 
 if TYPE_CHECKING:
@@ -184,9 +185,14 @@ class Coalescer:
             results = await self._results(queue.kind, batch)
         finally:
             queue.in_flight -= 1
+        undecided = []
         for entry, result in zip(batch, results, strict=True):
-            entry.group.deliver(entry.index, result)
-            self._release_id(entry)
+            if isinstance(result, Outcome) and result.status is Status.MORE:
+                undecided.append(entry)
+            else:
+                entry.group.deliver(entry.index, result)
+                self._release_id(entry)
+        self._put_back(queue, undecided)
         self._pump(queue)
 
     async def _results(self, kind: type, batch: list[_Entry]) -> Sequence[Result]:
@@ -206,6 +212,13 @@ class Coalescer:
                 return [(await self._results(kind, [entry]))[0] for entry in batch]
             bug = error if isinstance(error, ScriptBug) else ScriptBug(repr(error)[:500])
             return [bug] * len(batch)
+
+    def _put_back(self, queue: _Queue, entries: Sequence[_Entry]) -> None:
+        """Queue first what a call had no room for; the ids stay busy."""
+        for entry in entries:
+            entry.group.sent[entry.index] = False
+            queue.lines += entry.lines
+        queue.entries.extendleft(reversed(entries))
 
     def _release_id(self, entry: _Entry) -> None:
         reservation_id = entry.operation.reservation_id

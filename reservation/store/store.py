@@ -158,7 +158,8 @@ class Store:
     ) -> list[Outcome]:
         """Run operations of one verb in one call, each answered on its own, in order.
 
-        No id may stand twice. `origins` are packed (`records.pack_origin`).
+        No id may stand twice. `origins` are packed (`records.pack_origin`). An outcome MORE was
+        not decided, because those before it were work enough for one call.
         """
         verb = VERBS[kind]
         arguments = verb.call_arguments(self.settings)

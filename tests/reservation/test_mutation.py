@@ -35,22 +35,22 @@ MUTATIONS = {
         "created + ended + retention_ms < now",
     ),
     "an expired hold keeps its units": (
-        "_prelude.lua",
+        "_overdue.lua",
         "W.held[level] = W.held[level] - quantity",
         "W.held[level] = W.held[level] - 0",
     ),
     "an expired hold ended when it was noticed": (
-        "_prelude.lua",
+        "_overdue.lua",
         "  local deadline = created + expires\n",
         "  local deadline = now\n",
     ),
     "a hold that was extended is never looked at again": (
-        "_prelude.lua",
-        "hint(id, created + expires, lines + 1)",
+        "_overdue.lua",
+        "hint(id, created + expires, count_lines(lines_text(raw, at)))",
         "",
     ),
     "overdue holds beyond the first four are ignored": (
-        "_prelude.lua",
+        "_overdue.lua",
         "more = true",
         "more = false",
     ),

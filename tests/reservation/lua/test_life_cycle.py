@@ -217,7 +217,7 @@ def test_a_call_that_is_larger_than_unpack_goes_in_chunks(partition: Partition) 
     assert partition.run(batch(*orders))[2:] == [DONE] * 5
     state = partition.state()
     assert {state[f"held {level}"] for level in levels} == {"1"}
-    answers = partition.run(batch(*(release(f"tmall:{n}") for n in range(5))))[2:]
+    answers = [partition.run(release(f"tmall:{n}"))[2] for n in range(5)]
     assert [answer.partition(",")[0] for answer in answers] == [f"R{T0}"] * 5
 
 

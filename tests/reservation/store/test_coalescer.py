@@ -151,6 +151,27 @@ async def test_calls_are_cut_by_lines_and_a_large_order_goes_alone(
     assert standing.batches == [["tm:0", "tm:1"], ["tm:2"], ["tm:3"], ["tm:4"], ["tm:5"]]
 
 
+async def test_what_a_call_had_no_room_for_goes_first_in_the_next(standing: StandingStore) -> None:
+    """MORE is no answer: the operation is sent again, before what came after it."""
+    coalescer = queueing(standing)
+    more = Outcome(Status.MORE)
+    standing.answer = lambda operations: [DONE, more, more][: len(operations)]
+    first = ask(coalescer, *(Confirm(f"tm:{number}") for number in (1, 2, 3)))
+    await turns()
+    second = ask(coalescer, Confirm("tm:4"), Release("tm:2", "late"))
+    standing.going.set()
+    assert await first == [DONE] * 3
+    assert await second == [DONE] * 2
+    assert standing.batches == [
+        ["tm:1", "tm:2", "tm:3"],
+        ["tm:2", "tm:3", "tm:4"],
+        ["tm:3", "tm:4"],
+        ["tm:2"],
+        ["tm:4"],
+    ]
+    await coalescer.drain()
+
+
 async def test_verbs_of_one_id_go_in_the_order_given(standing: StandingStore) -> None:
     """An id in flight makes its next verb wait, whichever it is and whoever asks."""
     coalescer = queueing(standing)
