@@ -32,6 +32,7 @@ class AwaitedStore(Store):
         address = settings.redis_url or socket_url(settings.data_dir)
         super().__init__(Link(connect(settings, address), assemble_all(), settings), settings)
         self._refusal: str | None = "the store has not been reached yet"
+        self.looked = asyncio.Event()  # once, whatever was found
 
     async def call(self, script: str, arguments: list[Any], **options: Any) -> list[Any]:
         """Call a script, as `Store.call` does. Raises StoreUnavailable while it is not there."""
@@ -55,10 +56,12 @@ class AwaitedStore(Store):
                 if self._refusal != str(error):
                     log.warning("store_awaited", reason=str(error))
                 self._refusal = str(error)
+                self.looked.set()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             else:
                 self.warnings = checked.warnings
                 self._refusal = None
+                self.looked.set()
                 log.info("store_opened")
                 return

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, json
@@ -26,14 +27,16 @@ class Brief(Struct, frozen=True):
     """What a parent tells its child."""
 
     settings: dict[str, Any]
-    listener: int | None = None  # the file descriptor of the listening socket
+    listeners: list[int] = []  # file descriptors: our listening socket, then our neighbours'
     drain_seconds: float = 10.0
 
 
-def write_brief(settings: Settings, *, listener: int | None = None, drain_seconds: float) -> bytes:
+def write_brief(
+    settings: Settings, *, listeners: Sequence[int] = (), drain_seconds: float
+) -> bytes:
     """Put a brief into a line. It may hold a key: it goes through a pipe and nowhere else."""
     told = settings.model_dump(mode="json")
-    return json.encode(Brief(told, listener, drain_seconds)) + b"\n"
+    return json.encode(Brief(told, list(listeners), drain_seconds)) + b"\n"
 
 
 def read_brief(source: int) -> Brief:
@@ -72,9 +75,9 @@ def main() -> int:
     from ops import server  # noqa: PLC0415 (half a second of imports: the watch comes first)
 
     settings = Settings(**brief.settings)
-    if brief.listener is None:
+    if not brief.listeners:
         return server.run_agents(settings)
-    return server.run_api(settings, brief.listener, drain_seconds=brief.drain_seconds)
+    return server.run_api(settings, brief.listeners, drain_seconds=brief.drain_seconds)
 
 
 if __name__ == "__main__":

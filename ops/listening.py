@@ -1,9 +1,17 @@
-"""The listening socket of the service: bound by the parent, shared by its API workers."""
+"""The service's port: bound by the parent, one listening socket for each API worker.
+
+The kernel spreads new connections evenly over the sockets (Linux; elsewhere one may get them
+all). What waits at a worker that does not come is taken by its neighbours.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import socket
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from reservation.config import Settings
 from reservation.errors import ConfigurationError
@@ -17,29 +25,96 @@ _REASONS = {
 }
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Bind and listen on the configured address; port 0 takes any that is free.
+NEIGHBOUR_SECONDS = 0.05  # how long a connection may wait at a worker that does not come
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """Bind and listen on the configured address, once a worker; port 0 takes any that is free.
 
     Raises ConfigurationError saying what is in the way and what to do.
     """
     place = f"port {settings.port} on {settings.host}"
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        family, _, _, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (socket.gaierror, UnicodeError) as error:
         message = f"{settings.host!r} is no address of this machine: give another --host ({error})"
         raise ConfigurationError(message) from error
-    listener = socket.socket(family, kind, protocol)
+    listeners: list[socket.socket] = []
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
+        # A socket that shares its port would also share it with another service of ours.
+        _bound(family, address, shared=False).close()
+        for _ in range(settings.workers):
+            listeners.append(_bound(family, address, shared=True))
+            address = listeners[0].getsockname()
+        for listener in listeners:
+            listener.listen(BACKLOG)
     except OSError as error:
-        listener.close()
+        for listener in listeners:
+            listener.close()
         reason = _REASONS.get(error.errno or 0, f"cannot be listened on: {error.strerror}")
         raise ConfigurationError(f"{place} {reason}") from error
+    return listeners
+
+
+def _bound(family: int, address: Any, *, shared: bool) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
     return listener
+
+
+class Neighbours:
+    """Takes what waits at the other workers' sockets: they died, hang, or are just busy.
+
+    `protocol` makes the protocol of a connection, as for `loop.create_server`.
+    """
+
+    def __init__(
+        self, listeners: Sequence[socket.socket], protocol: Callable[[], asyncio.Protocol]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listeners = listeners
+        self._protocol = protocol
+        self._welcomes: set[asyncio.Task[Any]] = set()
+        for listener in listeners:
+            listener.setblocking(False)
+        self._look_again()
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._timer.cancel()
+        for listener in self._listeners:
+            listener.close()
+
+    async def wait_closed(self) -> None:
+        """Return: what was taken belongs to its protocol."""
+
+    def _look_again(self) -> None:
+        self._timer = self._loop.call_later(NEIGHBOUR_SECONDS, self._look)
+
+    def _look(self) -> None:
+        for listener in self._listeners:
+            with contextlib.suppress(OSError):  # nobody waits, or no descriptor is free
+                while True:
+                    connection, _ = listener.accept()
+                    self._welcome(connection)
+        self._look_again()
+
+    def _welcome(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        welcome = self._loop.create_task(
+            self._loop.connect_accepted_socket(self._protocol, connection)
+        )
+        self._welcomes.add(welcome)
+        welcome.add_done_callback(self._welcomes.discard)
 
 
 def address_of(listener: socket.socket) -> str:

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -89,7 +89,7 @@ class MetricsDirectory:
 
 
 class Child:
-    """One process of ours: an API worker where it has a listener, else the agents."""
+    """One process of ours: an API worker where it has listeners, its own first; else the agents."""
 
     def __init__(
         self,
@@ -97,33 +97,33 @@ class Child:
         settings: Settings,
         metrics: MetricsDirectory,
         *,
-        listener: socket | None,
+        listeners: Sequence[socket],
         drain_seconds: float,
     ) -> None:
         self.name = name
         self.process: asyncio.subprocess.Process | None = None
         self._settings = settings
         self._metrics = metrics
-        self._listener = listener
+        self._listeners = listeners
         self._drain_seconds = drain_seconds
 
     async def start(self) -> asyncio.subprocess.Process:
         """Spawn the process and tell it what to do."""
-        descriptor = None if self._listener is None else self._listener.fileno()
+        descriptors = [listener.fileno() for listener in self._listeners]
         root = str(Path(ops.__file__).parents[1])
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         self.process = await asyncio.create_subprocess_exec(
             # -P: a folder 'ops' where the operator stands is not ours.
-            *(sys.executable, "-P", "-m", "ops.child", "agents" if descriptor is None else "api"),
+            *(sys.executable, "-P", "-m", "ops.child", "api" if descriptors else "agents"),
             stdin=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, DIRECTORY_VARIABLE: str(self._metrics.path)},
-            pass_fds=() if descriptor is None else (descriptor,),
+            pass_fds=descriptors,
             start_new_session=True,  # Ctrl-C in a terminal is for the supervisor alone
         )
         pipe = self.process.stdin
         assert pipe is not None
         pipe.write(
-            write_brief(self._settings, listener=descriptor, drain_seconds=self._drain_seconds)
+            write_brief(self._settings, listeners=descriptors, drain_seconds=self._drain_seconds)
         )
         with contextlib.suppress(ConnectionError):  # it is dead already: its end is seen anyway
             await pipe.drain()
@@ -154,13 +154,13 @@ class Supervisor:
     def __init__(
         self,
         settings: Settings,
-        listener: socket | None,
+        listeners: Sequence[socket],
         *,
         store: EmbeddedStore | None = None,
         agents: bool,
     ) -> None:
         self.settings = settings
-        self._listener = listener
+        self._listeners = listeners
         self._store = store
         self._metrics = MetricsDirectory(settings.data_dir)
         self._stopping = asyncio.Event()
@@ -168,11 +168,17 @@ class Supervisor:
         drain = settings.request_timeout_ms / 1000 + DRAIN_SPARE_SECONDS
         self._drain_seconds = drain
         self._workers = [
-            Child(f"api-{number}", settings, self._metrics, listener=listener, drain_seconds=drain)
-            for number in range(1, settings.workers + 1 if listener is not None else 1)
+            Child(
+                f"api-{number}",
+                settings,
+                self._metrics,
+                listeners=[own, *(other for other in listeners if other is not own)],
+                drain_seconds=drain,
+            )
+            for number, own in enumerate(listeners, start=1)
         ]
         self._agents = [
-            Child("agents", settings, self._metrics, listener=None, drain_seconds=AGENTS_SECONDS)
+            Child("agents", settings, self._metrics, listeners=(), drain_seconds=AGENTS_SECONDS)
         ] * agents
         self._was_ready = False
         self._store_keeper: asyncio.Task[None] | None = None
@@ -282,8 +288,8 @@ class Supervisor:
 
     async def _drain(self) -> None:
         """End the workers, then the agents, then the store; each has its time."""
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         await self._end(self._workers, self._drain_seconds)
         await self._end(self._agents, AGENTS_SECONDS)
         if self._store is not None:

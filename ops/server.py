@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 import uvicorn
@@ -14,6 +14,7 @@ import uvloop
 
 from ops import logs
 from ops.awaited import AwaitedStore
+from ops.listening import Neighbours
 from reservation.api import create_app
 from reservation.api.hardening import server_options
 from reservation.config import Settings
@@ -25,7 +26,25 @@ log = structlog.get_logger(__name__)
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, whose end is decided by us and not by its own signal handlers."""
+    """uvicorn's server on one of the service's sockets.
+
+    Its end is decided by us and not by its own signal handlers.
+    """
+
+    def __init__(self, config: uvicorn.Config, neighbours: Sequence[socket.socket]) -> None:
+        super().__init__(config)
+        self._neighbours = neighbours
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve what comes to our own socket, and what nobody takes from the others."""
+        await super().startup(sockets)
+        if self._neighbours:
+            self.servers.append(Neighbours(self._neighbours, self._protocol))  # type: ignore[arg-type]
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -33,10 +52,11 @@ class Server(uvicorn.Server):
         yield
 
 
-def run_api(settings: Settings, listener: int, *, drain_seconds: float) -> int:
-    """Serve the API on a listening socket until SIGTERM, then drain."""
+def run_api(settings: Settings, listeners: Sequence[int], *, drain_seconds: float) -> int:
+    """Serve the API on our listening socket, the first, until SIGTERM, then drain."""
     logs.configure(level=settings.log_level, form=settings.log_format)
-    uvloop.run(serve_api(settings, socket.socket(fileno=listener), drain_seconds=drain_seconds))
+    sockets = [socket.socket(fileno=descriptor) for descriptor in listeners]
+    uvloop.run(serve_api(settings, sockets, drain_seconds=drain_seconds))
     return 0
 
 
@@ -47,8 +67,10 @@ def run_agents(settings: Settings) -> int:
     return 0
 
 
-async def serve_api(settings: Settings, listener: socket.socket, *, drain_seconds: float) -> None:
-    """Serve at once; requests are refused, `not_applied`, until the store is there."""
+async def serve_api(
+    settings: Settings, listeners: Sequence[socket.socket], *, drain_seconds: float
+) -> None:
+    """Serve after a first look at the store: until it is there requests are `not_applied`."""
     store = AwaitedStore(settings)
     engine = Engine(store, settings)
     keyring = Keyring(store.client)
@@ -58,7 +80,8 @@ async def serve_api(settings: Settings, listener: socket.socket, *, drain_second
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours
             timeout_graceful_shutdown=max(1, round(drain_seconds / 2)),
-        )
+        ),
+        neighbours=listeners[1:],
     )
 
     async def seed_admin_key() -> None:
@@ -66,12 +89,15 @@ async def serve_api(settings: Settings, listener: socket.socket, *, drain_second
 
     def leave() -> None:
         server.should_exit = True
+        store.looked.set()
 
     _on_end(leave)
     opening = asyncio.create_task(store.open_when_there(seed_admin_key), name="store awaited")
     opening.add_done_callback(_leave_on_fault(leave))
     try:
-        await server.serve(sockets=[listener])
+        # A worker that replaces another must not refuse what the rest of them could serve.
+        await store.looked.wait()
+        await server.serve(sockets=[listeners[0]])
     finally:
         await _cancel(opening)
         await keyring.close()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from socket import socket
 from typing import Annotated
@@ -98,28 +99,28 @@ def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> N
         warning = "HOLDFAST_TEST_CLOCK is set: the store's clock can be moved. NEVER IN PRODUCTION."
         console.print(Text(warning, style="bold red"))
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(listen(settings))
+        listeners = [stack.enter_context(listener) for listener in listen(settings)]
         store = EmbeddedStore(settings) if embedded else None
         if store is not None:
             store.start()
             stack.callback(store.stop)
         if store is not None or agents:
             settings = settings.model_copy(update={"admin_key": _admin_key(settings)})
-        asyncio.run(_supervise(settings, listener, store, console, agents=agents, demo=demo))
+        asyncio.run(_supervise(settings, listeners, store, console, agents=agents, demo=demo))
     console.print("Holdfast has ended.")
 
 
 async def _supervise(
     settings: Settings,
-    listener: socket,
+    listeners: Sequence[socket],
     store: EmbeddedStore | None,
     console: Console,
     *,
     agents: bool,
     demo: bool,
 ) -> None:
-    base_url = address_of(listener)
-    supervisor = Supervisor(settings, listener, store=store, agents=agents)
+    base_url = address_of(listeners[0])
+    supervisor = Supervisor(settings, listeners, store=store, agents=agents)
 
     async def ready() -> None:
         if store is not None:

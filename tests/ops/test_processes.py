@@ -484,7 +484,7 @@ class TestParts:
             start()
 
         store.start = reluctant  # type: ignore[method-assign]
-        supervisor = Supervisor(settings, None, store=store, agents=False)
+        supervisor = Supervisor(settings, (), store=store, agents=False)
         running = asyncio.create_task(supervisor.run())
         await asyncio.to_thread(until, lambda: store.poll() is None, "it runs")
         assert next(failures, None) is None
