@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from reservation.errors import StoreError
+from reservation.errors import ScriptBug, StoreError
 from reservation.events import read_entry, version_key
-from reservation.model import level_key, split_level_key
+from reservation.model import Reservation, State, level_key, split_level_key
 from reservation.store.keys import PARTITION_KEYS, SENTINEL, key
 from reservation.store.link import named_faults
+from reservation.store.records import unpack_breaker, unpack_policy, unpack_reservation
 
 if TYPE_CHECKING:
     from reservation.store.store import Store
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 CHUNK = 500  # fields a scan call: well below 1 ms
 EVENTS_PER_READ = 1_000
 MAX_FINDINGS = 100  # listed; the rest is counted
-LOOKS_FOR_HINTS = 3
+LOOKS = 3  # what moves while it is looked at is looked at again
 MAX_TIME_MS = 1 << 53  # later than any deadline
 MAX_TRIES = 3  # the log may be trimmed under a very long audit
 BALANCES = ("on_hand", "safety", "held", "committed")
+LIVE = (State.HELD, State.CONFIRMED)
+_ANY_POLICY = "1,1000,0,0"  # for breakers that have none of their own
 
 Progress = Callable[[int, int], None]  # fields read, fields in all
 Version = tuple[int, int]
@@ -38,7 +41,7 @@ class AuditReport:
     """What the recount found; `findings` is empty exactly when every invariant holds."""
 
     version: str
-    reservations: dict[str, int] = field(default_factory=dict)  # by state letter's name
+    reservations: dict[str, int] = field(default_factory=dict)  # by state
     levels: int = 0
     units: dict[str, int] = field(default_factory=dict)  # on_hand, safety, held, committed
     findings: list[str] = field(default_factory=list)
@@ -65,18 +68,10 @@ class LogTrimmed(StoreError):
 class _Snapshot:
     """All records and balances, each as of its own position, carried forward by the log."""
 
-    # id -> scanned at, state letter, lines text; the stamp stays while the log carries it forward
-    records: dict[str, tuple[Version, str, str]]
+    # id -> scanned at, state, lines left of it; the stamp stays while the log carries it forward
+    records: dict[str, tuple[Version, State, str]]
     balances: dict[str, dict[str, tuple[Version, int]]]  # counter -> level -> read at, units
-
-
-STATE_NAMES = {
-    "H": "held",
-    "C": "confirmed",
-    "X": "expired",
-    "R": "released",
-    "F": "fulfilled",
-}
+    unreadable: list[str] = field(default_factory=list)  # what is wrong with a record
 
 
 async def audit(
@@ -102,10 +97,14 @@ async def _audit_once(store: Store, partition: int, progress: Progress | None) -
     snapshot = await _scan(store, partition, progress)
     final = await _roll_forward(store, partition, snapshot, started)
     report = AuditReport(version=final)
+    for text in snapshot.unreadable:
+        report.find(text)
     await _check_keys(store, partition, report)
     _check_balances(snapshot, report)
     await _check_index(store, partition, snapshot, report)
     await _check_hints(store, partition, snapshot, report)
+    await _check_receipts(store, partition, snapshot, report)
+    await _check_breakers(store, partition, report)
     return report
 
 
@@ -128,17 +127,21 @@ async def _scan(store: Store, partition: int, progress: Progress | None) -> _Sna
                 if item == SENTINEL:
                     continue
                 if name == "reservations":
-                    state, lines = _summary(value)
-                    snapshot.records[item] = (version, state, lines)
+                    try:
+                        state, lines = _summary(unpack_reservation(item, value))
+                    except ScriptBug as error:
+                        snapshot.unreadable.append(str(error))
+                    else:
+                        snapshot.records[item] = (version, state, lines)
                 else:
                     snapshot.balances[name][item] = (version, int(value))
     return snapshot
 
 
-async def _hints(store: Store, partition: int) -> dict[str, int]:
-    """Collect the ids that the deadline entries hint at, each with its earliest time in ms."""
+async def _hints(store: Store, partition: int, name: str) -> dict[str, int]:
+    """Collect the ids that the entries of `due` or `ended` name, each with its earliest time."""
     hints: dict[str, int] = {}
-    async for _, chunk in _chunks(store, partition, "due"):
+    async for _, chunk in _chunks(store, partition, name):
         for entry, score in zip(chunk[::2], chunk[1::2], strict=True):
             for reservation_id in entry.split("\n")[1:]:
                 at = int(float(score))
@@ -156,23 +159,27 @@ async def _chunks(store: Store, partition: int, name: str) -> Any:
             return
 
 
-def _summary(raw: str) -> tuple[str, str]:
+def _summary(found: Reservation) -> tuple[State, str]:
     """Keep of a record what the sums need: its state and, where it lives, what is left of it."""
-    state = raw[0]
-    if state not in "HC":
-        return state, ""
-    lines = []
-    for text in raw.split("\n")[1:]:
-        if text[0] == "#":
-            break
-        amounts, _, level = text.partition(" ")
-        quantity, _, gone = amounts.partition("-")
-        lines.append(f"{int(quantity) - int(gone or 0)} {level}")
-    return state, "\n".join(lines)
+    if found.state not in LIVE:
+        return found.state, ""
+    lines = [
+        f"{line.quantity - line.fulfilled} {level_key(line.sku, line.warehouse)}"
+        for line in found.lines
+    ]
+    return found.state, "\n".join(lines)
 
 
 # What an event leaves of a reservation's state; F is decided by its detail.
-_STATE_AFTER = {"H": "H", "D": "C", "C": "C", "I": "C", "E": "H", "R": "R", "X": "X"}
+_STATE_AFTER = {
+    "H": State.HELD,
+    "D": State.CONFIRMED,
+    "C": State.CONFIRMED,
+    "I": State.CONFIRMED,
+    "E": State.HELD,
+    "R": State.RELEASED,
+    "X": State.EXPIRED,
+}
 
 
 async def _roll_forward(store: Store, partition: int, snapshot: _Snapshot, started: str) -> str:
@@ -196,18 +203,18 @@ async def _roll_forward(store: Store, partition: int, snapshot: _Snapshot, start
 def _apply(snapshot: _Snapshot, version: Version, fields: dict[str, str]) -> None:
     entry = read_entry(fields)
     for event in entry.events:
-        scanned_at, _, known_lines = snapshot.records.get(event.subject, ((0, 0), "", ""))
+        scanned_at, _, known_lines = snapshot.records.get(event.subject, ((0, 0), None, ""))
         if scanned_at >= version:
             continue
         if event.kind in _STATE_AFTER:
             state = _STATE_AFTER[event.kind]
-            lines = "\n".join(event.lines) if state in "HC" else ""
+            lines = "\n".join(event.lines) if state in LIVE else ""
             snapshot.records[event.subject] = (scanned_at, state, lines)
         elif event.kind == "F" and event.extra.startswith("whole"):
-            snapshot.records[event.subject] = (scanned_at, "F", "")
+            snapshot.records[event.subject] = (scanned_at, State.FULFILLED, "")
         elif event.kind == "F":
             left = _subtract(known_lines, event.lines)
-            snapshot.records[event.subject] = (scanned_at, "C", left)
+            snapshot.records[event.subject] = (scanned_at, State.CONFIRMED, left)
     for level, units in entry.balances.items():
         for name, value in zip(BALANCES, units, strict=True):
             read_at = snapshot.balances[name].get(level, ((0, 0), 0))[0]
@@ -247,12 +254,12 @@ async def _check_keys(store: Store, partition: int, report: AuditReport) -> None
             report.find(f"{full} has lost its sentinel")
 
 
-def _sums(snapshot: _Snapshot) -> tuple[dict[str, dict[str, int]], Counter[str]]:
+def _sums(snapshot: _Snapshot) -> tuple[dict[State, dict[str, int]], Counter[str]]:
     """Sum what live reservations claim of each level, and count reservations by state."""
-    sums: dict[str, dict[str, int]] = {"H": defaultdict(int), "C": defaultdict(int)}
+    sums: dict[State, dict[str, int]] = {state: defaultdict(int) for state in LIVE}
     states: Counter[str] = Counter()
     for _, state, lines in snapshot.records.values():
-        states[STATE_NAMES[state]] += 1
+        states[state.value] += 1
         for quantity, level in _pairs(lines.split("\n") if lines else ()):
             sums[state][level] += int(quantity)
     return sums, states
@@ -261,7 +268,7 @@ def _sums(snapshot: _Snapshot) -> tuple[dict[str, dict[str, int]], Counter[str]]
 def _check_balances(snapshot: _Snapshot, report: AuditReport) -> None:
     """Compare held and committed with the sums over live reservations, level by level."""
     sums, states = _sums(snapshot)
-    for name, state in (("held", "H"), ("committed", "C")):
+    for name, state in (("held", State.HELD), ("committed", State.CONFIRMED)):
         counted = {level: units for level, (_, units) in snapshot.balances[name].items()}
         for level in counted.keys() | sums[state].keys():
             units, live = counted.get(level), sums[state].get(level, 0)
@@ -314,14 +321,56 @@ async def _check_hints(
     Hints move and holds end while they are looked at: only a hold that stays held and that
     several looks find unhinted is a finding.
     """
-    unsure = [found for found, (_, state, _) in snapshot.records.items() if state == "H"]
-    for _ in range(LOOKS_FOR_HINTS):
+    unsure = [found for found, (_, state, _) in snapshot.records.items() if state is State.HELD]
+    for _ in range(LOOKS):
         if not unsure:
             return
-        hints = await _hints(store, partition)
+        hints = await _hints(store, partition, "due")
         unsure = await _held_beyond(store, unsure, hints)
     for reservation_id in sorted(unsure):
         report.find(f"{reservation_id} is held and has no entry in due by its deadline")
+
+
+async def _check_receipts(
+    store: Store, partition: int, snapshot: _Snapshot, report: AuditReport
+) -> None:
+    """Check that every receipt has an entry that will clear it: else it would be kept forever."""
+    unsure = [found for found, (_, state, _) in snapshot.records.items() if state not in LIVE]
+    for _ in range(LOOKS):
+        if not unsure:
+            return
+        entries = await _hints(store, partition, "ended")
+        unsure = [found for found in unsure if found not in entries]
+        unsure = await _still_ended(store, partition, unsure)
+    for reservation_id in sorted(unsure):
+        report.find(f"{reservation_id} has ended and has no entry in ended to clear it")
+
+
+async def _still_ended(store: Store, partition: int, unsure: list[str]) -> list[str]:
+    """Keep the receipts that are there, forgotten or not."""
+    kept = []
+    for first in range(0, len(unsure), CHUNK):
+        ids = unsure[first : first + CHUNK]
+        raws = await store.client.hmget(key(partition, "reservations"), ids)
+        kept += [
+            found
+            for found, raw in zip(ids, raws, strict=True)
+            if raw is not None and unpack_reservation(found, raw).state not in LIVE
+        ]
+    return kept
+
+
+async def _check_breakers(store: Store, partition: int, report: AuditReport) -> None:
+    """Check that every breaker can be read: a script that meets one that cannot would fail."""
+    async for _, chunk in _chunks(store, partition, "breaker"):
+        for sku, raw in zip(chunk[::2], chunk[1::2], strict=True):
+            try:
+                if sku == SENTINEL:
+                    unpack_policy(raw)
+                else:
+                    unpack_breaker(sku, raw, _ANY_POLICY, 0)
+            except (ValueError, KeyError):
+                report.find(f"breaker of {sku} is unreadable: {raw[:80]!r}")
 
 
 async def _held_beyond(store: Store, unsure: list[str], hints: dict[str, int]) -> list[str]:

@@ -15,7 +15,6 @@ from reservation.errors import (
     ImportInterrupted,
     InvalidRequest,
     Overloaded,
-    ScriptBug,
     StoreUnavailable,
 )
 from reservation.model import (
@@ -99,24 +98,18 @@ class Engine:
         """Move a part, or everything left, out of the warehouse."""
         return await self._one(operation, origin)
 
-    async def apply(
-        self, operations: Sequence[Operation], origin: Origin
-    ) -> list[Outcome | StoreUnavailable]:
+    async def apply(self, operations: Sequence[Operation], origin: Origin) -> list[Result]:
         """Run operations of any verbs, each on its own; those on one id in the order given.
 
-        Returns an outcome each, or the StoreUnavailable that befell it.
+        Returns an outcome each, or the error that befell it: StoreUnavailable or ScriptBug.
         """
-        results = await self._submit(operations, origin)
-        for result in results:
-            if isinstance(result, ScriptBug):
-                raise result
-        return [result for result in results if not isinstance(result, ScriptBug)]
+        return await self._submit(operations, origin)
 
     async def reservation(self, reservation_id: str) -> Outcome:
         """Read a reservation as it is now: DONE or RESERVATION_NOT_FOUND."""
         if not RESERVATION_ID.fullmatch(reservation_id):
             return Outcome(Status.RESERVATION_NOT_FOUND)
-        found = (await self._bounded(self._store.read_reservations([reservation_id])))[0]
+        found = (await self._read(self._store.read_reservations([reservation_id])))[0]
         if found is None:
             return Outcome(Status.RESERVATION_NOT_FOUND)
         return Outcome(Status.DONE, found)
@@ -142,7 +135,7 @@ class Engine:
         """Read all levels of a SKU and its breaker; None where it has no level."""
         if sku_problem(sku):
             return None
-        stock = (await self._bounded(self._store.read_stock([sku])))[0]
+        stock = (await self._read(self._store.read_stock([sku])))[0]
         return stock if stock.levels else None
 
     async def set_stock(self, request: SetStock, origin: Origin) -> StockOutcome:
@@ -172,12 +165,15 @@ class Engine:
             chunk = rows[first : first + IMPORT_ROWS_PER_CALL]
             try:
                 if dry_run:
-                    counts = await self._bounded(self._count_changes(chunk))
+                    counts = await self._read(self._count_changes(chunk))
                 else:
                     counts = await self._bounded(self._import_chunk(chunk, origin))
             except StoreUnavailable as error:
+                applied = 0 if dry_run else first
+                if isinstance(error, ImportInterrupted):  # inside the chunk
+                    applied += error.rows_applied
                 raise ImportInterrupted(
-                    str(error), rows_applied=0 if dry_run else first, effect=error.effect
+                    str(error), rows_applied=applied, effect=error.effect
                 ) from error
             created += counts.created
             changed += counts.changed
@@ -195,7 +191,7 @@ class Engine:
         skus, excess = list(named), []
         for first in range(0, len(skus), IMPORT_ROWS_PER_CALL):
             chunk = skus[first : first + IMPORT_ROWS_PER_CALL]
-            for stock in await self._bounded(self._store.read_stock(chunk)):
+            for stock in await self._read(self._store.read_stock(chunk)):
                 known = {level.warehouse for level in stock.levels}
                 new = [i for i in named[stock.sku] if rows[i].warehouse not in known]
                 excess += new[max(0, limit - len(known)) :]
@@ -203,10 +199,10 @@ class Engine:
 
     async def _import_chunk(self, rows: Sequence[SetStock], origin: Origin) -> ImportCounts:
         outcomes = await self._store.set_stock(rows, pack_origin(origin), report=False)
-        for row, outcome in zip(rows, outcomes, strict=True):
+        for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
             if outcome.status is Status.TOO_MANY_WAREHOUSES:
-                detail = f"{row.sku} has its most warehouses already"
-                raise InvalidRequest([("/warehouse", detail)])
+                detail = f"{row.sku} was given its most warehouses by someone else meanwhile"
+                raise ImportInterrupted(detail, rows_applied=index, effect="unknown")
         created = sum(outcome.created for outcome in outcomes)
         changed = sum(outcome.changed and not outcome.created for outcome in outcomes)
         return ImportCounts(created, changed, len(rows) - created - changed)
@@ -233,7 +229,7 @@ class Engine:
         Raises InvalidRequest where that makes more than `max_availability_items` items.
         """
         wanted = list(dict.fromkeys(skus))
-        stocks = await self._bounded(self._store.read_stock(wanted))
+        stocks = await self._read(self._store.read_stock(wanted))
         items = [item for stock in stocks for item in self._items(stock, warehouse)]
         limit = self._settings.max_availability_items
         if len(items) > limit:
@@ -261,7 +257,7 @@ class Engine:
     async def readiness(self) -> Readiness:
         """Say whether requests can be served, and what is wrong where they cannot."""
         try:
-            await self._bounded(self._store.read_reservations([]))
+            await self._read(self._store.read_reservations([]))
             ahead_ms = await checks.clock_ahead_ms(self._store.client)
         except StoreUnavailable as error:
             return Readiness(ready=False, findings=(str(error),))
@@ -283,6 +279,14 @@ class Engine:
         """Drain, then close the store's connections."""
         await self.drain()
         await self._store.close()
+
+    async def _read(self, call: Awaitable[T]) -> T:
+        """Run a call that changes nothing, and say so where it fails."""
+        try:
+            return await self._bounded(call)
+        except StoreUnavailable as error:
+            error.effect = "not_applied"
+            raise
 
     async def _bounded(self, call: Awaitable[T]) -> T:
         """Run a store call that outlives its caller, and wait for it until the deadline.

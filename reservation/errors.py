@@ -43,6 +43,13 @@ class StoreUnavailable(StoreError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class StoreLoading(StoreUnavailable):
+    """The store reads its data from disk; nothing was applied, and to try again soon is futile."""
+
+    def __init__(self) -> None:
+        super().__init__("the store is loading its data from disk", effect="not_applied")
+
+
 class Overloaded(StoreUnavailable):
     """A bounded queue or the event log is full; nothing was applied."""
 

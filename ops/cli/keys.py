@@ -12,12 +12,12 @@ from rich.table import Table
 
 from ops.cli.endings import errors, run_with_store
 from ops.cli.options import ConfigOption, DataDirOption, settings_of
-from reservation.api.times import rfc3339
 from reservation.config import Settings
 from reservation.errors import ConfigurationError
 from reservation.security import Role
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
+from reservation.times import rfc3339
 
 T = TypeVar("T")
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reservation import metrics
-from reservation.api.decode import VERBS
+from reservation.api.decode import OPERATIONS
 from reservation.api.exchange import OK, Answer, json_answer
-from reservation.api.pipeline import forbidden_role
+from reservation.api.pipeline import explain, forbidden_role
 from reservation.api.problems import Problem, invalid
-from reservation.api.refusals import fault
 from reservation.api.reservations import foreign, problem_of, status_of
 from reservation.api.views import reservation_json
-from reservation.errors import InvalidRequest, StoreUnavailable
+from reservation.errors import InvalidRequest, StoreError
 from reservation.model import Operation, Outcome
 from reservation.security import Action, ApiKey, Scope
 from reservation.status import Status
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from reservation.api.pipeline import Call
     from reservation.engine import Engine
 
-_ACTIONS = {verb: Action(verb) for verb in VERBS}
+_ACTIONS = {verb: Action(verb) for verb in OPERATIONS}
 
 
 class Batches:
@@ -71,12 +70,12 @@ class Batches:
     def _result(
         self,
         operation: Operation,
-        outcome: Outcome | StoreUnavailable,
+        outcome: Outcome | StoreError,
         raw: Any,
         request_id: str,
     ) -> dict[str, Any]:
-        if isinstance(outcome, StoreUnavailable):
-            return _refused(fault(outcome), request_id)
+        if isinstance(outcome, StoreError):
+            return _refused(explain(outcome), request_id)
         if not outcome.status.ok or outcome.reservation is None:
             return _refused(problem_of(operation, outcome, self.decoder, raw), request_id)
         result: dict[str, Any] = {

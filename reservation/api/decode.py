@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound="Form")
 Errors = list[tuple[str, str]]  # (JSON pointer, detail), in the order of the request
 
-VERBS: Final = ("reserve", "confirm", "release", "extend", "fulfil")
+OPERATIONS: Final = ("reserve", "confirm", "release", "extend", "fulfil")
 _MAX_EXACT: Final = 2**53 - 1  # Lua's numbers are doubles; no level comes near
 _MAX_SHOWN: Final = 80  # of a member's name inside a pointer
 
@@ -82,8 +82,8 @@ class Decoder:
         if not isinstance(raw, dict):
             raise InvalidRequest([("", "is no object")])
         verb = raw.get("op")
-        if not isinstance(verb, str) or verb not in VERBS:
-            known = ", ".join(VERBS)
+        if not isinstance(verb, str) or verb not in OPERATIONS:
+            known = ", ".join(OPERATIONS)
             reason = f"is one of {known}" if "op" in raw else f"is required: one of {known}"
             raise InvalidRequest([("/op", reason)])
         members = {name: value for name, value in raw.items() if name != "op"}

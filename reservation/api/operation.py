@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reservation import metrics
 from reservation.api.exchange import OK, Answer, json_answer
 from reservation.api.problems import Problem, Refused, Slug, retry_after
-from reservation.api.times import rfc3339
+from reservation.times import rfc3339
 
 if TYPE_CHECKING:
     from reservation.api.decode import Decoder

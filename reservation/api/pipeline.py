@@ -222,7 +222,7 @@ def explain(error: Exception) -> Problem:
     return Problem(
         Slug.INTERNAL_ERROR,
         "The service met something that it was not built for; report the request id. "
-        "Sending the same id again is safe.",
+        "Sending a request with the same id again is safe.",
     )
 
 

@@ -248,7 +248,7 @@ KINDS: Final[Mapping[Slug, ProblemKind]] = MappingProxyType(
             "A fault of ours",
             "The service met something that it was not built for. The log has it under the "
             "request id.",
-            "Report the request id. Sending the same id again is safe.",
+            "Report the request id. Sending a request with the same id again is safe.",
             same_request_later=True,
         ),
         Slug.STORE_UNAVAILABLE: ProblemKind(
@@ -256,8 +256,9 @@ KINDS: Final[Mapping[Slug, ProblemKind]] = MappingProxyType(
             "The store gave no answer",
             "'outcome' not_applied means that nothing happened; unknown means that the request "
             "may have taken effect.",
-            "Send the same request with the same id again after Retry-After seconds: that is "
-            "always safe, its effect happens at most once.",
+            "Send the same request again after Retry-After seconds. With an id (of a reservation, "
+            "part or adjustment) that is always safe, its effect happens at most once; after an "
+            "unknown outcome read a stock level before setting it anew.",
             same_request_later=True,
         ),
         Slug.OVERLOADED: ProblemKind(

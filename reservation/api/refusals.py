@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from reservation.api.problems import Problem, Slug, invalid, retry_after
-from reservation.api.times import rfc3339, rfc3339_or_none
 from reservation.errors import ImportInterrupted, Overloaded, StoreUnavailable
 from reservation.model import MAX_STOCK, State
 from reservation.status import Status
+from reservation.times import rfc3339, rfc3339_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ def refusal(outcome: Outcome, reservation_id: str) -> Problem:
     """Explain why an operation on a reservation did not happen.
 
     FOREIGN_LINE is not among them: its pointers come from the request (`decode.foreign_lines`).
+    Nor is LOG_FULL: the engine makes it a fault.
     """
     status = outcome.status
     moved = _BY_STATE.get(status)
@@ -184,16 +185,11 @@ def _insufficient(outcome: Outcome, _reservation_id: str) -> Problem:
     )
 
 
-def _log_full(_outcome: Outcome, _reservation_id: str) -> Problem:
-    return fault(Overloaded("the event log has reached its bound", retry_after_seconds=5))
-
-
 _BY_STATUS: Final[dict[Status, Callable[[Outcome, str], Problem]]] = {
     Status.RESERVATION_NOT_FOUND: _not_found,
     Status.ID_REUSED: _id_reused,
     Status.UNKNOWN_SKU: _unknown_sku,
     Status.INSUFFICIENT_STOCK: _insufficient,
-    Status.LOG_FULL: _log_full,
 }
 
 
@@ -242,11 +238,18 @@ def sku_not_found(sku: str, warehouse: str | None = None) -> Problem:
 
 def fault(error: StoreUnavailable) -> Problem:
     """Explain a fault of the path to the store, and what became of the request."""
-    known = "nothing was applied" if error.effect == "not_applied" else "it may have taken effect"
-    detail = f"{str(error).rstrip('.')}; {known}. Sending the same id again is always safe."
     members: dict[str, Any] = {"outcome": error.effect}
     if isinstance(error, ImportInterrupted):
         members["rows_applied"] = error.rows_applied
+        known = f"the first {error.rows_applied} rows stand. Importing the file again is safe"
+    elif error.effect == "not_applied":
+        known = "nothing was applied. Send the same request again"
+    else:
+        known = (
+            "it may have taken effect. Sending the same id again is always safe; read a stock "
+            "level before setting it anew"
+        )
+    detail = f"{str(error).rstrip('.')}; {known}."
     slug = Slug.OVERLOADED if isinstance(error, Overloaded) else Slug.STORE_UNAVAILABLE
     return Problem(slug, detail, members, retry_after(error.retry_after_seconds))
 

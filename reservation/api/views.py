@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reservation.api.forms import NeverNull
-from reservation.api.times import rfc3339, rfc3339_or_none
+from reservation.times import rfc3339, rfc3339_or_none
 
 if TYPE_CHECKING:
     from reservation.model import Availability, Breaker, ImportCounts, Reservation, Stock

@@ -1,4 +1,4 @@
-"""Every key: its name, its type, and which partition a SKU lives in.
+"""Every key: its name and its type.
 
 All keys of a partition share a hash tag, so a script's keys are always in one slot. The set is
 fixed and none is ever empty (`ensure_partition.lua` lays a sentinel in each).
@@ -37,8 +37,3 @@ PARTITION_KEYS = {
 def key(partition: int, name: str) -> str:
     """Name a key of a partition, e.g. `hf:{p0000}:held`."""
     return f"{PREFIX}:{{p{partition:04d}}}:{name}"
-
-
-def partition_of(_sku: str) -> int:
-    """Say which partition holds a SKU: the only one, until the scale-out step."""
-    return 0

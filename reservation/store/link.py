@@ -20,7 +20,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from reservation import metrics
 from reservation.config import Durability, Settings
-from reservation.errors import ConfigurationError, ScriptBug, StoreUnavailable
+from reservation.errors import ConfigurationError, ScriptBug, StoreLoading, StoreUnavailable
 from reservation.store.scripts import Script
 
 Client = Any  # redis.asyncio.Redis: its annotations mix bytes with str and sync with async
@@ -30,7 +30,6 @@ MAX_CONNECTIONS = 32  # a process has at most a few calls a verb in flight
 # Answers of the server that mean: not executed, and it may be again soon.
 _TEMPORARY = (
     "OOM",
-    "LOADING",
     "READONLY",
     "BUSY",
     "MISCONF",
@@ -43,7 +42,6 @@ _TEMPORARY = (
 )
 _REMEDY = {
     "OOM": "the store is out of memory: raise maxmemory or release reservations",
-    "LOADING": "the store is loading its data from disk",
     "MISCONF": "the store cannot write to its disk",
     "NOREPLICAS": "the store has too few replicas connected",
     "READONLY": "the address is a replica: point HOLDFAST_REDIS_URL at the primary",
@@ -85,7 +83,7 @@ def connect(settings: Settings, url: str) -> Client:
 def unavailable(error: Exception, *, sent: bool) -> StoreUnavailable | ScriptBug:
     """Name what an exception of the client library means for the call that it ended."""
     if isinstance(error, exceptions.BusyLoadingError):
-        return StoreUnavailable(_REMEDY["LOADING"], effect="not_applied", retry_after_seconds=1)
+        return StoreLoading()
     refused = (exceptions.AuthenticationError, exceptions.NoPermissionError)
     # While it connects, the library hides a refusal behind a ConnectionError.
     if isinstance(error, refused) or isinstance(error.__cause__, refused):
@@ -93,6 +91,8 @@ def unavailable(error: Exception, *, sent: bool) -> StoreUnavailable | ScriptBug
     if isinstance(error, exceptions.ResponseError):
         text = str(error)
         code = getattr(error, "status_code", None) or text.partition(" ")[0]
+        if code == "LOADING":
+            return StoreLoading()
         if code in _TEMPORARY:
             return StoreUnavailable(_REMEDY.get(code, text[:200]), effect="not_applied")
         return ScriptBug(text[:500])
@@ -195,9 +195,8 @@ class Link:
             if self._wait:
                 packed += _pack(connection, self._wait)
             await connection.send_packed_command(packed, check_health=False)
-            reply = await self._read(connection)
+            reply, replicas = await self._read(connection)
             done = True
-            return reply
         except exceptions.NoScriptError:
             done = True
             raise
@@ -211,20 +210,21 @@ class Link:
             if not done:
                 await connection.disconnect(nowait=True)
             await asyncio.shield(self._pool.release(connection))
+        if self._wait and replicas < self._wait[1]:
+            detail = f"only {replicas} of {self._wait[1]} replicas have confirmed"
+            raise StoreUnavailable(detail, effect="unknown")
+        return reply
 
-    async def _read(self, connection: Any) -> Any:
+    async def _read(self, connection: Any) -> tuple[Any, int]:
         """Read the script's answer and, where asked for, how many replicas have it."""
         refusal: exceptions.ResponseError | None = None
-        reply = None
+        reply, replicas = None, 0
         try:
             reply = await connection.read_response()
         except exceptions.ResponseError as error:
             refusal = error
         if self._wait:
             replicas = await connection.read_response()
-            if refusal is None and replicas < self._wait[1]:
-                detail = f"only {replicas} of {self._wait[1]} replicas have confirmed"
-                raise StoreUnavailable(detail, effect="unknown")
         if refusal is not None:
             raise refusal
-        return reply
+        return reply, replicas

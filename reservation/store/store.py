@@ -12,7 +12,7 @@ from typing import Any
 
 from reservation import metrics
 from reservation.config import Settings
-from reservation.errors import ScriptBug, StoreUnavailable
+from reservation.errors import ScriptBug, StoreLoading, StoreUnavailable
 from reservation.model import (
     AdjustStock,
     Operation,
@@ -139,7 +139,9 @@ class Store:
                 lost = lost or error.effect == "unknown"
                 again = error.effect == "not_applied" or repeatable
                 last = attempt == MAX_ATTEMPTS or loop.time() + pause >= deadline
-                if last or not again or "loading" in str(error):
+                if isinstance(error, StoreLoading) and not lost:
+                    raise
+                if last or not again or isinstance(error, StoreLoading):
                     effect = "unknown" if lost else "not_applied"
                     raise StoreUnavailable(str(error), effect=effect) from error  # type: ignore[arg-type]
                 await asyncio.sleep(pause)

@@ -124,6 +124,20 @@ CORRUPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
         f"{name} has lost its sentinel": (("ZREM", name, "."), f"{name} has lost its sentinel")
         for name in ZSETS
     },
+    "every receipt's entry is lost": (
+        ("ZREMRANGEBYSCORE", "ended", "-inf", "(+inf"),
+        "tmall:released has ended and has no entry in ended",
+    ),
+    "a record is unreadable": (
+        ("HSET", "reservations", "tmall:released", "Q1,2\n1 CAT@main"),
+        "record of tmall:released is unreadable",
+    ),
+    "a breaker is unreadable": (("HSET", "breaker", "CAT", "C\t0"), "breaker of CAT is unreadable"),
+    "a breaker's state is none": (
+        ("HSET", "breaker", "CAT", "Z\t0\t0\t0\t0\t0\t\t\t\t"),
+        "breaker of CAT is unreadable",
+    ),
+    "the default policy is unreadable": (("HSET", "breaker", ".", "3"), "breaker of . is"),
     "a key is gone": (("DEL", "quota"), "quota is none, must be a hash"),
 }
 

@@ -10,6 +10,7 @@ import pytest
 from reservation.config import Settings
 from reservation.engine import IMPORT_ROWS_PER_CALL, Engine
 from reservation.errors import (
+    ImportInterrupted,
     InvalidRequest,
     ScriptBug,
 )
@@ -135,6 +136,15 @@ async def test_what_a_script_calls_a_bug_is_raised(engine: Engine) -> None:
         await engine.reserve(Reserve("tmall:1", (Line("CAT", "main", 0),), 60_000), WHO)
 
 
+async def test_a_bug_befalls_its_operation_alone(engine: Engine) -> None:
+    """The others of the batch are told what became of them."""
+    await stocked(engine)
+    orders = [Reserve(f"tmall:{n}", (Line("CAT", "main", n),), 60_000) for n in range(3)]
+    bug, *others = await engine.apply(orders, WHO)
+    assert isinstance(bug, ScriptBug)
+    assert [other.status for other in others if isinstance(other, Outcome)] == [Status.DONE] * 2
+
+
 async def test_who_asked_stands_in_the_log(engine: Engine, store: Store) -> None:
     """The acting key, the request and its trace are told with the event."""
     await stocked(engine)
@@ -220,15 +230,16 @@ async def test_an_import_counts_what_it_made_and_changed(engine: Engine) -> None
     assert again == ImportCounts(unchanged=450)
 
 
-async def test_an_import_into_too_many_warehouses_is_refused(
+async def test_an_import_that_meets_too_many_warehouses_says_how_far_it_came(
     store: Store, settings: Settings
 ) -> None:
-    """The bound on warehouses is told by name."""
+    """Its rows were judged before: someone else has made warehouses meanwhile."""
     few = settings.model_copy(update={"max_warehouses_per_sku": 1})
     store.settings = few
-    rows = [SetStock("CAT", warehouse, 1) for warehouse in ("a", "b")]
-    with pytest.raises(InvalidRequest, match="most warehouses"):
+    rows = [*(SetStock(f"S{n}", "main", 1) for n in range(250)), SetStock("S7", "b", 1)]
+    with pytest.raises(ImportInterrupted, match="S7 was given its most warehouses") as raised:
         await Engine(store, few).import_stock(rows, WHO, dry_run=False)
+    assert (raised.value.rows_applied, raised.value.effect) == (250, "unknown")
 
 
 # Readiness.

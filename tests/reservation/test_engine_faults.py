@@ -77,11 +77,12 @@ async def test_a_request_that_is_late_in_flight_is_unknown(far: Engine, proxy: P
     assert (await far.reserve(Reserve("tmall:1", TWO, 60_000), WHO)).status is Status.REPLAYED
 
 
-async def test_a_read_that_is_late_is_unknown(far: Engine, proxy: Proxy) -> None:
-    """Reads have the same deadline."""
+async def test_a_read_that_is_late_has_changed_nothing(far: Engine, proxy: Proxy) -> None:
+    """Reads have the same deadline; nobody must ask what became of one."""
     proxy.passing.clear()
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as raised:
         await far.stock("CAT")
+    assert raised.value.effect == "not_applied"
 
 
 async def test_a_store_that_is_gone_is_unavailable_in_every_use_case(

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from reservation.engine import Engine
-from reservation.errors import Overloaded
+from reservation.errors import Overloaded, ScriptBug
+from reservation.model import Outcome
+from reservation.status import Status
 from tests.reservation.api.conftest import SKU, Caller, slug
 
 pytestmark = pytest.mark.usefixtures("stocked")
@@ -148,10 +150,13 @@ async def test_a_thousand_operations_are_taken(tmall: Caller) -> None:
 async def test_a_fault_befalls_its_operation_alone(
     tmall: Caller, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def overloaded(operations: Any, _origin: Any) -> list[Any]:
-        return [Overloaded("the queue is full") for _ in operations]
+    async def overloaded(_operations: Any, _origin: Any) -> list[Any]:
+        return [Overloaded("the queue is full"), ScriptBug("BADARG"), Outcome(Status.ID_REUSED)]
 
     monkeypatch.setattr(engine, "apply", overloaded)
-    (result,) = await apply(tmall, {"op": "confirm", "reservation_id": "tmall:1"})
-    assert result["status"] == 503
-    assert result["problem"]["outcome"] == "not_applied"
+    confirm = {"op": "confirm", "reservation_id": "tmall:1"}
+    full, bug, reused = await apply(tmall, confirm, confirm, confirm)
+    assert (full["status"], full["problem"]["outcome"]) == (503, "not_applied")
+    assert (bug["status"], bug["problem"]["type"]) == (500, "/problems/internal-error")
+    assert "BADARG" not in str(bug)
+    assert reused["status"] == 422

@@ -163,6 +163,7 @@ REFUSALS = set(Status) - {
     Status.DONE,
     Status.REPLAYED,
     Status.MORE,
+    Status.LOG_FULL,  # the engine makes it a fault
     Status.FOREIGN_LINE,  # its pointers come from the request
     Status.STALE_STOCK,
     Status.STOCK_BELOW_ZERO,

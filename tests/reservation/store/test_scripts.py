@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reservation.status import Status
-from reservation.store.keys import PARTITION_KEYS, key, partition_of
+from reservation.store.keys import PARTITION_KEYS, key
 from reservation.store.scripts import LUA_DIRECTORY, assemble, assemble_all
 from reservation.store.store import Store
 from tests.conftest import SERVERS
@@ -29,7 +29,6 @@ def test_the_keys_of_a_call_share_the_partitions_tag() -> None:
     """All keys of a call are in one slot, in the order of the header."""
     assert assemble("read_reservations").keys(7) == ("hf:{p0007}:reservations", "hf:{p0007}:clock")
     assert {key(0, name).split("}")[0] for name in PARTITION_KEYS} == {"hf:{p0000"}
-    assert partition_of("CAT") == 0
 
 
 @pytest.mark.parametrize("server", SERVERS, indirect=True)
