@@ -265,6 +265,9 @@ class Supervisor:
                 await self._pause(STORE_POLL_SECONDS)
                 continue
             pause = backoff.pause(loop.time() - started)
+            if not self._was_ready and backoff.deaths >= MAX_FUTILE_STARTS:
+                message = f"{store.failure()}; {backoff.deaths} starts ended so"
+                raise HopelessChild(message)
             log.error("store_ended", status=status, again_in_seconds=pause)
             await self._pause(pause)
             if self._stopping.is_set():

@@ -21,6 +21,8 @@ from reservation.store.checks import REDIS_FLOOR, VALKEY_FLOOR
 ON_PATH = ("valkey-server", "redis-server")
 VERSION_SECONDS = 10  # `--version` answers in milliseconds; a hung binary must not hang us
 
+LAST_SHARED_REDIS = (7, 2)  # the last whose data a Valkey reads, and none of Valkey's a Redis
+
 _VERSION = re.compile(r"^(Valkey|Redis) server v=([0-9.]+)\S* .*\bmalloc=(\S+)", re.MULTILINE)
 _MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "arm64", "aarch64": "aarch64"}
 
@@ -36,7 +38,24 @@ class Binary(Struct, frozen=True):
     @property
     def version_numbers(self) -> tuple[int, ...]:
         """Return the version for comparing."""
-        return tuple(int(part) for part in self.version.split("."))
+        return _numbers(self.version)
+
+    @property
+    def name(self) -> str:
+        """Name product and version, e.g. `Valkey 9.0.1`."""
+        return f"{self.product} {self.version}"
+
+    def reads_data_of(self, writer: str) -> bool:
+        """Say whether it loads what the server of that `name` has written."""
+        product, _, version = writer.partition(" ")
+        written = _numbers(version)[:2]
+        if product == self.product:
+            return self.version_numbers[:2] >= written
+        return product == "Redis" and written <= LAST_SHARED_REDIS
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def _in_wheel() -> Path | None:

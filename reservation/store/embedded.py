@@ -21,7 +21,7 @@ from typing import Self
 from msgspec import Struct
 
 from reservation.config import Durability, Settings
-from reservation.errors import ConfigurationError, StoreUnavailable
+from reservation.errors import ConfigurationError, StoreUnavailable, UnsafeStore
 from reservation.store import guardian, torn_log
 from reservation.store.binary import Binary, find_allocator, find_binary, preload_environment
 from reservation.store.machine import memory_limit_bytes
@@ -98,7 +98,8 @@ class EmbeddedStore:
         A server that a dead owner left behind is ended first.
 
         Raises ConfigurationError (the directory is in use or unusable, no server to run),
-        UnsafeStore (the server is too old) and StoreUnavailable (it does not come up).
+        UnsafeStore (the server is too old, also for the data) and StoreUnavailable (it does not
+        come up).
         """
         if self.poll() is None:
             return
@@ -109,6 +110,7 @@ class EmbeddedStore:
         running = Lock(self.directory / "running.lock")
         try:
             self._clear_leftover(running, server_ended=self._forget_guardian())
+            self._check_writer(binary)
             torn_log.mend(self.directory)
             self._write_files()
             self._launch(binary, preload, running)
@@ -241,6 +243,19 @@ class EmbeddedStore:
         )
         raise ConfigurationError(message)
 
+    def _check_writer(self, binary: Binary) -> None:
+        """Refuse data that this server cannot load, before it is touched; else sign it."""
+        signature = self.directory / "written_by"
+        writer = signature.read_text().strip() if signature.exists() else binary.name
+        if not binary.reads_data_of(writer):
+            message = (
+                f"the data in {self.directory} was written by {writer}, which {binary.name} "
+                f"({binary.path}) cannot read: run that one (HOLDFAST_STORE_BINARY), or give "
+                "another --data-dir"
+            )
+            raise UnsafeStore(message)
+        signature.write_text(binary.name + "\n")
+
     def _write_files(self) -> None:
         make_private(self.socket.parent)
         if self.socket.parent != self.directory:
@@ -283,6 +298,10 @@ class EmbeddedStore:
             else:
                 return
         raise self._failure(f"ended at start with status {self.poll()}")
+
+    def failure(self) -> StoreUnavailable:
+        """Say how the server ended, in its own words."""
+        return self._failure(f"ended with status {self.poll()}")
 
     def _failure(self, what: str) -> StoreUnavailable:
         words = _last_words(self.directory / "store.out") or _last_words(

@@ -444,6 +444,25 @@ class TestStoreNotThere:
                 assert until(lambda: on_hand(url, headers), "loaded", seconds=30) == 8
 
 
+class TestStoreThatCannotLoad:
+    """Data that no server reads."""
+
+    def test_up_ends_with_the_servers_words(self, program: str, tmp_path: Path) -> None:
+        """`up` gives up before it has ever worked, and says what the server says."""
+        settings = Settings(data_dir=tmp_path / "var", store_binary=program)
+        with EmbeddedStore(settings) as store:
+            redis.Redis.from_url(store.url).set("order", "1")
+        (log,) = store.directory.glob("appendonlydir/*.incr.aof")
+        log.write_bytes(b"nonsense" + log.read_bytes())
+        ended = holdfast(
+            "up", "--data-dir", tmp_path / "var", "--port", "0", HOLDFAST_STORE_BINARY=program
+        )
+        assert ended.returncode in {1, 3}
+        assert "Bad file format" in ended.stderr
+        assert "store.log" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
 class TestAgents:
     """The background work alone."""
 

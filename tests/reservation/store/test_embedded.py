@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import redis
 from reservation.config import Durability, Settings
 from reservation.errors import ConfigurationError, StoreUnavailable, UnsafeStore
 from reservation.store import binary, embedded, places
+from reservation.store.binary import Binary
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.machine import memory_limit_bytes, physical_memory_bytes
 from tests.conftest import need_program
@@ -30,6 +32,7 @@ OWNER = """
 import sys
 from pathlib import Path
 from reservation.config import Settings
+from reservation.store.binary import Binary
 from reservation.store.embedded import EmbeddedStore
 store = EmbeddedStore(Settings(data_dir=Path(sys.argv[1]), store_binary=sys.argv[2]))
 store.start()
@@ -162,6 +165,40 @@ class TestData:
             # It may answer that it loads before it finds out, and then end.
             start_and_load(store)
         store.stop()
+
+    def test_data_of_a_server_that_writes_another_format_is_refused(
+        self, settings: Settings
+    ) -> None:
+        """Before anything is touched, with the program to run instead."""
+        with EmbeddedStore(settings) as store:
+            signature = store.directory / "written_by"
+        assert re.fullmatch(r"(Valkey|Redis) \d+\.\d+\.\d+\n", signature.read_text())
+        signature.write_text("Valkey 99.1.0\n")
+        before = {path: path.stat().st_mtime_ns for path in store.directory.rglob("*.aof")}
+        with pytest.raises(UnsafeStore, match=r"written by Valkey 99\.1\.0, .* cannot read"):
+            store.start()
+        assert {path: path.stat().st_mtime_ns for path in before} == before
+
+    @pytest.mark.parametrize(
+        ("server", "writer", "reads"),
+        [
+            ("Valkey 9.0.1", "Valkey 9.0.4", True),
+            ("Valkey 9.1.0", "Valkey 9.0.4", True),
+            ("Valkey 8.1.3", "Valkey 9.0.1", False),
+            ("Valkey 9.0.1", "Redis 7.0.15", True),
+            ("Valkey 9.0.1", "Redis 7.4.1", False),
+            ("Redis 7.0.15", "Valkey 9.0.1", False),
+            ("Redis 8.0.0", "Valkey 7.2.5", False),
+            ("Redis 7.0.15", "Redis 7.2.0", False),
+            ("Redis 7.2.0", "Redis 7.0.15", True),
+        ],
+    )
+    def test_which_server_reads_whose_data(self, server: str, writer: str, *, reads: bool) -> None:
+        """Formats grow with the minor version, and the two products went apart after 7.2."""
+        product, version = server.split(" ")
+        found = Binary(Path("server"), product, version, "libc")
+        assert found.name == server
+        assert found.reads_data_of(writer) is reads
 
     def test_loading_is_reported_as_it_goes(
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
