@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reservation.model import BreakerState
 
 DAY_MS = 86_400_000
+MAX_COOL_DOWN_MS = 1 << 41  # 70 years: the contract knows no bound, dates do
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class BreakerModel:
         reopens = self.state is BreakerState.HALF_OPEN
         if not reopens and len(self.failed_at) < self.rules.threshold:
             return False
-        self.cool_down_ms = 2 * self.cool_down_ms if reopens else self.rules.cool_down_ms
+        doubled = min(2 * self.cool_down_ms, MAX_COOL_DOWN_MS)
+        self.cool_down_ms = doubled if reopens else self.rules.cool_down_ms
         self.state = BreakerState.OPEN
         self.since_ms = now_ms
         self.retry_at_ms = now_ms + self.cool_down_ms if self.cool_down_ms else None

@@ -6,7 +6,7 @@
 -- `threshold,window_ms,cool_down_ms,exempt`; '' means the deployment's, kept in the sentinel
 -- field. A window lists `ms id` of each failure that counts, comma-separated, oldest first.
 
-local MAX_COOL_DOWN_MS = 86400000 -- doubling ends at a day
+local MAX_COOL_DOWN_MS = 2199023255552 -- 2^41, 70 years: doubling stays within dates
 
 local breakers = {}       -- sku -> its breaker, as read and changed by this call
 local changed_breakers = {}

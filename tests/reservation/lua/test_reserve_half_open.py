@@ -29,6 +29,7 @@ from tests.reservation.lua.test_reserve_breaker import (
     window,
 )
 
+MAX_COOL_DOWN = 1 << 41
 COOLING = "3,300000,60000,0"  # the default policy with a cool-down of a minute
 AGAIN = "failed lock in half-open"
 HALF_OPEN = (STOCK, lay(breaker("H", T0, failures=3, cool_down=MINUTE, policy=COOLING)))
@@ -107,8 +108,8 @@ COOLING_DOWN = [
         },
     ),
     Row(
-        "doubling ends at a day",
-        (STOCK, lay(breaker("H", T0, failures=1, cool_down=DAY - 1, policy=COOLING))),
+        "a cool-down of a day doubles like any other",
+        (STOCK, lay(breaker("H", T0, failures=1, cool_down=DAY, policy=COOLING))),
         fail(1),
         [SHORT_AND_OPENED],
         {
@@ -116,12 +117,30 @@ COOLING_DOWN = [
                 "O",
                 T0,
                 failures=1,
-                retry_at=T0 + DAY,
-                cool_down=DAY,
+                retry_at=T0 + 2 * DAY,
+                cool_down=2 * DAY,
                 reason=AGAIN,
                 policy=COOLING,
             ),
-            **logged(lost(1), f"O\tCAT\t{BY}\t1 {T0 + DAY} {AGAIN}"),
+            **logged(lost(1), f"O\tCAT\t{BY}\t1 {T0 + 2 * DAY} {AGAIN}"),
+        },
+    ),
+    Row(
+        "doubling ends at 70 years, before dates do",
+        (STOCK, lay(breaker("H", T0, failures=1, cool_down=MAX_COOL_DOWN - 1, policy=COOLING))),
+        fail(1),
+        [SHORT_AND_OPENED],
+        {
+            "breaker CAT": breaker(
+                "O",
+                T0,
+                failures=1,
+                retry_at=T0 + MAX_COOL_DOWN,
+                cool_down=MAX_COOL_DOWN,
+                reason=AGAIN,
+                policy=COOLING,
+            ),
+            **logged(lost(1), f"O\tCAT\t{BY}\t1 {T0 + MAX_COOL_DOWN} {AGAIN}"),
         },
     ),
     Row(
