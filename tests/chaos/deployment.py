@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -40,19 +38,10 @@ class Deployment:
 
     @contextlib.asynccontextmanager
     async def wires(self, count: int) -> AsyncIterator[list[Wire]]:
-        """Open connections, as many to each worker, and wait until all of them are served.
-
-        Left to themselves the workers share unevenly: who is awake takes all that wait. So the
-        others stand still while one takes its share.
-        """
-        workers = self.pids("api")
+        """Open connections and wait until all of them are served."""
         async with contextlib.AsyncExitStack() as stack:
-            opened = []
-            for index, worker in enumerate(workers):
-                with _standing_still([pid for pid in workers if pid != worker]):
-                    for _ in range(index, count, len(workers)):
-                        opened.append(await stack.enter_async_context(self.wire()))
-                        await self._served(opened[-1])
+            opened = [await stack.enter_async_context(self.wire()) for _ in range(count)]
+            await asyncio.gather(*map(self._served, opened))
             yield opened
 
     async def _served(self, wire: Wire) -> None:
@@ -92,17 +81,6 @@ class Deployment:
             return len(await store.client.client_list()) - 1
         finally:
             await store.close()
-
-
-@contextlib.contextmanager
-def _standing_still(pids: list[int]) -> Iterator[None]:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def _sockets(pid: int) -> int:

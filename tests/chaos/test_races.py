@@ -24,7 +24,7 @@ def _spread(deployment: Deployment) -> None:
     """Fail where one worker alone would serve the whole race."""
     counts = deployment.sockets()
     assert len(counts) >= 2, counts
-    assert min(counts.values()) >= CLIENTS // 2, f"one worker has nearly all: {counts}"
+    assert min(counts.values()) >= CLIENTS // 4, f"one worker has nearly all: {counts}"
 
 
 async def _race(wires: list[Wire], number: int) -> None:
