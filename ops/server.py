@@ -14,6 +14,7 @@ import uvloop
 
 from ops import logs
 from ops.awaited import AwaitedStore
+from ops.heartbeat import ended_where_it_hangs
 from ops.listening import Neighbours
 from reservation.api import create_app
 from reservation.api.hardening import server_options
@@ -97,7 +98,8 @@ async def serve_api(
     try:
         # A worker that replaces another must not refuse what the rest of them could serve.
         await store.looked.wait()
-        await server.serve(sockets=[listeners[0]])
+        with ended_where_it_hangs():
+            await server.serve(sockets=[listeners[0]])
     finally:
         await _cancel(opening)
         await keyring.close()
@@ -115,7 +117,8 @@ async def serve_agents(settings: Settings) -> None:
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        await Sweeper(store, settings).run(stop)
+        with ended_where_it_hangs():
+            await Sweeper(store, settings).run(stop)
     finally:
         await _cancel(opening)
         stopped.cancel()
