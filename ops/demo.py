@@ -1,4 +1,4 @@
-"""The demonstration of `holdfast up --demo`: the brief's case, a livestream burst, real orders.
+"""The demonstration of `holdfast up --demo`: two channels on one stock, a livestream burst, real orders.
 
 It runs against the service over HTTP, as any channel would, and checks what it shows. It may be
 played again and again on the same data directory: every run makes new order ids, counts its stock
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from reservation.config import Settings
 
 CATFOOD = "CATFOOD-10KG"
-CATFOOD_STOCK, TMALL_TAKES, DOUYIN_ASKS = 200, 100, 180  # the brief's case, R32 and R33
+CATFOOD_STOCK, TMALL_TAKES, DOUYIN_ASKS = 200, 100, 180  # requirements R32 and R33
 
 CHANNELS = ("tmall", "douyin", "dealer-hz")
 # SKU -> units in stock; each is asked for BURST_ORDERS times at once, one unit an order.
@@ -52,7 +52,7 @@ HOLD_SECONDS = 1_800
 class Pace:
     """How long the demonstration dwells; the defaults are for the eye."""
 
-    countdown_seconds: int = 3  # between Tmall's order and Douyin's, as in the brief
+    countdown_seconds: int = 3  # between Tmall's order and Douyin's
     sample_seconds: float = 12.0  # the two days of the order sample are played in this
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
     clock: Clock | None = None  # that the sample is played by; none: real time
@@ -117,7 +117,7 @@ async def play(
 
 
 async def _two_channels(stage: _Stage) -> None:
-    """Show the brief's case: 200 in stock, 100 to Tmall, 180 asked by Douyin."""
+    """Show two channels on one stock: 200 in stock, 100 to Tmall, 180 asked by Douyin."""
     stage.title("1. Two channels, one stock")
     sku = await _unused(stage, CATFOOD)
     await stage.gateway.set_stock(sku, CATFOOD_STOCK)
@@ -141,8 +141,8 @@ async def _two_channels(stage: _Stage) -> None:
     )
     stage.say(f"{douyin.prevented_units} units of oversell prevented.", "bold green")
     stage.say(
-        f"({TMALL_TAKES} + {DOUYIN_ASKS} - {CATFOOD_STOCK} = {DOUYIN_ASKS - available}:"
-        " the brief says 20, the sum says 80.)",
+        f"({TMALL_TAKES} + {DOUYIN_ASKS} sold against {CATFOOD_STOCK} in stock would have been"
+        f" {DOUYIN_ASKS - available} too many.)",
         "dim",
     )
     await _sell(stage, tmall_id)
