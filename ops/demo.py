@@ -1,4 +1,4 @@
-"""The demonstration of `holdfast up --demo`: two channels on one stock, a livestream burst, real orders.
+"""The demonstration of `up --demo`: two channels on one stock, a livestream burst, real orders.
 
 It runs against the service over HTTP, as any channel would, and checks what it shows. It may be
 played again and again on the same data directory: every run makes new order ids, counts its stock
