@@ -15,6 +15,7 @@ from redis import exceptions
 from ops import machine_checks as machine
 from ops.verdicts import Check, Verdict, fine, warning, wrong
 from reservation.config import Settings
+from reservation.config import misspelt_variables as misspelt
 from reservation.errors import ConfigurationError, StoreError, UnsafeStore
 from reservation.store import checks
 from reservation.store.embedded import EmbeddedStore
@@ -34,6 +35,7 @@ async def examine(settings: Settings) -> list[Check]:
     Cost: about 0.1 s, of which most are the synced probes.
     """
     found = [
+        *(warning("settings", text, "correct its name, or unset it") for text in misspelt()),
         machine.python_version(),
         machine.memory(settings),
         machine.free_disk(settings),

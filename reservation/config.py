@@ -6,6 +6,8 @@ an optional TOML file; the environment wins. Nothing is read at import time: cal
 
 from __future__ import annotations
 
+import os
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,10 @@ class Durability(StrEnum):
     MEMORY = "memory"
     FSYNC = "fsync"
     REPLICATED = "replicated"
+
+
+# What commands read that speak to a service over HTTP (`ops.access`).
+COMMAND_VARIABLES = frozenset({"URL", "KEY"})
 
 
 class Settings(BaseSettings):
@@ -144,6 +150,22 @@ class Settings(BaseSettings):
                 message = f"{name!r} is not a warehouse: [A-Za-z0-9_-], 1 to 32 characters"
                 raise ValueError(message)
         return value
+
+
+def misspelt_variables() -> list[str]:
+    """Name the HOLDFAST_ variables of the environment that are no setting, as sentences.
+
+    They have no effect; one that was meant to is worse than one that is missing.
+    """
+    known = {name.upper() for name in Settings.model_fields} | COMMAND_VARIABLES
+    told = []
+    for variable in sorted(os.environ):
+        prefix, found, name = variable.partition("HOLDFAST_")
+        if found and not prefix and name not in known:
+            nearest = get_close_matches(name, known, n=1, cutoff=0.7)
+            meant = f"; is HOLDFAST_{nearest[0]} meant?" if nearest else ""
+            told.append(f"{variable} is no setting and has no effect{meant}")
+    return told
 
 
 def load(config_file: Path | None = None, **overrides: Any) -> Settings:

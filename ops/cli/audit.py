@@ -7,12 +7,11 @@ import sys
 
 import orjson
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from ops.cli.endings import ANSWER_IS_NO, errors, run_with_store
+from ops.cli.endings import ANSWER_IS_NO, errors, output, run_with_store
 from ops.cli.options import ConfigOption, DataDirOption, JsonOption, settings_of
 from reservation.audit import AuditReport, audit
 from reservation.config import Settings
@@ -52,7 +51,7 @@ async def _audit(settings: Settings, *, show_progress: bool) -> AuditReport:
 
 
 def _print(report: AuditReport) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = output()
     table = Table(box=None, show_header=False)
     for name, count in {
         "stock levels": report.levels,

@@ -10,11 +10,10 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ops.cli.endings import errors
+from ops.cli.endings import errors, output
 from ops.cli.options import ConfigOption, JsonOption, settings_of
 
 
@@ -85,4 +84,4 @@ def _print(summaries: list[dict[str, Any]]) -> None:
             f"{summary['b_name']}: {summary['b_median']:,.2f}",
             f"{summary['ratio_a_to_b']:.2f} ({low:.2f}-{high:.2f})",
         )
-    Console().print(table)
+    output().print(table)

@@ -8,9 +8,9 @@ import sys
 import orjson
 import typer
 from msgspec import to_builtins
-from rich.console import Console
 from rich.text import Text
 
+from ops.cli.endings import output
 from ops.cli.options import (
     ConfigOption,
     DataDirOption,
@@ -51,7 +51,7 @@ def doctor_command(
 
 
 def _print(found: list[Check]) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = output()
     width = max(len(check.name) for check in found)
     for check in found:
         mark, style = _MARKS[check.verdict]

@@ -35,6 +35,12 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 T = TypeVar("T")
 
 
+def output() -> Console:
+    """Make the console for a command's output; what goes into a pipe or a file is never cut."""
+    console = Console(soft_wrap=True, highlight=False)
+    return console if console.is_terminal else Console(soft_wrap=True, highlight=False, width=250)
+
+
 def errors() -> Console:
     """Make the console for what is not the command's output."""
     return Console(stderr=True, soft_wrap=True, highlight=False)

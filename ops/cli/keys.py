@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from ops.cli.endings import errors, run_with_store
+from ops.cli.endings import errors, output, run_with_store
 from ops.cli.options import ConfigOption, DataDirOption, settings_of
 from reservation.config import Settings
 from reservation.errors import ConfigurationError
@@ -74,7 +73,7 @@ def list_keys(data_dir: DataDirOption = None, config: ConfigOption = None) -> No
             rfc3339(record.created_at_ms),
             "-" if revoked is None else rfc3339(revoked),
         )
-    Console().print(table)
+    output().print(table)
 
 
 @keys_app.command("revoke")

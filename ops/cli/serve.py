@@ -30,7 +30,7 @@ from ops.cli.options import (
 from ops.demo import play
 from ops.listening import address_of, listen
 from ops.processes import Supervisor
-from reservation.config import Settings
+from reservation.config import Settings, misspelt_variables
 from reservation.errors import ConfigurationError, StoreUnavailable
 from reservation.security import Role, record_of
 from reservation.store.embedded import EmbeddedStore
@@ -95,6 +95,8 @@ def agents_command(data_dir: DataDirOption = None, config: ConfigOption = None) 
 def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> None:
     """Listen, start the store, supervise; nothing is left running, however this ends."""
     console = Console(soft_wrap=True, highlight=False)
+    for text in misspelt_variables():
+        console.print(Text(text, style="yellow"))
     if settings.test_clock:
         warning = "HOLDFAST_TEST_CLOCK is set: the store's clock can be moved. NEVER IN PRODUCTION."
         console.print(Text(warning, style="bold red"))

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ops.access import KeyOption, UrlOption, service_key, service_url
-from ops.cli.endings import ANSWER_IS_NO, errors
+from ops.cli.endings import ANSWER_IS_NO, errors, output
 from ops.cli.options import ConfigOption, DataDirOption, settings_of
 from ops.replay.gateway import Gateway
 from ops.replay.report import counted, errors_table
@@ -74,7 +73,7 @@ def import_command(
     async def send(gateway: Gateway) -> ImportReport:
         return await gateway.import_stock(content, dry_run=dry_run)
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = output()
     waiting = Text(f"Importing {file.name}, {len(content):,} bytes")
     with console.status(waiting) if console.is_terminal else nullcontext():
         answer = _ask(settings, url, key, send)
@@ -107,7 +106,7 @@ def show_command(
     found = _ask(settings, url, key, read)
     if found is None:
         raise UnknownSku(f"{sku}: no such SKU; `holdfast stock import` makes levels")
-    console = Console(soft_wrap=True, highlight=False)
+    console = output()
     console.print(_levels_table(found))
     for line in _breaker_lines(found.breaker):
         console.print(line)
