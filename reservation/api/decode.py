@@ -84,7 +84,7 @@ class Decoder:
         verb = raw.get("op")
         if not isinstance(verb, str) or verb not in OPERATIONS:
             known = ", ".join(OPERATIONS)
-            reason = f"is one of {known}" if "op" in raw else f"is required: one of {known}"
+            reason = f"must be one of {known}" if "op" in raw else f"is required: one of {known}"
             raise InvalidRequest([("/op", reason)])
         members = {name: value for name, value in raw.items() if name != "op"}
         if verb == "reserve":
@@ -270,19 +270,19 @@ _DETAILS: Final = {
     "int_from_float": "is no integer (written without a fraction, not as text)",
     "float_type": "is no number",
     "string_type": "is no text",
-    "string_unicode": "has no lone surrogates",
-    "string_too_short": "has at least {min_length} character",
-    "string_too_long": "has at most {max_length} characters",
+    "string_unicode": "must not have lone surrogates",
+    "string_too_short": "must have at least {min_length} character",
+    "string_too_long": "must have at most {max_length} characters",
     "bool_type": "is neither true nor false",
     "list_type": "is no array",
     "model_type": "is no object",
     "model_attributes_type": "is no object",
-    "greater_than": "is greater than {gt}",
-    "greater_than_equal": "is at least {ge}",
-    "less_than_equal": "is at most {le}",
-    "literal_error": "is {expected}",
-    "too_short": "has at least {min_length} item",
-    "too_long": "has at most {max_length} items",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "too_short": "must have at least {min_length} item",
+    "too_long": "must have at most {max_length} items",
 }
 
 

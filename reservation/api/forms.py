@@ -92,19 +92,19 @@ def _encodable(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise PydanticCustomError("surrogate", "has no lone surrogates") from None
+        raise PydanticCustomError("surrogate", "must not have lone surrogates") from None
     return value
 
 
 def _whole_milliseconds(value: float) -> float:
     if abs(value * 1000 - round(value * 1000)) > 1e-6:  # above any float's noise
-        raise PydanticCustomError("milliseconds", "has at most three decimals")
+        raise PydanticCustomError("milliseconds", "must have at most three decimals")
     return value
 
 
 def _not_zero(value: int) -> int:
     if value == 0:
-        raise PydanticCustomError("zero", "is not 0")
+        raise PydanticCustomError("zero", "must not be 0")
     return value
 
 

@@ -161,7 +161,7 @@ def _dry_run(query: bytes) -> bool:
     parameters = _parameters(query, known={"dry_run"})
     value = parameters[-1][1] if parameters else "false"
     if value not in _BOOLEANS:
-        raise InvalidRequest([("/dry_run", "is true or false")])
+        raise InvalidRequest([("/dry_run", "must be true or false")])
     return _BOOLEANS[value]
 
 
@@ -195,7 +195,12 @@ def _invalid_import(file: StockFile, counts: ImportCounts) -> Problem:
     more = f" {file.more_errors} more errors are not listed." if file.more_errors else ""
     return Problem(
         Slug.INVALID_IMPORT,
-        f"{len(file.errors) + file.more_errors} errors in {file.rows} rows, nothing was applied; "
+        f"{_counted(len(file.errors) + file.more_errors, 'error')} in "
+        f"{_counted(file.rows, 'row')}, nothing was applied; "
         f"first: {place}: {first.reason}. Correct the file and import it again.{more}",
         members,
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -14,6 +14,7 @@ local CHUNK = 2000          -- values a variadic command: Lua's unpack ends near
 local IDS_PER_ENTRY = 100   -- ids a due or ended entry: bounds what one entry costs to reclaim
 local ENTRIES_PER_CALL = 4  -- due or ended entries that a call works off
 local MAX_INTEGER = 9007199254740991 -- 2^53 - 1, Lua's numbers are doubles
+local MAX_TTL = 4503599627370496 -- 2^52 ms: a deadline is still an exact number
 local SENTINEL = '.'        -- keeps each key alive; no SKU, id or level can be named so
 
 -- What this call has read and means to write.

@@ -13,7 +13,7 @@
 -- KEYS[9] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] max_hold_ms integer, 1 to 2^53: how far from its creation a hold may reach
--- ARGV[3..] per operation: id, origin text, ttl_ms integer, 1 to 2^53
+-- ARGV[3..] per operation: id, origin text, ttl_ms integer, 1 to 2^52
 -- Returns {now, version, answer...}: record (DONE) | RESERVATION_NOT_FOUND
 --         | {RESERVATION_EXPIRED, record} | {RESERVATION_RELEASED, record}
 --         | {RESERVATION_FULFILLED, record} | {ALREADY_CONFIRMED, record}
@@ -24,7 +24,7 @@
 local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
 local max_hold_ms = int(ARGV[2], 1, MAX_INTEGER, 'max_hold_ms')
 local ids = ids_of_triples(3)
-for at = 5, #ARGV, 3 do int(ARGV[at], 1, MAX_INTEGER, 'ttl_ms') end
+for at = 5, #ARGV, 3 do int(ARGV[at], 1, MAX_TTL, 'ttl_ms') end
 
 open_call(ids, {}, false)
 

@@ -14,8 +14,8 @@
 -- KEYS[10] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] max_log_bytes integer: above it nothing new is reserved
--- ARGV[3..] per operation: id, origin text, ttl_ms integer (0: commit at once), count of lines,
---           then per line: quantity integer 1 to 10^9, level sku@warehouse, each level once
+-- ARGV[3..] per operation: id, origin text, ttl_ms integer to 2^52 (0: commit at once), count of
+--           lines, then per line: quantity integer 1 to 10^9, level sku@warehouse, each level once
 -- Returns {now, version, answer...}: DONE | {REPLAYED, record} | ID_REUSED | LOG_FULL
 --         | {UNKNOWN_SKU, level...} | {SKU_SUSPENDED, sku, since, retry_at, reason...}
 --         | {INSUFFICIENT_STOCK, count, opened sku..., level, requested, available...}
@@ -41,7 +41,7 @@ do
     seen_id[id] = true
     plain(argv[at + 1], 600, 'origin')
     if not good_ttl[ttl] then
-      int(ttl, 0, MAX_INTEGER, 'ttl_ms')
+      int(ttl, 0, MAX_TTL, 'ttl_ms')
       good_ttl[ttl] = true
     end
     count = count + 1

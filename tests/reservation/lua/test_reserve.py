@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from redis.exceptions import ResponseError
 
 from reservation.status import Status
 from tests.reservation.lua.calls import (
@@ -16,6 +17,7 @@ from tests.reservation.lua.calls import (
     Call,
     batch,
     confirm,
+    extend,
     fulfil,
     position,
     release,
@@ -391,3 +393,15 @@ REFUSED = [
 def test_row(partition: Partition, row: Row) -> None:
     """Every row's answer and whole state are as it says."""
     check(partition, row)
+
+
+def test_a_deadline_is_an_exact_number(partition: Partition) -> None:
+    """The largest time to live ends where it says; beyond it a double would round the hint."""
+    partition.run(STOCK)
+    longest = (1 << 52) - 1
+    partition.run(reserve("tmall:1", "1 CAT@main", ttl=longest))
+    assert float(T0 + longest) in partition.state().values()
+    for call in (reserve("tmall:2", "1 CAT@main", ttl=longest + 2), extend("tmall:1", longest + 2)):
+        with pytest.raises(ResponseError, match="BADARG ttl_ms"):
+            partition.run(call)
+    partition.check_invariants()
