@@ -141,8 +141,8 @@ async def _two_channels(stage: _Stage) -> None:
     )
     stage.say(f"{douyin.prevented_units} units of oversell prevented.", "bold green")
     stage.say(
-        f"({TMALL_TAKES} + {DOUYIN_ASKS} sold against {CATFOOD_STOCK} in stock would have been"
-        f" {DOUYIN_ASKS - available} too many.)",
+        f"({TMALL_TAKES} + {DOUYIN_ASKS} - {CATFOOD_STOCK} = {DOUYIN_ASKS - available}:"
+        " the brief says 20, the sum says 80.)",  # R33 asks for both figures
         "dim",
     )
     await _sell(stage, tmall_id)
