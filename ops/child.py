@@ -28,15 +28,20 @@ class Brief(Struct, frozen=True):
 
     settings: dict[str, Any]
     listeners: list[int] = []  # file descriptors: our listening socket, then our neighbours'
+    serving: int | None = None  # file descriptor: a byte goes there when we take connections
     drain_seconds: float = 10.0
 
 
 def write_brief(
-    settings: Settings, *, listeners: Sequence[int] = (), drain_seconds: float
+    settings: Settings,
+    *,
+    listeners: Sequence[int] = (),
+    serving: int | None = None,
+    drain_seconds: float,
 ) -> bytes:
     """Put a brief into a line. It may hold a key: it goes through a pipe and nowhere else."""
     told = settings.model_dump(mode="json")
-    return json.encode(Brief(told, list(listeners), drain_seconds)) + b"\n"
+    return json.encode(Brief(told, list(listeners), serving, drain_seconds)) + b"\n"
 
 
 def read_brief(source: int) -> Brief:
@@ -77,7 +82,9 @@ def main() -> int:
     settings = Settings(**brief.settings)
     if not brief.listeners:
         return server.run_agents(settings)
-    return server.run_api(settings, brief.listeners, drain_seconds=brief.drain_seconds)
+    return server.run_api(
+        settings, brief.listeners, serving=brief.serving, drain_seconds=brief.drain_seconds
+    )
 
 
 if __name__ == "__main__":

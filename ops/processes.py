@@ -101,6 +101,7 @@ class Child:
         drain_seconds: float,
     ) -> None:
         self.name = name
+        self.serving = asyncio.Event()  # set when it has taken connections for the first time
         self.process: asyncio.subprocess.Process | None = None
         self._settings = settings
         self._metrics = metrics
@@ -110,6 +111,7 @@ class Child:
     async def start(self) -> asyncio.subprocess.Process:
         """Spawn the process and tell it what to do."""
         descriptors = [listener.fileno() for listener in self._listeners]
+        told, serving = os.pipe()
         root = str(Path(ops.__file__).parents[1])
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         self.process = await asyncio.create_subprocess_exec(
@@ -117,17 +119,31 @@ class Child:
             *(sys.executable, "-P", "-m", "ops.child", "api" if descriptors else "agents"),
             stdin=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, DIRECTORY_VARIABLE: str(self._metrics.path)},
-            pass_fds=descriptors,
+            pass_fds=(*descriptors, serving),
             start_new_session=True,  # Ctrl-C in a terminal is for the supervisor alone
         )
+        os.close(serving)
+        asyncio.get_running_loop().add_reader(told, self._hear, told)
         pipe = self.process.stdin
         assert pipe is not None
         pipe.write(
-            write_brief(self._settings, listeners=descriptors, drain_seconds=self._drain_seconds)
+            write_brief(
+                self._settings,
+                listeners=descriptors,
+                serving=serving if descriptors else None,
+                drain_seconds=self._drain_seconds,
+            )
         )
         with contextlib.suppress(ConnectionError):  # it is dead already: its end is seen anyway
             await pipe.drain()
         return self.process
+
+    def _hear(self, told: int) -> None:
+        """Take the byte that says that it serves, or the end of one that never did."""
+        if os.read(told, 1):
+            self.serving.set()
+        asyncio.get_running_loop().remove_reader(told)
+        os.close(told)
 
     def bury(self) -> None:
         """Clean up after the process has ended."""
@@ -182,6 +198,10 @@ class Supervisor:
         ] * agents
         self._was_ready = False
         self._store_keeper: asyncio.Task[None] | None = None
+
+    async def all_serve(self) -> None:
+        """Wait until every worker has taken connections: the first would have those of all."""
+        await asyncio.gather(*(worker.serving.wait() for worker in self._workers))
 
     def stop(self) -> None:
         """Begin to drain; asked a second time, do not wait for anyone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -32,15 +33,22 @@ class Server(uvicorn.Server):
     Its end is decided by us and not by its own signal handlers.
     """
 
-    def __init__(self, config: uvicorn.Config, neighbours: Sequence[socket.socket]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        neighbours: Sequence[socket.socket],
+        serving: Callable[[], object],
+    ) -> None:
         super().__init__(config)
         self._neighbours = neighbours
+        self._serving = serving
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve what comes to our own socket, and what nobody takes from the others."""
         await super().startup(sockets)
         if self._neighbours:
             self.servers.append(Neighbours(self._neighbours, self._protocol))  # type: ignore[arg-type]
+        self._serving()
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]
@@ -53,11 +61,22 @@ class Server(uvicorn.Server):
         yield
 
 
-def run_api(settings: Settings, listeners: Sequence[int], *, drain_seconds: float) -> int:
-    """Serve the API on our listening socket, the first, until SIGTERM, then drain."""
+def run_api(
+    settings: Settings, listeners: Sequence[int], *, serving: int | None, drain_seconds: float
+) -> int:
+    """Serve the API on our listening socket, the first, until SIGTERM, then drain.
+
+    A byte goes to the file descriptor `serving` when we take connections.
+    """
     logs.configure(level=settings.log_level, form=settings.log_format)
     sockets = [socket.socket(fileno=descriptor) for descriptor in listeners]
-    uvloop.run(serve_api(settings, sockets, drain_seconds=drain_seconds))
+
+    def tell() -> None:
+        if serving is not None:
+            os.write(serving, b"s")
+            os.close(serving)
+
+    uvloop.run(serve_api(settings, sockets, tell, drain_seconds=drain_seconds))
     return 0
 
 
@@ -69,7 +88,11 @@ def run_agents(settings: Settings) -> int:
 
 
 async def serve_api(
-    settings: Settings, listeners: Sequence[socket.socket], *, drain_seconds: float
+    settings: Settings,
+    listeners: Sequence[socket.socket],
+    serving: Callable[[], object],
+    *,
+    drain_seconds: float,
 ) -> None:
     """Serve after a first look at the store: until it is there requests are `not_applied`."""
     store = AwaitedStore(settings)
@@ -83,6 +106,7 @@ async def serve_api(
             timeout_graceful_shutdown=max(1, round(drain_seconds / 2)),
         ),
         neighbours=listeners[1:],
+        serving=serving,
     )
 
     async def seed_admin_key() -> None:

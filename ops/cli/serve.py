@@ -129,6 +129,7 @@ async def _supervise(
             await _loaded(store, console)
         await _checked(settings, console, wait=store is not None)
         await _answering(base_url, console)
+        await supervisor.all_serve()
         _print_addresses(settings, base_url, console)
         if demo:
             assert settings.admin_key is not None
