@@ -88,7 +88,7 @@ def _batches(path: str, settings: Settings, skus: Sequence[str], *, wide: bool) 
         keys = script.keys(0)
         client.evalsha(script.sha, len(keys), *keys, *arguments)
 
-    call("ensure_partition", ["3,300000,0,0"])
+    call("ensure_partition", ["3,300000,0,0", 1])
     names = sku_names(wide=wide)
     for first in range(0, len(names), 500):
         rows: list[str | int] = [64, 0]
