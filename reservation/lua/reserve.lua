@@ -83,6 +83,7 @@ if any_breaker then
 end
 
 local left = {} -- level -> what may still be promised
+local commits = false -- whether an order was committed at once
 for level in pairs(W.on_hand) do left[level] = free(level) end
 
 -- Say whether a known record has the lines of the operation at `at`.
@@ -182,6 +183,7 @@ local function grant(id, at, first, last)
   local lines = texts and concat(texts, '\t') or body
   W.dirty[#W.dirty + 1] = id
   if ttl == '0' then
+    commits = true
     W.record[id] = 'C' .. now_text .. ',0\n' .. body
     W.events[#W.events + 1] = 'D\t' .. id .. '\t' .. origin .. '\t\t' .. lines
   else
@@ -234,7 +236,7 @@ for index = 1, #ids do
   answers[index + 2] = answer or STATUS.MORE
 end
 
-commit('held', 'committed')
+commit('held', commits and 'committed' or nil)
 commit_breakers()
 answers[1], answers[2] = now_text, version
 return answers
