@@ -148,5 +148,7 @@ def valid_data_is_not_called_invalid(ctx: Any, response: Any, case: Any) -> None
     suppress_health_check=list(HealthCheck),
 )
 def test_the_service_keeps_what_the_document_says(case: Any, service: Service) -> None:
+    # A text in place of a list is no fault that a query can show: `sku=A` is a list of one, too.
+    hypothesis.assume(not isinstance((case.query or {}).get("sku"), str))
     headers = {"Authorization": f"Bearer {service.token.result()}"}
     case.call_and_validate(base_url=service.url, headers=headers, timeout=20)
