@@ -25,6 +25,7 @@ KINDS = {
     "O": "breaker.opened",
     "J": "breaker.half_opened",
     "K": "breaker.closed",
+    "P": "breaker.policy_set",
 }
 
 

@@ -72,10 +72,14 @@ local function fresh_breaker()
   }
 end
 
-local function policy_of(breaker)
-  if breaker.policy_text ~= '' then return unpack_policy(breaker.policy_text) end
+-- The deployment's policy, which answers carry as well, to interpret breakers with.
+local function breaker_policy()
   default_policy = default_policy or call('HGET', K.breaker, SENTINEL)
-  return unpack_policy(default_policy)
+  return default_policy
+end
+
+local function policy_of(breaker)
+  return unpack_policy(breaker.policy_text ~= '' and breaker.policy_text or breaker_policy())
 end
 
 -- An event of a breaker says what opened it and when it may be tried again.

@@ -83,9 +83,6 @@ local function add_reports(answers, first, fields)
   end
 end
 
--- The deployment's breaker policy, for the caller to interpret reports with.
-local function breaker_policy() return default_policy or call('HGET', K.breaker, SENTINEL) end
-
 local function commit_warehouses()
   local changes = {}
   for sku in pairs(W.new_warehouses) do

@@ -131,6 +131,11 @@ def adjust_stock(
     return Call("adjust_stock", (retention,), ((level, BY, delta, adjustment_id, reason),))
 
 
+def on_breaker(act: str, sku: str, detail: str, *, by: str = BY, whole: bool = False) -> Call:
+    """Trip (T), reset (R), set the policy of (P) or count a failed lock for (F) a SKU."""
+    return Call("set_breaker", (int(whole),), ((act, sku, by, detail),))
+
+
 def read_stock(*skus: str) -> Call:
     """Read SKUs."""
     return Call("read_stock", (), tuple((sku,) for sku in skus))

@@ -33,6 +33,7 @@ from tests.reservation.lua.calls import (
     extend,
     fulfil,
     move_clock,
+    on_breaker,
     raw,
     read_reservations,
     read_stock,
@@ -104,6 +105,21 @@ WELL_FORMED: dict[str, Callable[[random.Random], Call]] = {
     "trim": lambda chance: trim(chance.choice((1, RETENTION)), chance.choice((0, 500, 1 << 30))),
     "ensure_partition": lambda _: ensure_partition(POLICY),
     "move_clock": lambda chance: move_clock(chance.choice((0, 1, TTL)), chance.choice(("", "1"))),
+    "set_breaker": lambda chance: on_breaker(
+        *chance.choice(
+            (
+                ("T", chance.choice(SKUS), "reason"),
+                ("R", chance.choice(SKUS), "reason"),
+                (
+                    "P",
+                    chance.choice(SKUS),
+                    chance.choice(("2,,,", ",1000,50,", ",,,1", "3,1000,0,0")),
+                ),
+                ("F", chance.choice(SKUS), chance.choice(IDS)),
+            )
+        ),
+        whole=chance.random() < 0.3,
+    ),
     "audit_scan": lambda chance: audit_scan(chance.choice(("held", "reservations", "due"))),
 }
 
