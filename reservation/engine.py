@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reservation import metrics
+from reservation.breaker import Breakers
 from reservation.errors import (
     ImportInterrupted,
     InvalidRequest,
@@ -75,6 +76,7 @@ class Engine:
         self._settings = settings
         self._coalescer = Coalescer(store, settings)
         self._tasks: set[asyncio.Future[Any]] = set()
+        self.breakers = Breakers(store, self._bounded)
 
     # -- reservations ----------------------------------------------------------------------------
 

@@ -200,6 +200,48 @@ class AdjustStock(Struct, frozen=True):
     reason: str
 
 
+class TripBreaker(Struct, frozen=True):
+    """Suspend a SKU on all channels by hand, until a hand resets it."""
+
+    sku: str
+    reason: str
+
+
+class ResetBreaker(Struct, frozen=True):
+    """Close a SKU's breaker and forget its failures."""
+
+    sku: str
+    reason: str
+
+
+class SetBreakerPolicy(Struct, frozen=True):
+    """Give a SKU a policy of its own; what is None stays as it is."""
+
+    sku: str
+    threshold: int | None = None
+    window_seconds: int | None = None
+    cool_down_seconds: int | None = None
+    exempt: bool | None = None
+
+
+class RejectLock(Struct, frozen=True):
+    """Count a lock that was refused elsewhere, by the warehouse, as a failed lock of the SKU."""
+
+    sku: str
+    reservation_id: str
+
+
+BreakerAct = TripBreaker | ResetBreaker | SetBreakerPolicy | RejectLock
+
+
+class BreakerOutcome(Struct, frozen=True):
+    """What became of an act on a breaker: DONE, with the breaker after it, or UNKNOWN_SKU."""
+
+    status: Status
+    breaker: Breaker | None = None
+    changed: bool = False  # of RejectLock: it has opened the breaker
+
+
 class Shortage(Struct, frozen=True):
     """One line that could not be covered."""
 

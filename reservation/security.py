@@ -57,6 +57,7 @@ class Action(StrEnum):
     READ_LEDGER = "read_ledger"
     READ_METRICS = "read_metrics"
     WRITE_STOCK = "write_stock"
+    SET_BREAKERS = "set_breakers"
     MOVE_CLOCK = "move_clock"
 
 
@@ -86,6 +87,7 @@ _TABLE: Final = {
     Action.READ_LEDGER: (_NONE, _ANY, _ANY, _ANY),
     Action.READ_METRICS: (_NONE, _ANY, _ANY, _ANY),
     Action.WRITE_STOCK: (_NONE, _NONE, _ANY, _ANY),
+    Action.SET_BREAKERS: (_NONE, _NONE, _ANY, _ANY),
     Action.MOVE_CLOCK: (_NONE, _NONE, _NONE, _ANY),
 }
 

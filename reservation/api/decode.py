@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from reservation.api.forms import ClockForm, Form, LineForm
+    from reservation.api.forms import BreakerPolicyForm, ClockForm, Form, LineForm
     from reservation.config import Settings
 
 _F = TypeVar("_F", bound="Form")
@@ -112,6 +112,19 @@ class Decoder:
         """Read a stock difference."""
         form = self._validate(self.forms.adjust_stock, read_json(body))
         return AdjustStock(sku, form.warehouse, form.delta, form.adjustment_id, form.reason)
+
+    def reason(self, body: bytes) -> str:
+        """Read why something is done."""
+        return self._validate(self.forms.reason, read_json(body)).reason
+
+    def skus_and_reason(self, body: bytes) -> tuple[list[str], str]:
+        """Read SKUs, each once, and why something is done to them."""
+        form = self._validate(self.forms.skus, read_json(body))
+        return list(dict.fromkeys(form.skus)), form.reason
+
+    def breaker_policy(self, body: bytes) -> BreakerPolicyForm:
+        """Read a breaker's policy."""
+        return self._validate(self.forms.breaker_policy, read_json(body))
 
     def clock(self, body: bytes) -> ClockForm:
         """Read a move of the test clock."""

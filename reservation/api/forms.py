@@ -198,6 +198,27 @@ class AdjustStockForm(Form):
     reason: Reason = Field(examples=["stocktaking"])
 
 
+class ReasonForm(Form):
+    """Why a breaker is tripped or reset; the acting key's name is recorded with it."""
+
+    reason: Reason = Field(examples=["recall of lot 7"])
+
+
+class SkusForm(ReasonForm):
+    """The same for many SKUs at once."""
+
+    skus: list[Sku] = Field(min_length=1, max_length=100)
+
+
+class BreakerPolicyForm(Form):
+    """A policy of a SKU's own; what is left out stays as it is."""
+
+    threshold: Annotated[int | None, NeverNull(), Field(ge=1, le=20)] = None
+    window_seconds: Annotated[int | None, NeverNull(), Field(ge=1, le=86_400)] = None
+    cool_down_seconds: Annotated[int | None, NeverNull(), Field(ge=0, le=86_400)] = None
+    exempt: Annotated[bool | None, NeverNull()] = None
+
+
 class ClockForm(Form):
     """Move the test clock: jump forward, stand still, or both. At least one member."""
 
@@ -225,6 +246,9 @@ class RequestForms(Struct, frozen=True):
     batch: type[BatchForm]
     set_stock: type[SetStockForm]
     adjust_stock: type[AdjustStockForm]
+    reason: type[ReasonForm]
+    skus: type[SkusForm]
+    breaker_policy: type[BreakerPolicyForm]
     clock: type[ClockForm]
 
 
@@ -259,6 +283,9 @@ def request_forms(settings: Settings) -> RequestForms:
         ),
         set_stock=_limited(SetStockForm, warehouse=warehouse),
         adjust_stock=_limited(AdjustStockForm, warehouse=warehouse),
+        reason=ReasonForm,
+        skus=SkusForm,
+        breaker_policy=BreakerPolicyForm,
         clock=ClockForm,
     )
 

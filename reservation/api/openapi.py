@@ -129,7 +129,7 @@ def document(
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": "reservations"}, {"name": "stock"}, {"name": "operation"}],
+        "tags": [{"name": name} for name in ("reservations", "stock", "breakers", "operation")],
         "paths": {
             path: {
                 method.lower(): _operation(path, endpoint)

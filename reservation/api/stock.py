@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl
 
 from reservation.api.exchange import CREATED, OK, Answer, json_answer
 from reservation.api.problems import Problem, Refused, Slug
+from reservation.api.query import parameters
 from reservation.api.refusals import sku_not_found, stock_refusal
 from reservation.api.reservations import REPLAYED
 from reservation.api.stock_csv import (
@@ -23,15 +23,12 @@ from reservation.model import WAREHOUSE, ImportCounts, StockOutcome, sku_problem
 from reservation.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from reservation.api.decode import Decoder
     from reservation.api.pipeline import Call
     from reservation.config import Settings
     from reservation.engine import Engine
 
 _BOOLEANS: Final = {"true": True, "false": False}
-_MAX_PARAMETERS: Final = 1_100  # more than any query here may have
 
 
 class Stocks:
@@ -134,9 +131,9 @@ class Stocks:
         return sku
 
     def _availability_query(self, query: bytes) -> tuple[list[str], str | None]:
-        parameters = _parameters(query, known={"sku", "warehouse"})
-        skus = [value for name, value in parameters if name == "sku"]
-        warehouse = next((value for name, value in reversed(parameters) if name != "sku"), None)
+        given = parameters(query, known={"sku", "warehouse"})
+        skus = [value for name, value in given if name == "sku"]
+        warehouse = next((value for name, value in reversed(given) if name != "sku"), None)
         limit = self._settings.max_availability_skus
         errors = []
         if not 1 <= len(skus) <= limit:
@@ -158,32 +155,11 @@ class Stocks:
 
 
 def _dry_run(query: bytes) -> bool:
-    parameters = _parameters(query, known={"dry_run"})
-    value = parameters[-1][1] if parameters else "false"
+    given = parameters(query, known={"dry_run"})
+    value = given[-1][1] if given else "false"
     if value not in _BOOLEANS:
         raise InvalidRequest([("/dry_run", "must be true or false")])
     return _BOOLEANS[value]
-
-
-def _parameters(query: bytes, *, known: Iterable[str]) -> list[tuple[str, str]]:
-    """Read a query string. Raises InvalidRequest naming every parameter that is not known.
-
-    A misspelt `dry_run` that were passed over would import for real.
-    """
-    try:
-        parameters = parse_qsl(
-            query.decode(),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MAX_PARAMETERS,
-        )
-    except ValueError:
-        message = "is not percent-encoded UTF-8, or has too many parameters"
-        raise InvalidRequest([("", message)]) from None
-    unknown = dict.fromkeys(name for name, _ in parameters if name not in known)
-    if unknown:
-        raise InvalidRequest([(f"/{name[:80]}", "is no parameter here") for name in unknown])
-    return parameters
 
 
 def _invalid_import(file: StockFile, counts: ImportCounts) -> Problem:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation import metrics
 from reservation.api.batch import Batches
+from reservation.api.breakers import DEFAULT_LIMIT, MAX_LIMIT, Breakers
 from reservation.api.exchange import CREATED, HTML, IMPORT_BODY_SECONDS, JSON, OK
 from reservation.api.forms import SKU_SCHEMA, anchored
 from reservation.api.openapi import BatchView, Documented
@@ -18,6 +19,9 @@ from reservation.api.stock import Stocks
 from reservation.api.stock_csv import COLUMNS, CONTENT_TYPE
 from reservation.api.views import (
     AvailabilityView,
+    BreakerListView,
+    BreakersView,
+    BreakerView,
     ClockView,
     HealthView,
     ImportView,
@@ -25,7 +29,7 @@ from reservation.api.views import (
     ReservationView,
     StockView,
 )
-from reservation.model import WAREHOUSE
+from reservation.model import WAREHOUSE, BreakerState
 from reservation.security import Action
 
 if TYPE_CHECKING:
@@ -63,6 +67,7 @@ def endpoints(
         "/v1/reservations/batch": {"POST": _batch(Batches(engine, decoder), body)},
         **_moves(reservations, body),
         **_stock(stocks, body, settings),
+        **_breakers(engine, decoder, body),
         **_operation(operations, settings),
         **_pages(openapi),
     }
@@ -275,6 +280,46 @@ def _availability(stocks: Stocks, settings: Settings) -> Endpoint:
         ),
     )
     return Endpoint(stocks.availability, Action.READ_STOCK, None, told)
+
+
+def _breakers(engine: Engine, decoder: Decoder, body: BodyRule) -> Table:
+    some, forms = Breakers(engine, decoder), decoder.forms
+    path, act = "/v1/skus/{sku}/breaker", Action.SET_BREAKERS
+    why = {"recall": {"reason": "recall of lot 7"}}
+    many = {"recall": {"skus": ["CATFOOD-10KG"], "reason": "recall of lot 7"}}
+    looser = {"looser": {"threshold": 5, "window_seconds": 600}}
+
+    def told(name: str, view: Any, form: Any = None, examples: Any = None, **more: Any) -> Any:
+        said = {OK: (view, "The breaker as it is now." if view is BreakerView else "The breakers.")}
+        missing = (Slug.INVALID_REQUEST if view is BreakerListView else Slug.SKU_NOT_FOUND,)
+        return Documented(name, "breakers", said, missing, form, examples or {}, **more)
+
+    read = told("read_breaker", BreakerView)
+    trip = told("trip_breaker", BreakerView, forms.reason, why)
+    reset = told("reset_breaker", BreakerView, forms.reason, why)
+    policy = told("set_breaker_policy", BreakerView, forms.breaker_policy, looser)
+    trips = told("trip_breakers", BreakersView, forms.skus, many)
+    resets = told("reset_breakers", BreakersView, forms.skus, many)
+    states = {"type": "string", "enum": [state.value for state in BreakerState]}
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    pages = told(
+        "list_breakers",
+        BreakerListView,
+        query=(
+            {"name": "state", "in": "query", "schema": states, "description": "Absent: all."},
+            {"name": "after", "in": "query", "schema": SKU_SCHEMA},
+            {"name": "limit", "in": "query", "schema": limit},
+        ),
+    )
+    return {
+        path: {"GET": Endpoint(some.read, Action.READ_STOCK, None, read)},
+        f"{path}/trip": {"POST": Endpoint(some.trip, act, body, trip)},
+        f"{path}/reset": {"POST": Endpoint(some.reset, act, body, reset)},
+        f"{path}/policy": {"PUT": Endpoint(some.set_policy, act, body, policy)},
+        "/v1/breakers": {"GET": Endpoint(some.list_known, Action.READ_STOCK, None, pages)},
+        "/v1/breakers/trip": {"POST": Endpoint(some.trip_many, act, body, trips)},
+        "/v1/breakers/reset": {"POST": Endpoint(some.reset_many, act, body, resets)},
+    }
 
 
 def _operation(operations: Operations, settings: Settings) -> Table:

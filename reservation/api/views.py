@@ -119,6 +119,18 @@ class BreakerView(View):
     policy: PolicyView
 
 
+class BreakersView(View):
+    """The breakers that were acted on, in the order of the request."""
+
+    items: list[BreakerView]
+
+
+class BreakerListView(BreakersView):
+    """A page of breakers, by SKU."""
+
+    next: str | None = Field(description="Give it as 'after' for the next page; null at the end.")
+
+
 class StockView(View):
     """All levels of one SKU at one position of the event log."""
 

@@ -1,5 +1,5 @@
 #!lua flags=no-writes,allow-oom
--- Read one chunk of a hash for the audit, stamped with the position of the log.
+-- Read one chunk of a key for the audit or a list, stamped with the position of the log.
 --
 -- Uses: _prelude.lua
 -- KEYS[1] on_hand hash: level -> units

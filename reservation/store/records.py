@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 from reservation.errors import ScriptBug
 from reservation.model import (
     Breaker,
+    BreakerAct,
     BreakerPolicy,
     BreakerState,
     Line,
     Origin,
+    RejectLock,
     Reservation,
+    ResetBreaker,
     State,
     StockLevel,
+    TripBreaker,
     split_level_key,
 )
 
@@ -114,6 +118,28 @@ def pack_policy(policy: BreakerPolicy) -> str:
         f"{policy.threshold},{policy.window_seconds * 1000},"
         f"{policy.cool_down_seconds * 1000},{int(policy.exempt)}"
     )
+
+
+def pack_act(act: BreakerAct) -> tuple[str, str]:
+    """Write what is done to a breaker as `set_breaker.lua` takes it: the act and its detail."""
+    if isinstance(act, TripBreaker):
+        return "T", escape(act.reason)
+    if isinstance(act, ResetBreaker):
+        return "R", escape(act.reason)
+    if isinstance(act, RejectLock):
+        return "F", act.reservation_id
+    return "P", ",".join(
+        [
+            _given(act.threshold),
+            _given(act.window_seconds, 1000),
+            _given(act.cool_down_seconds, 1000),
+            _given(act.exempt),
+        ]
+    )
+
+
+def _given(value: int | None, factor: int = 1) -> str:
+    return "" if value is None else str(int(value) * factor)
 
 
 def unpack_breaker(sku: str, raw: str, default_policy: str, now_ms: int) -> Breaker:

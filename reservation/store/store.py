@@ -15,6 +15,9 @@ from reservation.config import Settings
 from reservation.errors import ScriptBug, StoreLoading, StoreUnavailable
 from reservation.model import (
     AdjustStock,
+    Breaker,
+    BreakerAct,
+    BreakerOutcome,
     Operation,
     Outcome,
     Reservation,
@@ -25,10 +28,12 @@ from reservation.model import (
 )
 from reservation.status import Status
 from reservation.store import checks
+from reservation.store.keys import SENTINEL
 from reservation.store.link import Link, connect
 from reservation.store.places import socket_url
 from reservation.store.records import (
     escape,
+    pack_act,
     unpack_breaker,
     unpack_levels,
     unpack_reservation,
@@ -37,6 +42,7 @@ from reservation.store.scripts import assemble_all
 from reservation.store.verbs import VERBS, read_answers
 
 MAX_ATTEMPTS = 5  # sends of one call whose answer was lost
+BREAKERS_PER_READ = 500  # a chunk stays below 1 ms
 FIRST_PAUSE_SECONDS = 0.02  # before the second send, doubled before each further one
 
 
@@ -247,6 +253,48 @@ class Store:
             else:
                 outcomes.append(StockOutcome(status, on_hand=_on_hand(answer)))
         return outcomes
+
+    # -- breakers --------------------------------------------------------------------------------
+
+    async def act_on_breakers(
+        self, acts: Sequence[BreakerAct], origin: str, *, whole: bool
+    ) -> list[BreakerOutcome]:
+        """Act on breakers, in order; with `whole` one unknown SKU refuses them all.
+
+        An act whose answer was lost is not sent again: another's may have come between.
+        """
+        arguments: list[Any] = [int(whole)]
+        for act in acts:
+            letter, detail = pack_act(act)
+            arguments += [letter, act.sku, origin, detail]
+        reply = await self.call("set_breaker", arguments, repeatable=False)
+        now_ms, policy = int(reply[0]), reply[2]
+        return [
+            BreakerOutcome(Status(answer))
+            if isinstance(answer, int)
+            else BreakerOutcome(
+                Status(answer[0]),
+                unpack_breaker(act.sku, answer[2], policy, now_ms),
+                changed=answer[1] == 1,
+            )
+            for act, answer in zip(acts, reply[3:], strict=True)
+        ]
+
+    async def read_breakers(self) -> list[Breaker]:
+        """Read every breaker that has counted a failure, was tripped or has a policy of its own.
+
+        In chunks, each as of its own instant. Cost: O(such SKUs).
+        """
+        found: dict[str, str] = {}
+        cursor = "0"
+        while True:
+            reply = await self.call("audit_scan", ["breaker", cursor, BREAKERS_PER_READ])
+            now_ms, cursor = int(reply[0]), reply[2]
+            found.update(zip(reply[3][::2], reply[3][1::2], strict=True))
+            if cursor == "0":
+                break
+        policy = found.pop(SENTINEL)
+        return [unpack_breaker(sku, raw, policy, now_ms) for sku, raw in found.items()]
 
     # -- upkeep ----------------------------------------------------------------------------------
 

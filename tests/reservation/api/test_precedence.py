@@ -110,7 +110,7 @@ async def test_form_is_judged_before_the_path_is_looked_up(
     assert slug(answer) == "invalid-request"
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/reservations/a/b/c", "/v1/breakers"])
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/reservations/a/b/c", "/v1/ledger"])
 async def test_an_unknown_path_asks_for_the_key_first(
     nobody: Caller, admin: Caller, path: str
 ) -> None:

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("stocked")
 
 LINES = [{"sku": SKU, "quantity": 1}]
 ADJUSTMENT = {"delta": 1, "adjustment_id": "a", "reason": "count"}
+WHY = {"reason": "recall"}
 CSV = {"content-type": "text/csv"}
 FILE = b"sku,warehouse,on_hand,safety_stock\nx,,1,\n"
 
@@ -50,6 +51,17 @@ MATRIX: list[tuple[str, tuple[str, str, Any], tuple[int, int, int, int, int]]] =
     ("set stock", ("PUT", f"/v1/stock/{SKU}", {"on_hand": 10}), (403, 403, 200, 200, 401)),
     ("adjust stock", ("POST", f"/v1/stock/{SKU}/adjust", ADJUSTMENT), (403, 403, 200, 200, 401)),
     ("import stock", ("POST", "/v1/stock/import", FILE), (403, 403, 200, 200, 401)),
+    ("read breaker", ("GET", f"/v1/skus/{SKU}/breaker", None), (200, 200, 200, 200, 401)),
+    ("list breakers", ("GET", "/v1/breakers", None), (200, 200, 200, 200, 401)),
+    ("trip", ("POST", f"/v1/skus/{SKU}/breaker/trip", WHY), (403, 403, 200, 200, 401)),
+    ("reset", ("POST", f"/v1/skus/{SKU}/breaker/reset", WHY), (403, 403, 200, 200, 401)),
+    ("set policy", ("PUT", f"/v1/skus/{SKU}/breaker/policy", {}), (403, 403, 200, 200, 401)),
+    ("trip many", ("POST", "/v1/breakers/trip", {"skus": [SKU], **WHY}), (403, 403, 200, 200, 401)),
+    (
+        "reset many",
+        ("POST", "/v1/breakers/reset", {"skus": [SKU], **WHY}),
+        (403, 403, 200, 200, 401),
+    ),
     ("test clock", ("POST", "/v1/test/clock", {"freeze": True}), (403, 403, 403, 200, 401)),
     ("alive", ("GET", "/healthz", None), (200, 200, 200, 200, 200)),
     ("ready", ("GET", "/readyz", None), (200, 200, 200, 200, 200)),
