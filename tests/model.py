@@ -8,7 +8,8 @@ not swept. Orders of tuples, versions and texts of the engine's own are no promi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import replace as replace_rules
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -17,6 +18,7 @@ from reservation.model import (
     AdjustStock,
     AvailabilityItem,
     Breaker,
+    BreakerAct,
     BreakerPolicy,
     BreakerState,
     Confirm,
@@ -26,9 +28,12 @@ from reservation.model import (
     Line,
     Operation,
     Outcome,
+    RejectLock,
     Release,
     Reservation,
     Reserve,
+    ResetBreaker,
+    SetBreakerPolicy,
     SetStock,
     Shortage,
     State,
@@ -36,6 +41,7 @@ from reservation.model import (
     StockLevel,
     StockOutcome,
     Suspension,
+    TripBreaker,
 )
 from reservation.status import Status
 from tests.model_breaker import BreakerModel, Rules
@@ -284,6 +290,31 @@ class Model:
             if self._sum_available(sku) > sum_before:
                 self._breaker(sku).stock_rose(now_ms)
 
+    def act_on_breaker(self, act: BreakerAct, now_ms: int) -> Breaker | None:
+        """Trip, reset, set the policy of, or count a failed lock for a SKU; None: unknown."""
+        self._pass_time(now_ms)
+        if not self._keys(act.sku):
+            return None
+        breaker = self._breaker(act.sku)
+        match act:
+            case TripBreaker():
+                breaker.trip(now_ms)
+            case ResetBreaker():
+                breaker.close()
+            case RejectLock():
+                breaker.fail(act.reservation_id, now_ms)
+            case SetBreakerPolicy():
+                given: dict[str, Any] = {
+                    "threshold": act.threshold,
+                    "window_ms": act.window_seconds and act.window_seconds * 1000,
+                    "cool_down_ms": act.cool_down_seconds and act.cool_down_seconds * 1000,
+                    "exempt": act.exempt,
+                }
+                known = {name: value for name, value in given.items() if value is not None}
+                breaker.set_policy(replace_rules(breaker.rules, **known))
+        stock = self.stock(act.sku, now_ms)
+        return stock.breaker if stock else None
+
     # Reads.
 
     def reservation(self, reservation_id: str, now_ms: int) -> Outcome:
@@ -302,11 +333,12 @@ class Model:
         seen = Breaker(
             sku,
             breaker.state,
-            failures=len(breaker.failed_at),
+            failures=breaker.failures,
             policy=BreakerPolicy(
-                self.rules.threshold,
-                self.rules.window_ms // 1000,
-                self.rules.cool_down_ms // 1000,
+                breaker.rules.threshold,
+                breaker.rules.window_ms // 1000,
+                breaker.rules.cool_down_ms // 1000,
+                breaker.rules.exempt,
             ),
             since_ms=breaker.since_ms,
             retry_at_ms=breaker.retry_at_ms,

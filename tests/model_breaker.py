@@ -17,6 +17,7 @@ class Rules:
     threshold: int = 3
     window_ms: int = 300_000
     cool_down_ms: int = 0
+    exempt: bool = False
     retention_ms: int = 7 * DAY_MS
     max_hold_ms: int = 7 * DAY_MS
     default_warehouse: str = "main"
@@ -26,8 +27,10 @@ class Rules:
 class BreakerModel:
     """One SKU's breaker: the ids that failed and when, and what came of it."""
 
-    rules: Rules
+    rules: Rules  # the deployment's, or the SKU's own
     state: BreakerState = BreakerState.CLOSED
+    by_hand: bool = False  # then only a hand closes it
+    opened_by: int = 0  # failures
     failed_at: dict[str, int] = field(default_factory=dict)  # reservation id -> ms
     since_ms: int | None = None
     retry_at_ms: int | None = None
@@ -54,8 +57,17 @@ class BreakerModel:
         self.failed_at = {}
         self.successes = 0
 
+    @property
+    def failures(self) -> int:
+        """Count what counts now, or say what opened it."""
+        return len(self.failed_at) if self.state is BreakerState.CLOSED else self.opened_by
+
     def fail(self, reservation_id: str, now_ms: int) -> bool:
         """Count one failed lock, once per id, and say whether it opened the breaker."""
+        if self.state is BreakerState.OPEN or self.rules.exempt:
+            return False
+        if reservation_id in self.failed_at:
+            return False
         self.failed_at.setdefault(reservation_id, now_ms)
         reopens = self.state is BreakerState.HALF_OPEN
         if not reopens and len(self.failed_at) < self.rules.threshold:
@@ -63,6 +75,7 @@ class BreakerModel:
         doubled = min(2 * self.cool_down_ms, MAX_COOL_DOWN_MS)
         self.cool_down_ms = doubled if reopens else self.rules.cool_down_ms
         self.state = BreakerState.OPEN
+        self.opened_by = len(self.failed_at)
         self.since_ms = now_ms
         self.retry_at_ms = now_ms + self.cool_down_ms if self.cool_down_ms else None
         return True
@@ -73,11 +86,36 @@ class BreakerModel:
             return
         self.successes += 1
         if self.successes == 2:
-            self.state = BreakerState.CLOSED
-            self.since_ms = None
+            self.close()
+
+    def close(self) -> None:
+        """Forget everything but the policy."""
+        self.state = BreakerState.CLOSED
+        self.by_hand = False
+        self.since_ms = self.retry_at_ms = None
+        self.cool_down_ms = self.opened_by = self.successes = 0
+        self.failed_at = {}
+
+    def trip(self, now_ms: int) -> None:
+        """Suspend by hand; what was suspended already is so since then."""
+        self.opened_by = self.failures
+        if self.state is not BreakerState.OPEN:
+            self.since_ms = now_ms
+        self.state = BreakerState.OPEN
+        self.by_hand = True
+        self.retry_at_ms = None
+        self.cool_down_ms = 0
+        self.failed_at = {}
+
+    def set_policy(self, rules: Rules) -> None:
+        """Follow other rules from now on; an exempt SKU is suspended by a hand only."""
+        self.rules = rules
+        if rules.exempt:
             self.failed_at = {}
+            if not self.by_hand and self.state is not BreakerState.CLOSED:
+                self.close()
 
     def stock_rose(self, now_ms: int) -> None:
         """Half-open an open breaker: a stock write has left more to sell than there was."""
-        if self.state is BreakerState.OPEN:
+        if self.state is BreakerState.OPEN and not self.by_hand:
             self.half_open(now_ms)

@@ -82,6 +82,15 @@ local function policy_of(breaker)
   return unpack_policy(breaker.policy_text ~= '' and breaker.policy_text or breaker_policy())
 end
 
+-- The failures that still count.
+local function live_window(breaker)
+  local live, window_ms = {}, policy_of(breaker).window_ms
+  for _, failure in ipairs(breaker.window) do
+    if now - failure.at < window_ms then live[#live + 1] = failure end
+  end
+  return live
+end
+
 -- An event of a breaker says what opened it and when it may be tried again.
 local function change_breaker(kind, sku, breaker, origin)
   breakers[sku] = breaker
@@ -132,16 +141,14 @@ end
 local function count_failure(sku, id, origin, lines)
   local breaker = breaker_now(sku) or fresh_breaker()
   local policy = policy_of(breaker)
+  if is_suspended(breaker) then return false end -- it counts nothing: a lock rejected elsewhere
   if policy.exempt then
     emit('L', sku, origin, id, lines)
     return false
   end
-  local window = {}
-  for _, failure in ipairs(breaker.window) do
-    if now - failure.at < policy.window_ms then
-      if failure.id == id then return false end
-      window[#window + 1] = failure
-    end
+  local window = live_window(breaker)
+  for _, failure in ipairs(window) do
+    if failure.id == id then return false end
   end
   window[#window + 1] = { at = now, id = id }
   breaker.window = window

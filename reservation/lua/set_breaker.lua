@@ -48,20 +48,12 @@ read_clock()
 local warehouses = in_chunks('HMGET', K.levels, skus)
 read_breakers(skus)
 
--- How many failures still count.
-local function live_failures(breaker)
-  local count, window_ms = 0, policy_of(breaker).window_ms
-  for _, failure in ipairs(breaker.window) do
-    if now - failure.at < window_ms then count = count + 1 end
-  end
-  return count
-end
 
 -- Suspend by hand; what was suspended by failures is from now on closed by hand only.
 local function trip(sku, origin, reason)
   local breaker, by = breaker_now(sku) or fresh_breaker(), match(origin, '^[^|]*')
   if breaker.state == 'M' and breaker.by == by and breaker.reason == reason then return false end
-  if breaker.state == 'C' then breaker.failures = live_failures(breaker) end
+  if breaker.state == 'C' then breaker.failures = #live_window(breaker) end
   if not is_suspended(breaker) then breaker.since = now end
   breaker.state, breaker.by, breaker.reason = 'M', by, reason
   breaker.retry_at, breaker.cool_down_ms, breaker.successes, breaker.window = 0, 0, 0, {}
@@ -78,7 +70,7 @@ end
 
 local function reset(sku, origin, reason)
   local breaker = breaker_now(sku)
-  if not breaker or (breaker.state == 'C' and live_failures(breaker) == 0) then return false end
+  if not breaker or (breaker.state == 'C' and #live_window(breaker) == 0) then return false end
   close(sku, breaker, origin, reason)
   return true
 end
@@ -95,6 +87,7 @@ local function set_policy(sku, origin, detail)
     exempt ~= '' and exempt or (old.exempt and '1' or '0'),
   }, ',')
   if breaker.policy_text == text then return false end
+  breaker.window = live_window(breaker) -- a wider one brings back no failure
   breaker.policy_text = text
   change_breaker(nil, sku, breaker)
   emit('P', sku, origin, text)

@@ -7,11 +7,23 @@ from typing import Any
 from msgspec.structs import replace
 
 from reservation.engine import Engine
-from reservation.model import Operation, Origin, Reservation, State, StockOutcome
+from reservation.model import (
+    BreakerAct,
+    BreakerOutcome,
+    Operation,
+    Origin,
+    RejectLock,
+    Reservation,
+    ResetBreaker,
+    SetBreakerPolicy,
+    State,
+    StockOutcome,
+    TripBreaker,
+)
 from reservation.status import Status
 from tests.model import Key, Model
 from tests.reservation.bench import Bench
-from tests.reservation.comparison import seen_of, stock_of
+from tests.reservation.comparison import breaker_of, seen_of, stock_of
 from tests.reservation.strategies import ALL_IDS, SKUS, UNKNOWN_RANK
 
 ORIGIN = Origin(actor="machine", request_id="r-1")
@@ -63,6 +75,25 @@ class BothSides:
             assert expected.on_hand == actual.on_hand
         self.time_moved = False
 
+    def _act(self, act: BreakerAct) -> None:
+        expected = self.model.act_on_breaker(act, self.bench.now_ms)
+        (actual,) = self.bench.run(self._asked_of_engine(act))
+        assert (actual.status is Status.UNKNOWN_SKU) == (expected is None)
+        assert breaker_of(expected) == breaker_of(actual.breaker)
+        self.time_moved = False
+
+    async def _asked_of_engine(self, act: BreakerAct) -> list[BreakerOutcome]:
+        breakers = self.engine.breakers
+        match act:
+            case TripBreaker():
+                return await breakers.trip([act.sku], act.reason, ORIGIN)
+            case ResetBreaker():
+                return await breakers.reset([act.sku], act.reason, ORIGIN)
+            case RejectLock():
+                return await breakers.reject_lock(act.reservation_id, [act.sku], ORIGIN)
+            case SetBreakerPolicy():
+                return [await breakers.set_policy(act, ORIGIN)]
+
     def _compare_all(self) -> None:
         now_ms = self.bench.now_ms
         stocks = self.bench.run(self.bench.store.read_stock(SKUS))
@@ -84,7 +115,7 @@ class BothSides:
             if reservation.ended_at_ms is not None:
                 instants.add(reservation.ended_at_ms + rules.retention_ms)
         for breaker in model.breakers.values():
-            instants.update(at + rules.window_ms for at in breaker.failed_at.values())
+            instants.update(at + breaker.rules.window_ms for at in breaker.failed_at.values())
             if breaker.retry_at_ms is not None:
                 instants.add(breaker.retry_at_ms)
         instants.update(at + rules.retention_ms for _, at in model.adjustments.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reservation.model import BreakerState, Operation, Outcome, Stock
+from reservation.model import Breaker, Operation, Outcome, Stock
 from reservation.status import Status
 
 # Refusals that carry the reservation: contract section 4, "the move is not possible: `state`".
@@ -61,14 +61,21 @@ def stock_of(stock: Stock | None) -> dict[str, Any] | None:
     """Reduce a SKU's stock to what the contract promises of it."""
     if stock is None:
         return None
-    breaker = stock.breaker
-    half_open = breaker.state is BreakerState.HALF_OPEN
     return {
         "levels": {level.warehouse: level for level in stock.levels},
         "as_of_ms": stock.as_of_ms,
+        **breaker_of(stock.breaker),
+    }
+
+
+def breaker_of(breaker: Breaker | None) -> dict[str, Any]:
+    """Reduce a breaker to what the contract promises of it; the words are not compared."""
+    if breaker is None:
+        return {}
+    return {
         "breaker": breaker.state,
         "policy": breaker.policy,
-        "failures": None if half_open else breaker.failures,
+        "failures": breaker.failures,
         "since_ms": breaker.since_ms,
         "retry_at_ms": breaker.retry_at_ms,
     }

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from reservation.model import (
     AdjustStock,
+    BreakerAct,
     Confirm,
     Extend,
     Fulfil,
@@ -39,6 +40,7 @@ from tests.reservation.strategies import (
     UPKEEP,
     WAREHOUSES,
     adjustments,
+    breaker_acts,
     confirms,
     counts,
     distances_ms,
@@ -122,7 +124,7 @@ class Machine(BothSides, RuleBasedStateMachine):
         """Fail often enough to open a breaker, also at the end of its window's oldest failure."""
         breaker = self.model.breakers.get(key[0])
         if offset is not None and breaker and breaker.failed_at:
-            self._pass_to(min(breaker.failed_at.values()) + RULES.window_ms + offset)
+            self._pass_to(min(breaker.failed_at.values()) + breaker.rules.window_ms + offset)
         wanted = lines_of({(line.sku, line.warehouse): 1 for line in also} | {key: TOO_MUCH})
         self.apply_batch([Reserve(greedy, wanted, 1_000) for greedy in ids])
 
@@ -168,6 +170,11 @@ class Machine(BothSides, RuleBasedStateMachine):
             retry_at_ms, sku = cooling[0]
             self._pass_to(retry_at_ms + offset)
             self._do(Reserve(buyers[0], (Line(sku, "main", quantity),), 1_000))
+
+    @rule(act=breaker_acts)
+    def act_on_a_breaker(self, act: BreakerAct) -> None:
+        """Trip, reset, set a policy, or hear of a lock that was rejected elsewhere."""
+        self._act(act)
 
     @rule(operation=confirms, rank=ranks)
     def confirm(self, operation: Confirm, rank: int) -> None:

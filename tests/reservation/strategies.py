@@ -11,9 +11,13 @@ from reservation.model import (
     Extend,
     Fulfil,
     Line,
+    RejectLock,
     Release,
     Reserve,
+    ResetBreaker,
+    SetBreakerPolicy,
     SetStock,
+    TripBreaker,
     canonical_lines,
 )
 from tests.model import Key
@@ -52,6 +56,20 @@ def lines_of(amounts: dict[Key, int]) -> tuple[Line, ...]:
 
 
 lines = amounts.map(lines_of)
+skus_and_none = st.sampled_from((*SKUS, "no such SKU"))
+breaker_acts = st.one_of(
+    st.builds(TripBreaker, skus_and_none, st.just("召回\n1")),
+    st.builds(ResetBreaker, skus_and_none, st.just("ok")),
+    st.builds(
+        SetBreakerPolicy,
+        skus_and_none,
+        st.sampled_from((None, 1, 2, 4)),
+        st.sampled_from((None, 1, 150, 300)),
+        st.sampled_from((None, 0, 60, 120)),
+        st.sampled_from((None, False, False, True)),
+    ),
+    st.builds(RejectLock, skus_and_none, st.sampled_from(GREEDY_IDS)),
+)
 reserves = st.builds(Reserve, ids, lines, ttls_ms, st.sampled_from((False, False, False, True)))
 confirms = st.builds(Confirm, ids, st.booleans())
 releases = st.builds(Release, ids, st.sampled_from(("", "客户取消\n100%")))

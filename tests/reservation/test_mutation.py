@@ -149,6 +149,26 @@ MUTATIONS = {
         "elseif left[level] <= tonumber(ARGV[i]) then",
     ),
     "a hundred and one parts": ("fulfil.lua", "parts >= max_parts", "parts > max_parts"),
+    "a restock lets what a hand has tripped be tried": (
+        "_breaker.lua",
+        "if breaker and breaker.state == 'O' then half_open(sku, breaker, now, origin) end",
+        "if is_suspended(breaker) then half_open(sku, breaker, now, origin) end",
+    ),
+    "a cool-down goes on under a hand": (
+        "set_breaker.lua",
+        "breaker.state, breaker.by, breaker.reason = 'M', by, reason",
+        "breaker.state, breaker.by, breaker.reason = 'O', by, reason",
+    ),
+    "a reset forgets the policy": (
+        "set_breaker.lua",
+        "closed.policy_text = breaker.policy_text",
+        "",
+    ),
+    "an exempt SKU is suspended all the same": (
+        "_breaker.lua",
+        "if policy.exempt then",
+        "if policy == nil then",
+    ),
     "a part repeated leaves twice": ("fulfil.lua", "if id == part then text = lines end", ""),
     "the longest hold is one millisecond shorter": (
         "extend.lua",

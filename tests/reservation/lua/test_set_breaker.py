@@ -215,6 +215,16 @@ POLICIES = [
         },
     ),
     Row(
+        "a wider window brings back no failure",
+        (STOCK, on_breaker("P", "CAT", ",1000,,"), fail(1), Advance(1000)),
+        on_breaker("P", "CAT", ",300000,,"),
+        done(1, breaker("C", policy="3,300000,0,0")),
+        {
+            "breaker CAT": breaker("C", policy="3,300000,0,0"),
+            **logged(f"P\tCAT\t{BY}\t3,300000,0,0"),
+        },
+    ),
+    Row(
         "an exempt SKU has no failures, and opens again",
         OPEN,
         on_breaker("P", "CAT", ",,,1"),
@@ -252,6 +262,12 @@ REJECTED = [
         (STOCK, fail(1)),
         on_breaker("F", "CAT", "tmall:f1"),
         done(0, breaker("C", window=window((0, 1)))),
+    ),
+    Row(
+        "while a SKU is suspended nothing counts, however it came to be",
+        (STOCK, LATER, TRIP),
+        on_breaker("F", "CAT", "tmall:f1"),
+        done(0, TRIPPED),
     ),
     Row(
         "the third opens",
