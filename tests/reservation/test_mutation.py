@@ -56,8 +56,8 @@ MUTATIONS = {
     ),
     "a failure counts up to the window's end": (
         "_breaker.lua",
-        "now - failure.at < policy.window_ms",
-        "now - failure.at <= policy.window_ms",
+        "now - failure.at < window_ms",
+        "now - failure.at <= window_ms",
     ),
     "repeats of an id count": (
         "_breaker.lua",
