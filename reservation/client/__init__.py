@@ -62,6 +62,7 @@ from reservation.client.operations import (
 from reservation.client.results import (
     Availability,
     Breaker,
+    BreakerPage,
     FormError,
     ImportReport,
     LevelName,
@@ -88,6 +89,7 @@ __all__ = [
     "Availability",
     "AvailabilityItem",
     "Breaker",
+    "BreakerPage",
     "BreakerPolicy",
     "BreakerState",
     "Client",

@@ -16,7 +16,14 @@ from reservation.client.errors import (
     Refused,
     Unavailable,
 )
-from reservation.client.results import Availability, ImportReport, Reservation, Stock
+from reservation.client.results import (
+    Availability,
+    Breaker,
+    BreakerPage,
+    ImportReport,
+    Reservation,
+    Stock,
+)
 from reservation.model import Readiness
 
 _Markable = TypeVar("_Markable", Reservation, Stock)
@@ -70,6 +77,10 @@ class _Results(Struct):
     results: tuple[_Result, ...]
 
 
+class _Breakers(Struct):
+    items: tuple[Breaker, ...]
+
+
 class _Ready(Struct):
     ready: bool
     warnings: tuple[str, ...] = ()
@@ -87,6 +98,21 @@ def reservation(reply: Reply) -> Reservation:
 def stock(reply: Reply) -> Stock:
     """Read a SKU's stock."""
     return _marked(msgspec.json.decode(reply.body, type=Stock), reply)
+
+
+def breaker(reply: Reply) -> Breaker:
+    """Read a SKU's breaker."""
+    return msgspec.json.decode(reply.body, type=Breaker)
+
+
+def breakers(reply: Reply) -> tuple[Breaker, ...]:
+    """Read the breakers that were acted on."""
+    return msgspec.json.decode(reply.body, type=_Breakers).items
+
+
+def breaker_page(reply: Reply) -> BreakerPage:
+    """Read a page of breakers."""
+    return msgspec.json.decode(reply.body, type=BreakerPage)
 
 
 def availability(reply: Reply) -> Availability:

@@ -28,8 +28,15 @@ from reservation.client.operations import (
     Release,
     Reserve,
 )
-from reservation.client.results import Availability, ImportReport, Reservation, Stock
-from reservation.model import Readiness
+from reservation.client.results import (
+    Availability,
+    Breaker,
+    BreakerPage,
+    ImportReport,
+    Reservation,
+    Stock,
+)
+from reservation.model import BreakerState, Readiness
 
 T = TypeVar("T")
 
@@ -202,6 +209,65 @@ class AsyncClient(Speaker):
         """
         content = await asyncio.to_thread(file.read_bytes) if isinstance(file, Path) else file
         return await self._ask(calls.import_stock(content, dry_run=dry_run))
+
+    # -- breakers --------------------------------------------------------------------------------
+
+    async def breaker(self, sku: str) -> Breaker:
+        """Read a SKU's breaker as it is now. Raises SkuNotFound."""
+        return await self._ask(calls.read_breaker(sku))
+
+    async def breakers(
+        self,
+        *,
+        state: BreakerState | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> BreakerPage:
+        """List by SKU the breakers that have something to tell, 100 a page unless told otherwise.
+
+        That is: all but those closed without failures and without a policy of their own.
+        """
+        return await self._ask(calls.list_breakers(state, after, limit))
+
+    async def trip(self, sku: str, *, reason: str) -> Breaker:
+        """Suspend a SKU on all channels, until a hand resets it.
+
+        Like every act on a breaker it is not sent again after an unknown outcome: it could undo
+        what somebody else has done in between. Raises SkuNotFound.
+        """
+        return await self._ask(calls.act_on_breaker("trip", sku, reason))
+
+    async def reset(self, sku: str, *, reason: str) -> Breaker:
+        """Close a SKU's breaker and forget its failures. Raises SkuNotFound."""
+        return await self._ask(calls.act_on_breaker("reset", sku, reason))
+
+    async def trip_many(self, skus: Iterable[str], *, reason: str) -> tuple[Breaker, ...]:
+        """Suspend up to 100 SKUs at once, all or none. Raises SkuNotFound."""
+        return await self._ask(calls.act_on_breakers("trip", skus, reason))
+
+    async def reset_many(self, skus: Iterable[str], *, reason: str) -> tuple[Breaker, ...]:
+        """Close up to 100 breakers at once, all or none. Raises SkuNotFound."""
+        return await self._ask(calls.act_on_breakers("reset", skus, reason))
+
+    async def set_breaker_policy(
+        self,
+        sku: str,
+        *,
+        threshold: int | None = None,
+        window_seconds: int | None = None,
+        cool_down_seconds: int | None = None,
+        exempt: bool | None = None,
+    ) -> Breaker:
+        """Give a SKU a policy of its own; what is None stays as it is. Raises SkuNotFound."""
+        return await self._ask(
+            calls.set_breaker_policy(
+                sku,
+                threshold=threshold,
+                window_seconds=window_seconds,
+                cool_down_seconds=cool_down_seconds,
+                exempt=exempt,
+            )
+        )
 
     # -- operation -------------------------------------------------------------------------------
 

@@ -20,7 +20,14 @@ from reservation.client import answers
 from reservation.client.answers import Reply
 from reservation.client.errors import Refused, Unavailable
 from reservation.client.operations import VERBS, Operation, Reserve, given, members
-from reservation.client.results import Availability, ImportReport, Reservation, Stock
+from reservation.client.results import (
+    Availability,
+    Breaker,
+    BreakerPage,
+    ImportReport,
+    Reservation,
+    Stock,
+)
 from reservation.model import Readiness
 
 T = TypeVar("T")
@@ -169,6 +176,65 @@ def import_stock(file: bytes, *, dry_run: bool) -> Call[ImportReport]:
     )
 
 
+def read_breaker(sku: str) -> Call[Breaker]:
+    """Read a SKU's breaker as it is now."""
+    return _read(_breaker_path(sku), answers.breaker)
+
+
+def list_breakers(state: str | None, after: str | None, limit: int | None) -> Call[BreakerPage]:
+    """List the breakers that have something to tell."""
+    query = [
+        (name, str(value)) for name, value in given(state=state, after=after, limit=limit).items()
+    ]
+    return _read("/v1/breakers", answers.breaker_page, query)
+
+
+def act_on_breaker(act: str, sku: str, reason: str) -> Call[Breaker]:
+    """Trip or reset a SKU's breaker."""
+    return Call(
+        method="POST",
+        path=f"{_breaker_path(sku)}/{act}",
+        body=_body({"reason": reason}),
+        read=answers.breaker,
+        repeat=Repeat.IF_NOT_APPLIED,
+    )
+
+
+def act_on_breakers(act: str, skus: Iterable[str], reason: str) -> Call[tuple[Breaker, ...]]:
+    """Trip or reset many breakers, all or none."""
+    return Call(
+        method="POST",
+        path=f"/v1/breakers/{act}",
+        body=_body({"skus": list(skus), "reason": reason}),
+        read=answers.breakers,
+        repeat=Repeat.IF_NOT_APPLIED,
+    )
+
+
+def set_breaker_policy(
+    sku: str,
+    *,
+    threshold: int | None,
+    window_seconds: int | None,
+    cool_down_seconds: int | None,
+    exempt: bool | None,
+) -> Call[Breaker]:
+    """Give a SKU a policy of its own."""
+    document = given(
+        threshold=threshold,
+        window_seconds=window_seconds,
+        cool_down_seconds=cool_down_seconds,
+        exempt=exempt,
+    )
+    return Call(
+        method="PUT",
+        path=f"{_breaker_path(sku)}/policy",
+        body=_body(document),
+        read=answers.breaker,
+        repeat=Repeat.IF_NOT_APPLIED,
+    )
+
+
 def readiness() -> Call[Readiness]:
     """Ask whether requests can be served; "no" is an answer too."""
     return Call(
@@ -202,6 +268,10 @@ def _reservation_path(reservation_id: str) -> str:
 
 def _stock_path(sku: str) -> str:
     return f"/v1/stock/{_segment(sku)}"
+
+
+def _breaker_path(sku: str) -> str:
+    return f"/v1/skus/{_segment(sku)}/breaker"
 
 
 def _body(document: dict[str, Any]) -> bytes:

@@ -78,6 +78,13 @@ class Stock(Struct, frozen=True, kw_only=True):
         return next((level for level in self.warehouses if level.warehouse == warehouse), None)
 
 
+class BreakerPage(Struct, frozen=True, kw_only=True):
+    """A page of breakers, by SKU; `next` is the `after` of the next page, None at the end."""
+
+    items: tuple[Breaker, ...]
+    next: str | None
+
+
 class Availability(Struct, frozen=True, kw_only=True):
     """What may still be sold, exact at `version`."""
 
