@@ -81,9 +81,28 @@ class BoundedHttp(HttpToolsProtocol):
             self._await_head()
 
     def on_headers_complete(self) -> None:
-        """Hand a request on."""
+        """Hand a request on, unless it asks for another protocol.
+
+        The parser gives no body of such a request: taken for empty, `fulfil` would ship all.
+        """
         self._end_head()
+        if self.parser.should_upgrade():
+            if self.cycle is not None and not self.cycle.response_complete:
+                self.transport.close()  # an answer now would be read as that of the one before
+            else:
+                self.send_400_response("Connection: Upgrade (h2c, websocket) is not served.")
+            return
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Collect the body of a request that was handed on."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request that was handed on."""
+        if not self.transport.is_closing():
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, as a problem."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -254,3 +255,37 @@ async def test_a_slash_in_a_sku_survives_the_wire(port: int, keyring: Keyring) -
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
         assert (await client.put(url, json={"on_hand": 1})).status_code == 201
         assert (await client.get(url)).json()["sku"] == "a/b"
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+@pytest.mark.parametrize("apart", [False, True], ids=["one segment", "body apart"])
+async def test_a_request_for_another_protocol_is_refused_whole(
+    port: int, token: str, engine: Engine, protocol: str, *, apart: bool
+) -> None:
+    """Its body is not read: taken for empty, a part that is shipped would be all."""
+    first = await Wire.open(port)
+    await first.send(head(token, f"Content-Length: {len(body())}") + body())
+    assert (await first.answer())[0] == 201
+    first.close()
+    wire = await Wire.open(port)
+    path = "/v1/reservations/tmall:1/release"
+    inner = head(token, "Content-Length: 2", path=path) + b"{}"
+    asked = head(
+        token,
+        "Connection: Upgrade",
+        f"Upgrade: {protocol}",
+        f"Content-Length: {len(inner)}",
+        path="/v1/reservations/tmall:2/release",
+    )
+    await wire.send(asked if apart else asked + inner)
+    status, headers, problem = await wire.answer()
+    assert (status, problem["type"]) == (400, "/problems/malformed-request")
+    assert headers["connection"] == "close"
+    if apart:
+        with contextlib.suppress(ConnectionError):
+            await wire.send(inner)
+    assert await wire.ended()
+    wire.close()
+    kept = (await engine.reservation("tmall:1")).reservation
+    assert kept is not None
+    assert kept.state == "held"
