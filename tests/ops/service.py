@@ -143,6 +143,26 @@ class Service:
         return not any(alive(pid) for pid in self._tree)
 
 
+def key_of(data_dir: Path) -> dict[str, str]:
+    """Return the header that opens a service."""
+    return {"Authorization": f"Bearer {(data_dir / 'admin.key').read_text().strip()}"}
+
+
+def put_stock(url: str, headers: dict[str, str], on_hand: int) -> int:
+    """Count a SKU; return the status."""
+    body = {"on_hand": on_hand}
+    return httpx.put(f"{url}/v1/stock/CAT", json=body, headers=headers, timeout=10).status_code
+
+
+def on_hand(url: str, headers: dict[str, str]) -> int | None:
+    """Read the count; None while the service cannot say."""
+    try:
+        answer = httpx.get(f"{url}/v1/stock/CAT", headers=headers, timeout=5)
+    except httpx.HTTPError:
+        return None
+    return answer.json()["warehouses"][0]["on_hand"] if answer.is_success else None
+
+
 # How a word of the command line ends; in this order: a guardian's names the server too.
 _SIGNS = {"guardian": "guardian.py", "server": "-server", "api": "api", "agents": "agents"}
 
