@@ -18,7 +18,7 @@ from ops.awaited import AwaitedStore
 from ops.heartbeat import ended_where_it_hangs
 from ops.listening import Neighbours
 from reservation.api import create_app
-from reservation.api.hardening import server_options
+from reservation.api.hardening import BoundedServer, server_options
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.store.keyring import Keyring
@@ -26,9 +26,11 @@ from reservation.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
 
+CLOSE_SECONDS = 2.0  # of the time to drain: for closing the engine, when requests have ended
 
-class Server(uvicorn.Server):
-    """uvicorn's server on one of the service's sockets.
+
+class Server(BoundedServer):
+    """The server on one of the service's sockets.
 
     Its end is decided by us and not by its own signal handlers.
     """
@@ -103,7 +105,7 @@ async def serve_api(
             create_app(engine, keyring, settings),
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours
-            timeout_graceful_shutdown=max(1, round(drain_seconds / 2)),
+            timeout_graceful_shutdown=max(1, round(drain_seconds - CLOSE_SECONDS)),
         ),
         neighbours=listeners[1:],
         serving=serving,

@@ -10,7 +10,7 @@ import os
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -23,7 +23,11 @@ from pydantic_settings import (
 from reservation.errors import ConfigurationError
 from reservation.model import WAREHOUSE
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 DAY_SECONDS = 86_400
+_LIKENESS = 0.7  # of a misspelt name to the one that is suggested
 
 
 class Durability(StrEnum):
@@ -56,7 +60,9 @@ class Settings(BaseSettings):
     # Business rules (contract section 5).
     default_ttl_seconds: int = Field(1800, ge=1, description="a hold's time to live, R36")
     max_ttl_seconds: int = Field(DAY_SECONDS, ge=1)
-    max_hold_seconds: int = Field(7 * DAY_SECONDS, ge=1, description="how far extend may reach")
+    max_hold_seconds: int = Field(
+        7 * DAY_SECONDS, ge=1, description="how far extend may reach, from the creation"
+    )
     receipt_retention_seconds: int = Field(
         7 * DAY_SECONDS, ge=1, description="how long the answer to an ended reservation is kept"
     )
@@ -162,7 +168,7 @@ def misspelt_variables() -> list[str]:
     for variable in sorted(os.environ):
         prefix, found, name = variable.partition("HOLDFAST_")
         if found and not prefix and name not in known:
-            nearest = get_close_matches(name, known, n=1, cutoff=0.7)
+            nearest = get_close_matches(name, known, n=1, cutoff=_LIKENESS)
             meant = f"; is HOLDFAST_{nearest[0]} meant?" if nearest else ""
             told.append(f"{variable} is no setting and has no effect{meant}")
     return told
@@ -196,10 +202,27 @@ def load(config_file: Path | None = None, **overrides: Any) -> Settings:
         return Layered(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         findings = [
-            f"HOLDFAST_{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            f"{_place(str(item['loc'][0]), overrides, config_file)}: {_words(item)}"
             for item in error.errors()
         ]
         raise ConfigurationError("; ".join(findings)) from error
     except (ValueError, OSError) as error:  # malformed TOML, unreadable file
         message = f"{config_file or 'environment'}: {error}"
         raise ConfigurationError(message) from error
+
+
+def _place(name: str, overrides: dict[str, Any], config_file: Path | None) -> str:
+    """Say where a setting was given, in the words of that place."""
+    variable = f"HOLDFAST_{name.upper()}"
+    if overrides.get(name) is not None:
+        return f"--{name.replace('_', '-')}"
+    if variable in os.environ or config_file is None:
+        return variable
+    return f"{name} in {config_file}"
+
+
+def _words(item: ErrorDetails) -> str:
+    if item["type"] != "extra_forbidden":
+        return item["msg"]
+    nearest = get_close_matches(str(item["loc"][0]), Settings.model_fields, n=1, cutoff=_LIKENESS)
+    return "is no setting" + (f"; is {nearest[0]} meant?" if nearest else "")

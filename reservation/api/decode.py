@@ -111,7 +111,8 @@ class Decoder:
     def adjust_stock(self, body: bytes, sku: str) -> AdjustStock:
         """Read a stock difference."""
         form = self._validate(self.forms.adjust_stock, read_json(body))
-        return AdjustStock(sku, form.warehouse, form.delta, form.adjustment_id, form.reason)
+        delta = _exact(form.delta)
+        return AdjustStock(sku, form.warehouse, delta, form.adjustment_id, form.reason)
 
     def reason(self, body: bytes) -> str:
         """Read why something is done."""

@@ -6,6 +6,7 @@ It also hands the path to the router as it came over the wire, percent-encoded: 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -15,7 +16,8 @@ import structlog
 from reservation import metrics
 from reservation.api.exchange import SCOPE_KEY, Exchange, HungUp
 from reservation.api.pipeline import explain
-from reservation.errors import Overloaded
+from reservation.api.problems import Problem, Slug
+from reservation.errors import Effect, Overloaded, StoreUnavailable
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,12 +53,19 @@ class Entrance:
         metrics.HTTP_REQUESTS_IN_FLIGHT.inc()
         self._in_flight += 1
         try:
-            if self._in_flight > MAX_IN_FLIGHT:
+            malformed = exchange.malformed_head()
+            if malformed is not None:
+                await exchange.refuse(_malformed(malformed))
+            elif self._in_flight > MAX_IN_FLIGHT:
                 await exchange.refuse(explain(_too_many()))
             else:
                 await self._app(scope, receive, sender)
         except HungUp:
             metrics.HTTP_HANG_UPS.inc()
+        except asyncio.CancelledError:  # the server ends, and waits for us no longer
+            if exchange.status:
+                raise
+            await exchange.refuse(explain(_cut_off(exchange)))
         except Exception as error:
             if exchange.status:  # the answer has begun: the server must cut the connection
                 raise
@@ -90,6 +99,16 @@ class Entrance:
 
 def _too_many() -> Overloaded:
     return Overloaded(f"{MAX_IN_FLIGHT} requests are being worked on already")
+
+
+def _malformed(detail: str) -> Problem:
+    return Problem(Slug.MALFORMED_REQUEST, f"{detail} Send HTTP/1.1, each header once.")
+
+
+def _cut_off(exchange: Exchange) -> StoreUnavailable:
+    """Say what became of a request whose answer did not come while the server drained."""
+    effect: Effect = "unknown" if exchange.body_seen else "not_applied"
+    return StoreUnavailable("the service is ending", effect=effect)
 
 
 class _Series:

@@ -38,6 +38,10 @@ _TRACEPARENT: Final = re.compile(
     rb"(-[ -{}~]{0,64})?"
 )
 
+_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
+# With two of these, programs on the way could read two different requests in one.
+_SINGLE: Final = frozenset({b"host", b"authorization", b"content-type", b"content-encoding"})
+
 JSON: Final = b"application/json"
 PROBLEM_JSON: Final = b"application/problem+json"
 HTML: Final = b"text/html; charset=utf-8"
@@ -102,6 +106,21 @@ class Exchange:
         self.status = 0
         self.problem: Slug | None = None
         self.body_seen = False  # whether the whole body has been received
+
+    def malformed_head(self) -> str | None:
+        """Say what RFC 9112 forbids in the head; None where it is sound."""
+        version = self.scope["http_version"]
+        if version not in _VERSIONS:
+            return f"HTTP/{version} is not served."
+        if b"host" not in self.headers and version != "1.0":
+            return "The Host header is missing."
+        given = self.scope["headers"]
+        if len(given) != len(self.headers):
+            names = [name for name, _ in given]
+            for name in sorted(_SINGLE):
+                if names.count(name) > 1:
+                    return f"The header {name.decode()} is there {names.count(name)} times."
+        return None
 
     @property
     def origin(self) -> Origin:

@@ -193,6 +193,10 @@ async def _body(exchange: Exchange, rule: BodyRule) -> bytes:
     body = await exchange.read_body(rule.limit, rule.seconds)
     if not body and rule.empty_counts:
         return body
+    encoding = exchange.headers.get(b"content-encoding", b"identity")
+    if encoding.lower() != b"identity":
+        detail = "The body has a Content-Encoding; send it as it is, without compression."
+        raise Refused(Problem(Slug.MALFORMED_REQUEST, detail))
     declared = exchange.headers.get(b"content-type", b"")
     media_type, _, parameters = declared.partition(b";")
     if media_type.strip().lower() != rule.media_type or not _is_utf8(parameters):

@@ -60,7 +60,8 @@ KINDS: Final[Mapping[Slug, ProblemKind]] = MappingProxyType(
             400,
             "The request cannot be read",
             "The body is not JSON in UTF-8 (or, for an import, its content type is not text/csv), "
-            "it did not arrive in time, or the Content-Type header names something else.",
+            "it did not arrive in time or is compressed, the Content-Type header names something "
+            "else, or the head is not as HTTP/1.1 wants it.",
             "Send one JSON object with 'Content-Type: application/json'; detail says where "
             "reading stopped.",
             same_request_later=False,
@@ -315,7 +316,7 @@ def invalid(errors: list[tuple[str, str]]) -> Problem:
     """List broken rules of form, each as (JSON pointer, detail)."""
     count = f"{len(errors)} rules are broken" if len(errors) > 1 else "A rule is broken"
     pointer, reason = errors[0]
-    first = f"{pointer or 'the body'} {reason}"
+    first = f"{pointer or 'the document'} {reason}"
     return Problem(
         Slug.INVALID_REQUEST,
         f"{count}, nothing was applied; first: {first}.",

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
+from reservation.api.problems import Problem, Refused, Slug
 from reservation.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 _MAX_PARAMETERS: Final = 1_100  # more than any query here may have
 
 
-def parameters(query: bytes, *, known: Iterable[str]) -> list[tuple[str, str]]:
-    """Read a query string. Raises InvalidRequest naming every parameter that is not known.
+def parameters(
+    query: bytes, *, known: Collection[str], repeated: str | None = None
+) -> list[tuple[str, str]]:
+    """Read a query string; only the parameter `repeated` may be there more than once.
 
-    A misspelt `dry_run` that were passed over would import for real.
+    Raises InvalidRequest naming every parameter that is not known or stands twice, and Refused
+    (422) for what cannot be read. A misspelt `dry_run` that were passed over would import for real.
     """
     try:
         found = parse_qsl(
@@ -26,9 +31,25 @@ def parameters(query: bytes, *, known: Iterable[str]) -> list[tuple[str, str]]:
             max_num_fields=_MAX_PARAMETERS,
         )
     except ValueError:
-        message = "is not percent-encoded UTF-8, or has too many parameters"
-        raise InvalidRequest([("", message)]) from None
-    unknown = dict.fromkeys(name for name, _ in found if name not in known)
-    if unknown:
-        raise InvalidRequest([(f"/{name[:80]}", "is no parameter here") for name in unknown])
+        raise Refused(_unreadable()) from None
+    counts = Counter(name for name, _ in found)
+    errors = [
+        (
+            f"/{name[:80]}",
+            "is no parameter here" if name not in known else f"is there {count} times",
+        )
+        for name, count in counts.items()
+        if name not in known or (count > 1 and name != repeated)
+    ]
+    if errors:
+        raise InvalidRequest(errors)
     return found
+
+
+def _unreadable() -> Problem:
+    detail = f"is not percent-encoded UTF-8, or has more than {_MAX_PARAMETERS} parameters"
+    return Problem(
+        Slug.INVALID_REQUEST,
+        f"The query {detail}; nothing was applied.",
+        {"errors": [{"pointer": "", "detail": detail}]},
+    )

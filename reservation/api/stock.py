@@ -131,9 +131,9 @@ class Stocks:
         return sku
 
     def _availability_query(self, query: bytes) -> tuple[list[str], str | None]:
-        given = parameters(query, known={"sku", "warehouse"})
+        given = parameters(query, known={"sku", "warehouse"}, repeated="sku")
         skus = [value for name, value in given if name == "sku"]
-        warehouse = next((value for name, value in reversed(given) if name != "sku"), None)
+        warehouse = next((value for name, value in given if name != "sku"), None)
         limit = self._settings.max_availability_skus
         errors = []
         if not 1 <= len(skus) <= limit:
@@ -155,8 +155,7 @@ class Stocks:
 
 
 def _dry_run(query: bytes) -> bool:
-    given = parameters(query, known={"dry_run"})
-    value = given[-1][1] if given else "false"
+    value = dict(parameters(query, known={"dry_run"})).get("dry_run", "false")
     if value not in _BOOLEANS:
         raise InvalidRequest([("/dry_run", "must be true or false")])
     return _BOOLEANS[value]

@@ -36,7 +36,7 @@ local function bad(what) error({ err = 'BADARG ' .. what }) end
 
 -- Read an integer: `tonumber` alone takes '0x10', 'inf' and ' 7 '.
 local function int(text, least, most, what)
-  if text == nil or #text > 16 then bad(what) end
+  if text == nil or #text > 17 then bad(what) end
   if text ~= '0' and not find(text, '^%-?[1-9]%d*$') then bad(what) end
   local number = tonumber(text)
   if number < least or number > most then bad(what) end

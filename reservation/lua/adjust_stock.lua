@@ -15,7 +15,7 @@
 -- KEYS[11] events stream: the log
 -- KEYS[12] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long an adjustment's receipt is known
--- ARGV[2..] per operation: level sku@warehouse, origin text, delta integer -10^9 to 10^9 but 0,
+-- ARGV[2..] per operation: level sku@warehouse, origin text, delta integer within 2^53 but 0,
 --           adjustment_id text, reason text
 -- Returns {now, version, policy, answer...}: {DONE, sku report...} | {REPLAYED, sku report...}
 --         | {ID_REUSED} | {UNKNOWN_SKU} | {STOCK_BELOW_ZERO, on_hand} | {STOCK_TOO_LARGE, on_hand},
@@ -30,7 +30,7 @@ local receipt_fields = {}
 for at = 2, #ARGV, FIELDS do
   check_level(ARGV[at])
   plain(ARGV[at + 1], 600, 'origin')
-  if int(ARGV[at + 2], -1000000000, 1000000000, 'delta') == 0 then bad('delta') end
+  if int(ARGV[at + 2], -MAX_INTEGER, MAX_INTEGER, 'delta') == 0 then bad('delta') end
   if not ARGV[at + 3] or #ARGV[at + 3] > 64 or not find(ARGV[at + 3], '^[%w._-]+$') then
     bad('adjustment_id')
   end

@@ -60,7 +60,6 @@ from tests.reservation.strategies import (
     wholes,
 )
 
-LEAST_DELTA = -1_000_000_000  # of an adjustment; 0 is none
 MANY_DEADLINES = 5  # more than a call reclaims
 MAX_ORDERS = 120  # of a batch that are compared: all of five operations
 
@@ -268,10 +267,10 @@ class Machine(BothSides, RuleBasedStateMachine):
         if known and offset is not None:
             (key, name), (delta, at_ms) = known[rank % len(known)]
             self._pass_to(at_ms + RULES.retention_ms + offset)
-            self.adjust_stock(AdjustStock(*key, max(delta + more, LEAST_DELTA) or 1, name, ""))
+            self.adjust_stock(AdjustStock(*key, delta + more or 1, name, ""))
         else:
             key, level = sorted(self.model.levels.items())[rank % len(self.model.levels)]
-            delta = max(more - level.on_hand, LEAST_DELTA) or 1
+            delta = more - level.on_hand or 1
             self.adjust_stock(AdjustStock(*key, delta, f"b{rank}", ""))
 
     def set_stock(self, request: SetStock) -> None:

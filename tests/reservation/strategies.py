@@ -93,6 +93,8 @@ rows = st.lists(
 adjustments = st.builds(
     lambda key, delta, name: AdjustStock(key[0], key[1], delta, name, "盘点"),
     keys,
-    st.sampled_from((1, 2, 3, -1, -2, -3, -4, 4, MAX_STOCK, -MAX_STOCK, MAX_STOCK - 5)),
+    st.sampled_from(
+        (1, 2, 3, -1, -2, -3, -4, 4, MAX_STOCK, -MAX_STOCK, MAX_STOCK - 5, 2**53 - 1, 1 - 2**53)
+    ),
     st.sampled_from(("a1", "a2", "a3")),
 )

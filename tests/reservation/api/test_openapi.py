@@ -21,7 +21,7 @@ from hypothesis import HealthCheck
 from schemathesis.config import SchemathesisConfig
 
 from reservation.api import create_app
-from reservation.api.hardening import server_options
+from reservation.api.hardening import BoundedServer, server_options
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import SYSTEM, SetStock
@@ -73,7 +73,7 @@ class Service(threading.Thread):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.token: Future[str] = Future()
-        self._server: uvicorn.Server | None = None
+        self._server: BoundedServer | None = None
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -90,7 +90,7 @@ class Service(threading.Thread):
         _, token = await keyring.create(Role.ADMIN)
         await engine.set_stock(SetStock(SKU, "main", 10_000), SYSTEM)
         app = create_app(engine, keyring, self._settings)
-        self._server = uvicorn.Server(uvicorn.Config(app, **server_options()))
+        self._server = BoundedServer(uvicorn.Config(app, **server_options()))
         self.token.set_result(token)
         await self._server._serve(sockets=[self._listener])
         await keyring.close()

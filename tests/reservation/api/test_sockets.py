@@ -1,27 +1,23 @@
-"""What only a real server and real sockets show: limits while reading, hang-ups, hostile heads."""
+"""What only a real server and real sockets show: limits while a body is read, and hang-ups."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
-from reservation.api import create_app, exchange, hardening
-from reservation.api.hardening import server_options
+from reservation.api import create_app, exchange
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import Origin, Reserve
 from reservation.security import Role
 from reservation.store.keyring import Keyring
 from tests.reservation.api.conftest import SKU
+from tests.reservation.api.wire import Wire, body, head, serving
 
 pytestmark = pytest.mark.usefixtures("stocked")
 LIMIT = 4_096
@@ -40,69 +36,13 @@ def app(engine: Engine, keyring: Keyring, settings: Settings) -> FastAPI:
 @pytest.fixture
 async def port(app: FastAPI) -> AsyncIterator[int]:
     """Run a real server on loopback; the value is its port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, **server_options()))
-    running = asyncio.create_task(server._serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0)
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    await running
-    listener.close()
+    async with serving(app) as server:
+        yield server.port
 
 
 @pytest.fixture
 async def token(keyring: Keyring) -> str:
     return (await keyring.create(Role.CHANNEL, channels=("tmall",)))[1]
-
-
-class Wire:
-    """A raw connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    async def open(cls, port: int) -> Wire:
-        """Connect."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
-
-    async def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def answer(self) -> tuple[int, dict[str, str], Any]:
-        """Read one answer."""
-        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode()
-        status, *lines = head.strip().split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines)
-        body = await self.reader.readexactly(int(headers.get("content-length", "0")))
-        return int(status.split()[1]), headers, json.loads(body) if body else None
-
-    async def ended(self) -> bool:
-        """Whether the server closes the connection, reading whatever is left."""
-        try:
-            return await asyncio.wait_for(self.reader.read(), 10) is not None
-        except ConnectionError:
-            return True
-
-    def close(self) -> None:
-        """Hang up."""
-        self.writer.close()
-
-
-def head(token: str, *headers: str, path: str = "/v1/reservations") -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers]
-    if token:
-        lines.append(f"Authorization: Bearer {token}")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def body(reservation_id: str = "tmall:1") -> bytes:
-    lines = [{"sku": SKU, "quantity": 1}]
-    return json.dumps({"reservation_id": reservation_id, "lines": lines}).encode()
 
 
 async def test_a_chunked_body_is_taken_and_the_connection_kept(port: int, token: str) -> None:
@@ -174,31 +114,6 @@ def _impatient(read_body: Any) -> Any:
     return read
 
 
-async def test_a_head_that_trickles_or_swells_is_cut_off(
-    port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    swelling = await Wire.open(port)
-    await swelling.send(b"GET /healthz HTTP/1.1\r\nX: " + b"y" * (hardening.MAX_HEAD_BYTES + 1))
-    status, _, problem = await swelling.answer()
-    assert (status, problem["type"]) == (400, "/problems/malformed-request")
-    assert await swelling.ended()
-    monkeypatch.setattr(hardening, "HEAD_SECONDS", 0.05)
-    trickling = await Wire.open(port)
-    await trickling.send(b"GET /healthz HTTP/1.1\r\n")
-    assert await trickling.ended()
-    swelling.close()
-    trickling.close()
-
-
-async def test_what_is_no_http_is_refused_as_a_problem(port: int) -> None:
-    wire = await Wire.open(port)
-    await wire.send(b"HELLO\r\n\r\n")
-    status, headers, problem = await wire.answer()
-    assert (status, problem["type"]) == (400, "/problems/malformed-request")
-    assert problem["instance"] == headers["x-request-id"]
-    wire.close()
-
-
 async def test_a_client_that_hangs_up_does_not_cancel_its_store_call(
     port: int, token: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,37 +170,3 @@ async def test_a_slash_in_a_sku_survives_the_wire(port: int, keyring: Keyring) -
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
         assert (await client.put(url, json={"on_hand": 1})).status_code == 201
         assert (await client.get(url)).json()["sku"] == "a/b"
-
-
-@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
-@pytest.mark.parametrize("apart", [False, True], ids=["one segment", "body apart"])
-async def test_a_request_for_another_protocol_is_refused_whole(
-    port: int, token: str, engine: Engine, protocol: str, *, apart: bool
-) -> None:
-    """Its body is not read: taken for empty, a part that is shipped would be all."""
-    first = await Wire.open(port)
-    await first.send(head(token, f"Content-Length: {len(body())}") + body())
-    assert (await first.answer())[0] == 201
-    first.close()
-    wire = await Wire.open(port)
-    path = "/v1/reservations/tmall:1/release"
-    inner = head(token, "Content-Length: 2", path=path) + b"{}"
-    asked = head(
-        token,
-        "Connection: Upgrade",
-        f"Upgrade: {protocol}",
-        f"Content-Length: {len(inner)}",
-        path="/v1/reservations/tmall:2/release",
-    )
-    await wire.send(asked if apart else asked + inner)
-    status, headers, problem = await wire.answer()
-    assert (status, problem["type"]) == (400, "/problems/malformed-request")
-    assert headers["connection"] == "close"
-    if apart:
-        with contextlib.suppress(ConnectionError):
-            await wire.send(inner)
-    assert await wire.ended()
-    wire.close()
-    kept = (await engine.reservation("tmall:1")).reservation
-    assert kept is not None
-    assert kept.state == "held"

@@ -92,8 +92,13 @@ async def test_an_adjustment_stays_within_the_bounds(ops: Caller) -> None:
     below = await ops("POST", path, {"delta": -11, "adjustment_id": "a", "reason": "r"})
     assert (below.status_code, slug(below)) == (409, "stock-below-zero")
     assert below.json()["on_hand"] == 10
+    for delta in (-(10**9) - 1, -(2**53), -(10**40)):
+        far_below = await ops("POST", path, {"delta": delta, "adjustment_id": "a", "reason": "r"})
+        assert (far_below.status_code, slug(far_below)) == (409, "stock-below-zero")
     above = await ops("POST", path, {"delta": 10**9, "adjustment_id": "a", "reason": "r"})
     assert (above.status_code, above.json()["errors"][0]["pointer"]) == (422, "/delta")
+    far_above = await ops("POST", path, {"delta": 10**40, "adjustment_id": "a", "reason": "r"})
+    assert (far_above.status_code, slug(far_above)) == (422, "invalid-request")
     good = await ops("POST", path, {"delta": 1, "adjustment_id": "a", "reason": "r"})
     assert good.status_code == 200
     missing = await ops(
@@ -177,7 +182,16 @@ async def test_an_unreadable_file_is_422_either_way(
     assert (told["rows"], told["applied"], len(told["errors"])) == (0, False, 1)
 
 
-@pytest.mark.parametrize("query", ["?dry_run=yes", "?dry_run=", "?dryrun=true", "?dry_run=%ff"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?dry_run=yes",
+        "?dry_run=",
+        "?dryrun=true",
+        "?dry_run=%ff",
+        "?dry_run=true&dry_run=false",
+    ],
+)
 async def test_a_misspelt_dry_run_does_not_import(ops: Caller, query: str) -> None:
     answer = await import_file(ops, f"{HEADER}new,main,7,1\n", query)
     assert (answer.status_code, slug(answer)) == (422, "invalid-request")
@@ -217,7 +231,15 @@ async def test_availability_has_one_item_per_warehouse(ops: Caller) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["", "?sku=", "?sku=%20", "?" + "&".join(["sku=a"] * 101), "?sku=a&warehouse=%20", "?sku=a&x="],
+    [
+        "",
+        "?sku=",
+        "?sku=%20",
+        "?" + "&".join(["sku=a"] * 101),
+        "?sku=a&warehouse=%20",
+        "?sku=a&x=",
+        "?sku=a&warehouse=a&warehouse=b",
+    ],
 )
 async def test_an_impossible_question_about_availability_is_422(ops: Caller, query: str) -> None:
     answer = await ops("GET", f"/v1/availability{query}")

@@ -119,6 +119,18 @@ ROWS = [
         [POLICY, [Status.STOCK_TOO_LARGE, "10"]],
     ),
     Row(
+        "no difference is too large to be compared",
+        (STOCK,),
+        adjust_stock("CAT@main", 2**53 - 1, "a1"),
+        [POLICY, [Status.STOCK_TOO_LARGE, "10"]],
+    ),
+    Row(
+        "nor too small",
+        (STOCK,),
+        adjust_stock("CAT@main", 1 - 2**53, "a1"),
+        [POLICY, [Status.STOCK_BELOW_ZERO, "10"]],
+    ),
+    Row(
         "the same id and difference is a replay: the stock as it is now, the reason not compared",
         (STOCK, adjust_stock("CAT@main", 5, "a1"), set_stock("CAT@main", 7)),
         adjust_stock("CAT@main", 5, "a1", "other words"),

@@ -1,0 +1,151 @@
+"""A server that ends: what it has taken is answered, and no connection keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from reservation.api import hardening
+from reservation.engine import Engine
+from reservation.model import Origin, Reserve
+from reservation.security import Role
+from reservation.store.keyring import Keyring
+from tests.reservation.api.wire import Serving, Wire, body, head, serving
+
+pytestmark = pytest.mark.usefixtures("stocked")
+
+
+@pytest.fixture
+async def token(keyring: Keyring) -> str:
+    return (await keyring.create(Role.CHANNEL, channels=("tmall",)))[1]
+
+
+class Brake:
+    """Holds reservations up until it is let go."""
+
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.arrived, self.let_go = asyncio.Event(), asyncio.Event()
+        self._reserve = engine.reserve
+        monkeypatch.setattr(engine, "reserve", self._slow)
+
+    async def _slow(self, operation: Reserve, origin: Origin) -> Any:
+        self.arrived.set()
+        await self.let_go.wait()
+        return await self._reserve(operation, origin)
+
+
+async def test_a_connection_that_comes_while_the_server_ends_has_one_answer(
+    app: FastAPI, engine: Engine, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept open, a busy one would be served until the time is up, and then be cut."""
+    brake = Brake(engine, monkeypatch)
+    content = body()
+    async with serving(app) as server:
+        slow = await Wire.open(server.port)
+        await slow.send(head(token, f"Content-Length: {len(content)}") + content)
+        await brake.arrived.wait()
+        ending = await begin_to_end(server)
+        async with late(server) as port:
+            wire = await Wire.open(port)
+            await wire.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            status, headers, _ = await wire.answer()
+            assert (status, headers["connection"]) == (200, "close")
+            assert await wire.ended()
+        brake.let_go.set()
+        status, headers, _ = await slow.answer()
+        assert (status, headers["connection"]) == (201, "close")
+        await ending
+        wire.close()
+        slow.close()
+
+
+async def test_an_idle_connection_has_one_more_answer_or_is_soon_closed(
+    app: FastAPI, token: str
+) -> None:
+    """Its client may be sending just now, and would not know what became of its request."""
+    content = body()
+    async with serving(app) as server:
+        busy, idle = await Wire.open(server.port), await Wire.open(server.port)
+        for wire in (busy, idle):
+            await wire.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert "connection" not in (await wire.answer())[1]
+        ending = await begin_to_end(server)
+        await busy.send(head(token, f"Content-Length: {len(content)}") + content)
+        status, headers, _ = await busy.answer()
+        assert (status, headers["connection"]) == (201, "close")
+        assert await busy.ended()
+        assert await idle.ended()
+        await ending
+        busy.close()
+        idle.close()
+
+
+async def test_a_connection_that_comes_late_and_says_nothing_is_soon_closed(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardening, "LATE_HEAD_SECONDS", 0.01)
+    async with serving(app) as server, late(server) as port:
+        server.server.server_state.ending = True
+        wire = await Wire.open(port)
+        assert await wire.ended()
+        wire.close()
+
+
+async def test_who_is_cut_off_while_the_store_works_hears_that_it_is_unknown(
+    app: FastAPI, engine: Engine, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brake = Brake(engine, monkeypatch)
+    content = body()
+    async with serving(app, timeout_graceful_shutdown=0) as server:
+        wire = await Wire.open(server.port)
+        await wire.send(head(token, f"Content-Length: {len(content)}") + content)
+        await brake.arrived.wait()
+        await server.end()
+        status, headers, problem = await wire.answer()
+    assert (status, problem["type"]) == (503, "/problems/store-unavailable")
+    assert (problem["outcome"], headers["connection"]) == ("unknown", "close")
+    assert headers["retry-after"] == "1"
+    wire.close()
+
+
+async def test_who_is_cut_off_in_its_body_hears_that_nothing_was_done(
+    app: FastAPI, token: str
+) -> None:
+    async with serving(app, timeout_graceful_shutdown=0) as server:
+        wire = await Wire.open(server.port)
+        await wire.send(head(token, "Content-Length: 100") + b"{")
+        while not server.server.server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0)
+        await server.end()
+        status, _, problem = await wire.answer()
+    assert (status, problem["outcome"]) == (503, "not_applied")
+    wire.close()
+
+
+async def begin_to_end(server: Serving) -> asyncio.Task[None]:
+    """Let a server begin to drain."""
+    ending = asyncio.create_task(server.end())
+    while not server.server.server_state.ending:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0)
+    return ending
+
+
+@asynccontextmanager
+async def late(server: Serving) -> AsyncIterator[int]:
+    """Give a port whose connections are new to a server that has closed its own."""
+
+    def protocol() -> asyncio.Protocol:
+        return hardening.BoundedHttp(
+            config=server.server.config,
+            server_state=server.server.server_state,
+            app_state={},
+        )
+
+    listener = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    yield listener.sockets[0].getsockname()[1]
+    listener.close()
