@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
 
 import structlog
 import uvicorn
@@ -21,6 +22,7 @@ from reservation.api import create_app
 from reservation.api.hardening import BoundedServer, server_options
 from reservation.config import Settings
 from reservation.engine import Engine
+from reservation.events.archivist import Archivist
 from reservation.store.keyring import Keyring
 from reservation.sweeper import Sweeper
 
@@ -134,7 +136,7 @@ async def serve_api(
 
 
 async def serve_agents(settings: Settings) -> None:
-    """Sweep as soon as the store is there; end between two rounds."""
+    """Run the loops as soon as the store is there; each ends between two rounds."""
     store = AwaitedStore(settings)
     stop = asyncio.Event()
     _on_end(stop.set)
@@ -144,7 +146,9 @@ async def serve_agents(settings: Settings) -> None:
     try:
         await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
         with ended_where_it_hangs():
-            await Sweeper(store, settings).run(stop)
+            await _together(
+                Sweeper(store, settings).run(stop), Archivist(store, settings).run(stop)
+            )
     finally:
         await _cancel(opening)
         stopped.cancel()
@@ -159,6 +163,13 @@ async def _seed_admin_key(settings: Settings, keyring: Keyring) -> None:
             "admin_key_revoked",
             remedy="give another HOLDFAST_ADMIN_KEY, or remove admin.key for a new one",
         )
+
+
+async def _together(*loops: Coroutine[Any, Any, None]) -> None:
+    """Run loops until all have ended; the fault of one ends the others, and is raised."""
+    async with asyncio.TaskGroup() as group:
+        for loop in loops:
+            group.create_task(loop)
 
 
 def _on_end(action: Callable[[], object]) -> None:

@@ -22,8 +22,7 @@ from reservation.store.records import unpack_breaker, unpack_policy, unpack_rese
 if TYPE_CHECKING:
     from reservation.store.store import Store
 
-CHUNK = 500  # fields a scan call: well below 1 ms
-EVENTS_PER_READ = 1_000
+CHUNK = 500  # records a read: well below 1 ms
 MAX_FINDINGS = 100  # listed; the rest is counted
 LOOKS = 3  # what moves while it is looked at is looked at again
 MAX_TIME_MS = 1 << 53  # later than any deadline
@@ -109,8 +108,7 @@ async def _audit_once(store: Store, partition: int, progress: Progress | None) -
 
 
 async def _version(store: Store, partition: int) -> str:
-    reply = await store.call("audit_scan", ["levels", "0", 1], partition=partition)
-    return str(reply[1])
+    return (await store.position(partition=partition))[1]
 
 
 async def _scan(store: Store, partition: int, progress: Progress | None) -> _Snapshot:
@@ -119,11 +117,12 @@ async def _scan(store: Store, partition: int, progress: Progress | None) -> _Sna
     sizes = [await store.client.hlen(key(partition, name)) for name in names]
     total, done = sum(sizes), 0
     for name in names:
-        async for version, chunk in _chunks(store, partition, name):
-            done += len(chunk) // 2
+        async for position, chunk in store.scan(name, partition=partition):
+            version = version_key(position)
+            done += len(chunk)
             if progress:
                 progress(min(done, total), total)
-            for item, value in zip(chunk[::2], chunk[1::2], strict=True):
+            for item, value in chunk:
                 if item == SENTINEL:
                     continue
                 if name == "reservations":
@@ -141,22 +140,12 @@ async def _scan(store: Store, partition: int, progress: Progress | None) -> _Sna
 async def _hints(store: Store, partition: int, name: str) -> dict[str, int]:
     """Collect the ids that the entries of `due` or `ended` name, each with its earliest time."""
     hints: dict[str, int] = {}
-    async for _, chunk in _chunks(store, partition, name):
-        for entry, score in zip(chunk[::2], chunk[1::2], strict=True):
+    async for _, chunk in store.scan(name, partition=partition):
+        for entry, score in chunk:
             for reservation_id in entry.split("\n")[1:]:
                 at = int(float(score))
                 hints[reservation_id] = min(at, hints.get(reservation_id, at))
     return hints
-
-
-async def _chunks(store: Store, partition: int, name: str) -> Any:
-    cursor = "0"
-    while True:
-        reply = await store.call("audit_scan", [name, cursor, CHUNK], partition=partition)
-        yield version_key(reply[1]), reply[3]
-        cursor = reply[2]
-        if cursor == "0":
-            return
 
 
 def _summary(found: Reservation) -> tuple[State, str]:
@@ -185,19 +174,11 @@ _STATE_AFTER = {
 async def _roll_forward(store: Store, partition: int, snapshot: _Snapshot, started: str) -> str:
     """Apply what the log says happened after each piece was read; returns the final position."""
     final = await _version(store, partition)
-    first = f"({started}"
-    kept = await store.client.xrange(key(partition, "events"), started, started)
-    if not kept:
+    if await store.log_entry(started, partition=partition) is None:
         raise LogTrimmed(started)
-    while True:
-        entries = await store.client.xrange(
-            key(partition, "events"), first, final, count=EVENTS_PER_READ
-        )
-        for entry_id, fields in entries:
-            _apply(snapshot, version_key(entry_id), fields)
-        if len(entries) < EVENTS_PER_READ:
-            return final
-        first = f"({entries[-1][0]}"
+    async for version, fields in store.log_between(started, final, partition=partition):
+        _apply(snapshot, version_key(version), fields)
+    return final
 
 
 def _apply(snapshot: _Snapshot, version: Version, fields: dict[str, str]) -> None:
@@ -299,8 +280,8 @@ async def _check_index(
         sku, warehouse = split_level_key(level)
         wanted[sku].add(warehouse)
     named: dict[str, str] = {}
-    async for _, chunk in _chunks(store, partition, "levels"):
-        named.update(zip(chunk[::2], chunk[1::2], strict=True))
+    async for _, chunk in store.scan("levels", partition=partition):
+        named.update(chunk)
     named.pop(SENTINEL, None)
     for sku in wanted.keys() | named.keys():
         if set(named.get(sku, "").split()) == wanted.get(sku, set()):
@@ -362,8 +343,8 @@ async def _still_ended(store: Store, partition: int, unsure: list[str]) -> list[
 
 async def _check_breakers(store: Store, partition: int, report: AuditReport) -> None:
     """Check that every breaker can be read: a script that meets one that cannot would fail."""
-    async for _, chunk in _chunks(store, partition, "breaker"):
-        for sku, raw in zip(chunk[::2], chunk[1::2], strict=True):
+    async for _, chunk in store.scan("breaker", partition=partition):
+        for sku, raw in chunk:
             try:
                 if sku == SENTINEL:
                     unpack_policy(raw)

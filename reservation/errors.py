@@ -68,6 +68,10 @@ class ImportInterrupted(StoreUnavailable):
         self.rows_applied = rows_applied
 
 
+class ArchiveUnavailable(HoldfastError):
+    """The archive of the event log cannot be used here, or has not come far enough."""
+
+
 class UnsafeStore(StoreError):
     """A start-up check refused the store; the text names the finding and how to mend it."""
 

@@ -153,6 +153,18 @@ EVENT_LOG_BYTES: Final = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+ARCHIVED_ENTRIES: Final = Counter(
+    "holdfast_archived_entries_total",
+    "Entries of the event log copied into the archive.",
+    registry=REGISTRY,
+)
+FEED_LAG_SECONDS: Final = Gauge(
+    "holdfast_feed_lag_seconds",
+    "How far what a feed has seen lies behind the store's time; 0 where it has seen it all.",
+    ("feed",),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 BUILD: Final = Gauge(
     "holdfast_build_info",
     "Always 1; the label names the running version.",

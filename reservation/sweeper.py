@@ -1,4 +1,4 @@
-"""The sweeper: expires overdue holds promptly, clears old receipts, trims the event log.
+"""The sweeper: expires overdue holds promptly, and clears old receipts.
 
 Correctness never waits for it: every script reclaims what is overdue by itself. It keeps idle
 partitions tidy and events prompt. Several may run at once; they only share the work.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-TIDY_INTERVAL_SECONDS = 5.0  # between looks at receipts, breakers and the log's bounds
+TIDY_INTERVAL_SECONDS = 5.0  # between looks at receipts and breakers
 MAX_CALLS_A_ROUND = 500  # a long backlog yields to the next round: 200,000 holds
 
 
@@ -67,17 +67,12 @@ class Sweeper:
         return expired
 
     async def tidy(self) -> int:
-        """Clear receipts past their retention and trim the log; returns receipts cleared."""
+        """Clear receipts past their retention, and quiet breakers; returns receipts cleared."""
         cleared = 0
         for _ in range(MAX_CALLS_A_ROUND):
             count, more, self._cursor = await self._store.retire(self._cursor)
             cleared += count
             if not more and self._cursor == "0":
-                break
-        for _ in range(MAX_CALLS_A_ROUND):
-            trimmed, log_bytes = await self._store.trim()
-            metrics.EVENT_LOG_BYTES.set(log_bytes)
-            if not trimmed:
                 break
         metrics.RETIRED_RECEIPTS.inc(cleared)
         return cleared

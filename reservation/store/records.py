@@ -62,6 +62,12 @@ def pack_origin(origin: Origin) -> str:
     return f"{origin.actor}|{origin.request_id}"
 
 
+def version_key(version: str) -> tuple[int, int]:
+    """Make a position `<ms>-<seq>` comparable: number by number."""
+    ms, _, sequence = version.partition("-")
+    return int(ms), int(sequence)
+
+
 def _after(created_ms: int, distance: str) -> int | None:
     return created_ms + int(distance) if distance else None
 

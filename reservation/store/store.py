@@ -6,7 +6,7 @@ Calls are retried here where that is safe, and repeated while the store answers 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,8 +28,8 @@ from reservation.model import (
 )
 from reservation.status import Status
 from reservation.store import checks
-from reservation.store.keys import SENTINEL
-from reservation.store.link import Link, connect
+from reservation.store.keys import SENTINEL, key
+from reservation.store.link import Link, connect, named_faults
 from reservation.store.places import socket_url
 from reservation.store.records import (
     escape,
@@ -37,12 +37,15 @@ from reservation.store.records import (
     unpack_breaker,
     unpack_levels,
     unpack_reservation,
+    version_key,
 )
 from reservation.store.scripts import assemble_all
 from reservation.store.verbs import VERBS, read_answers
 
 MAX_ATTEMPTS = 5  # sends of one call whose answer was lost
-BREAKERS_PER_READ = 500  # a chunk stays below 1 ms
+FIELDS_PER_SCAN = 500  # a chunk stays below 1 ms
+ENTRIES_PER_READ = 100  # of the event log: an entry is what a whole call did
+ANY_RETENTION_MS = 1  # where no record is asked for
 FIRST_PAUSE_SECONDS = 0.02  # before the second send, doubled before each further one
 
 
@@ -286,13 +289,9 @@ class Store:
         In chunks, each as of its own instant. Cost: O(such SKUs).
         """
         found: dict[str, str] = {}
-        cursor = "0"
-        while True:
-            reply = await self.call("audit_scan", ["breaker", cursor, BREAKERS_PER_READ])
-            now_ms, cursor = int(reply[0]), reply[2]
-            found.update(zip(reply[3][::2], reply[3][1::2], strict=True))
-            if cursor == "0":
-                break
+        async for _, chunk in self.scan("breaker"):
+            found.update(chunk)
+        now_ms, _ = await self.position()
         policy = found.pop(SENTINEL)
         return [unpack_breaker(sku, raw, policy, now_ms) for sku, raw in found.items()]
 
@@ -313,12 +312,70 @@ class Store:
         reply = await self.call("retire", [retention_ms, cursor])
         return reply[2], reply[3] == 1, reply[4]
 
-    async def trim(self) -> tuple[int, int]:
-        """Trim the event log, bounded a call; returns entries trimmed and bytes left."""
+    async def trim(self, archived: str) -> tuple[int, int]:
+        """Trim the event log before the entry `archived`, bounded a call.
+
+        Returns entries trimmed and bytes left.
+        """
         settings = self.settings
         limits = [settings.event_log_max_age_seconds * 1000, settings.event_log_trim_bytes]
-        reply = await self.call("trim", limits)
+        reply = await self.call("trim", [*limits, archived])
         return reply[2], int(reply[3])
+
+    # -- the log ---------------------------------------------------------------------------------
+
+    async def position(self, *, partition: int = 0) -> tuple[int, str]:
+        """Read the time (ms) and the position of the last entry of the event log."""
+        reply = await self.call("read_reservations", [ANY_RETENTION_MS], partition=partition)
+        return int(reply[0]), str(reply[1])
+
+    async def read_log(
+        self, after: str, *, count: int, partition: int = 0
+    ) -> list[tuple[str, dict[str, str]]]:
+        """Read entries of the event log behind a position ("" for its beginning), in order."""
+        with named_faults():
+            entries: list[tuple[str, dict[str, str]]] = await self.client.xrange(
+                key(partition, "events"), f"({after}" if after else "-", "+", count=count
+            )
+        return entries
+
+    async def log_between(
+        self, after: str, last: str, *, partition: int = 0
+    ) -> AsyncIterator[tuple[str, dict[str, str]]]:
+        """Read the entries of the event log behind a position up to another, in order."""
+        end = version_key(last)
+        while after != last:
+            entries = await self.read_log(after, count=ENTRIES_PER_READ, partition=partition)
+            for version, fields in entries:
+                if version_key(version) > end:
+                    return
+                yield version, fields
+            if len(entries) < ENTRIES_PER_READ:
+                return
+            after = entries[-1][0]
+
+    async def log_entry(self, version: str, *, partition: int = 0) -> dict[str, str] | None:
+        """Read the entry at a position; None where there is none, or not any more."""
+        with named_faults():
+            found = await self.client.xrange(key(partition, "events"), version, version)
+        return found[0][1] if found else None
+
+    async def scan(
+        self, name: str, *, partition: int = 0
+    ) -> AsyncIterator[tuple[str, list[tuple[str, str]]]]:
+        """Read a whole key in chunks, each with the position as of which it was read.
+
+        Chunks have (field or member, value or score); what changes meanwhile may come twice.
+        """
+        cursor = "0"
+        while True:
+            reply = await self.call(
+                "audit_scan", [name, cursor, FIELDS_PER_SCAN], partition=partition
+            )
+            yield str(reply[1]), list(zip(reply[3][::2], reply[3][1::2], strict=True))
+            cursor = reply[2]
+            if cursor == "0":
+                return
 
     async def move_clock(self, *, advance_ms: int | None, freeze: bool | None) -> int:
         """Move the test clock; returns its time in ms."""

@@ -11,6 +11,7 @@ SECOND = 1_000
 MINUTE = 60 * SECOND
 DAY = 24 * 60 * MINUTE
 TTL = 30 * MINUTE
+MAX_INTEGER = 2**53 - 1
 RETENTION = 7 * DAY
 MAX_HOLD = 7 * DAY
 MAX_LOG_BYTES = 1 << 30
@@ -156,9 +157,9 @@ def retire(cursor: str = "0") -> Call:
     return Call("retire", (RETENTION, cursor))
 
 
-def trim(max_age_ms: int, max_bytes: int) -> Call:
-    """Trim the log."""
-    return Call("trim", (max_age_ms, max_bytes))
+def trim(max_age_ms: int, max_bytes: int, *, archived: str = f"{MAX_INTEGER}-0") -> Call:
+    """Trim the log before an entry that the archive has; unless told, it has them all."""
+    return Call("trim", (max_age_ms, max_bytes, archived))
 
 
 def ensure_partition(policy: str = POLICY) -> Call:

@@ -102,7 +102,11 @@ WELL_FORMED: dict[str, Callable[[random.Random], Call]] = {
     "read_reservations": lambda chance: read_reservations(chance.choice(IDS)),
     "expire": lambda _: expire(),
     "retire": lambda _: retire(),
-    "trim": lambda chance: trim(chance.choice((1, RETENTION)), chance.choice((0, 500, 1 << 30))),
+    "trim": lambda chance: trim(
+        chance.choice((1, RETENTION)),
+        chance.choice((0, 500, 1 << 30)),
+        archived=chance.choice(("0-0", f"{2**53 - 1}-0")),
+    ),
     "ensure_partition": lambda _: ensure_partition(POLICY),
     "move_clock": lambda chance: move_clock(chance.choice((0, 1, TTL)), chance.choice(("", "1"))),
     "set_breaker": lambda chance: on_breaker(

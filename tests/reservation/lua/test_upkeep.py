@@ -210,6 +210,30 @@ TRIMMED = [
             "clock now": T0 + MINUTE + DAY,
         },
     ),
+    Row(
+        "what the archive has not stays, however old and large, and so does its last entry",
+        (*LOGGED, Advance(DAY)),
+        trim(1, 0, archived=f"{T0}-1"),
+        [1, COUNTED],
+        {f"events {position(0)}": None, "clock now": T0 + MINUTE + DAY},
+    ),
+    Row(
+        "an archive that ends in a later millisecond",
+        (*LOGGED, Advance(DAY)),
+        trim(1, 0, archived=f"{T0 + MINUTE}-0"),
+        [2, COUNTED],
+        {
+            **OLD,
+            "clock log_bytes": 2 * HOLD_BYTES - 1,
+            "clock now": T0 + MINUTE + DAY,
+        },
+    ),
+    Row(
+        "an archive that has nothing",
+        (*LOGGED, Advance(DAY)),
+        trim(1, 0, archived="0-0"),
+        [0, COUNTED],
+    ),
     Row("an empty log keeps its first entry", (Advance(DAY),), trim(1, 0), [0, "0"]),
 ]
 

@@ -319,7 +319,7 @@ async def test_upkeep_says_what_it_did(store: Store, clock: Clock) -> None:
     assert (await store.expire())[:3] == (1, False, 0)
     await clock.advance(store.settings.receipt_retention_seconds)
     assert await store.retire("0") == (5, False, "0")
-    trimmed, left = await store.trim()
+    trimmed, left = await store.trim((await store.position())[1])
     assert trimmed > 0
     assert left < size
 

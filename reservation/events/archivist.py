@@ -1,0 +1,208 @@
+"""The archivist: copies the event log into the archive, and trims what the archive has.
+
+Only it trims: while there is no archive, the log grows to its bound, and then reserve is refused.
+Of several on one data directory one works, the others wait for it to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+import structlog
+
+from reservation import metrics
+from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
+from reservation.events.archive import ArchiveWriter, archive_path
+from reservation.events.entries import read_entry
+from reservation.events.snapshot import take_snapshot
+from reservation.store.keys import META
+from reservation.store.link import named_faults
+from reservation.store.store import ENTRIES_PER_READ
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reservation.config import Settings
+    from reservation.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.1  # between looks at a log that had nothing new
+FAULT_SECONDS = 1.0  # before a store or a disk that failed is tried again
+TIDY_INTERVAL_SECONDS = 5.0  # between looks at the log's bounds and at forgotten reservations
+MAX_CALLS_A_ROUND = 500  # a long backlog yields to the next round
+
+
+class Archivist:
+    """One background loop over one partition."""
+
+    def __init__(self, store: Store, settings: Settings, *, partition: int = 0) -> None:
+        self._store = store
+        self._settings = settings
+        self._partition = partition
+        self._path = archive_path(settings.data_dir)
+        self._lock: int | None = None
+        self._archive: ArchiveWriter | None = None
+        self._in_step = False  # whether the archive's last entry is known to be the store's
+        self._failing = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; what fails is tried again, forever."""
+        loop = asyncio.get_running_loop()
+        next_tidy = loop.time()
+        try:
+            while not stop.is_set():
+                pause = FAULT_SECONDS
+                try:
+                    copied = await self.copy()
+                    if loop.time() >= next_tidy:
+                        await self.tidy()
+                        next_tidy = loop.time() + TIDY_INTERVAL_SECONDS
+                    pause = 0.0 if copied == ENTRIES_PER_READ else POLL_SECONDS
+                    self._recovered()
+                except (StoreUnavailable, ArchiveUnavailable, ScriptBug) as error:
+                    self._failed(error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), pause)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let the archive go, for another one to take it."""
+        if self._archive is not None:
+            self._archive.close()
+            self._archive = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        self._in_step = False
+
+    async def copy(self) -> int:
+        """Copy what is new in the log, bounded a call; returns how many entries.
+
+        Raises StoreUnavailable and ArchiveUnavailable.
+        """
+        archive = await self._opened()
+        entries = await self._store.read_log(
+            archive.position or "", count=ENTRIES_PER_READ, partition=self._partition
+        )
+        if entries:
+            await asyncio.to_thread(archive.append, entries)
+            metrics.ARCHIVED_ENTRIES.inc(len(entries))
+        await self._tell_lag(behind=len(entries) == ENTRIES_PER_READ, archive=archive)
+        return len(entries)
+
+    async def tidy(self) -> None:
+        """Trim the log to its bounds as far as the archive has it; forget what the store forgot."""
+        archive = await self._opened()
+        for _ in range(MAX_CALLS_A_ROUND):
+            trimmed, log_bytes = await self._store.trim(archive.position or "0-0")
+            metrics.EVENT_LOG_BYTES.set(log_bytes)
+            if not trimmed:
+                break
+        now_ms, _ = await self._store.position(partition=self._partition)
+        forgotten_ms = now_ms - self._settings.receipt_retention_seconds * 1000
+        for _ in range(MAX_CALLS_A_ROUND):
+            if not await asyncio.to_thread(archive.forget, forgotten_ms):
+                break
+
+    async def _opened(self) -> ArchiveWriter:
+        if self._archive is None:
+            self._lock = _locked(self._path)
+            self._archive = await asyncio.to_thread(ArchiveWriter, self._path)
+        if not self._in_step:
+            self._archive = await self._get_in_step(self._archive)
+            self._in_step = True
+        return self._archive
+
+    async def _get_in_step(self, archive: ArchiveWriter) -> ArchiveWriter:
+        """Make sure that the log goes on where the archive ends, or begin it anew."""
+        await self._store.position(partition=self._partition)  # the store has passed its checks
+        archive = await self._of_this_store(archive)
+        if archive.position is None:
+            oldest = await self._store.read_log("", count=1, partition=self._partition)
+            if oldest and not read_entry(oldest[0][1]).events:  # the store's birth
+                return archive
+        else:
+            entry = await self._store.log_entry(archive.position, partition=self._partition)
+            if entry is not None and await self._agrees(archive, entry):
+                return archive
+            log.error(
+                "archive_out_of_step",
+                archived=archive.position,
+                remedy="the store has lost what was acknowledged, or another archive has "
+                "trimmed its log; the archive goes on from what the store has now",
+            )
+        snapshot = await take_snapshot(self._store, partition=self._partition)
+        await asyncio.to_thread(
+            archive.begin_with, snapshot.version, snapshot.reservations.values(), snapshot.balances
+        )
+        return archive
+
+    async def _agrees(self, archive: ArchiveWriter, entry: dict[str, str]) -> bool:
+        position = archive.position
+        # An archive that began with a snapshot has not the entry that it began at.
+        if position is None or position == archive.fact("since"):
+            return True
+        return await asyncio.to_thread(archive.has, position, entry)
+
+    async def _of_this_store(self, archive: ArchiveWriter) -> ArchiveWriter:
+        """Set an archive aside that belongs to another store."""
+        with named_faults():
+            born = await self._store.client.hget(META, "born_ms")
+        kept = archive.fact("store_born_ms")
+        if kept is None:
+            await asyncio.to_thread(archive.note, "store_born_ms", born)
+            return archive
+        if kept == born:
+            return archive
+        aside = self._path.with_name(f"{self._path.stem}-of-{kept}{self._path.suffix}")
+        log.error("archive_of_another_store", kept_as=str(aside))
+        archive.close()
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{self._path}{suffix}", f"{aside}{suffix}")  # noqa: PTH105
+        self._archive = await asyncio.to_thread(ArchiveWriter, self._path)
+        await asyncio.to_thread(self._archive.note, "store_born_ms", born)
+        return self._archive
+
+    async def _tell_lag(self, *, behind: bool, archive: ArchiveWriter) -> None:
+        lag = 0.0
+        if behind and archive.position:
+            now_ms, _ = await self._store.position(partition=self._partition)
+            lag = max(0, now_ms - int(archive.position.partition("-")[0])) / 1000
+        metrics.FEED_LAG_SECONDS.labels(feed="archive").set(lag)
+
+    def _failed(self, error: Exception) -> None:
+        self._in_step = False
+        if isinstance(error, ArchiveUnavailable):
+            self.close()
+        if self._failing != str(error):
+            log.error("archivist_waits", reason=str(error))
+        self._failing = str(error)
+
+    def _recovered(self) -> None:
+        if self._failing:
+            log.info("archivist_recovered")
+        self._failing = ""
+
+
+def _locked(path: Path) -> int:
+    """Take the archive of a data directory for us alone. Raises ArchiveUnavailable."""
+    lock_path = path.with_suffix(".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ArchiveUnavailable(f"{lock_path}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        message = f"{path} is written by another process; this one waits for its end"
+        raise ArchiveUnavailable(message) from error
+    return lock

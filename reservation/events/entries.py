@@ -1,0 +1,181 @@
+"""The event log as the scripts write it: one entry a call, read back event by event.
+
+Pure. The grammar is in `lua/README.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from reservation.model import split_level_key
+
+# On hand, safety stock, held and committed of a level, in units.
+Balance = tuple[int, int, int, int]
+Balances = dict[str, Balance]  # by level, sku@warehouse
+
+_NO_LEVEL: Balance = (0, 0, 0, 0)
+
+# kind letter -> type on the wire, without the prefix `io.holdfast.`
+KINDS = {
+    "H": "reservation.held",
+    "D": "reservation.confirmed",  # reserved and committed at once
+    "C": "reservation.confirmed",
+    "I": "reservation.reinstated",
+    "E": "reservation.extended",
+    "R": "reservation.released",
+    "X": "reservation.expired",
+    "F": "reservation.fulfilled",
+    "S": "stock.changed",  # set
+    "A": "stock.changed",  # adjusted
+    "L": "lock.failed",
+    "O": "breaker.opened",
+    "J": "breaker.half_opened",
+    "K": "breaker.closed",
+    "P": "breaker.policy_set",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One change: its kind, whom it concerns, who asked, and the kind's own detail.
+
+    `lines` are texts `quantity level`; of a failed lock `requested available level`.
+    """
+
+    kind: str
+    subject: str
+    origin: str
+    extra: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """What one call changed, in order, and the balances after it.
+
+    `balances` maps a level to on_hand, safety, held and committed.
+    """
+
+    events: tuple[LoggedEvent, ...]
+    balances: Balances
+
+
+def read_entry(fields: Mapping[str, str]) -> LogEntry:
+    """Read one entry of the stream."""
+    events = []
+    for text in fields["e"].split("\n") if fields["e"] else ():
+        kind, subject, origin, extra, *lines = text.split("\t")
+        events.append(LoggedEvent(kind, subject, origin, extra, tuple(filter(None, lines))))
+    balances = {}
+    for text in fields["b"].split("\n") if fields["b"] else ():
+        on_hand, safety, held, committed, level = text.split(" ", 4)
+        balances[level] = (int(on_hand), int(safety), int(held), int(committed))
+    return LogEntry(tuple(events), balances)
+
+
+def units_of(event: LoggedEvent) -> Iterator[tuple[str, int]]:
+    """Name each level of an event's lines and how many units of it are meant."""
+    for text in event.lines:
+        quantity, _, level = text.partition(" ")
+        yield level, int(quantity)
+
+
+def shortages_of(event: LoggedEvent) -> Iterator[tuple[str, int, int]]:
+    """Name each short level of a failed lock: the units requested and those available."""
+    for text in event.lines:
+        requested, available, level = text.split(" ", 2)
+        yield level, int(requested), int(available)
+
+
+def skus_of(event: LoggedEvent) -> set[str]:
+    """Name the SKUs that an event concerns."""
+    if event.kind in "SA":
+        return {split_level_key(event.subject)[0]}
+    if event.kind in "LOJKP":
+        return {event.subject}
+    return {split_level_key(level)[0] for level, _ in units_of(event)}
+
+
+def levels_of(event: LoggedEvent) -> set[str]:
+    """Name the levels that an event is about."""
+    if event.kind in "SA":
+        return {event.subject}
+    if event.kind in "LOJKP":
+        return set()
+    return {level for level, _ in units_of(event)}
+
+
+def steps(entry: LogEntry) -> list[tuple[LoggedEvent, Balances]]:
+    """Pair each event of an entry with the balances after it, of the levels that it is about.
+
+    An entry keeps the balances after its whole call: those in between follow by undoing the later
+    events. What nothing in the call has changed is not known here.
+    """
+    balances = dict(entry.balances)
+    found: list[tuple[LoggedEvent, Balances]] = []
+    for event in reversed(entry.events):
+        known = levels_of(event) & balances.keys()
+        found.append((event, {level: balances[level] for level in sorted(known)}))
+        _undo(event, balances)
+    found.reverse()
+    return found
+
+
+def carry(event: LoggedEvent, after: Balances, balances: Balances) -> None:
+    """Carry `balances` over an event: what it says, on top of what was there.
+
+    `after` is what the entry says came of it: of a stock count it is the count itself.
+    """
+    if event.kind == "S":
+        on_hand, safety, _, _ = after[event.subject]
+        _, _, held, committed = balances.get(event.subject, _NO_LEVEL)
+        balances[event.subject] = (on_hand, safety, held, committed)
+    for level, change in _changes(event):
+        old = balances.get(level, _NO_LEVEL)
+        balances[level] = (
+            old[0] + change[0],
+            old[1] + change[1],
+            old[2] + change[2],
+            old[3] + change[3],
+        )
+
+
+def _undo(event: LoggedEvent, balances: Balances) -> None:
+    if event.kind == "S":
+        before = ("0", "0") if event.extra == "new" else event.extra.split(" ")
+        _, _, held, committed = balances[event.subject]
+        balances[event.subject] = (int(before[0]), int(before[1]), held, committed)
+    for level, change in _changes(event):
+        now = balances[level]
+        balances[level] = (
+            now[0] - change[0],
+            now[1] - change[1],
+            now[2] - change[2],
+            now[3] - change[3],
+        )
+
+
+# What a unit of an event adds to on hand, safety stock, held and committed (contract section 2).
+_SIGNS: dict[str, Balance] = {
+    "H": (0, 0, 1, 0),
+    "D": (0, 0, 0, 1),
+    "C": (0, 0, -1, 1),
+    "I": (0, 0, 0, 1),
+    "X": (0, 0, -1, 0),
+    "F": (-1, 0, 0, -1),
+    "RH": (0, 0, -1, 0),  # released from held
+    "RC": (0, 0, 0, -1),  # released from confirmed; what has expired claims nothing
+}
+
+
+def _changes(event: LoggedEvent) -> Iterator[tuple[str, Balance]]:
+    """Say what an event adds to each level; a stock count adds nothing, it replaces."""
+    if event.kind == "A":
+        yield event.subject, (int(event.extra.partition(" ")[0]), 0, 0, 0)
+        return
+    signs = _SIGNS.get(event.kind + event.extra[0] if event.kind == "R" else event.kind)
+    if signs is not None:
+        on_hand, _, held, committed = signs
+        for level, units in units_of(event):
+            yield level, (on_hand * units, 0, held * units, committed * units)

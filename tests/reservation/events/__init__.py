@@ -1,0 +1,1 @@
+"""The event log: read back, archived, fed on."""

@@ -1,0 +1,295 @@
+"""The archive: what it says is what the store says, however it came by it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from reservation.errors import ArchiveUnavailable
+from reservation.events.archive import ArchiveReader, ArchiveWriter
+from reservation.events.snapshot import take_snapshot
+from reservation.model import Line, Reservation, Reserve, SetStock, State, StockLevel
+from reservation.store.store import Store
+from tests.conftest import Clock
+from tests.reservation.events.doings import LEVELS, Doings
+
+T = 1_800_000_000_000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "archive.sqlite3"
+
+
+@pytest.fixture
+def archive(path: Path) -> ArchiveWriter:
+    return ArchiveWriter(path)
+
+
+async def known(store: Store, doings: Doings) -> dict[str, Reservation]:
+    """Read every reservation that the store knows."""
+    found = await store.read_reservations(doings.ids)
+    return {one.reservation_id: one for one in found if one is not None}
+
+
+def listed(path: Path, now_ms: int, state: State | None = None) -> dict[str, Reservation]:
+    """Read every reservation that the archive lists."""
+    with ArchiveReader(path) as reader:
+        rows = reader.reservations(
+            now_ms=now_ms, channels=None, state=state, after=None, limit=1_000
+        )
+    assert rows is not None
+    return {one.reservation_id: one for one in rows}
+
+
+async def levels(store: Store) -> list[StockLevel]:
+    """Read every level that the store has."""
+    skus = sorted({sku for sku, _ in (*LEVELS, ("NEW", ""))})
+    return sorted(
+        (level for stock in await store.read_stock(skus) for level in stock.levels),
+        key=lambda level: (level.sku, level.warehouse),
+    )
+
+
+async def agrees(store: Store, doings: Doings, path: Path) -> None:
+    """Compare orders and levels, after what the clock alone has done was told."""
+    stock = await levels(store)  # a read reclaims what is overdue
+    now_ms, version = await store.position()
+    with ArchiveReader(path) as reader:
+        assert reader.position == version
+        archived = [level for group in reader.levels("", 1_000).values() for level in group]
+    assert archived == stock
+    assert listed(path, now_ms) == await known(store, doings)
+
+
+async def test_the_archive_says_what_the_store_says(
+    store: Store, doings: Doings, archive: ArchiveWriter, path: Path
+) -> None:
+    for _ in range(6):
+        await doings.some(25)
+        await levels(store)
+        archive.append(await store.read_log(archive.position or "", count=10_000))
+        await agrees(store, doings, path)
+
+
+async def test_an_entry_is_in_it_once_however_often_it_is_given(
+    store: Store, doings: Doings, archive: ArchiveWriter, path: Path
+) -> None:
+    await doings.some(40)
+    await levels(store)
+    entries = await store.read_log("", count=10_000)
+    for first in (0, 0, len(entries) // 2, 3):
+        archive.append(entries[first : first + len(entries) // 2 + 5])
+    archive.append(entries)
+    with ArchiveReader(path) as reader:
+        assert reader.entries((0, 0), 10_000) == entries
+        assert reader.first() == tuple(map(int, entries[0][0].split("-")))
+    await agrees(store, doings, path)
+
+
+async def test_a_transaction_that_fails_leaves_nothing(
+    store: Store,
+    doings: Doings,
+    archive: ArchiveWriter,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await doings.some(40)
+    entries = await store.read_log("", count=10_000)
+    archive.append(entries[:5])
+
+    def fails(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "_live_through", fails)
+        with pytest.raises(ArchiveUnavailable, match="disk I/O error"):
+            archive.append(entries)
+    with ArchiveReader(path) as reader:
+        assert reader.position == entries[4][0]
+        assert reader.entries((0, 0), 10_000) == entries[:5]
+    archive.append(entries)
+    await levels(store)
+    archive.append(await store.read_log(archive.position or "", count=10_000))
+    await agrees(store, doings, path)
+
+
+async def test_a_snapshot_is_what_the_store_holds(store: Store, doings: Doings) -> None:
+    await doings.some(120)
+    stock = await levels(store)
+    snapshot = await take_snapshot(store)
+    assert snapshot.version == (await store.position())[1]
+    assert snapshot.reservations == await known(store, doings)
+    assert snapshot.balances == {
+        f"{level.sku}@{level.warehouse}": (
+            level.on_hand,
+            level.safety_stock,
+            level.held,
+            level.committed,
+        )
+        for level in stock
+    }
+
+
+async def test_a_snapshot_is_carried_to_its_position_by_the_log(
+    store: Store, doings: Doings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work goes on between its chunks."""
+    await doings.some(60)
+    scan = store.scan
+
+    async def busy_scan(name: str, **options: int):  # type: ignore[no-untyped-def]
+        async for chunk in scan(name, **options):
+            yield chunk
+            await doings.some(20)
+
+    monkeypatch.setattr(store, "scan", busy_scan)
+    snapshot = await take_snapshot(store)
+    monkeypatch.undo()
+    assert snapshot.version == (await store.position())[1]
+    expected = await known(store, doings)
+    assert snapshot.reservations == expected
+    assert {level: snapshot.balances[level] for level in snapshot.balances} == {
+        f"{level.sku}@{level.warehouse}": (
+            level.on_hand,
+            level.safety_stock,
+            level.held,
+            level.committed,
+        )
+        for level in (await take_levels(store))
+    }
+
+
+async def take_levels(store: Store) -> list[StockLevel]:
+    """Read every level as it is, without reclaiming what is overdue."""
+    names = ("on_hand", "safety", "held", "committed")
+    counters = [
+        dict([pair async for _, chunk in store.scan(name) for pair in chunk]) for name in names
+    ]
+    return [
+        StockLevel(*level.rsplit("@", 1), *(int(counter[level]) for counter in counters))
+        for level in counters[0]
+        if level != "."
+    ]
+
+
+async def test_it_begins_anew_from_a_snapshot_and_goes_on(
+    store: Store, doings: Doings, archive: ArchiveWriter, path: Path
+) -> None:
+    """What it had up to there stays; what the store has lost never happened."""
+    await doings.some(40)
+    entries = await store.read_log("", count=10_000)
+    archive.append(entries)
+    await doings.some(40)
+    snapshot = await take_snapshot(store)
+    lost = f"{T * 2}-0"
+    archive.append(
+        [(lost, {"e": "H\ttmall:lost\tk|r\t60000\t1 CAT@main", "b": "1 0 1 0 CAT@main"})]
+    )
+    archive.begin_with(snapshot.version, snapshot.reservations.values(), snapshot.balances)
+    with ArchiveReader(path) as reader:
+        assert reader.entries((0, 0), 10_000) == entries
+        assert reader.since == snapshot.version
+        assert reader.baseline("DOG") == {"DOG@main": snapshot.balances["DOG@main"]}
+    await doings.some(40)
+    await levels(store)
+    archive.append(await store.read_log(snapshot.version, count=10_000))
+    await agrees(store, doings, path)
+
+
+async def test_a_hold_past_its_deadline_is_listed_as_expired(
+    store: Store, clock: Clock, archive: ArchiveWriter, path: Path
+) -> None:
+    """Nothing has told the log so yet: the list says it all the same."""
+    await store.set_stock([SetStock(*LEVELS[0], 30)], "k|r")
+    await store.run(Reserve, [Reserve("tmall:1", (Line("CAT", "main", 1),), 1_000)], ["k|r"])
+    archive.append(await store.read_log("", count=10))
+    (created,) = (one.created_at_ms for one in listed(path, T).values())
+    before, after = created + 999, created + 1_000
+    assert listed(path, before, State.HELD).keys() == {"tmall:1"}
+    assert listed(path, after, State.HELD) == {}
+    assert listed(path, before, State.EXPIRED) == {}
+    (expired,) = listed(path, after, State.EXPIRED).values()
+    assert (expired.state, expired.expires_at_ms, expired.ended_at_ms) == (
+        State.EXPIRED,
+        None,
+        after,
+    )
+
+
+def held(number: int, at: int, channel: str = "tmall") -> tuple[str, dict[str, str]]:
+    """Write the entry of a hold."""
+    event = f"H\t{channel}:{number}\tk|r\t60000\t1 CAT@main"
+    return f"{at}-0", {"e": event, "b": f"9 0 {number} 0 CAT@main"}
+
+
+def test_lists_are_newest_first_and_paged(archive: ArchiveWriter, path: Path) -> None:
+    archive.append([held(n, T + n, "tmall" if n % 2 else "douyin") for n in range(1, 9)])
+    with ArchiveReader(path) as reader:
+
+        def page(after: str | None, *channels: str, limit: int = 3) -> list[str] | None:
+            rows = reader.reservations(
+                now_ms=T, channels=channels or None, state=None, after=after, limit=limit
+            )
+            return None if rows is None else [one.reservation_id for one in rows]
+
+        assert page(None) == ["douyin:8", "tmall:7", "douyin:6"]
+        assert page("douyin:6") == ["tmall:5", "douyin:4", "tmall:3"]
+        assert page("tmall:5", "tmall", limit=9) == ["tmall:3", "tmall:1"]
+        assert page(None, "douyin", "none", limit=2) == ["douyin:8", "douyin:6"]
+        assert page("tmall:99") is None
+
+
+def test_an_id_that_begins_anew_is_listed_where_it_begins(
+    archive: ArchiveWriter, path: Path
+) -> None:
+    archive.append([held(1, T), held(2, T + 1)])
+    archive.append([held(1, T + 2)])
+    assert list(listed(path, T)) == ["tmall:1", "tmall:2"]
+    assert listed(path, T)["tmall:1"].created_at_ms == T + 2
+
+
+def test_what_the_store_forgot_is_no_longer_listed(archive: ArchiveWriter, path: Path) -> None:
+    archive.append([held(1, T), held(2, T + 1)])
+    released = {"e": "R\ttmall:1\tk|r\tH \t1 CAT@main", "b": "9 0 1 0 CAT@main"}
+    archive.append([(f"{T + 5}-0", released)])
+    assert archive.forget(T + 4) == 0
+    assert archive.forget(T + 5) == 1
+    assert list(listed(path, T)) == ["tmall:2"]
+    with ArchiveReader(path) as reader:
+        assert len(reader.entries((0, 0), 10)) == 3
+        assert len(list(reader.entries_of("CAT", after=(0, 0)))) == 3
+
+
+def test_levels_are_paged_by_sku(archive: ArchiveWriter, path: Path) -> None:
+    names = ["B@east", "B@main", "A@main", "猫@main", "a@b@main"]
+    balances = "\n".join(f"{n} 1 2 3 {level}" for n, level in enumerate(names))
+    archive.append([("5-0", {"e": "S\tB@main\tk|r\tnew", "b": balances})])
+    with ArchiveReader(path) as reader:
+        assert list(reader.levels("", 2)) == ["A", "B"]
+        assert [level.warehouse for level in reader.levels("A", 1)["B"]] == ["east", "main"]
+        assert list(reader.levels("B", 9)) == ["a@b", "猫"]
+
+
+def test_there_may_be_no_archive(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ArchiveUnavailable, match=r"nothing\.sqlite3"),
+        ArchiveReader(tmp_path / "nothing.sqlite3"),
+    ):
+        pass
+    with pytest.raises(ArchiveUnavailable):
+        ArchiveWriter(tmp_path)
+    (tmp_path / "text").write_text("no database, but long enough to look like one" * 30)
+    with pytest.raises(ArchiveUnavailable, match="not a database"):
+        ArchiveWriter(tmp_path / "text")
+
+
+def test_another_format_is_refused(path: Path, archive: ArchiveWriter) -> None:
+    archive.note("format", 2)
+    archive.close()
+    with pytest.raises(ArchiveUnavailable, match="has format 2"):
+        ArchiveWriter(path)
+    with pytest.raises(ArchiveUnavailable, match="another version"), ArchiveReader(path):
+        pass
