@@ -119,6 +119,7 @@ async def serve_api(
     def leave() -> None:
         server.should_exit = True
         store.looked.set()
+        engine.feed.close()  # who follows is told the end, and connects to another worker
 
     _on_end(leave)
     opening = asyncio.create_task(store.open_when_there(seed_admin_key), name="store awaited")

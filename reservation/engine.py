@@ -18,6 +18,8 @@ from reservation.errors import (
     Overloaded,
     StoreUnavailable,
 )
+from reservation.events.feed import Feed
+from reservation.events.history import History
 from reservation.model import (
     RESERVATION_ID,
     AdjustStock,
@@ -77,6 +79,8 @@ class Engine:
         self._coalescer = Coalescer(store, settings)
         self._tasks: set[asyncio.Future[Any]] = set()
         self.breakers = Breakers(store, self._bounded)
+        self.history = History(store, settings, self._read)
+        self.feed = Feed(store, settings)
 
     # -- reservations ----------------------------------------------------------------------------
 
@@ -279,6 +283,7 @@ class Engine:
 
     async def close(self) -> None:
         """Drain, then close the store's connections."""
+        self.feed.close()
         await self.drain()
         await self._store.close()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation.api.exchange import OK, Answer, json_answer
 from reservation.api.problems import Refused
-from reservation.api.query import parameters
+from reservation.api.query import limit_of, parameters
 from reservation.api.refusals import sku_not_found
 from reservation.api.views import breaker_json
 from reservation.errors import InvalidRequest
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from reservation.engine import Engine
     from reservation.model import BreakerOutcome
 
-MAX_LIMIT: Final = 1_000
-DEFAULT_LIMIT: Final = 100
 _STATES: Final = {state.value: state for state in BreakerState}
 
 
@@ -114,10 +112,7 @@ def _list_query(query: bytes) -> tuple[BreakerState | None, str, int]:
     state: Any = given.get("state")
     if state is not None and state not in _STATES:
         errors.append(("/state", f"must be one of {', '.join(_STATES)}"))
-    text = given.get("limit", str(DEFAULT_LIMIT))
-    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
-    if not 1 <= limit <= MAX_LIMIT:
-        errors.append(("/limit", f"must be an integer from 1 to {MAX_LIMIT}"))
+    limit = limit_of(given, errors)
     after = given.get("after")
     problem = None if after is None else sku_problem(after)
     if problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,8 @@ from reservation.api.problems import Problem, Refused, Slug
 from reservation.model import Origin
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.types import Receive, Scope, Send
 
     from reservation.security import ApiKey
@@ -63,6 +66,14 @@ class Answer(Struct, frozen=True):
     status: int
     body: bytes
     media_type: bytes = JSON
+    headers: Headers = ()
+
+
+class Stream(Struct, frozen=True):
+    """What is sent piece by piece, until it ends or the client hangs up."""
+
+    pieces: AsyncIterator[bytes]
+    media_type: bytes
     headers: Headers = ()
 
 
@@ -188,6 +199,43 @@ class Exchange:
             await self._linger()
             body = b""
         await self.send({"type": "http.response.body", "body": body})
+
+    async def stream(self, stream: Stream) -> None:
+        """Send pieces as they come; a client that hangs up ends it."""
+        self.status = OK
+        headers = [
+            (b"cache-control", b"no-store"),
+            (b"content-type", stream.media_type),
+            *stream.headers,
+        ]
+        await self.send({"type": "http.response.start", "status": OK, "headers": headers})
+        if self.method != "HEAD":
+            hung_up = asyncio.ensure_future(self._hang_up())
+            try:
+                await self._send_pieces(stream.pieces, hung_up)
+            finally:
+                hung_up.cancel()
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def _send_pieces(
+        self, pieces: AsyncIterator[bytes], hung_up: asyncio.Future[None]
+    ) -> None:
+        while True:
+            coming: asyncio.Future[Any] = asyncio.ensure_future(anext(pieces, None))
+            await asyncio.wait({coming, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                coming.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await coming
+                return
+            piece = coming.result()
+            if piece is None:
+                return
+            await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def _hang_up(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     def _sends_much(self) -> bool:
         if self.headers.get(b"expect", b"").lower() == b"100-continue":

@@ -129,7 +129,9 @@ def document(
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name} for name in ("reservations", "stock", "breakers", "operation")],
+        "tags": [
+            {"name": name} for name in ("reservations", "stock", "breakers", "history", "operation")
+        ],
         "paths": {
             path: {
                 method.lower(): _operation(path, endpoint)

@@ -17,11 +17,12 @@ from reservation.api.exchange import (
     Answer,
     Exchange,
     HungUp,
+    Stream,
     exchange_of,
 )
 from reservation.api.problems import Problem, Refused, Slug, invalid, retry_after
-from reservation.api.refusals import fault
-from reservation.errors import InvalidRequest, StoreUnavailable
+from reservation.api.refusals import archive_fault, fault
+from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavailable
 from reservation.security import Action, ApiKey, Scope
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Endpoint(Struct, frozen=True):
     `parameters` are those path parameters that the path spells out.
     """
 
-    work: Callable[[Call], Awaitable[Answer]]
+    work: Callable[[Call], Awaitable[Answer | Stream]]
     action: Action | None = None
     body: BodyRule | None = None
     documentation: Any = None
@@ -131,7 +132,7 @@ class Resource:
         exchange.parameters = scope.get("path_params", {})
         await _answer(exchange, self._work(exchange))
 
-    async def _work(self, exchange: Exchange) -> Answer:
+    async def _work(self, exchange: Exchange) -> Answer | Stream:
         method = "GET" if exchange.method == "HEAD" else exchange.method
         endpoint = self.endpoints.get(method)
         if endpoint is None:
@@ -176,7 +177,7 @@ class Nowhere:
         raise Refused(await self._gate.turn_away(exchange, Problem(Slug.NOT_FOUND, detail)))
 
 
-async def _answer(exchange: Exchange, work: Awaitable[Answer]) -> None:
+async def _answer(exchange: Exchange, work: Awaitable[Answer | Stream]) -> None:
     """Send what the work on a request comes to, whichever way it ends."""
     try:
         answer = await work
@@ -185,7 +186,10 @@ async def _answer(exchange: Exchange, work: Awaitable[Answer]) -> None:
     except Exception as error:  # noqa: BLE001 - the last resort is to answer, and to log
         await exchange.refuse(explain(error))
     else:
-        await exchange.answer(answer)
+        if isinstance(answer, Stream):
+            await exchange.stream(answer)
+        else:
+            await exchange.answer(answer)
 
 
 async def _body(exchange: Exchange, rule: BodyRule) -> bytes:
@@ -222,6 +226,8 @@ def explain(error: Exception) -> Problem:
         return invalid(error.errors)
     if isinstance(error, StoreUnavailable):
         return fault(error)
+    if isinstance(error, ArchiveUnavailable):
+        return archive_fault(error)
     log.error("unhandled exception", exc_info=error)
     return Problem(
         Slug.INTERNAL_ERROR,

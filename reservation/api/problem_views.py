@@ -130,6 +130,7 @@ _EXTENSIONS: Final[dict[Slug, type[ProblemView]]] = {
     Slug.UNKNOWN_SKU: UnknownSku,
     Slug.STORE_UNAVAILABLE: StoreFault,
     Slug.OVERLOADED: StoreFault,
+    Slug.ARCHIVE_UNAVAILABLE: StoreFault,
 }
 
 

@@ -42,6 +42,7 @@ class Slug(StrEnum):
     INTERNAL_ERROR = "internal-error"
     STORE_UNAVAILABLE = "store-unavailable"
     OVERLOADED = "overloaded"
+    ARCHIVE_UNAVAILABLE = "archive-unavailable"
 
 
 class ProblemKind(Struct, frozen=True):
@@ -260,6 +261,16 @@ KINDS: Final[Mapping[Slug, ProblemKind]] = MappingProxyType(
             "Send the same request again after Retry-After seconds. With an id (of a reservation, "
             "part or adjustment) that is always safe, its effect happens at most once; after an "
             "unknown outcome read a stock level before setting it anew.",
+            same_request_later=True,
+        ),
+        Slug.ARCHIVE_UNAVAILABLE: ProblemKind(
+            503,
+            "History cannot be told now",
+            "Lists, ledger and proof come from the archive that the agents write into the data "
+            "directory. This process has none, or it has not come as far as the log within 2 s. "
+            "Everything else works.",
+            "Try again after Retry-After seconds; where it stays, look whether the agents run and "
+            "share this data directory.",
             same_request_later=True,
         ),
         Slug.OVERLOADED: ProblemKind(

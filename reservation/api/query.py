@@ -10,9 +10,11 @@ from reservation.api.problems import Problem, Refused, Slug
 from reservation.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 _MAX_PARAMETERS: Final = 1_100  # more than any query here may have
+MAX_LIMIT: Final = 1_000
+DEFAULT_LIMIT: Final = 100
 
 
 def parameters(
@@ -44,6 +46,15 @@ def parameters(
     if errors:
         raise InvalidRequest(errors)
     return found
+
+
+def limit_of(given: Mapping[str, str], errors: list[tuple[str, str]]) -> int:
+    """Read how many rows a page may have; add to `errors` where that is no such number."""
+    text = given.get("limit", str(DEFAULT_LIMIT))
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+    if not 1 <= limit <= MAX_LIMIT:
+        errors.append(("/limit", f"must be an integer from 1 to {MAX_LIMIT}"))
+    return limit
 
 
 def _unreadable() -> Problem:

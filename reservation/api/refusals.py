@@ -6,7 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from reservation.api.problems import Problem, Slug, invalid, retry_after
-from reservation.errors import ImportInterrupted, Overloaded, StoreUnavailable
+from reservation.errors import (
+    ArchiveUnavailable,
+    ImportInterrupted,
+    Overloaded,
+    StoreUnavailable,
+)
 from reservation.model import MAX_STOCK, State
 from reservation.status import Status
 from reservation.times import rfc3339, rfc3339_or_none
@@ -252,6 +257,16 @@ def fault(error: StoreUnavailable) -> Problem:
     detail = f"{str(error).rstrip('.')}; {known}."
     slug = Slug.OVERLOADED if isinstance(error, Overloaded) else Slug.STORE_UNAVAILABLE
     return Problem(slug, detail, members, retry_after(error.retry_after_seconds))
+
+
+def archive_fault(error: ArchiveUnavailable) -> Problem:
+    """Explain why history cannot be told."""
+    return Problem(
+        Slug.ARCHIVE_UNAVAILABLE,
+        f"{str(error).rstrip('.')}. Try again, or look at the agents of this data directory.",
+        {"outcome": "not_applied"},
+        retry_after(1),
+    )
 
 
 def _named(names: list[str]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation import metrics
 from reservation.api.batch import Batches
-from reservation.api.breakers import DEFAULT_LIMIT, MAX_LIMIT, Breakers
+from reservation.api.breakers import Breakers
 from reservation.api.exchange import CREATED, HTML, IMPORT_BODY_SECONDS, JSON, OK
 from reservation.api.forms import SKU_SCHEMA, anchored
 from reservation.api.openapi import BatchView, Documented
@@ -14,9 +14,11 @@ from reservation.api.operation import Operations
 from reservation.api.pages import documentation_page, problem_page
 from reservation.api.pipeline import BodyRule, Endpoint
 from reservation.api.problems import Slug
+from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT
 from reservation.api.reservations import Reservations
 from reservation.api.stock import Stocks
 from reservation.api.stock_csv import COLUMNS, CONTENT_TYPE
+from reservation.api.table_history import history_endpoints
 from reservation.api.views import (
     AvailabilityView,
     BreakerListView,
@@ -62,7 +64,7 @@ def endpoints(
     body = BodyRule(JSON, settings.max_body_bytes)
     reservations, stocks = Reservations(engine, decoder), Stocks(engine, decoder, settings)
     operations = Operations(engine, decoder)
-    table = {
+    table: Table = {
         "/v1/reservations": {"POST": _reserve(reservations, body)},
         "/v1/reservations/batch": {"POST": _batch(Batches(engine, decoder), body)},
         **_moves(reservations, body),
@@ -71,6 +73,8 @@ def endpoints(
         **_operation(operations, settings),
         **_pages(openapi),
     }
+    for path, methods in history_endpoints(engine).items():
+        table[path] = {**table.get(path, {}), **methods}
     if settings.test_clock:
         table["/v1/test/clock"] = {"POST": _clock(operations, body)}
     return table

@@ -13,13 +13,21 @@ from reservation.api.forms import NeverNull
 from reservation.times import rfc3339, rfc3339_or_none
 
 if TYPE_CHECKING:
-    from reservation.model import Availability, Breaker, ImportCounts, Reservation, Stock
+    from reservation.model import (
+        Availability,
+        Breaker,
+        ImportCounts,
+        Reservation,
+        Stock,
+        StockLevel,
+    )
 
 TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 VERSION_PATTERN = r"^\d+-\d+$"
 
 
-def _time(description: str) -> Any:
+def time_field(description: str) -> Any:
+    """Describe a time of an answer."""
     return Field(
         description=description,
         examples=["2026-01-22T10:00:00.123Z"],
@@ -50,13 +58,15 @@ class ReservationView(View):
     channel: str = Field(examples=["tmall"])
     state: Literal["held", "confirmed", "expired", "released", "fulfilled"]
     lines: list[LineView]
-    created_at: str = _time("When it was granted.")
+    created_at: str = time_field("When it was granted.")
     expires_at: str | None = Field(
         description="The hold's deadline; null unless held.", pattern=TIME_PATTERN
     )
-    confirmed_at: Annotated[str | None, NeverNull(), _time("Where it was ever confirmed.")] = None
+    confirmed_at: Annotated[str | None, NeverNull(), time_field("Where it was ever confirmed.")] = (
+        None
+    )
     ended_at: Annotated[
-        str | None, NeverNull(), _time("Where it has ended; of an expired one its deadline.")
+        str | None, NeverNull(), time_field("Where it has ended; of an expired one its deadline.")
     ] = None
 
 
@@ -138,25 +148,27 @@ class StockView(View):
     warehouses: list[LevelView]
     breaker: BreakerView
     version: str = Field(pattern=VERSION_PATTERN, examples=["1769076000123-0"])
-    as_of: str = _time("The store's time of the read.")
+    as_of: str = time_field("The store's time of the read.")
+
+
+def level_json(level: StockLevel) -> dict[str, Any]:
+    """Write a level."""
+    return {
+        "warehouse": level.warehouse,
+        "on_hand": level.on_hand,
+        "safety_stock": level.safety_stock,
+        "held": level.held,
+        "committed": level.committed,
+        "available": level.available,
+        "shortfall": level.shortfall,
+    }
 
 
 def stock_json(stock: Stock) -> dict[str, Any]:
     """Write a SKU's stock."""
     return {
         "sku": stock.sku,
-        "warehouses": [
-            {
-                "warehouse": level.warehouse,
-                "on_hand": level.on_hand,
-                "safety_stock": level.safety_stock,
-                "held": level.held,
-                "committed": level.committed,
-                "available": level.available,
-                "shortfall": level.shortfall,
-            }
-            for level in stock.levels
-        ],
+        "warehouses": [level_json(level) for level in stock.levels],
         "breaker": breaker_json(stock.breaker),
         "version": stock.version,
         "as_of": rfc3339(stock.as_of_ms),
@@ -195,7 +207,7 @@ class AvailabilityItemView(View):
 class AvailabilityView(View):
     """What may still be sold, exact at `version`."""
 
-    as_of: str = _time("The store's time of the read.")
+    as_of: str = time_field("The store's time of the read.")
     version: str = Field(pattern=VERSION_PATTERN)
     items: list[AvailabilityItemView]
 
@@ -266,4 +278,4 @@ class ReadinessView(View):
 class ClockView(View):
     """Where the test clock stands."""
 
-    now: str = _time("The store's time.")
+    now: str = time_field("The store's time.")

@@ -273,13 +273,14 @@ class ArchiveReader:
         self._path = path
 
     def __enter__(self) -> Self:
-        with _named_faults(self._path):
+        # A client is told of it: the name, not where it lies.
+        with _named_faults(Path(self._path.name)):
             self._db = sqlite3.connect(
                 f"file:{self._path}?mode=ro", uri=True, timeout=LOCK_SECONDS, isolation_level=None
             )
             self._db.execute("BEGIN")
             if _fact(self._db, "format") != FORMAT:
-                message = f"{self._path} is of another version of Holdfast"
+                message = f"{self._path.name} is of another version of Holdfast"
                 raise ArchiveUnavailable(message)
         return self
 
@@ -325,6 +326,25 @@ class ArchiveReader:
             (sku, *after, *(up_to or (2**62, 2**62))),
         )
         return map(_raw, rows)
+
+    def position_before(self, sku: str, position: tuple[int, int], count: int) -> tuple[int, int]:
+        """Name the entry of a SKU that lies so many before a position, or its first one."""
+        row = self._db.execute(
+            "SELECT min(ms), min(seq) FROM (SELECT c.ms AS ms, c.seq AS seq FROM sku s"
+            " JOIN concern c ON c.sku = s.number WHERE s.name = ? AND (c.ms, c.seq) < (?, ?)"
+            " ORDER BY c.ms DESC, c.seq DESC LIMIT ?)",
+            (sku, *position, count),
+        ).fetchone()
+        return (row[0] or 0, row[1] or 0)
+
+    def live_ids(self, sku: str) -> set[str]:
+        """Name the reservations that claim units of a SKU. Cost: O(live reservations)."""
+        rows = self._db.execute("SELECT body FROM reservation WHERE state IN ('held', 'confirmed')")
+        return {
+            found.reservation_id
+            for found in (_decode(body) for (body,) in rows)
+            if any(line.sku == sku for line in found.lines)
+        }
 
     def baseline(self, sku: str) -> Balances:
         """Read the balances of a SKU's levels from which its history begins, by level."""

@@ -39,28 +39,35 @@ def cloud_events(
 
     `version` is the entry's position; an event's id is it, a dot and its number from 1.
     """
-    at_ms = int(version.partition("-")[0])
     for number, (event, balances) in enumerate(steps(read_entry(fields)), start=1):
-        actor, request_id, traceparent = (*event.origin.split("|"), "", "")[:3]
-        document: dict[str, Any] = {
-            "specversion": "1.0",
-            "id": f"{version}.{number}",
-            "source": source_of(partition),
-            "type": TYPE_PREFIX + KINDS[event.kind],
-            "subject": split_level_key(event.subject)[0] if event.kind in "SA" else event.subject,
-            "time": rfc3339(at_ms),
-            "datacontenttype": "application/json",
-        }
-        if traceparent:
-            document["traceparent"] = traceparent
-        data = _DATA.get(event.kind, _reservation)(event, balances, at_ms)
-        document["data"] = {
-            **data,
-            "by": actor or None,  # none: the clock did it
-            "request_id": request_id or None,
-            "balances": list(_balances(balances)),
-        }
-        yield document
+        yield cloud_event(version, number, event, balances, partition=partition)
+
+
+def cloud_event(
+    version: str, number: int, event: LoggedEvent, balances: Balances, *, partition: int = 0
+) -> dict[str, Any]:
+    """Write one event of an entry, with the balances after it."""
+    at_ms = int(version.partition("-")[0])
+    actor, request_id, traceparent = (*event.origin.split("|"), "", "")[:3]
+    document: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": f"{version}.{number}",
+        "source": source_of(partition),
+        "type": TYPE_PREFIX + KINDS[event.kind],
+        "subject": split_level_key(event.subject)[0] if event.kind in "SA" else event.subject,
+        "time": rfc3339(at_ms),
+        "datacontenttype": "application/json",
+    }
+    if traceparent:
+        document["traceparent"] = traceparent
+    data = _DATA.get(event.kind, _reservation)(event, balances, at_ms)
+    document["data"] = {
+        **data,
+        "by": actor or None,  # none: the clock did it
+        "request_id": request_id or None,
+        "balances": list(_balances(balances)),
+    }
+    return document
 
 
 def event_id(text: str) -> tuple[int, int, int] | None:

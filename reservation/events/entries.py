@@ -101,8 +101,10 @@ def levels_of(event: LoggedEvent) -> set[str]:
     """Name the levels that an event is about."""
     if event.kind in "SA":
         return {event.subject}
-    if event.kind in "LOJKP":
+    if event.kind in "OJKP":
         return set()
+    if event.kind == "L":
+        return {level for level, _, _ in shortages_of(event)}
     return {level for level, _ in units_of(event)}
 
 

@@ -13,7 +13,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reservation import metrics
 
-BOUNDED_LABELS = {"route", "method", "status", "slug", "verb", "outcome", "result", "version", "le"}
+BOUNDED_LABELS = {
+    "route",
+    "method",
+    "status",
+    "slug",
+    "verb",
+    "outcome",
+    "result",
+    "version",
+    "feed",
+    "le",
+}
 COUNT = """
 from reservation import metrics
 metrics.STORE_CALLS.labels(verb="reserve", result="answered").inc(2)

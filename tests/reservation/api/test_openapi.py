@@ -24,6 +24,7 @@ from reservation.api import create_app
 from reservation.api.hardening import BoundedServer, server_options
 from reservation.config import Settings
 from reservation.engine import Engine
+from reservation.events.archivist import Archivist
 from reservation.model import SYSTEM, SetStock
 from reservation.security import Role
 from reservation.store.keyring import Keyring
@@ -37,6 +38,7 @@ SPANNING = {
     "/lines",  # the sum over lines that name the same SKU and warehouse
     "/fulfilment_id",  # both or neither
     "/delta",  # the level that it would lead to
+    "/after",  # a reservation that is there
     "",  # at least one member of the test clock
     "/advance_seconds",  # whole milliseconds: multipleOf is no rule for binary fractions
 }
@@ -91,8 +93,12 @@ class Service(threading.Thread):
         await engine.set_stock(SetStock(SKU, "main", 10_000), SYSTEM)
         app = create_app(engine, keyring, self._settings)
         self._server = BoundedServer(uvicorn.Config(app, **server_options()))
+        stop = asyncio.Event()
+        archivist = asyncio.create_task(Archivist(store, self._settings).run(stop))
         self.token.set_result(token)
         await self._server._serve(sockets=[self._listener])
+        stop.set()
+        await archivist
         await keyring.close()
         await engine.close()
 
@@ -119,7 +125,9 @@ def document() -> dict[str, Any]:
     return create_app(nothing, nothing, Settings(test_clock=True)).openapi()
 
 
-schema = schemathesis.openapi.from_dict(document(), config=SchemathesisConfig.from_dict(CONFIG))
+schema = schemathesis.openapi.from_dict(
+    document(), config=SchemathesisConfig.from_dict(CONFIG)
+).exclude(path="/v1/events")  # it never ends: test_event_stream.py
 
 
 @schemathesis.check

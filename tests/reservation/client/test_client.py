@@ -24,7 +24,13 @@ from reservation.client.errors import REFUSALS
 from reservation.errors import ConfigurationError
 
 # Faults are Unavailable; the client has no method that a path does not take.
-NO_CLASS = {"store-unavailable", "overloaded", "internal-error", "method-not-allowed"}
+NO_CLASS = {
+    "store-unavailable",
+    "overloaded",
+    "archive-unavailable",
+    "internal-error",
+    "method-not-allowed",
+}
 
 
 def _public(kind: type) -> dict[str, inspect.Signature]:

@@ -1,0 +1,95 @@
+"""The part of the table of endpoints that is about what has happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from reservation.api.exchange import OK
+from reservation.api.forms import SKU_SCHEMA, anchored
+from reservation.api.history import EVENT_STREAM, Histories
+from reservation.api.history_views import (
+    LedgerView,
+    LevelListView,
+    ProofView,
+    ReservationListView,
+)
+from reservation.api.openapi import Documented
+from reservation.api.pipeline import Endpoint
+from reservation.api.problems import Slug
+from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT
+from reservation.model import CHANNEL, RESERVATION_ID, State
+from reservation.security import Action
+
+if TYPE_CHECKING:
+    from reservation.engine import Engine
+
+_LIMIT: Final = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+}
+_EVENT_ID: Final = {"type": "string", "pattern": r"^[0-9]{1,16}-[0-9]{1,16}\.[0-9]{1,16}$"}
+_REFUSALS: Final = (Slug.INVALID_REQUEST, Slug.ARCHIVE_UNAVAILABLE)
+
+
+def history_endpoints(engine: Engine) -> dict[str, dict[str, Endpoint]]:
+    """Name the endpoints of history by path and method."""
+    some = Histories(engine)
+    stock = _told("list_stock", "The levels.", LevelListView, _after(SKU_SCHEMA), _LIMIT)
+    orders = _told(
+        "list_reservations",
+        "The reservations.",
+        ReservationListView,
+        _query("channel", {"type": "string", "pattern": anchored(CHANNEL)}),
+        _query("state", {"type": "string", "enum": [state.value for state in State]}),
+        _after({"type": "string", "pattern": anchored(RESERVATION_ID)}),
+        _LIMIT,
+    )
+    ledger = _told("read_ledger", "The events.", LedgerView, _after(_EVENT_ID), _LIMIT, of_sku=True)
+    proof = _told("prove_balances", "The balances, three ways.", ProofView, of_sku=True)
+    events = Documented(
+        "follow_events",
+        "history",
+        {OK: (None, "Events as they happen; each 'data' is a CloudEvent.")},
+        (Slug.INVALID_REQUEST, Slug.OVERLOADED),
+        query=(
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "schema": {"type": "string"},
+                "description": "The id behind which to go on; absent: begin now.",
+            },
+        ),
+        answer_type=EVENT_STREAM.decode(),
+    )
+    read_all, read_ledger = Action.READ_STOCK, Action.READ_LEDGER
+    path = "/v1/skus/{sku}"
+    return {
+        "/v1/stock": {"GET": Endpoint(some.list_stock, read_all, None, stock)},
+        "/v1/reservations": {
+            "GET": Endpoint(some.list_reservations, Action.READ_RESERVATIONS, None, orders)
+        },
+        f"{path}/ledger": {"GET": Endpoint(some.ledger, read_ledger, None, ledger)},
+        f"{path}/proof": {"GET": Endpoint(some.proof, read_ledger, None, proof)},
+        "/v1/events": {"GET": Endpoint(some.events, read_all, None, events)},
+    }
+
+
+def _told(
+    name: str, meaning: str, view: Any, *query: dict[str, Any], of_sku: bool = False
+) -> Documented:
+    refusals = (*_REFUSALS, Slug.SKU_NOT_FOUND) if of_sku else _REFUSALS
+    return Documented(name, "history", {OK: (view, meaning)}, refusals, query=query)
+
+
+def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema, "description": "Absent: all."}
+
+
+def _after(schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "after",
+        "in": "query",
+        "schema": schema,
+        "description": "Absent: from the beginning; else 'next' of the page before.",
+    }

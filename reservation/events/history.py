@@ -1,0 +1,298 @@
+"""What the archive tells of orders and stock: lists, one SKU's ledger, and the proof of its sums.
+
+Every answer waits until the archive has come as far as the log was when it was asked for, so it
+is never older than the question; where that takes too long, it says so instead of being late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reservation.errors import ArchiveUnavailable
+from reservation.events.archive import ArchiveReader, RawEntry, archive_path
+from reservation.events.cloud import cloud_event
+from reservation.events.entries import (
+    Balance,
+    Balances,
+    LoggedEvent,
+    carry,
+    levels_of,
+    read_entry,
+    skus_of,
+    steps,
+)
+from reservation.events.life import KINDS_OF_LIFE, reservation_after
+from reservation.model import Reservation, State, Stock, StockLevel, level_key
+from reservation.store.records import unpack_reservation, version_key
+
+if TYPE_CHECKING:
+    from reservation.config import Settings
+    from reservation.store.store import Store
+
+T = TypeVar("T")
+Bounded = Callable[[Awaitable[Any]], Awaitable[Any]]
+EventId = tuple[int, int, int]
+
+PATIENCE_SECONDS = 2.0  # for which an answer waits for the archive
+POLL_SECONDS = 0.02
+LOOK_BACK = 50  # entries before a page, from which it learns the balances that it begins with
+RECORDS_PER_READ = 500  # a read of records stays below 1 ms
+_FROM_THE_START = (0, 0)
+_NOTHING: Balance = (0, 0, 0, 0)
+_LIVE = (State.HELD, State.CONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a list, as of a time (ms); `next` says after which to go on, None at the end."""
+
+    rows: list[Any]
+    next: str | None
+    as_of_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenLevel:
+    """One warehouse: on hand, safety stock, held and committed by counter and by history.
+
+    `reservations` are held and committed summed over live reservations.
+    """
+
+    warehouse: str
+    counters: Balance
+    history: Balance
+    reservations: tuple[int, int]
+
+    @property
+    def agrees(self) -> bool:
+        """Say whether all three are the same."""
+        return self.counters == self.history and self.counters[2:] == self.reservations
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The balances of a SKU, computed three ways at one position of the log."""
+
+    sku: str
+    version: str
+    levels: list[ProvenLevel]
+
+    @property
+    def agrees(self) -> bool:
+        """Say whether all three agree in every warehouse."""
+        return all(level.agrees for level in self.levels)
+
+
+class History:
+    """Answers from the archive. Raises, from every method: StoreUnavailable, ArchiveUnavailable.
+
+    `bounded` runs a call of the store until the request's deadline (`Engine` gives its own).
+    """
+
+    def __init__(self, store: Store, settings: Settings, bounded: Bounded) -> None:
+        self._store = store
+        self._bounded = bounded
+        self._path = archive_path(settings.data_dir)
+
+    async def stock(self, *, after: str, limit: int) -> Page:
+        """List the levels of SKUs behind a SKU, by the bytes of its code."""
+        now_ms, version = await self._bounded(self._store.position())
+        found: dict[str, list[StockLevel]] = await self._ask(
+            version, lambda archive: archive.levels(after, limit + 1)
+        )
+        rows = list(found.values())
+        more = len(rows) > limit
+        return Page(rows[:limit], rows[limit - 1][0].sku if more else None, now_ms)
+
+    async def reservations(
+        self,
+        *,
+        channels: Sequence[str] | None,
+        state: State | None,
+        after: str | None,
+        limit: int,
+    ) -> Page | None:
+        """List reservations, newest first; None where `after` is no reservation that is listed."""
+        now_ms, version = await self._bounded(self._store.position())
+        rows: list[Reservation] | None = await self._ask(
+            version,
+            lambda archive: archive.reservations(
+                now_ms=now_ms, channels=channels, state=state, after=after, limit=limit + 1
+            ),
+        )
+        if rows is None:
+            return None
+        more = len(rows) > limit
+        return Page(rows[:limit], rows[limit - 1].reservation_id if more else None, now_ms)
+
+    async def ledger(self, sku: str, *, after: EventId | None, limit: int) -> Page | None:
+        """Page through all that happened to a SKU, oldest first, as CloudEvents.
+
+        Each tells the balances after it. None where the SKU has no level.
+        """
+        (stock,) = await self._bounded(self._store.read_stock([sku]))
+        if not stock.levels:
+            return None
+        rows: list[dict[str, Any]] = await self._ask(
+            stock.version, lambda archive: _ledger(archive, sku, after, limit + 1)
+        )
+        more = len(rows) > limit
+        return Page(rows[:limit], rows[limit - 1]["id"] if more else None, stock.as_of_ms)
+
+    async def proof(self, sku: str) -> Proof | None:
+        """Compute a SKU's balances from its history and from its live reservations, and compare.
+
+        None where the SKU has no level. Cost: O(events of the SKU), one read of its reservations.
+        """
+        (stock,) = await self._bounded(self._store.read_stock([sku]))
+        if not stock.levels:
+            return None
+        known: _Account = await self._ask(stock.version, lambda archive: _account(archive, sku))
+        read_at: dict[str, tuple[int, int]] = {}
+        records: dict[str, Reservation] = {}
+        ids = sorted(known.live)
+        for first in range(0, len(ids), RECORDS_PER_READ):
+            stamp, chunk = await self._bounded(self._records(ids[first : first + RECORDS_PER_READ]))
+            read_at.update(dict.fromkeys(ids[first : first + RECORDS_PER_READ], stamp))
+            records.update(chunk)
+        (stock,) = await self._bounded(self._store.read_stock([sku]))
+        up_to = version_key(stock.version)
+        entries: list[RawEntry] = await self._ask(
+            stock.version,
+            lambda archive: list(archive.entries_of(sku, after=known.next_entry, up_to=up_to)),
+        )
+        for version, fields in entries:
+            for event, after in steps(read_entry(fields)):
+                if sku in skus_of(event):
+                    known.take(version, event, after)
+                    position = version_key(version)
+                    if read_at.get(event.subject, _FROM_THE_START) < position:
+                        _move(records, event, position[0])
+        return Proof(sku, stock.version, _compare(stock, known.balances, records))
+
+    async def _records(self, ids: Sequence[str]) -> tuple[tuple[int, int], dict[str, Reservation]]:
+        retention_ms = self._store.settings.receipt_retention_seconds * 1000
+        reply = await self._store.call("read_reservations", [retention_ms, *ids])
+        found = {
+            reservation_id: unpack_reservation(reservation_id, raw)
+            for reservation_id, raw in zip(ids, reply[2:], strict=True)
+            if isinstance(raw, str)
+        }
+        return version_key(reply[1]), found
+
+    async def _ask(self, version: str, question: Callable[[ArchiveReader], T]) -> T:
+        """Ask the archive as soon as it has come to a position."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE_SECONDS
+        wanted = version_key(version)
+        while True:
+            try:
+                return await asyncio.to_thread(self._look, wanted, question)
+            except ArchiveUnavailable:
+                if loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(POLL_SECONDS)
+
+    def _look(self, wanted: tuple[int, int], question: Callable[[ArchiveReader], T]) -> T:
+        with ArchiveReader(self._path) as archive:
+            position = archive.position
+            if position is None:
+                raise ArchiveUnavailable("the archive is empty so far: are the agents running?")
+            if version_key(position) < wanted:
+                seconds = max(0, wanted[0] - version_key(position)[0]) / 1000
+                message = f"the archive is {seconds:.1f} s behind the log: are the agents running?"
+                raise ArchiveUnavailable(message)
+            return question(archive)
+
+
+def _ledger(
+    archive: ArchiveReader, sku: str, after: EventId | None, limit: int
+) -> list[dict[str, Any]]:
+    """Read a page of a SKU's ledger; what an entry does not say of a balance is carried along."""
+    since = _since(archive)
+    start = _FROM_THE_START if after is None else after[:2]
+    balances: Balances = {}
+    begin = archive.position_before(sku, start, LOOK_BACK)
+    if begin <= since <= start:
+        balances, begin = archive.baseline(sku), since
+    found: list[dict[str, Any]] = []
+    for version, fields in archive.entries_of(sku, after=begin):
+        for number, (event, told) in enumerate(steps(read_entry(fields)), start=1):
+            if sku not in skus_of(event):
+                continue
+            balances.update(told)
+            if after is not None and (*version_key(version), number) <= after:
+                continue
+            named = {
+                level: balances[level] for level in sorted(levels_of(event)) if level in balances
+            }
+            found.append(cloud_event(version, number, event, named))
+            if len(found) == limit:
+                return found
+    return found
+
+
+def _since(archive: ArchiveReader) -> tuple[int, int]:
+    return version_key(archive.since) if archive.since else _FROM_THE_START
+
+
+class _Account:
+    """A SKU's balances and live reservations, carried from event to event."""
+
+    def __init__(self, balances: Balances, live: set[str], next_entry: tuple[int, int]) -> None:
+        self.balances = balances
+        self.live = live
+        self.next_entry = next_entry
+
+    def take(self, version: str, event: LoggedEvent, after: Balances) -> None:
+        carry(event, after, self.balances)
+        ms, sequence = version_key(version)
+        self.next_entry = (ms, sequence + 1)
+        if event.kind in "HDI":
+            self.live.add(event.subject)
+        elif event.kind in "XR" or (event.kind == "F" and event.extra.startswith("whole")):
+            self.live.discard(event.subject)
+
+
+def _account(archive: ArchiveReader, sku: str) -> _Account:
+    ms, sequence = _since(archive)
+    live = set() if archive.since is None else archive.live_ids(sku)
+    begin = (ms, sequence + 1) if archive.since else _FROM_THE_START
+    account = _Account(archive.baseline(sku), live, begin)
+    for version, fields in archive.entries_of(sku, after=begin):
+        for event, after in steps(read_entry(fields)):
+            if sku in skus_of(event):
+                account.take(version, event, after)
+    return account
+
+
+def _move(records: dict[str, Reservation], event: LoggedEvent, at_ms: int) -> None:
+    if event.kind in KINDS_OF_LIFE:
+        after = reservation_after(records.get(event.subject), event, at_ms)
+        if after is not None:
+            records[event.subject] = after
+
+
+def _compare(stock: Stock, history: Balances, records: dict[str, Reservation]) -> list[ProvenLevel]:
+    sums: dict[str, list[int]] = {}
+    for found in records.values():
+        if found.state in _LIVE:
+            for line in found.lines:
+                claimed = sums.setdefault(level_key(line.sku, line.warehouse), [0, 0])
+                claimed[found.state is State.CONFIRMED] += line.quantity - line.fulfilled
+    proven = []
+    for level in stock.levels:
+        name = level_key(level.sku, level.warehouse)
+        held, committed = sums.get(name, [0, 0])
+        proven.append(
+            ProvenLevel(
+                level.warehouse,
+                (level.on_hand, level.safety_stock, level.held, level.committed),
+                history.get(name, _NOTHING),
+                (held, committed),
+            )
+        )
+    return proven

@@ -1,0 +1,129 @@
+"""The stream of events: Server-Sent Events on a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from reservation.engine import Engine
+from reservation.security import Role
+from reservation.store.keyring import Keyring
+from tests.reservation.api.conftest import SKU, Caller
+from tests.reservation.api.wire import serving
+
+
+async def frames(lines: AsyncIterator[str], count: int) -> list[dict[str, str]]:
+    """Read so many events of a stream."""
+    found: list[dict[str, str]] = []
+    frame: dict[str, str] = {}
+    async for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            frame[name] = value
+        elif "data" in frame:
+            found.append(frame)
+            frame = {}
+            if len(found) == count:
+                break
+        else:
+            frame = {}
+    return found
+
+
+@pytest.fixture
+async def url(app: FastAPI, engine: Engine) -> AsyncIterator[str]:
+    """Run a real server; the value is its address."""
+    async with serving(app) as server:
+        yield f"http://127.0.0.1:{server.port}"
+        engine.feed.close()
+
+
+async def test_events_come_as_they_happen_and_go_on_where_one_was(
+    url: str, ops: Caller, tmall: Caller
+) -> None:
+    headers = {"authorization": f"Bearer {ops.token}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
+        async with client.stream("GET", "/v1/events") as answer:
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert answer.headers["cache-control"] == "no-store"
+            await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 5})
+            await tmall.reserve("tmall:1", (SKU, 1))
+            first, second = await frames(answer.aiter_lines(), 2)
+        assert json.loads(first["data"])["type"] == "io.holdfast.stock.changed"
+        event = json.loads(second["data"])
+        assert (event["id"], event["subject"]) == (second["id"], "tmall:1")
+        await tmall.move("tmall:1", "release")
+        again = {"last-event-id": first["id"]}
+        async with client.stream("GET", "/v1/events", headers=again) as answer:
+            found = await frames(answer.aiter_lines(), 2)
+        assert found[0] == second
+        assert json.loads(found[1]["data"])["type"] == "io.holdfast.reservation.released"
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_lost_position_is_reset(url: str, ops: Caller) -> None:
+    headers = {"authorization": f"Bearer {ops.token}", "last-event-id": "no position"}
+    async with (
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
+        client.stream("GET", "/v1/events") as answer,
+    ):
+        reset, first = await frames(answer.aiter_lines(), 2)
+    assert reset["event"] == "reset"
+    assert "id" not in reset
+    assert json.loads(first["data"])["type"] == "io.holdfast.stock.changed"
+
+
+async def test_a_channel_sees_its_own_orders_and_all_stock(
+    url: str, ops: Caller, admin: Caller, keyring: Keyring
+) -> None:
+    _, token = await keyring.create(Role.CHANNEL, channels=("douyin",))
+    headers = {"authorization": f"Bearer {token}"}
+    async with (
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
+        client.stream("GET", "/v1/events") as answer,
+    ):
+        await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 5})
+        await admin.reserve("tmall:1", (SKU, 1))
+        await admin.reserve("tmall:2", (SKU, 9))
+        await admin.reserve("douyin:1", (SKU, 1))
+        await ops("POST", f"/v1/skus/{SKU}/breaker/trip", {"reason": "recall"})
+        found = [json.loads(one["data"]) for one in await frames(answer.aiter_lines(), 3)]
+    assert [one["subject"] for one in found] == [SKU, "douyin:1", SKU]
+    assert found[2]["type"] == "io.holdfast.breaker.opened"
+
+
+async def test_a_stream_ends_when_the_server_does(
+    app: FastAPI, engine: Engine, ops: Caller
+) -> None:
+    headers = {"authorization": f"Bearer {ops.token}"}
+    async with serving(app) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        async with (
+            httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
+            client.stream("GET", "/v1/events") as answer,
+        ):
+            lines = answer.aiter_lines()
+            assert (await anext(lines)).startswith("retry: ")
+            engine.feed.close()
+            ending = asyncio.create_task(server.end())
+            assert [line async for line in lines if line] == []
+            await asyncio.wait_for(ending, 5)
+
+
+async def test_who_hangs_up_is_followed_no_longer(url: str, engine: Engine, ops: Caller) -> None:
+    headers = {"authorization": f"Bearer {ops.token}"}
+    async with (
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
+        client.stream("GET", "/v1/events") as answer,
+    ):
+        await anext(answer.aiter_lines())
+        while not engine.feed.followers:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+    async with asyncio.timeout(5):
+        while engine.feed.followers:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
