@@ -18,14 +18,16 @@ from reservation.config import Durability
 from reservation.events import read_entry
 from reservation.store.keys import key
 from reservation.store.store import Store
+from tests.chaos.archive import check_archive
 from tests.chaos.conftest import Record, Say
 from tests.chaos.deployment import Deployment, Stopwatch, deployed
-from tests.chaos.ledger import Crowd, Ledger, shopping
+from tests.chaos.ledger import SKUS, Crowd, Ledger, shopping
 from tests.chaos.sizes import sizes
 from tests.waiting import POLL_SECONDS, until
 
 SHOPPERS = 16
 BACK_SECONDS = 5.0  # issue 3
+LOG_BYTES = 1 << 16  # the log is trimmed back to this: most of it is in the archive alone
 ALL_BACK_SECONDS = 15.0  # until all processes are there again, on a busy machine
 
 pytestmark = pytest.mark.timeout(7200)
@@ -73,7 +75,8 @@ async def test_killed(
     service said what had become of them.
     """
     ledger, served = Ledger(), []
-    with deployed(tmp_path / "var", program, durability=Durability.FSYNC) as deployment:
+    small = {"HOLDFAST_EVENT_LOG_TRIM_BYTES": str(LOG_BYTES)}
+    with deployed(tmp_path / "var", program, durability=Durability.FSYNC, **small) as deployment:
         async with shopping(deployment, ledger, SHOPPERS) as crowd:
             for number in range(kills):
                 served.append(await _kill(deployment, crowd, kind, number))
@@ -83,8 +86,14 @@ async def test_killed(
             await ledger.check(deployment, wires)
         if kind == "agents":
             await _swept(deployment)
+        entries = await check_archive(deployment, log_bytes=LOG_BYTES)
+        async with deployment.wire() as wire:
+            for number in range(SKUS):
+                proof = (await wire.request("GET", f"/v1/skus/KILL-{number}/proof")).value
+                assert proof["agree"], proof
     figures = _figures(served)
-    record(kind=kind, kills=kills, **figures, orders=len(ledger.orders), **ledger.setbacks)
+    counts = {"orders": len(ledger.orders), "archived_entries": entries}
+    record(kind=kind, kills=kills, **figures, **counts, **ledger.setbacks)
     assert figures["all_served_max_s"] < BACK_SECONDS
 
 
