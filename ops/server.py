@@ -23,6 +23,7 @@ from reservation.api.hardening import BoundedServer, server_options
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.events.archivist import Archivist
+from reservation.health.monitor import HealthMonitor
 from reservation.store.keyring import Keyring
 from reservation.sweeper import Sweeper
 
@@ -148,7 +149,9 @@ async def serve_agents(settings: Settings) -> None:
         await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
         with ended_where_it_hangs():
             await _together(
-                Sweeper(store, settings).run(stop), Archivist(store, settings).run(stop)
+                Sweeper(store, settings).run(stop),
+                Archivist(store, settings).run(stop),
+                HealthMonitor(store, settings).run(stop),
             )
     finally:
         await _cancel(opening)

@@ -10,9 +10,9 @@ import os
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -37,6 +37,13 @@ class Durability(StrEnum):
     MEMORY = "memory"
     FSYNC = "fsync"
     REPLICATED = "replicated"
+
+
+class HealthBase(StrEnum):
+    """What the unshipped ratio is a part of (contract section 5)."""
+
+    AVAILABLE = "available"
+    ON_HAND = "on_hand"
 
 
 # What commands read that speak to a service over HTTP (`ops.access`).
@@ -73,6 +80,14 @@ class Settings(BaseSettings):
     breaker_threshold: int = Field(3, ge=1, le=20, description="failed locks that suspend, R41")
     breaker_window_seconds: int = Field(300, ge=1, le=DAY_SECONDS)
     breaker_cool_down_seconds: int = Field(0, ge=0, le=DAY_SECONDS, description="0: none")
+
+    # SKU health (contract section 5).
+    health_at_risk_above: float = Field(0.30, gt=0, lt=1, description="unshipped ratio, R39")
+    health_restored_below: float = Field(0.20, gt=0, lt=1, description="unshipped ratio, R39")
+    health_dwell_seconds: int = Field(
+        60, ge=0, le=DAY_SECONDS, description="nothing rises within it after a fall"
+    )
+    health_base: HealthBase = HealthBase.AVAILABLE
 
     # Limits of a request: more is invalid, never truncated.
     max_quantity_per_line: int = Field(10_000, ge=1, le=1_000_000_000)
@@ -132,6 +147,13 @@ class Settings(BaseSettings):
     metrics_public: bool = True
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     log_format: str = Field("auto", pattern="^(auto|json|console)$")
+
+    @model_validator(mode="after")
+    def _health_is_restored_below_where_it_is_at_risk(self) -> Self:
+        if self.health_restored_below > self.health_at_risk_above:
+            message = "health_restored_below must not be above health_at_risk_above"
+            raise ValueError(message)
+        return self
 
     @field_validator("default_warehouse")
     @classmethod
@@ -202,8 +224,7 @@ def load(config_file: Path | None = None, **overrides: Any) -> Settings:
         return Layered(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         findings = [
-            f"{_place(str(item['loc'][0]), overrides, config_file)}: {_words(item)}"
-            for item in error.errors()
+            f"{_place(item, overrides, config_file)}: {_words(item)}" for item in error.errors()
         ]
         raise ConfigurationError("; ".join(findings)) from error
     except (ValueError, OSError) as error:  # malformed TOML, unreadable file
@@ -211,8 +232,11 @@ def load(config_file: Path | None = None, **overrides: Any) -> Settings:
         raise ConfigurationError(message) from error
 
 
-def _place(name: str, overrides: dict[str, Any], config_file: Path | None) -> str:
+def _place(item: ErrorDetails, overrides: dict[str, Any], config_file: Path | None) -> str:
     """Say where a setting was given, in the words of that place."""
+    if not item["loc"]:  # it is about several
+        return str(config_file or "settings")
+    name = str(item["loc"][0])
     variable = f"HOLDFAST_{name.upper()}"
     if overrides.get(name) is not None:
         return f"--{name.replace('_', '-')}"

@@ -20,6 +20,7 @@ from reservation.errors import (
 )
 from reservation.events.feed import Feed
 from reservation.events.history import History
+from reservation.health.reads import HealthReads
 from reservation.model import (
     RESERVATION_ID,
     AdjustStock,
@@ -81,6 +82,7 @@ class Engine:
         self.breakers = Breakers(store, self._bounded)
         self.history = History(store, settings, self._read)
         self.feed = Feed(store, settings)
+        self.health = HealthReads(store, settings, self.history, self._read)
 
     # -- reservations ----------------------------------------------------------------------------
 

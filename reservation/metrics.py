@@ -165,6 +165,11 @@ FEED_LAG_SECONDS: Final = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+HEALTH_CROSSINGS: Final = Counter(
+    "holdfast_health_crossings_total",
+    "Levels whose status has changed between healthy and at risk.",
+    registry=REGISTRY,
+)
 BUILD: Final = Gauge(
     "holdfast_build_info",
     "Always 1; the label names the running version.",

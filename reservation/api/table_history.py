@@ -1,4 +1,4 @@
-"""The part of the table of endpoints that is about what has happened."""
+"""The part of the table of endpoints that is about what has happened, and what comes of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation.api.exchange import OK
 from reservation.api.forms import SKU_SCHEMA, anchored
+from reservation.api.health import HealthListView, Healths, SkuHealthView
 from reservation.api.history import EVENT_STREAM, Histories
 from reservation.api.history_views import (
     LedgerView,
@@ -17,6 +18,7 @@ from reservation.api.openapi import Documented
 from reservation.api.pipeline import Endpoint
 from reservation.api.problems import Slug
 from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT
+from reservation.health.rule import HealthStatus
 from reservation.model import CHANNEL, RESERVATION_ID, State
 from reservation.security import Action
 
@@ -62,6 +64,18 @@ def history_endpoints(engine: Engine) -> dict[str, dict[str, Endpoint]]:
         ),
         answer_type=EVENT_STREAM.decode(),
     )
+    health = Documented(
+        "read_health", "history", {OK: (SkuHealthView, "The health.")}, (Slug.SKU_NOT_FOUND,)
+    )
+    worst = _told(
+        "list_health",
+        "The levels, worst first.",
+        HealthListView,
+        _query("status", {"type": "string", "enum": [status.value for status in HealthStatus]}),
+        _after({"type": "string"}),
+        _LIMIT,
+    )
+    healths = Healths(engine)
     read_all, read_ledger = Action.READ_STOCK, Action.READ_LEDGER
     path = "/v1/skus/{sku}"
     return {
@@ -69,6 +83,8 @@ def history_endpoints(engine: Engine) -> dict[str, dict[str, Endpoint]]:
         "/v1/reservations": {
             "GET": Endpoint(some.list_reservations, Action.READ_RESERVATIONS, None, orders)
         },
+        f"{path}/health": {"GET": Endpoint(healths.read, read_all, None, health)},
+        "/v1/health": {"GET": Endpoint(healths.worst, read_all, None, worst)},
         f"{path}/ledger": {"GET": Endpoint(some.ledger, read_ledger, None, ledger)},
         f"{path}/proof": {"GET": Endpoint(some.proof, read_ledger, None, proof)},
         "/v1/events": {"GET": Endpoint(some.events, read_all, None, events)},

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from reservation.events.entries import (
+    ABOUT_A_LEVEL,
     KINDS,
     Balances,
     LoggedEvent,
@@ -54,7 +55,7 @@ def cloud_event(
         "id": f"{version}.{number}",
         "source": source_of(partition),
         "type": TYPE_PREFIX + KINDS[event.kind],
-        "subject": split_level_key(event.subject)[0] if event.kind in "SA" else event.subject,
+        "subject": _subject(event),
         "time": rfc3339(at_ms),
         "datacontenttype": "application/json",
     }
@@ -68,6 +69,12 @@ def cloud_event(
         "balances": list(_balances(balances)),
     }
     return document
+
+
+def _subject(event: LoggedEvent) -> str:
+    if event.kind in ABOUT_A_LEVEL:
+        return split_level_key(event.subject)[0]
+    return event.subject
 
 
 def event_id(text: str) -> tuple[int, int, int] | None:
@@ -190,10 +197,26 @@ def _policy(event: LoggedEvent, _balances: Balances, _at_ms: int) -> dict[str, A
     return {"sku": event.subject, "policy": policy}
 
 
+def _health(event: LoggedEvent, _balances: Balances, _at_ms: int) -> dict[str, Any]:
+    sku, warehouse = split_level_key(event.subject)
+    status, ratio, weight, held, committed, available = event.extra.split(" ")
+    return {
+        "sku": sku,
+        "warehouse": warehouse,
+        "status": status,
+        "unshipped_ratio": None if ratio == "inf" else float(ratio),
+        "exposure_weight": float(weight),
+        "held": int(held),
+        "committed": int(committed),
+        "available": int(available),
+    }
+
+
 _DATA: Final[dict[str, Callable[[LoggedEvent, Balances, int], dict[str, Any]]]] = {
     "S": _count,
     "A": _adjustment,
     "L": _failed_lock,
     "P": _policy,
+    "W": _health,
     **dict.fromkeys(_BREAKER_KINDS, _breaker),
 }

@@ -33,7 +33,10 @@ KINDS = {
     "J": "breaker.half_opened",
     "K": "breaker.closed",
     "P": "breaker.policy_set",
+    "W": "health.changed",
 }
+
+ABOUT_A_LEVEL = "SAW"  # the kinds whose subject is a level
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def shortages_of(event: LoggedEvent) -> Iterator[tuple[str, int, int]]:
 
 def skus_of(event: LoggedEvent) -> set[str]:
     """Name the SKUs that an event concerns."""
-    if event.kind in "SA":
+    if event.kind in ABOUT_A_LEVEL:
         return {split_level_key(event.subject)[0]}
     if event.kind in "LOJKP":
         return {event.subject}
@@ -99,7 +102,7 @@ def skus_of(event: LoggedEvent) -> set[str]:
 
 def levels_of(event: LoggedEvent) -> set[str]:
     """Name the levels that an event is about."""
-    if event.kind in "SA":
+    if event.kind in ABOUT_A_LEVEL:
         return {event.subject}
     if event.kind in "OJKP":
         return set()

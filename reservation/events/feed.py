@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import structlog
@@ -25,6 +25,8 @@ from reservation.store.records import version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reservation.config import Settings
     from reservation.store.store import Store
 
@@ -51,6 +53,38 @@ class Reset:
     """The position asked for is not kept; what follows begins with the oldest that is."""
 
     oldest: str
+
+
+async def entries_behind(
+    store: Store,
+    path: Path,
+    position: Version,
+    *,
+    count: int = ENTRIES_PER_READ,
+    partition: int = 0,
+) -> list[RawEntry]:
+    """Read entries behind a position from the stream, or the archive where that was trimmed.
+
+    Raises StoreUnavailable.
+    """
+    stream = await store.read_log("", count=1, partition=partition)
+    if version_key(stream[0][0]) > position:
+        with contextlib.suppress(ArchiveUnavailable):
+            found = await asyncio.to_thread(_archived, path, position, count)
+            if found:
+                return found
+    after = f"{position[0]}-{position[1]}"
+    return await store.read_log(after, count=count, partition=partition)
+
+
+def _archived(path: Path, position: Version, count: int) -> list[RawEntry]:
+    with ArchiveReader(path) as archive:
+        return archive.entries(position, count)
+
+
+def _first_archived(path: Path) -> Version | None:
+    with ArchiveReader(path) as archive:
+        return archive.first()
 
 
 class Feed:
@@ -122,7 +156,9 @@ class Feed:
         if wanted is None or not oldest <= wanted[:2] <= version_key(now):
             return _before(oldest), [Reset(f"{oldest[0]}-{oldest[1]}.1")]
         version = f"{wanted[0]}-{wanted[1]}"
-        entries = await self._entries(_before(wanted[:2]), 1)
+        entries = await entries_behind(
+            self._store, self._path, _before(wanted[:2]), count=1, partition=self._partition
+        )
         rest = [
             told
             for found, fields in entries
@@ -136,7 +172,7 @@ class Feed:
         stream = await self._store.read_log("", count=1, partition=self._partition)
         oldest = version_key(stream[0][0])
         with contextlib.suppress(ArchiveUnavailable):
-            archived = await asyncio.to_thread(self._ask_archive, lambda archive: archive.first())
+            archived = await asyncio.to_thread(_first_archived, self._path)
             oldest = min(oldest, archived or oldest)
         return oldest
 
@@ -146,25 +182,10 @@ class Feed:
             return [entry for entry in self._newest if entry[0] > position]
         return [
             (version_key(version), _told(version, fields, self._partition))
-            for version, fields in await self._entries(position, ENTRIES_PER_READ)
+            for version, fields in await entries_behind(
+                self._store, self._path, position, partition=self._partition
+            )
         ]
-
-    async def _entries(self, position: Version, count: int) -> list[RawEntry]:
-        """Read entries behind a position from the stream, or the archive where that was trimmed."""
-        stream = await self._store.read_log("", count=1, partition=self._partition)
-        if version_key(stream[0][0]) > position:
-            with contextlib.suppress(ArchiveUnavailable):
-                found: list[RawEntry] = await asyncio.to_thread(
-                    self._ask_archive, lambda archive: archive.entries(position, count)
-                )
-                if found:
-                    return found
-        after = f"{position[0]}-{position[1]}"
-        return await self._store.read_log(after, count=count, partition=self._partition)
-
-    def _ask_archive(self, question: Callable[[ArchiveReader], Any]) -> Any:
-        with ArchiveReader(self._path) as archive:
-            return question(archive)
 
     # -- what is new -----------------------------------------------------------------------------
 

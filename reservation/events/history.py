@@ -38,6 +38,7 @@ EventId = tuple[int, int, int]
 
 PATIENCE_SECONDS = 2.0  # for which an answer waits for the archive
 POLL_SECONDS = 0.02
+ALL = 1 << 62
 LOOK_BACK = 50  # entries before a page, from which it learns the balances that it begins with
 RECORDS_PER_READ = 500  # a read of records stays below 1 ms
 _FROM_THE_START = (0, 0)
@@ -106,6 +107,14 @@ class History:
         rows = list(found.values())
         more = len(rows) > limit
         return Page(rows[:limit], rows[limit - 1][0].sku if more else None, now_ms)
+
+    async def every_level(self) -> tuple[list[StockLevel], int]:
+        """Read all levels, and as of when (ms). Cost: O(levels)."""
+        now_ms, version = await self._bounded(self._store.position())
+        found: dict[str, list[StockLevel]] = await self._ask(
+            version, lambda archive: archive.levels("", ALL)
+        )
+        return [level for levels in found.values() for level in levels], now_ms
 
     async def reservations(
         self,

@@ -39,21 +39,32 @@ async def take_snapshot(store: Store, *, partition: int = 0) -> Snapshot:
     Raises StoreUnavailable, also where the log was trimmed meanwhile: try again.
     Cost: one read of everything, in chunks below 1 ms; memory for every record.
     """
+    return await _taken(store, partition, _Records())
+
+
+async def take_balances(store: Store, *, partition: int = 0) -> Snapshot:
+    """Read the balances of all levels, and no reservations; else as `take_snapshot`."""
+    return await _taken(store, partition, None)
+
+
+async def _taken(store: Store, partition: int, records: _Records | None) -> Snapshot:
     _, started = await store.position(partition=partition)
-    balances, records = _Balances(), _Records()
+    balances = _Balances()
     for index, name in enumerate(_COUNTERS):
         async for stamp, chunk in store.scan(name, partition=partition):
             balances.take(index, version_key(stamp), chunk)
-    async for stamp, chunk in store.scan("reservations", partition=partition):
-        records.take(version_key(stamp), chunk)
+    if records is not None:
+        async for stamp, chunk in store.scan("reservations", partition=partition):
+            records.take(version_key(stamp), chunk)
     _, final = await store.position(partition=partition)
     if await store.log_entry(started, partition=partition) is None:
         raise StoreUnavailable("the event log was trimmed meanwhile", effect="not_applied")
     async for text, fields in store.log_between(started, final, partition=partition):
         version, entry = version_key(text), read_entry(fields)
         balances.carry(version, entry)
-        records.carry(version, entry)
-    return Snapshot(final, records.found, balances.found())
+        if records is not None:
+            records.carry(version, entry)
+    return Snapshot(final, {} if records is None else records.found, balances.found())
 
 
 class _Balances:

@@ -12,7 +12,8 @@
 -- KEYS[8] due zset: deadline (ms) -> ids to look at
 -- KEYS[9] ended zset: time (ms) -> receipts to retire
 -- KEYS[10] breaker hash: sku -> breaker
--- KEYS[11] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[11] health hash: level -> health
+-- KEYS[12] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] name text: which of the keys
 -- ARGV[2] cursor text, '0' at first
 -- ARGV[3] count integer, 1 to 10000: about so many fields

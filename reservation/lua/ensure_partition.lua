@@ -12,7 +12,7 @@
 -- KEYS[8] ended zset: time (ms) -> receipts to retire
 -- KEYS[9] adjustments hash: level and adjustment id -> receipt
 -- KEYS[10] breaker hash: sku -> breaker
--- KEYS[11] health hash: level -> status (next issue)
+-- KEYS[11] health hash: level -> health
 -- KEYS[12] quota hash: level -> channel quotas (later)
 -- KEYS[13] events stream: the log
 -- KEYS[14] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)

@@ -295,6 +295,40 @@ class Store:
         policy = found.pop(SENTINEL)
         return [unpack_breaker(sku, raw, policy, now_ms) for sku, raw in found.items()]
 
+    # -- health ----------------------------------------------------------------------------------
+
+    async def health_position(self, *, partition: int = 0) -> str:
+        """Read as of which position of the log health is noted; "" where it never was."""
+        return (await self.read_health([], partition=partition))[0]
+
+    async def read_health(
+        self, levels: Sequence[str], *, partition: int = 0
+    ) -> tuple[str, list[str | None]]:
+        """Read what is noted of the health of levels, and as of which position of the log."""
+        with named_faults():
+            position, *noted = await self.client.hmget(
+                key(partition, "health"), [SENTINEL, *levels]
+            )
+        return position or "", noted
+
+    async def set_health(
+        self,
+        rows: Sequence[tuple[str, str, str]],
+        *,
+        expected: str,
+        position: str,
+        partition: int = 0,
+    ) -> bool:
+        """Note the health of levels, each with what it has crossed, as of a position of the log.
+
+        Says whether it was taken: not where the position that is noted is not the one expected.
+        """
+        arguments = [expected, position]
+        for row in rows:
+            arguments += row
+        reply = await self.call("set_health", arguments, partition=partition, repeatable=False)
+        return bool(reply[2] == 1)
+
     # -- upkeep ----------------------------------------------------------------------------------
 
     async def expire(self) -> tuple[int, bool, int, int]:

@@ -137,6 +137,13 @@ def on_breaker(act: str, sku: str, detail: str, *, by: str = BY, whole: bool = F
     return Call("set_breaker", (int(whole),), ((act, sku, by, detail),))
 
 
+def set_health(
+    level: str, health: str, crossing: str = "", *, expected: str = "", position: str = "5-0"
+) -> Call:
+    """Note the health of a level."""
+    return Call("set_health", (expected, position), ((level, health, crossing),))
+
+
 def read_stock(*skus: str) -> Call:
     """Read SKUs."""
     return Call("read_stock", (), tuple((sku,) for sku in skus))

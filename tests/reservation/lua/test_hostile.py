@@ -40,6 +40,7 @@ from tests.reservation.lua.calls import (
     release,
     reserve,
     retire,
+    set_health,
     set_stock,
     trim,
 )
@@ -123,6 +124,12 @@ WELL_FORMED: dict[str, Callable[[random.Random], Call]] = {
             )
         ),
         whole=chance.random() < 0.3,
+    ),
+    "set_health": lambda chance: set_health(
+        chance.choice(LEVELS),
+        chance.choice(("", "at_risk 0.5 7 1.5 7 7")),
+        chance.choice(("", "at_risk inf 0.0 3 0 0")),
+        expected=chance.choice(("", "5-0")),
     ),
     "audit_scan": lambda chance: audit_scan(chance.choice(("held", "reservations", "due"))),
 }

@@ -1,0 +1,163 @@
+"""Health as of this instant: what the monitor has noted, carried on to now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reservation.events.entries import read_entry
+from reservation.health.monitor import after_entry
+from reservation.health.rule import (
+    Health,
+    HealthRule,
+    HealthStatus,
+    judged,
+    unpack,
+    unshipped_ratio,
+)
+from reservation.model import level_key
+from reservation.store.keys import SENTINEL
+from reservation.store.records import version_key
+
+if TYPE_CHECKING:
+    from reservation.config import Settings
+    from reservation.events.history import History
+    from reservation.model import StockLevel
+    from reservation.store.store import Store
+
+Bounded = Callable[[Awaitable[Any]], Awaitable[Any]]
+
+# A monitor that is further behind does not run: then health begins with this instant.
+MAX_ENTRIES_BEHIND = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class LevelHealth:
+    """The health of one SKU in one warehouse; an infinite ratio is `math.inf`."""
+
+    level: StockLevel
+    ratio: float
+    status: HealthStatus
+    weight: float
+    sold_out_in_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SkuHealth:
+    """The health of a SKU's levels at one position of the log."""
+
+    sku: str
+    levels: list[LevelHealth]
+    version: str
+    as_of_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPage:
+    """Levels, worst first; `next` says after which to go on, None at the end."""
+
+    rows: list[LevelHealth]
+    next: str | None
+    as_of_ms: int
+
+
+class HealthReads:
+    """Reads health. Raises, from every method: StoreUnavailable.
+
+    `bounded` runs a call of the store until the request's deadline (`Engine` gives its own).
+    """
+
+    def __init__(
+        self, store: Store, settings: Settings, history: History, bounded: Bounded
+    ) -> None:
+        self._store = store
+        self._rule = HealthRule.of(settings)
+        self._history = history
+        self._bounded = bounded
+
+    async def of_sku(self, sku: str) -> SkuHealth | None:
+        """Read the health of a SKU, exactly as of now; None where it has no level."""
+        (stock,) = await self._bounded(self._store.read_stock([sku]))
+        if not stock.levels:
+            return None
+        names = [level_key(level.sku, level.warehouse) for level in stock.levels]
+        noted = await self._bounded(self._carried(names, stock.version))
+        levels = [
+            self._judged(level, noted[name], stock.as_of_ms)
+            for level, name in zip(stock.levels, names, strict=True)
+        ]
+        return SkuHealth(sku, levels, stock.version, stock.as_of_ms)
+
+    async def worst(
+        self, *, status: HealthStatus | None, after: str | None, limit: int
+    ) -> HealthPage | None:
+        """List levels, worst first, at most a second behind; None where `after` is not listed.
+
+        Raises ArchiveUnavailable too. Cost: O(levels).
+        """
+        levels, as_of_ms = await self._history.every_level()
+        noted: dict[str, Health] = await self._bounded(self._every_noted())
+        rows = [
+            self._judged(
+                level, noted.get(level_key(level.sku, level.warehouse), Health()), as_of_ms
+            )
+            for level in levels
+        ]
+        if status is not None:
+            rows = [row for row in rows if row.status is status]
+        rows.sort(key=lambda row: (-row.ratio, row.level.sku, row.level.warehouse))
+        start = 0
+        if after is not None:
+            names = [level_key(row.level.sku, row.level.warehouse) for row in rows]
+            if after not in names:
+                return None
+            start = names.index(after) + 1
+        page = rows[start : start + limit]
+        last = page[-1].level if page and start + limit < len(rows) else None
+        following = None if last is None else level_key(last.sku, last.warehouse)
+        return HealthPage(page, following, as_of_ms)
+
+    async def _carried(self, names: list[str], version: str) -> dict[str, Health]:
+        """Carry what is noted of some levels on to a position of the log.
+
+        Where nothing was ever noted, from as far back as the log goes.
+        """
+        position, texts = await self._store.read_health(names)
+        noted = {name: unpack(text) for name, text in zip(names, texts, strict=True)}
+        if position and version_key(position) >= version_key(version):
+            return noted
+        found, behind = dict(noted), 0
+        async for entry_version, fields in self._store.log_between(position, version):
+            behind += 1
+            if behind > MAX_ENTRIES_BEHIND:
+                return noted
+            after = after_entry(
+                found, read_entry(fields), version_key(entry_version)[0], self._rule
+            )
+            found.update((name, health) for name, health in after.items() if name in noted)
+        return found
+
+    async def _every_noted(self) -> dict[str, Health]:
+        noted: dict[str, Health] = {}
+        async for _, chunk in self._store.scan("health"):
+            noted.update((level, unpack(text)) for level, text in chunk if level != SENTINEL)
+        return noted
+
+    def _judged(self, level: StockLevel, noted: Health, now_ms: int) -> LevelHealth:
+        balance = (level.on_hand, level.safety_stock, level.held, level.committed)
+        ratio = unshipped_ratio(balance, self._rule)
+        health = judged(noted, ratio, now_ms, self._rule)
+        return LevelHealth(
+            level,
+            ratio,
+            health.status,
+            health.weight,
+            health.sold_out_in_seconds(level.available, now_ms),
+        )
+
+
+def ratio_or_none(ratio: float) -> float | None:
+    """Write a ratio for the wire: None means infinite."""
+    return None if math.isinf(ratio) else ratio

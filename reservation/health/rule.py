@@ -1,0 +1,180 @@
+"""What a level's balances make of its health. Pure: contract section 5, "Unshipped ratio".
+
+The status falls at once and rises late: only below a lower limit, and not before a while has
+passed since status or weight last fell. So neither flickers, and a livestream is not told to show
+more of what is running out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from reservation.config import HealthBase
+
+if TYPE_CHECKING:
+    from reservation.config import Settings
+    from reservation.events.entries import Balance
+
+# The pace of sales is a mean over about so long, of which the newest count most.
+PACE_MS: Final = 300_000
+# A burst that has just begun is not taken for its pace over the first instants.
+LEAST_PACE_MS: Final = 10_000
+# What has not sold for so long has no pace, and nothing is kept of it.
+QUIET_MS: Final = 6 * PACE_MS
+LONGEST_FORECAST_SECONDS: Final = 30 * 86_400
+
+
+class HealthStatus(StrEnum):
+    """Whether so much of a level is promised and unshipped that it should be shown less."""
+
+    HEALTHY = "healthy"
+    AT_RISK = "at_risk"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRule:
+    """Limits of the unshipped ratio, and for how long nothing rises after a fall."""
+
+    at_risk_above: float
+    restored_below: float
+    dwell_ms: int
+    base: HealthBase
+
+    @classmethod
+    def of(cls, settings: Settings) -> HealthRule:
+        """Take the rule from the settings."""
+        return cls(
+            settings.health_at_risk_above,
+            settings.health_restored_below,
+            settings.health_dwell_seconds * 1000,
+            settings.health_base,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The health of a level. What nothing has been noted of is as this is made.
+
+    `sold` is the sum of units that orders have taken, each discounted by its age at `sold_at_ms`.
+    """
+
+    status: HealthStatus = HealthStatus.HEALTHY
+    weight: float = 1.0
+    fell_at_ms: int = 0  # when status or weight last fell
+    sold: float = 0.0
+    sold_at_ms: int = 0
+    selling_since_ms: int = 0
+
+    def is_quiet(self, now_ms: int) -> bool:
+        """Say whether there is nothing to be noted."""
+        idle = now_ms - self.sold_at_ms >= QUIET_MS
+        return self.status is HealthStatus.HEALTHY and self.weight >= 1 and idle
+
+    def rises_at_ms(self, rule: HealthRule) -> int | None:
+        """Say before when nothing rises; None where nothing has fallen."""
+        if self.status is HealthStatus.HEALTHY and self.weight >= 1:
+            return None
+        return self.fell_at_ms + rule.dwell_ms
+
+    def sold_out_in_seconds(self, available: int, now_ms: int) -> int | None:
+        """Say when the pace of sales will have taken all; None where there is no pace to speak of.
+
+        A forecast for people: it takes the pace of the last minutes to go on as it is.
+        """
+        if available == 0:
+            return 0
+        age_ms = max(now_ms - self.selling_since_ms, LEAST_PACE_MS)
+        discounted = _discounted(self.sold, self.sold_at_ms, now_ms)
+        # Of a mean over the whole past only the part since sales began has been seen.
+        pace = discounted / (PACE_MS / 1000 * (1 - math.exp(-age_ms / PACE_MS)))
+        if pace * LONGEST_FORECAST_SECONDS < available:
+            return None
+        return math.ceil(available / pace)
+
+
+def unshipped_ratio(balance: Balance, rule: HealthRule) -> float:
+    """Divide what is promised and has not left by what is still there; infinite where none is."""
+    on_hand, safety, held, committed = balance
+    unshipped = held + committed
+    if unshipped <= 0:
+        return 0.0
+    base = on_hand if rule.base is HealthBase.ON_HAND else on_hand - safety - held - committed
+    return unshipped / base if base > 0 else math.inf
+
+
+def judged(health: Health, ratio: float, now_ms: int, rule: HealthRule) -> Health:
+    """Judge a level anew: by its ratio, and by how long ago it fell."""
+    status = health.status
+    may_rise = now_ms - health.fell_at_ms >= rule.dwell_ms
+    if status is HealthStatus.HEALTHY and ratio > rule.at_risk_above:
+        status = HealthStatus.AT_RISK
+    elif status is HealthStatus.AT_RISK and ratio < rule.restored_below and may_rise:
+        status = HealthStatus.HEALTHY
+    weight = 1.0 if status is HealthStatus.HEALTHY else _weight(ratio, rule)
+    fell = weight < health.weight or (
+        status is HealthStatus.AT_RISK and health.status is HealthStatus.HEALTHY
+    )
+    if fell:
+        return replace(health, status=status, weight=weight, fell_at_ms=now_ms)
+    if not may_rise:
+        weight = health.weight
+    if status is health.status and weight == health.weight:
+        return health
+    return replace(health, status=status, weight=weight)
+
+
+def _weight(ratio: float, rule: HealthRule) -> float:
+    """Say how much of a level a livestream should show, from 0 to 1."""
+    span = 1 - rule.restored_below
+    return round(min(1.0, max(0.0, 1 - (ratio - rule.restored_below) / span)), 4)
+
+
+def sold(health: Health, units: int, at_ms: int) -> Health:
+    """Add units that orders have taken, or less than none where they gave some back."""
+    since = health.selling_since_ms
+    if at_ms - health.sold_at_ms >= QUIET_MS or since == 0:
+        since = at_ms
+    total = _discounted(health.sold, health.sold_at_ms, at_ms) + units
+    return replace(health, sold=max(0.0, total), sold_at_ms=at_ms, selling_since_ms=since)
+
+
+def _discounted(total: float, at_ms: int, now_ms: int) -> float:
+    return total * math.exp(-max(0, now_ms - at_ms) / PACE_MS)
+
+
+def pack(health: Health) -> str:
+    """Write a level's health as the store keeps it."""
+    return (
+        f"{health.status} {health.weight} {health.fell_at_ms} {health.sold:.6g} "
+        f"{health.sold_at_ms} {health.selling_since_ms}"
+    )
+
+
+def unpack(text: str | None) -> Health:
+    """Read what `pack` wrote; what is not there, or not readable, is as if nothing were noted."""
+    if not text:
+        return Health()
+    try:
+        status, weight, fell_at, total, sold_at, since = text.split(" ")
+        return Health(
+            HealthStatus(status),
+            float(weight),
+            int(fell_at),
+            float(total),
+            int(sold_at),
+            int(since),
+        )
+    except ValueError:
+        return Health()
+
+
+# What a unit of an order's event takes from what can be sold; shipping and counting take none.
+_TAKEN: Final = {"H": 1, "D": 1, "I": 1, "X": -1, "RH": -1, "RC": -1}
+
+
+def taken(kind: str, extra: str) -> int:
+    """Say what a unit of an event takes: 1, none, or -1 where it is given back."""
+    return _TAKEN.get(kind + extra[:1] if kind == "R" else kind, 0)

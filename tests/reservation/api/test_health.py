@@ -1,0 +1,122 @@
+"""SKU health over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from reservation.config import Settings
+from reservation.events.archivist import Archivist
+from reservation.health.monitor import HealthMonitor
+from reservation.store.store import Store
+from tests.conftest import Clock
+from tests.reservation.api.conftest import SKU, Caller, slug
+
+
+@pytest.fixture(autouse=True)
+async def agents(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    """Run what the agents run; the clock stands still."""
+    assert clock
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Archivist(store, settings).run(stop))
+        group.create_task(HealthMonitor(store, settings).run(stop))
+        yield
+        stop.set()
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_sku_is_healthy_up_to_thirty_percent(tmall: Caller, ops: Caller) -> None:
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 13})
+    assert (await tmall.reserve("tmall:1", (SKU, 3))).status_code == 201
+    body = (await tmall("GET", f"/v1/skus/{SKU}/health")).json()
+    assert body["sku"] == SKU
+    assert body["warehouses"] == [
+        {
+            "warehouse": "main",
+            "held": 3,
+            "committed": 0,
+            "available": 10,
+            "unshipped_ratio": 0.3,
+            "status": "healthy",
+            "exposure_weight": 1.0,
+            "sold_out_in_seconds": body["warehouses"][0]["sold_out_in_seconds"],
+        }
+    ]
+    assert (await tmall.reserve("tmall:2", (SKU, 1))).status_code == 201
+    (level,) = (await tmall("GET", f"/v1/skus/{SKU}/health")).json()["warehouses"]
+    assert (level["status"], level["unshipped_ratio"]) == ("at_risk", 4 / 9)
+    assert level["exposure_weight"] == pytest.approx(1 - (4 / 9 - 0.2) / 0.8, abs=1e-4)
+    assert (await tmall.reserve("tmall:3", (SKU, 9))).status_code == 201
+    (level,) = (await tmall("GET", f"/v1/skus/{SKU}/health")).json()["warehouses"]
+    assert (level["unshipped_ratio"], level["exposure_weight"]) == (None, 0.0)
+    assert level["sold_out_in_seconds"] == 0
+
+
+async def test_nothing_there_and_nothing_promised_is_healthy(ops: Caller) -> None:
+    await ops("PUT", "/v1/stock/empty", {"on_hand": 0})
+    (level,) = (await ops("GET", "/v1/skus/empty/health")).json()["warehouses"]
+    assert (level["unshipped_ratio"], level["status"], level["exposure_weight"]) == (
+        0,
+        "healthy",
+        1,
+    )
+    assert (await ops("GET", "/v1/skus/nowhere/health")).status_code == 404
+    assert (await ops("GET", "/v1/skus/%20/health")).status_code == 404
+
+
+async def test_it_recovers_after_a_minute(tmall: Caller, ops: Caller, clock: Clock) -> None:
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 10})
+    await tmall.reserve("tmall:1", (SKU, 5))
+    await tmall.move("tmall:1", "release")
+
+    async def status() -> str:
+        (level,) = (await ops("GET", f"/v1/skus/{SKU}/health")).json()["warehouses"]
+        found: str = level["status"]
+        return found
+
+    assert await status() == "at_risk"
+    await clock.advance(59.999)
+    assert await status() == "at_risk"
+    await clock.advance(0.001)
+    assert await status() == "healthy"
+
+
+async def test_the_worst_come_first(tmall: Caller, ops: Caller) -> None:
+    for sku, on_hand, held in (("a", 10, 1), ("b", 10, 10), ("c", 10, 5), ("d", 10, 0)):
+        await ops("PUT", f"/v1/stock/{sku}", {"on_hand": on_hand})
+        if held:
+            assert (await tmall.reserve(f"tmall:{sku}", (sku, held))).status_code == 201
+    body = (await tmall("GET", "/v1/health")).json()
+    assert [(item["sku"], item["unshipped_ratio"]) for item in body["items"]] == [
+        ("b", None),
+        ("c", 1.0),
+        ("a", 1 / 9),
+        ("d", 0.0),
+    ]
+    assert body["next"] is None
+    risky = (await tmall("GET", "/v1/health?status=at_risk")).json()
+    assert [item["sku"] for item in risky["items"]] == ["b", "c"]
+    page = (await tmall("GET", "/v1/health?limit=3")).json()
+    assert page["next"] == "a@main"
+    rest = (await tmall("GET", "/v1/health?limit=3&after=a@main")).json()
+    assert [item["sku"] for item in rest["items"]] == ["d"]
+    assert rest["next"] is None
+
+
+@pytest.mark.parametrize("query", ["?status=ill", "?limit=0", "?after=none@main", "?x=1"])
+async def test_an_impossible_question_is_422(ops: Caller, query: str) -> None:
+    answer = await ops("GET", f"/v1/health{query}")
+    assert (answer.status_code, slug(answer)) == (422, "invalid-request")
+
+
+async def test_who_may_read_health(
+    tmall: Caller, viewer: Caller, ops: Caller, admin: Caller, nobody: Caller
+) -> None:
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 10})
+    for path in (f"/v1/skus/{SKU}/health", "/v1/health"):
+        found = [(await one("GET", path)).status_code for one in (tmall, viewer, ops, admin)]
+        assert found == [200, 200, 200, 200]
+        assert (await nobody("GET", path)).status_code == 401

@@ -1,0 +1,1 @@
+"""SKU health: the rule, the loop that follows the log, and reads."""

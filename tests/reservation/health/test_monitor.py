@@ -1,0 +1,343 @@
+"""The health monitor and reads on a real store: every crossing once, exact at every instant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from reservation.config import HealthBase, Settings
+from reservation.engine import Engine
+from reservation.errors import StoreUnavailable
+from reservation.events.cloud import cloud_events
+from reservation.events.entries import Balance, Balances, read_entry
+from reservation.health.monitor import HealthMonitor
+from reservation.health.reads import LevelHealth
+from reservation.health.rule import HealthStatus
+from reservation.model import Confirm, Fulfil, Line, Release, Reserve, SetStock
+from reservation.store.keys import key
+from reservation.store.records import version_key
+from reservation.store.store import Store
+from tests.conftest import SERVERS, Clock
+from tests.model_health import ModelHealth, ratio_of
+from tests.reservation.events.doings import LEVELS, ORIGIN, Doings
+
+HEALTHY, AT_RISK = HealthStatus.HEALTHY, HealthStatus.AT_RISK
+
+
+@pytest.fixture
+async def monitor(store: Store, settings: Settings, clock: Clock) -> HealthMonitor:
+    assert clock
+    await store.set_stock([SetStock("CAT", "main", 100), SetStock("DOG", "main", 100)], ORIGIN)
+    made = HealthMonitor(store, settings)
+    await made.look()
+    return made
+
+
+async def hold(store: Store, number: int, units: int, sku: str = "CAT") -> None:
+    order = Reserve(f"tmall:{number}", (Line(sku, "main", units),), 3_600_000)
+    (outcome,) = await store.run(Reserve, [order], [ORIGIN])
+    assert outcome.status.ok
+
+
+async def release(store: Store, number: int) -> None:
+    (outcome,) = await store.run(Release, [Release(f"tmall:{number}")], [ORIGIN])
+    assert outcome.status.ok
+
+
+async def crossings(store: Store) -> list[tuple[str, str]]:
+    """Name the SKU and the status of every crossing that the log tells."""
+    entries = await store.read_log("", count=100_000)
+    return [
+        (event["subject"], event["data"]["status"])
+        for version, fields in entries
+        for event in cloud_events(version, fields)
+        if event["type"] == "io.holdfast.health.changed"
+    ]
+
+
+async def of(engine: Engine, sku: str) -> LevelHealth:
+    found = await engine.health.of_sku(sku)
+    assert found is not None
+    return found.levels[0]
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+async def test_a_crossing_is_one_event_with_its_figures(
+    store: Store, monitor: HealthMonitor
+) -> None:
+    await hold(store, 1, 23)
+    await monitor.look()
+    assert await crossings(store) == []
+    await hold(store, 2, 1)
+    for number in range(3, 10):
+        await hold(store, number, 1)
+        await monitor.look()
+    assert await crossings(store) == [("CAT", "at_risk")]
+    entries = await store.read_log("", count=100)
+    (event,) = [
+        event
+        for version, fields in entries
+        for event in cloud_events(version, fields)
+        if event["type"] == "io.holdfast.health.changed"
+    ]
+    data = event["data"]
+    assert (data["sku"], data["warehouse"], data["status"]) == ("CAT", "main", "at_risk")
+    assert (data["held"], data["committed"], data["available"]) == (24, 0, 76)
+    assert data["unshipped_ratio"] == pytest.approx(24 / 76, rel=1e-5)
+    assert data["exposure_weight"] == pytest.approx(1 - (24 / 76 - 0.2) / 0.8, abs=1e-4)
+
+
+async def test_it_rises_by_time_alone_and_tells_it(
+    store: Store, monitor: HealthMonitor, clock: Clock, engine: Engine
+) -> None:
+    await hold(store, 1, 50)
+    await monitor.look()
+    await release(store, 1)
+    await monitor.look()
+    await clock.advance(59.999)
+    await monitor.look()
+    assert await crossings(store) == [("CAT", "at_risk")]
+    assert (await of(engine, "CAT")).status is AT_RISK
+    await clock.advance(0.001)
+    assert (await of(engine, "CAT")).status is HEALTHY
+    await monitor.look()
+    await monitor.look()
+    assert await crossings(store) == [("CAT", "at_risk"), ("CAT", "healthy")]
+
+
+async def test_what_leaves_lowers_the_ratio(
+    store: Store, monitor: HealthMonitor, clock: Clock, engine: Engine
+) -> None:
+    await hold(store, 1, 40)
+    await store.run(Confirm, [Confirm("tmall:1")], [ORIGIN])
+    await monitor.look()
+    assert (await of(engine, "CAT")).status is AT_RISK
+    await store.run(Fulfil, [Fulfil("tmall:1")], [ORIGIN])
+    await clock.advance(60)
+    await monitor.look()
+    assert await crossings(store) == [("CAT", "at_risk"), ("CAT", "healthy")]
+
+
+async def test_a_read_is_exact_although_the_monitor_is_behind(
+    store: Store, monitor: HealthMonitor, clock: Clock, engine: Engine
+) -> None:
+    """It carries on what is noted: also a fall that is over, and holds the weight down."""
+    await monitor.look()
+    await monitor.tidy()
+    await hold(store, 1, 50)
+    await release(store, 1)
+    await clock.advance(59)
+    level = await of(engine, "CAT")
+    assert (level.ratio, level.status, level.weight) == (0.0, AT_RISK, 0.0)
+    await clock.advance(1)
+    level = await of(engine, "CAT")
+    assert (level.status, level.weight) == (HEALTHY, 1.0)
+
+
+async def test_without_a_monitor_health_begins_now(store: Store, engine: Engine) -> None:
+    await store.set_stock([SetStock("CAT", "main", 100)], ORIGIN)
+    await hold(store, 1, 60)
+    level = await of(engine, "CAT")
+    assert (level.ratio, level.status, level.weight) == (1.5, AT_RISK, 0.0)
+    assert await engine.health.of_sku("nowhere") is None
+
+
+async def test_another_monitor_goes_on_and_tells_nothing_twice(
+    store: Store, monitor: HealthMonitor, settings: Settings, clock: Clock
+) -> None:
+    await hold(store, 1, 50)
+    await monitor.look()
+    second = HealthMonitor(store, settings)
+    await hold(store, 2, 50, "DOG")
+    await second.look()
+    await monitor.look()  # is behind: begins anew
+    await monitor.look()
+    await second.look()
+    await release(store, 1)
+    await clock.advance(60)
+    for _ in range(3):
+        await monitor.look()
+        await second.look()
+    assert await crossings(store) == [
+        ("CAT", "at_risk"),
+        ("DOG", "at_risk"),
+        ("CAT", "healthy"),
+    ]
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["before the store", "after the store"])
+async def test_a_call_whose_answer_is_lost_is_told_once(
+    store: Store, monitor: HealthMonitor, monkeypatch: pytest.MonkeyPatch, *, taken: bool
+) -> None:
+    await monitor.look()
+    await hold(store, 1, 50)
+    set_health = store.set_health
+
+    async def lost(*arguments: object, **options: object) -> bool:
+        if taken:
+            await set_health(*arguments, **options)  # type: ignore[arg-type]
+        raise StoreUnavailable("lost", effect="unknown")
+
+    monkeypatch.setattr(store, "set_health", lost)
+    with pytest.raises(StoreUnavailable):
+        await monitor.look()
+    monkeypatch.undo()
+    monitor._in_step = False  # as its loop does
+    await monitor.look()
+    await monitor.look()
+    assert await crossings(store) == [("CAT", "at_risk")]
+
+
+async def test_it_begins_with_what_the_store_has(
+    store: Store, settings: Settings, engine: Engine
+) -> None:
+    """Levels that were at risk before anyone looked are told once."""
+    monitor = HealthMonitor(store, settings)
+    await store.set_stock([SetStock("CAT", "main", 100)], ORIGIN)
+    await hold(store, 1, 50)
+    await store.trim((await store.position())[1])
+    await monitor.look()
+    assert await crossings(store) == [("CAT", "at_risk")]
+    assert (await of(engine, "CAT")).status is AT_RISK
+
+
+async def test_what_is_quiet_leaves_nothing(
+    store: Store, monitor: HealthMonitor, clock: Clock
+) -> None:
+    await hold(store, 1, 1)
+    await hold(store, 2, 50, "DOG")
+    await monitor.look()
+    assert await store.client.hlen(key(0, "health")) == 3
+    await release(store, 1)
+    await release(store, 2)
+    await monitor.look()
+    await clock.advance(1_800)
+    await monitor.look()
+    await monitor.tidy()
+    assert await store.client.hlen(key(0, "health")) == 1
+
+
+async def test_many_levels_are_noted_in_several_calls(
+    store: Store, monitor: HealthMonitor, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reservation.health.monitor.LEVELS_PER_CALL", 3)
+    await store.set_stock([SetStock(f"S{n}", "main", 10) for n in range(10)], ORIGIN)
+    lines = tuple(Line(f"S{n}", "main", 5) for n in range(10))
+    await store.run(Reserve, [Reserve("tmall:1", lines, 60_000)], [ORIGIN])
+    await monitor.look()
+    assert sorted(await crossings(store)) == [(f"S{n}", "at_risk") for n in range(10)]
+    assert await store.health_position() == monitor._position
+
+
+class Model:
+    """The health of every level by the model, fed with the balances that the log tells."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._position = ""
+        self._levels: dict[str, ModelHealth] = {}
+        self._balances: Balances = {}
+
+    async def check(self, engine: Engine, monitor: HealthMonitor) -> None:
+        """Compare with what the engine reads, and what the monitor has told."""
+        stocks = [await engine.health.of_sku(sku) for sku in sorted({sku for sku, _ in LEVELS})]
+        for version, fields in await self._store.read_log(self._position, count=100_000):
+            self._position, entry = version, read_entry(fields)
+            for level, balance in entry.balances.items():
+                self._see(level, balance, version_key(version)[0])
+        for found in stocks:
+            assert found is not None
+            for row in found.levels:
+                name = f"{found.sku}@{row.level.warehouse}"
+                self._see(name, self._balances[name], found.as_of_ms)
+                model = self._levels[name]
+                assert (row.status is AT_RISK, row.weight) == (
+                    model.at_risk,
+                    pytest.approx(float(model.weight), abs=1e-4),
+                ), (name, row, model)
+        await monitor.look()
+        await monitor.look()
+        told = {name: status == "at_risk" for name, status in await crossed(self._store)}
+        for name, model in self._levels.items():
+            assert told.get(name, False) == model.at_risk
+
+    def _see(self, level: str, balance: Balance, at_ms: int) -> None:
+        self._balances[level] = balance
+        self._levels.setdefault(level, ModelHealth()).see(ratio_of(*balance), at_ms)
+
+
+async def crossed(store: Store) -> list[tuple[str, str]]:
+    """Name the level and the status of every crossing, and check that each crosses."""
+    found: dict[str, str] = {}
+    pairs = []
+    for _, fields in await store.read_log("", count=100_000):
+        for event in read_entry(fields).events:
+            if event.kind == "W":
+                status = event.extra.partition(" ")[0]
+                assert found.get(event.subject, "healthy") != status, event
+                found[event.subject] = status
+                pairs.append((event.subject, status))
+    return pairs
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        pytest.param(range(8), id="short"),
+        pytest.param(range(8, 1_008), id="long", marks=pytest.mark.chaos),
+    ],
+)
+@pytest.mark.timeout(7200)
+async def test_health_is_what_the_model_says(
+    store: Store, engine: Engine, settings: Settings, clock: Clock, seeds: range
+) -> None:
+    """Whatever is done, and however seldom the monitor looks. A seed does ten times ten things."""
+    for seed in seeds:
+        await store.client.flushdb()
+        fresh = await Store.open(settings)
+        await fresh.close()
+        await clock.freeze()
+        doings, model = Doings(store, clock, seed), Model(store)
+        monitor = HealthMonitor(store, settings)
+        await doings.begin()
+        for round_ in range(10):
+            await doings.some(10)
+            await model.check(engine, monitor)
+            if round_ % 4 == 3:
+                monitor = HealthMonitor(store, settings)
+
+
+async def test_the_base_can_be_what_is_on_hand(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    assert clock
+    other = settings.model_copy(update={"health_base": HealthBase.ON_HAND})
+    await store.set_stock([SetStock("CAT", "main", 100)], ORIGIN)
+    await hold(store, 1, 30)
+    engine = Engine(store, other)
+    level = await of(engine, "CAT")
+    assert (level.ratio, level.status) == (0.3, HEALTHY)
+    await hold(store, 2, 1)
+    assert (await of(engine, "CAT")).status is AT_RISK
+
+
+@pytest.fixture
+async def running(store: Store, settings: Settings) -> AsyncIterator[None]:
+    """Run the loop."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(HealthMonitor(store, settings).run(stop))
+    yield
+    stop.set()
+    await asyncio.wait_for(task, 5)
+
+
+@pytest.mark.usefixtures("running")
+async def test_its_loop_tells_by_itself(store: Store, clock: Clock) -> None:
+    assert clock
+    await store.set_stock([SetStock("CAT", "main", 10)], ORIGIN)
+    await hold(store, 1, 9)
+    async with asyncio.timeout(10):
+        while await crossings(store) != [("CAT", "at_risk")]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
