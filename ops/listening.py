@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reservation.config import Settings
@@ -102,19 +102,33 @@ class Neighbours:
 
     def _look(self) -> None:
         for listener in self._listeners:
-            with contextlib.suppress(OSError):  # nobody waits, or no descriptor is free
-                while True:
-                    connection, _ = listener.accept()
-                    self._welcome(connection)
+            for connection in _waiting(listener):
+                welcome = self._loop.create_task(
+                    self._loop.connect_accepted_socket(self._protocol, connection)
+                )
+                self._welcomes.add(welcome)
+                welcome.add_done_callback(self._welcomes.discard)
         self._look_again()
 
-    def _welcome(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        welcome = self._loop.create_task(
-            self._loop.connect_accepted_socket(self._protocol, connection)
-        )
-        self._welcomes.add(welcome)
-        welcome.add_done_callback(self._welcomes.discard)
+
+async def take_waiting(
+    listeners: Sequence[socket.socket], protocol: Callable[[], asyncio.Protocol]
+) -> None:
+    """Take what waits at sockets that are about to be closed, which would reset it."""
+    loop = asyncio.get_running_loop()
+    for listener in listeners:
+        for connection in _waiting(listener):
+            with contextlib.suppress(OSError):  # it has left again
+                await loop.connect_accepted_socket(protocol, connection)
+
+
+def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
+    """Accept what waits at a socket that does not block."""
+    with contextlib.suppress(OSError):  # nobody waits, or no descriptor is free
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 def address_of(listener: socket.socket) -> str:

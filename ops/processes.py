@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from socket import socket
@@ -329,6 +330,7 @@ class Supervisor:
         }
         if not waits:
             return
+        asked = time.monotonic()
         for child in waits.values():
             child.send(signal.SIGTERM)
         everyone: asyncio.Future[Any] = asyncio.gather(*waits)
@@ -338,7 +340,8 @@ class Supervisor:
         )
         for wait, child in waits.items():
             if not wait.done():
-                log.error("process_killed", process=child.name, waited_seconds=seconds)
+                waited = round(time.monotonic() - asked, 2)
+                log.error("process_killed", process=child.name, waited_seconds=waited)
                 child.send(signal.SIGKILL)
         hurried.cancel()
         await everyone

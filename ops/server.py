@@ -17,7 +17,7 @@ import uvloop
 from ops import logs
 from ops.awaited import AwaitedStore
 from ops.heartbeat import ended_where_it_hangs
-from ops.listening import Neighbours
+from ops.listening import Neighbours, take_waiting
 from reservation.api import create_app
 from reservation.api.hardening import BoundedServer, server_options
 from reservation.config import Settings
@@ -41,19 +41,23 @@ class Server(BoundedServer):
     def __init__(
         self,
         config: uvicorn.Config,
-        neighbours: Sequence[socket.socket],
+        listeners: Sequence[socket.socket],
         serving: Callable[[], object],
     ) -> None:
         super().__init__(config)
-        self._neighbours = neighbours
+        self._listeners = listeners
         self._serving = serving
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve what comes to our own socket, and what nobody takes from the others."""
+        """Serve what comes to our own socket, the first, and what nobody takes from the others."""
         await super().startup(sockets)
-        if self._neighbours:
-            self.servers.append(Neighbours(self._neighbours, self._protocol))  # type: ignore[arg-type]
+        if len(self._listeners) > 1:
+            self.servers.append(Neighbours(self._listeners[1:], self._protocol))  # type: ignore[arg-type]
         self._serving()
+
+    async def take_last(self) -> None:
+        """Take what waits at any of the sockets: they are closed for good."""
+        await take_waiting(self._listeners, self._protocol)
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]
@@ -110,7 +114,7 @@ async def serve_api(
             log_level="warning",  # its own words about starting and ending add nothing to ours
             timeout_graceful_shutdown=max(1, round(drain_seconds - CLOSE_SECONDS)),
         ),
-        neighbours=listeners[1:],
+        listeners=listeners,
         serving=serving,
     )
 

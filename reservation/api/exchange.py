@@ -125,6 +125,8 @@ class Exchange:
             return f"HTTP/{version} is not served."
         if b"host" not in self.headers and version != "1.0":
             return "The Host header is missing."
+        if self.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            return "A Transfer-Encoding other than chunked is not taken."
         given = self.scope["headers"]
         if len(given) != len(self.headers):
             names = [name for name, _ in given]

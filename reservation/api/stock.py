@@ -18,7 +18,7 @@ from reservation.api.stock_csv import (
     parse_stock_file,
 )
 from reservation.api.views import availability_json, import_json, stock_json
-from reservation.errors import InvalidRequest
+from reservation.errors import ImportInterrupted, InvalidRequest
 from reservation.model import WAREHOUSE, ImportCounts, StockOutcome, sku_problem
 from reservation.status import Status
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reservation.api.pipeline import Call
     from reservation.config import Settings
     from reservation.engine import Engine
+    from reservation.model import Origin
 
 _BOOLEANS: Final = {"true": True, "false": False}
 
@@ -81,13 +82,32 @@ class Stocks:
             file = StockFile([], [unreadable.error], 0)
             raise Refused(_invalid_import(file, ImportCounts())) from None
         file = await self._without_excess(file)
-        counts = await self._engine.import_stock(
-            file.good, call.exchange.origin, dry_run=dry_run or bool(file.errors)
+        counts = await self._import(
+            file, call.exchange.origin, dry_run=dry_run or bool(file.errors)
         )
         if file.errors and not dry_run:
             raise Refused(_invalid_import(file, counts))
         errors = [error.document() for error in file.errors]
         return json_answer(OK, import_json(file.rows, counts, errors, applied=not dry_run))
+
+    async def _import(self, file: StockFile, origin: Origin, *, dry_run: bool) -> ImportCounts:
+        """Import the good rows; who is cut off by the end of the service hears how far it came."""
+        done = 0
+
+        def progress(rows: int, _all: int) -> None:
+            nonlocal done
+            done = rows
+
+        try:
+            return await self._engine.import_stock(
+                file.good, origin, dry_run=dry_run, progress=progress
+            )
+        except asyncio.CancelledError:
+            raise ImportInterrupted(
+                "the service is ending",
+                rows_applied=0 if dry_run else done,
+                effect="not_applied" if dry_run else "unknown",
+            ) from None
 
     async def _without_excess(self, file: StockFile) -> StockFile:
         """Judge the rows that would give a SKU more warehouses than it may have."""

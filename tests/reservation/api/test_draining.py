@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from reservation.api import hardening
+from reservation.api import connection, hardening
 from reservation.engine import Engine
 from reservation.model import Origin, Reserve
 from reservation.security import Role
@@ -88,7 +88,7 @@ async def test_an_idle_connection_has_one_more_answer_or_is_soon_closed(
 async def test_a_connection_that_comes_late_and_says_nothing_is_soon_closed(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardening, "LATE_HEAD_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "LATE_HEAD_SECONDS", 0.01)
     async with serving(app) as server, late(server) as port:
         server.server.server_state.ending = True
         wire = await Wire.open(port)
@@ -127,6 +127,56 @@ async def test_who_is_cut_off_in_its_body_hears_that_nothing_was_done(
     wire.close()
 
 
+async def test_a_body_that_does_not_come_does_not_hold_up_the_end(
+    app: FastAPI, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was waited for as long as at any other time."""
+    monkeypatch.setattr(hardening, "LATE_BODY_SECONDS", 0.05)
+    async with serving(app, timeout_graceful_shutdown=20) as server:
+        wire = await Wire.open(server.port)
+        await wire.send(head(token, "Content-Length: 100") + b"{")
+        while not server.server.server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await server.end()
+        status, headers, problem = await wire.answer()
+    assert (status, problem["outcome"], headers["retry-after"]) == (503, "not_applied", "1")
+    assert headers["connection"] == "close"
+    wire.close()
+
+
+@pytest.mark.parametrize("dry", [False, True])
+async def test_an_import_that_is_cut_off_tells_how_far_it_came(
+    app: FastAPI,
+    engine: Engine,
+    keyring: Keyring,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    dry: bool,
+) -> None:
+    _, token = await keyring.create(Role.OPS)
+    arrived = asyncio.Event()
+
+    async def slow(*_: Any, progress: Any, **__: Any) -> None:
+        progress(200, 400)
+        arrived.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(engine, "import_stock", slow)
+    file = b"sku,warehouse,on_hand,safety_stock\nA,main,1,0\n"
+    async with serving(app, timeout_graceful_shutdown=0) as server:
+        wire = await Wire.open(server.port)
+        path = "/v1/stock/import" + ("?dry_run=true" if dry else "")
+        asked = head(token, f"Content-Length: {len(file)}", path=path)
+        await wire.send(asked.replace(b"application/json", b"text/csv") + file)
+        await arrived.wait()
+        await server.end()
+        status, _, problem = await wire.answer()
+    expected = ("not_applied", 0) if dry else ("unknown", 200)
+    assert (status, problem["outcome"], problem["rows_applied"]) == (503, *expected)
+    wire.close()
+
+
 async def begin_to_end(server: Serving) -> asyncio.Task[None]:
     """Let a server begin to drain."""
     ending = asyncio.create_task(server.end())
@@ -140,7 +190,7 @@ async def late(server: Serving) -> AsyncIterator[int]:
     """Give a port whose connections are new to a server that has closed its own."""
 
     def protocol() -> asyncio.Protocol:
-        return hardening.BoundedHttp(
+        return connection.BoundedHttp(
             config=server.server.config,
             server_state=server.server.server_state,
             app_state={},

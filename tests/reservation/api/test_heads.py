@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI
 
-from reservation.api import hardening
+from reservation.api import connection
 from reservation.engine import Engine
 from reservation.security import Role
 from reservation.store.keyring import Keyring
@@ -38,11 +40,11 @@ async def test_a_head_that_trickles_or_swells_is_cut_off(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swelling = await Wire.open(port)
-    await swelling.send(b"GET /healthz HTTP/1.1\r\nX: " + b"y" * (hardening.MAX_HEAD_BYTES + 1))
+    await swelling.send(b"GET /healthz HTTP/1.1\r\nX: " + b"y" * (connection.MAX_HEAD_BYTES + 1))
     status, _, problem = await swelling.answer()
     assert (status, problem["type"]) == (400, "/problems/malformed-request")
     assert await swelling.ended()
-    monkeypatch.setattr(hardening, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.05)
     trickling = await Wire.open(port)
     await trickling.send(b"GET /healthz HTTP/1.1\r\n")
     assert await trickling.ended()
@@ -139,15 +141,16 @@ async def test_a_tunnel_is_refused(port: int) -> None:
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+@pytest.mark.parametrize("length", [connection.MAX_HEAD_BYTES, 70_000, 140_000])
 async def test_a_long_head_in_one_piece_is_refused_and_so_is_what_follows(
-    port: int, token: str, engine: Engine, *, kept: bool
+    port: int, token: str, engine: Engine, length: int, *, kept: bool
 ) -> None:
     wire = await Wire.open(port)
     if kept:
         await wire.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await wire.answer())[0] == 200
     first, second = body("tmall:1"), body("tmall:2")
-    swollen = f"X: {'y' * hardening.MAX_HEAD_BYTES}"
+    swollen = f"X: {'y' * length}"
     await wire.send(
         head(token, swollen, f"Content-Length: {len(first)}")
         + first
@@ -233,4 +236,104 @@ async def test_a_compressed_body_is_named_as_such(port: int, token: str) -> None
         head(token, "Content-Encoding: identity", f"Content-Length: {len(body())}") + body()
     )
     assert (await wire.answer())[0] == 201
+    wire.close()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/reservations"])
+@pytest.mark.parametrize("flood", ["trailers", "one trailer", "extension"])
+async def test_what_frames_a_body_is_bounded(port: int, token: str, path: str, flood: str) -> None:
+    """Behind a body of nothing came megabytes of trailers, which were kept."""
+    wire = await Wire.open(port)
+    await wire.send(head(token, "Transfer-Encoding: chunked", path=path))
+    start, piece = {
+        "trailers": (b"2\r\n{}\r\n0\r\n", b"T: abcdefgh\r\n" * 100),
+        "one trailer": (b"2\r\n{}\r\n0\r\nT: ", b"y" * 1_000),
+        "extension": (b"2;x=", b"y" * 1_000),
+    }[flood]
+    ended = asyncio.create_task(wire.ended())
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        await wire.send(start)
+        while sent < 50 * connection.MAX_HEAD_BYTES and not ended.done():
+            await wire.send(piece)
+            sent += len(piece)
+            await asyncio.sleep(0)
+    assert sent < 50 * connection.MAX_HEAD_BYTES
+    assert await ended
+    wire.close()
+
+
+async def test_a_body_of_small_chunks_is_taken(port: int, token: str) -> None:
+    """Its framing is five times as large as it is."""
+    wire = await Wire.open(port)
+    content = body("tmall:1") + b" " * 3_000
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in content)
+    await wire.send(head(token, "Transfer-Encoding: chunked"))
+    for first in range(0, len(chunks), 999):
+        await wire.send(chunks[first : first + 999])
+    await wire.send(b"0\r\nTrailer: x\r\n\r\n")
+    assert (await wire.answer())[0] == 201
+    wire.close()
+
+
+BAD = {
+    "a tunnel": b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n",
+    "a bad size": head("k", "Transfer-Encoding: chunked") + b"zz\r\n",
+    "a bad end": head("k", "Transfer-Encoding: chunked") + b"2\r\n{}XX0\r\n\r\n",
+    "half a body": head("k", "Content-Length: 10") + b"{",
+    "no http": b"HELLO\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("good", [1, 3])
+async def test_what_came_in_whole_is_answered_whatever_comes_behind(
+    port: int, token: str, bad: str, good: int
+) -> None:
+    wire = await Wire.open(port)
+    whole = [body(f"tmall:{number}") for number in range(good)]
+    sent = b"".join(head(token, f"Content-Length: {len(one)}") + one for one in whole)
+    await wire.send(sent + BAD[bad])
+    if bad == "half a body":
+        wire.writer.write_eof()
+    for number in range(good):
+        status, headers, reservation = await wire.answer()
+        assert (status, reservation["reservation_id"]) == (201, f"tmall:{number}")
+    assert headers["connection"] == "close"
+    assert await wire.reader.read() == b""
+    wire.close()
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_who_sends_no_more_is_answered(port: int, token: str, pieces: int) -> None:
+    """Half a close says that the request is complete, not that nobody listens."""
+    wire = await Wire.open(port)
+    asked = head(token, f"Content-Length: {len(body())}")
+    if pieces == 2:
+        await wire.send(asked)
+        await wire.send(body())
+    else:
+        await wire.send(asked + body())
+    wire.writer.write_eof()
+    status, headers, _ = await wire.answer()
+    assert (status, headers["connection"]) == (201, "close")
+    assert await wire.ended()
+    wire.close()
+
+
+async def test_a_body_that_is_cut_off_is_not_taken(port: int, token: str, engine: Engine) -> None:
+    wire = await Wire.open(port)
+    await wire.send(head(token, f"Content-Length: {len(body()) + 1}") + body())
+    wire.writer.write_eof()
+    assert await wire.ended()
+    wire.close()
+    assert (await engine.reservation("tmall:1")).reservation is None
+
+
+async def test_an_encoding_of_the_transfer_is_named(port: int, token: str) -> None:
+    wire = await Wire.open(port)
+    await wire.send(head(token, "Transfer-Encoding: gzip, chunked") + b"2\r\n{}\r\n0\r\n\r\n")
+    status, _, problem = await wire.answer()
+    assert (status, problem["type"]) == (400, "/problems/malformed-request")
+    assert "Transfer-Encoding" in problem["detail"]
     wire.close()

@@ -1,0 +1,278 @@
+"""One connection: HTTP/1.1 as uvicorn speaks it, with bounds for all that comes in before its body.
+
+It speaks nothing else: a client that offers to go on in another protocol is served in this one
+(RFC 9110, 7.8). Requests that came in whole are answered whatever comes behind them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import orjson
+import structlog
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from reservation.api.problems import Problem, Slug, retry_after
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+log = structlog.get_logger("holdfast.api")
+
+# A head is sent in one piece by any real client; this is what a mobile network may need.
+HEAD_SECONDS: Final = 10.0
+MAX_HEAD_BYTES: Final = 32 << 10
+# The same for a connection that was accepted when the server had begun to end.
+LATE_HEAD_SECONDS: Final = 1.0
+# A server that ends leaves a kept connection open so long: its client may be sending just now.
+LAST_REQUEST_SECONDS: Final = 0.25
+# What frames a body (sizes of chunks, extensions, trailers) may be so many times as large as it.
+MOST_FRAMING: Final = 8
+# Who is refused while it is still sending has so long to read why.
+LINGER_SECONDS: Final = 1.0
+# Longer than the 5 s for which clients commonly keep an idle connection, so that they close first.
+KEEP_ALIVE_SECONDS: Final = 15
+# A connection costs about 20 kB; more of them than this are not order gateways.
+MAX_CONNECTIONS: Final = 8_192
+
+
+class ServingState(ServerState):
+    """What the server and its connections share; `ending` as soon as the server drains."""
+
+    ending = False
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """HTTP/1.1 with a time and a size for a request's head, and a size for its body's framing."""
+
+    server_state: ServingState
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0  # of the head that comes in: at least so many
+    _head_at_most = 0  # and with what came in one piece with its beginning
+    _piece_bytes = 0
+    _in_body = False  # a request was handed on, and its body is not complete
+    _body_bytes = 0
+    _framing_bytes = 0
+    _previous: RequestResponseCycle | None = None  # the one before the last request
+    _deaf = False  # what comes in from now on is not read
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            log.warning("connection refused", connections=len(self.connections))
+            transport.abort()
+            return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        self._end_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come in, as long as it stays within its bounds."""
+        if self._deaf:
+            return
+        self._unset_keepalive_if_required()
+        self._piece_bytes = len(data)
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            self._head_at_most += len(data)
+        if self._in_body:
+            self._framing_bytes += len(data)
+        try:
+            self._parse(data)
+        except HttpParserError:
+            self.send_400_response("The request is no HTTP.")
+        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_long_head()
+        elif self._framing_bytes > MAX_HEAD_BYTES + MOST_FRAMING * self._body_bytes:
+            self.send_400_response("The body's framing (extensions, trailers) is too large.")
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what came in whole, although its client sends no more; else close."""
+        self._deaf = True
+        return self._answers_come_first(begun=False)
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser, which stops behind a head that asks for another protocol.
+
+        It gives no body of such a request, and would take the body for the next request. So the
+        head is parsed once more, without the offer; each round is done with at least one head.
+        """
+        rest = memoryview(data)
+        while not self._deaf:
+            try:
+                self.parser.feed_data(rest)
+            except HttpParserUpgrade as stop:
+                rest = rest[stop.args[0] :]
+            else:
+                return
+            if not self._deaf:
+                head = self._head_without_upgrade()
+                self.parser = HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(head)
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%s: %s" % field for field in self.headers if field[0] != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    # -- what the parser finds -------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Begin a request; on a kept connection this is where its head starts."""
+        super().on_message_begin()
+        if self._head_timer is None and not self._deaf:
+            self._await_head()
+            self._head_at_most = self._piece_bytes
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head; those behind a body mean nothing here."""
+        if not self._in_body and not self._deaf:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Hand a request on, unless its head is too long or it asks for a tunnel."""
+        self._end_head()
+        if self._deaf or self._is_long_head():
+            return
+        if self.parser.get_method() == b"CONNECT":
+            self.send_400_response("CONNECT is not served.")
+        elif not self.parser.should_upgrade():
+            self._previous = self.cycle
+            super().on_headers_complete()
+            self._in_body, self._body_bytes, self._framing_bytes = True, 0, 0
+            if self.server_state.ending:
+                self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Collect the body of a request that was handed on."""
+        if not self._deaf:
+            self._body_bytes += len(body)
+            self._framing_bytes -= len(body)
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request that was handed on."""
+        if not self._deaf and not self.parser.should_upgrade():
+            self._in_body, self._framing_bytes = False, 0
+            super().on_message_complete()
+
+    # -- how it ends -----------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """Close the connection after one more answer, or soon where nothing is asked."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            return
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            LAST_REQUEST_SECONDS, self.timeout_keep_alive_handler
+        )
+
+    def end_late_body(self) -> None:
+        """Refuse a request whose body is still coming in while the server ends."""
+        if self._in_body and not self._deaf:
+            self._end_with(_ENDING)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, as a problem, and close the connection."""
+        self._end_head()
+        if not self._deaf:
+            self._end_with(Problem(Slug.MALFORMED_REQUEST, f"{msg} Send HTTP/1.1."))
+
+    def _end_with(self, problem: Problem) -> None:
+        """Read no more; say why, unless whole requests before it are still to be answered."""
+        self._deaf = True
+        if self._answers_come_first(begun=True):
+            return
+        if not self._in_body:
+            self.transport.write(_refusal(problem))
+        else:
+            if not self.cycle.response_started:
+                self.transport.write(_refusal(problem))
+            self.cycle.disconnected = True  # who works on it has nobody to answer any more
+            self.cycle.message_event.set()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close when the client has, or soon: at once would reset it, and lose it the answer."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        else:
+            self.transport.close()
+
+    def _answers_come_first(self, *, begun: bool) -> bool:
+        """Let the connection close behind the last request that came in whole; say if there is one.
+
+        With `begun` also behind one whose answer has begun. The request that is not whole is
+        dropped where nobody works on it yet.
+        """
+        last = self.cycle
+        if self._in_body:
+            if not self.pipeline or self.pipeline[0][0] is not last:
+                return False
+            self.pipeline.popleft()
+            last = self._previous  # type: ignore[assignment]
+        if last is None or last.response_complete or (last.response_started and not begun):
+            return False
+        last.keep_alive = False
+        return True
+
+    def _is_long_head(self) -> bool:
+        """Measure the head, where so much came in with it that it may be too long."""
+        if self._head_at_most <= MAX_HEAD_BYTES:
+            return False
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEAD_BYTES:
+            self._refuse_long_head()
+        return self._deaf
+
+    def _refuse_long_head(self) -> None:
+        self.send_400_response(f"The request's head has more than {MAX_HEAD_BYTES} bytes.")
+
+    def _await_head(self) -> None:
+        self._head_bytes = self._head_at_most = 0
+        seconds = LATE_HEAD_SECONDS if self.server_state.ending else HEAD_SECONDS
+        self._head_timer = self.loop.call_later(seconds, self._head_is_late)
+
+    def _end_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+_ENDING: Final = Problem(
+    Slug.STORE_UNAVAILABLE,
+    "The service is ending and the body has not come; nothing was applied. Send the same request "
+    "again.",
+    {"outcome": "not_applied"},
+    retry_after(1),
+)
+
+
+def _refusal(problem: Problem) -> bytes:
+    request_id = os.urandom(10).hex()
+    body = orjson.dumps(problem.document(request_id))
+    fields = b"".join(b"%s: %s\r\n" % field for field in problem.headers)
+    phrase = b"400 Bad Request" if problem.status == 400 else b"503 Service Unavailable"
+    return (
+        b"HTTP/1.1 %s\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
+        b"x-request-id: %s\r\n%sconnection: close\r\n\r\n"
+        % (phrase, len(body), request_id.encode(), fields)
+    ) + body
