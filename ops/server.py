@@ -16,10 +16,12 @@ import uvloop
 
 from ops import logs
 from ops.awaited import AwaitedStore
+from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
 from ops.listening import Neighbours, take_waiting
 from reservation.api import create_app
 from reservation.api.hardening import BoundedServer, server_options
+from reservation.api.sessions import session_secret
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.events.archivist import Archivist
@@ -109,7 +111,13 @@ async def serve_api(
     keyring = Keyring(store.client)
     server = Server(
         uvicorn.Config(
-            create_app(engine, keyring, settings),
+            create_app(
+                engine,
+                keyring,
+                settings,
+                secret=session_secret(settings.data_dir),
+                pages=board_pages(),
+            ),
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours
             timeout_graceful_shutdown=max(1, round(drain_seconds - CLOSE_SECONDS)),

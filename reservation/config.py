@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     )
     health_base: HealthBase = HealthBase.AVAILABLE
 
+    # What people look at.
+    day_begins_utc_offset_minutes: int = Field(
+        480, ge=-720, le=840, description="of the figures of a day; 480 is China's"
+    )
+
     # Limits of a request: more is invalid, never truncated.
     max_quantity_per_line: int = Field(10_000, ge=1, le=1_000_000_000)
     max_lines: int = Field(1_000, ge=1, le=1_000, description="the largest script call is tested")
@@ -230,6 +235,11 @@ def load(config_file: Path | None = None, **overrides: Any) -> Settings:
     except (ValueError, OSError) as error:  # malformed TOML, unreadable file
         message = f"{config_file or 'environment'}: {error}"
         raise ConfigurationError(message) from error
+
+
+def day_offset_ms(settings: Settings) -> int:
+    """Say how far a day of the figures begins before one of UTC, in ms."""
+    return settings.day_begins_utc_offset_minutes * 60_000
 
 
 def _place(item: ErrorDetails, overrides: dict[str, Any], config_file: Path | None) -> str:

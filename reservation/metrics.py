@@ -22,6 +22,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -153,6 +154,12 @@ EVENT_LOG_BYTES: Final = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+EXPIRY_LAG_SECONDS: Final = Gauge(
+    "holdfast_expiry_lag_seconds",
+    "For how long the oldest hold that is still to be expired has been overdue.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 ARCHIVED_ENTRIES: Final = Counter(
     "holdfast_archived_entries_total",
     "Entries of the event log copied into the archive.",
@@ -188,6 +195,16 @@ def render() -> bytes:
     summed = CollectorRegistry()
     MultiProcessCollector(summed, path=directory)  # type: ignore[no-untyped-call]
     return generate_latest(summed)
+
+
+def totals() -> list[Metric]:
+    """Collect all series, summed as `render` does, for who computes with them."""
+    directory = os.environ.get(DIRECTORY_VARIABLE)
+    if not directory:
+        return list(REGISTRY.collect())
+    summed = CollectorRegistry()
+    MultiProcessCollector(summed, path=directory)  # type: ignore[no-untyped-call]
+    return list(summed.collect())
 
 
 def forget_process(process_id: int) -> None:

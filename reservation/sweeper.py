@@ -58,9 +58,10 @@ class Sweeper:
         """Expire what is overdue; returns how many holds."""
         expired = 0
         for _ in range(MAX_CALLS_A_ROUND):
-            count, more, _, log_bytes = await self._store.expire()
+            count, more, next_ms, log_bytes, now_ms = await self._store.expire()
             expired += count
             metrics.EVENT_LOG_BYTES.set(log_bytes)
+            metrics.EXPIRY_LAG_SECONDS.set(max(0, now_ms - next_ms) / 1000 if more else 0)
             if not more:
                 break
         metrics.RECLAIMED_HOLDS.inc(expired)

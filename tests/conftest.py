@@ -24,7 +24,10 @@ from tests.ops.service import Service
 
 SERVERS = ("valkey", "redis")
 # What some tests need of the system, and what is not tested without it.
-PROGRAMS = {"redis-server": "every test on Redis"}
+PROGRAMS = {
+    "redis-server": "every test on Redis",
+    "chromium": "every test of the board in a browser",
+}
 ADMIN_KEY = "hf_admin-key-of-the-tests"
 
 

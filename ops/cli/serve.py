@@ -227,6 +227,7 @@ def _print_addresses(settings: Settings, base_url: str, console: Console) -> Non
     key = f"$(cat {shlex.quote(str(path))})" if kept else "$HOLDFAST_ADMIN_KEY"
     rows = {
         "service": base_url,
+        "board": f"{base_url}/board",
         "docs": f"{base_url}/docs",
         "data": str(settings.data_dir.absolute()),
         "admin key": str(path) if kept else "as given in HOLDFAST_ADMIN_KEY",

@@ -7,7 +7,10 @@ out), `decode` (bytes to requests).
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -20,6 +23,7 @@ from reservation.api.exchange import OK, json_answer
 from reservation.api.openapi import document
 from reservation.api.pipeline import Endpoint, Gate, Nowhere, Resource
 from reservation.api.rate import RateLimit
+from reservation.api.sessions import Sessions
 from reservation.api.table import endpoints
 
 if TYPE_CHECKING:
@@ -32,14 +36,25 @@ if TYPE_CHECKING:
 __all__ = ["create_app"]
 
 
-def create_app(engine: Engine, keyring: Keyring, settings: Settings) -> FastAPI:
+def create_app(
+    engine: Engine,
+    keyring: Keyring,
+    settings: Settings,
+    *,
+    secret: bytes | None = None,
+    pages: Mapping[str, Mapping[str, Endpoint]] = MappingProxyType({}),
+) -> FastAPI:
     """Make the ASGI application over an engine that is open already.
 
     The caller owns the engine: it drains and closes it when the server has stopped. Routes may be
     added to the application; they pass the same entrance, but enforce their own access.
+
+    `pages` are served beside the API, without a key. `secret` signs the sessions of browsers
+    (`sessions.session_secret`); without one they are this application's alone.
     """
     decoder = Decoder(settings)
-    gate = Gate(keyring, RateLimit(settings.rate_limit_per_second))
+    sessions = Sessions(secret or secrets.token_bytes(32))
+    gate = Gate(keyring, RateLimit(settings.rate_limit_per_second), sessions)
     told: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
@@ -51,8 +66,8 @@ def create_app(engine: Engine, keyring: Keyring, settings: Settings) -> FastAPI:
         """Describe this API for machines."""
         return json_answer(OK, openapi())
 
-    table = endpoints(engine, decoder, settings, openapi)
-    paths = {**table, "/openapi.json": {"GET": Endpoint(openapi_json)}}
+    table = endpoints(engine, decoder, settings, openapi, (keyring, sessions))
+    paths = {**table, **pages, "/openapi.json": {"GET": Endpoint(openapi_json)}}
     app = FastAPI(
         routes=[Route(path, Resource(gate, path, methods)) for path, methods in paths.items()],
         middleware=[Middleware(Entrance)],

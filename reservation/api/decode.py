@@ -127,6 +127,10 @@ class Decoder:
         """Read a breaker's policy."""
         return self._validate(self.forms.breaker_policy, read_json(body))
 
+    def read(self, form: type[_F], body: bytes) -> _F:
+        """Read a body by a form that needs nothing else."""
+        return self._validate(form, read_json(body))
+
     def clock(self, body: bytes) -> ClockForm:
         """Read a move of the test clock."""
         form = self._validate(self.forms.clock, read_json(body))

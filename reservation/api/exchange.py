@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from reservation.api.sessions import Session
     from reservation.security import ApiKey
 
 SCOPE_KEY: Final = "holdfast.exchange"
@@ -98,6 +99,7 @@ class Exchange:
         "route",
         "scope",
         "send",
+        "session",
         "status",
         "traceparent",
     )
@@ -114,6 +116,7 @@ class Exchange:
         self.parameters: dict[str, str] = {}
         self.route = "unknown"
         self.key: ApiKey | None = None
+        self.session: Session | None = None  # of a browser that has signed in
         self.status = 0
         self.problem: Slug | None = None
         self.body_seen = False  # whether the whole body has been received

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EVENT_STREAM: Final = b"text/event-stream"
 # A proxy that buffers would keep events back.
-_UNBUFFERED: Final = ((b"x-accel-buffering", b"no"),)
+UNBUFFERED: Final = ((b"x-accel-buffering", b"no"),)
 # A connection on which nothing is said looks dead to what stands between.
 KEEP_ALIVE_SECONDS: Final = 15.0
 RETRY_MS: Final = 1_000  # after which a browser connects again
@@ -118,7 +118,7 @@ class Histories:
         events = await feed.follow(
             None if last is None else last.decode("latin-1"), idle_seconds=KEEP_ALIVE_SECONDS
         )
-        return Stream(_frames(events, _channels(call, None)), EVENT_STREAM, _UNBUFFERED)
+        return Stream(_frames(events, _channels(call, None)), EVENT_STREAM, UNBUFFERED)
 
 
 async def _frames(

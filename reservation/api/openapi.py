@@ -9,7 +9,7 @@ from msgspec import Struct
 from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 
-from reservation.api.exchange import JSON, PROBLEM_JSON
+from reservation.api.exchange import JSON, NO_CONTENT, PROBLEM_JSON
 from reservation.api.forms import SKU_SCHEMA, NeverNull, ReservationId, anchored
 from reservation.api.problem_views import PROBLEM_VIEWS
 from reservation.api.problems import KINDS, Slug
@@ -130,7 +130,8 @@ def document(
         },
         "servers": [{"url": "/"}],
         "tags": [
-            {"name": name} for name in ("reservations", "stock", "breakers", "history", "operation")
+            {"name": name}
+            for name in ("reservations", "stock", "breakers", "history", "board", "operation")
         ],
         "paths": {
             path: {
@@ -272,12 +273,10 @@ def _responses(endpoint: Endpoint, told: Documented) -> dict[str, Any]:
         headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
         if told.replays:
             headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
-        schema = {"type": "string"} if view is None else _reference(view)
-        responses[str(status)] = {
-            "description": description,
-            "headers": headers,
-            "content": {told.answer_type: {"schema": schema}},
-        }
+        responses[str(status)] = {"description": description, "headers": headers}
+        if status != NO_CONTENT:
+            schema = {"type": "string"} if view is None else _reference(view)
+            responses[str(status)]["content"] = {told.answer_type: {"schema": schema}}
     by_status: dict[int, list[Slug]] = {}
     for slug in dict.fromkeys([*_common(endpoint), *told.refusals]):
         by_status.setdefault(KINDS[slug].status, []).append(slug)

@@ -6,6 +6,7 @@ The order of the steps in `Resource` is the contract's order of precedence (sect
 
 from __future__ import annotations
 
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -32,13 +33,16 @@ if TYPE_CHECKING:
     from starlette.types import Scope as AsgiScope
 
     from reservation.api.rate import RateLimit
+    from reservation.api.sessions import Sessions
     from reservation.store.keyring import Keyring
 
 log = structlog.get_logger("holdfast.api")
 
 KEYED_PREFIX: Final = "/v1/"
-_CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="holdfast"'),)
+CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="holdfast"'),)
 _BAD_PERCENT: Final = "%"
+CSRF_HEADER: Final = b"x-csrf-token"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Call(Struct, frozen=True):
@@ -78,21 +82,41 @@ class Endpoint(Struct, frozen=True):
 class Gate:
     """Who may pass: the steps before the body, shared by all paths."""
 
-    def __init__(self, keyring: Keyring, rate: RateLimit) -> None:
+    def __init__(self, keyring: Keyring, rate: RateLimit, sessions: Sessions) -> None:
         self._keyring = keyring
         self._rate = rate
+        self._sessions = sessions
 
     async def identify(self, exchange: Exchange) -> ApiKey:
-        """Find the key of a request. Raises Refused (401) and StoreUnavailable."""
+        """Find the key of a request, or of a browser's session.
+
+        Raises Refused (401; 403 for a change without its session's token) and StoreUnavailable.
+        """
+        if b"authorization" not in exchange.headers and b"cookie" in exchange.headers:
+            key = await self._of_session(exchange)
+            if key is not None:
+                return key
         scheme, _, token = exchange.headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"bearer" or not token.strip():
             detail = "The request carries no key; send 'Authorization: Bearer <key>'."
-            raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=_CHALLENGE))
+            raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=CHALLENGE))
         key = await self._keyring.authenticate(token.strip().decode("latin-1"))
         if key is None:
             detail = "The key is unknown or revoked; make one with 'holdfast keys create'."
-            raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=_CHALLENGE))
+            raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=CHALLENGE))
         exchange.key = key
+        return key
+
+    async def _of_session(self, exchange: Exchange) -> ApiKey | None:
+        session = self._sessions.read(exchange.headers[b"cookie"])
+        key = None if session is None else await self._keyring.active(session.key_id)
+        if session is None or key is None:
+            return None
+        exchange.key, exchange.session = key, session
+        token = exchange.headers.get(CSRF_HEADER, b"")
+        if exchange.method not in _SAFE and not compare_digest(token, session.csrf.encode()):
+            detail = "A change needs the session's token in the header X-CSRF-Token; sign in again."
+            raise Refused(Problem(Slug.FORBIDDEN, detail))
         return key
 
     def permit(self, key: ApiKey, action: Action) -> None:

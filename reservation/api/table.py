@@ -18,6 +18,7 @@ from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT
 from reservation.api.reservations import Reservations
 from reservation.api.stock import Stocks
 from reservation.api.stock_csv import COLUMNS, CONTENT_TYPE
+from reservation.api.table_board import board_endpoints, session_endpoints
 from reservation.api.table_history import history_endpoints
 from reservation.api.views import (
     AvailabilityView,
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reservation.api.decode import Decoder
+    from reservation.api.sessions import Sessions
     from reservation.config import Settings
     from reservation.engine import Engine
+    from reservation.store.keyring import Keyring
 
 Table = dict[str, dict[str, Endpoint]]
 
@@ -59,6 +62,7 @@ def endpoints(
     decoder: Decoder,
     settings: Settings,
     openapi: Callable[[], dict[str, Any]],
+    signing_in: tuple[Keyring, Sessions],
 ) -> Table:
     """Make the table for one engine; `openapi` answers the document of this very table."""
     body = BodyRule(JSON, settings.max_body_bytes)
@@ -73,8 +77,13 @@ def endpoints(
         **_operation(operations, settings),
         **_pages(openapi),
     }
-    for path, methods in history_endpoints(engine).items():
-        table[path] = {**table.get(path, {}), **methods}
+    for part in (
+        history_endpoints(engine),
+        board_endpoints(engine),
+        session_endpoints(*signing_in, decoder),
+    ):
+        for path, methods in part.items():
+            table[path] = {**table.get(path, {}), **methods}
     if settings.test_clock:
         table["/v1/test/clock"] = {"POST": _clock(operations, body)}
     return table

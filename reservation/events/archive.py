@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -17,6 +18,7 @@ import msgspec
 
 from reservation.errors import ArchiveUnavailable
 from reservation.events.entries import Balances, LogEntry, read_entry, skus_of
+from reservation.events.figures import day_of, figures_of
 from reservation.events.life import KINDS_OF_LIFE, reservation_after
 from reservation.model import Reservation, State, StockLevel, split_level_key
 from reservation.store.records import version_key
@@ -51,6 +53,9 @@ CREATE TABLE reservation (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, state TEXT NOT NULL,
   expires INTEGER, ended INTEGER, body BLOB NOT NULL
 );
+CREATE TABLE figure (
+  day INTEGER, name TEXT, value INTEGER NOT NULL, PRIMARY KEY (day, name)
+) WITHOUT ROWID;
 CREATE INDEX reservation_by_state ON reservation (state, number);
 CREATE INDEX reservation_by_end ON reservation (ended) WHERE ended IS NOT NULL;
 """
@@ -64,11 +69,13 @@ def archive_path(data_dir: Path) -> Path:
 class ArchiveWriter:
     """The one writer of an archive; not safe for concurrent use.
 
+    `day_offset_ms` is how far the day of the figures begins before that of UTC.
     Raises ArchiveUnavailable where the file cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, day_offset_ms: int = 0) -> None:
         self.path = path
+        self._day_offset_ms = day_offset_ms
         with _named_faults(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
@@ -137,6 +144,7 @@ class ArchiveWriter:
                 balances.update(entry.balances)
             self._write_levels("level", balances)
             self._live_through(read)
+            self._count(read)
             ms, sequence = new[-1][0]
             self._set("position", f"{ms}-{sequence}")
 
@@ -193,6 +201,20 @@ class ArchiveWriter:
                 skus |= skus_of(event)
             rows += [(self._number(sku), *position) for sku in skus]
         self._db.executemany("INSERT INTO concern VALUES (?, ?, ?)", rows)
+
+    def _count(self, read: Sequence[tuple[tuple[int, int], LogEntry]]) -> None:
+        """Add to the figures of the day, for people to look at."""
+        figures: Counter[tuple[int, str]] = Counter()
+        for position, entry in read:
+            day = day_of(position[0], self._day_offset_ms)
+            for event in entry.events:
+                for name, value in figures_of(event):
+                    figures[day, name] += value
+        self._db.executemany(
+            "INSERT INTO figure VALUES (?, ?, ?)"
+            " ON CONFLICT (day, name) DO UPDATE SET value = value + excluded.value",
+            [(day, name, value) for (day, name), value in figures.items()],
+        )
 
     def _number(self, sku: str) -> int:
         number = self._skus.get(sku)
@@ -352,6 +374,10 @@ class ArchiveReader:
             "SELECT warehouse, on_hand, safety, held, committed FROM baseline WHERE sku = ?", (sku,)
         )
         return {f"{sku}@{warehouse}": tuple(units) for warehouse, *units in rows}
+
+    def figures(self, day: int) -> dict[str, int]:
+        """Read the figures of a day (`day_of`)."""
+        return dict(self._db.execute("SELECT name, value FROM figure WHERE day = ?", (day,)))
 
     def levels(self, after: str, limit: int) -> dict[str, list[StockLevel]]:
         """Read the levels of up to `limit` SKUs behind a SKU, in the order of their bytes."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reservation import metrics
+from reservation.config import day_offset_ms
 from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
 from reservation.events.archive import ArchiveWriter, archive_path
 from reservation.events.entries import read_entry
@@ -113,11 +114,14 @@ class Archivist:
     async def _opened(self) -> ArchiveWriter:
         if self._archive is None:
             self._lock = _locked(self._path)
-            self._archive = await asyncio.to_thread(ArchiveWriter, self._path)
+            self._archive = await asyncio.to_thread(self._new_writer)
         if not self._in_step:
             self._archive = await self._get_in_step(self._archive)
             self._in_step = True
         return self._archive
+
+    def _new_writer(self) -> ArchiveWriter:
+        return ArchiveWriter(self._path, day_offset_ms=day_offset_ms(self._settings))
 
     async def _get_in_step(self, archive: ArchiveWriter) -> ArchiveWriter:
         """Make sure that the log goes on where the archive ends, or begin it anew."""
@@ -166,7 +170,7 @@ class Archivist:
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 os.replace(f"{self._path}{suffix}", f"{aside}{suffix}")  # noqa: PTH105
-        self._archive = await asyncio.to_thread(ArchiveWriter, self._path)
+        self._archive = await asyncio.to_thread(self._new_writer)
         await asyncio.to_thread(self._archive.note, "store_born_ms", born)
         return self._archive
 

@@ -18,7 +18,8 @@ import structlog
 
 from reservation.errors import ArchiveUnavailable, StoreUnavailable
 from reservation.events.archive import ArchiveReader, RawEntry, archive_path
-from reservation.events.cloud import cloud_events, event_id
+from reservation.events.cloud import cloud_event, event_id
+from reservation.events.entries import read_entry, skus_of, steps
 from reservation.store.keys import key
 from reservation.store.link import named_faults
 from reservation.store.records import version_key
@@ -41,11 +42,15 @@ Version = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event as it is sent: its id, whose channel it is about (None: everybody's), its JSON."""
+    """One event as it is sent: its id, whose channel it is about (None: everybody's), its JSON.
+
+    `skus` are those whose levels or breaker may have changed.
+    """
 
     event_id: str
     channel: str | None
     document: bytes
+    skus: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +238,13 @@ class Feed:
 
 
 def _told(version: str, fields: dict[str, str], partition: int) -> list[Told]:
-    return [
-        Told(document["id"], document["data"].get("channel"), orjson.dumps(document))
-        for document in cloud_events(version, fields, partition=partition)
-    ]
+    found = []
+    for number, (event, balances) in enumerate(steps(read_entry(fields)), start=1):
+        document = cloud_event(version, number, event, balances, partition=partition)
+        channel = document["data"].get("channel")
+        skus = frozenset(skus_of(event))
+        found.append(Told(document["id"], channel, orjson.dumps(document), skus))
+    return found
 
 
 def _before(version: Version) -> Version:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from reservation.config import day_offset_ms
 from reservation.errors import ArchiveUnavailable
 from reservation.events.archive import ArchiveReader, RawEntry, archive_path
 from reservation.events.cloud import cloud_event
@@ -24,7 +25,9 @@ from reservation.events.entries import (
     skus_of,
     steps,
 )
+from reservation.events.figures import day_of
 from reservation.events.life import KINDS_OF_LIFE, reservation_after
+from reservation.events.timeline import Timeline, draw
 from reservation.model import Reservation, State, Stock, StockLevel, level_key
 from reservation.store.records import unpack_reservation, version_key
 
@@ -42,6 +45,7 @@ ALL = 1 << 62
 LOOK_BACK = 50  # entries before a page, from which it learns the balances that it begins with
 RECORDS_PER_READ = 500  # a read of records stays below 1 ms
 _FROM_THE_START = (0, 0)
+_ANY_VERSION = "0-0"
 _NOTHING: Balance = (0, 0, 0, 0)
 _LIVE = (State.HELD, State.CONFIRMED)
 
@@ -97,6 +101,7 @@ class History:
         self._store = store
         self._bounded = bounded
         self._path = archive_path(settings.data_dir)
+        self._day_offset_ms = day_offset_ms(settings)
 
     async def stock(self, *, after: str, limit: int) -> Page:
         """List the levels of SKUs behind a SKU, by the bytes of its code."""
@@ -115,6 +120,21 @@ class History:
             version, lambda archive: archive.levels("", ALL)
         )
         return [level for levels in found.values() for level in levels], now_ms
+
+    async def figures(self) -> dict[str, int]:
+        """Read the figures of this day (`figures.figures_of`), as far as the archive has come."""
+        now_ms, _ = await self._bounded(self._store.position())
+        day = day_of(now_ms, self._day_offset_ms)
+        return await self._ask(_ANY_VERSION, lambda archive: archive.figures(day))
+
+    async def timeline(self, sku: str, *, minutes: int) -> Timeline:
+        """Draw a SKU's balances over all its warehouses, and what happened to its breaker.
+
+        Cost: O(its events in that time).
+        """
+        now_ms, version = await self._bounded(self._store.position())
+        since_ms = now_ms - minutes * 60_000
+        return await self._ask(version, lambda archive: draw(archive, sku, since_ms, now_ms))
 
     async def reservations(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,15 @@ from reservation.store.records import version_key
 if TYPE_CHECKING:
     from reservation.config import Settings
     from reservation.events.history import History
-    from reservation.model import StockLevel
+    from reservation.model import Breaker, Stock, StockLevel
     from reservation.store.store import Store
 
 Bounded = Callable[[Awaitable[Any]], Awaitable[Any]]
 
 # A monitor that is further behind does not run: then health begins with this instant.
 MAX_ENTRIES_BEHIND = 2_000
+
+_UNSEEN = Health()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,11 @@ class LevelHealth:
 
 @dataclass(frozen=True, slots=True)
 class SkuHealth:
-    """The health of a SKU's levels at one position of the log."""
+    """The health of a SKU's levels, and its breaker, at one position of the log."""
 
     sku: str
     levels: list[LevelHealth]
+    breaker: Breaker
     version: str
     as_of_ms: int
 
@@ -79,16 +82,32 @@ class HealthReads:
 
     async def of_sku(self, sku: str) -> SkuHealth | None:
         """Read the health of a SKU, exactly as of now; None where it has no level."""
-        (stock,) = await self._bounded(self._store.read_stock([sku]))
-        if not stock.levels:
-            return None
-        names = [level_key(level.sku, level.warehouse) for level in stock.levels]
-        noted = await self._bounded(self._carried(names, stock.version))
-        levels = [
-            self._judged(level, noted[name], stock.as_of_ms)
-            for level, name in zip(stock.levels, names, strict=True)
+        (found,) = await self.of_skus([sku])
+        return found if found.levels else None
+
+    async def of_skus(self, skus: Sequence[str]) -> list[SkuHealth]:
+        """Read the health of SKUs at one position of the log; no levels where unknown."""
+        stocks: list[Stock] = await self._bounded(self._store.read_stock(skus))
+        names = [
+            level_key(level.sku, level.warehouse) for stock in stocks for level in stock.levels
         ]
-        return SkuHealth(sku, levels, stock.version, stock.as_of_ms)
+        version = stocks[0].version if stocks else ""
+        noted = await self._bounded(self._carried(names, version)) if names else {}
+        return [
+            SkuHealth(
+                stock.sku,
+                [
+                    self._judged(
+                        level, noted[level_key(level.sku, level.warehouse)], stock.as_of_ms
+                    )
+                    for level in stock.levels
+                ],
+                stock.breaker,
+                stock.version,
+                stock.as_of_ms,
+            )
+            for stock in stocks
+        ]
 
     async def worst(
         self, *, status: HealthStatus | None, after: str | None, limit: int
@@ -97,17 +116,9 @@ class HealthReads:
 
         Raises ArchiveUnavailable too. Cost: O(levels).
         """
-        levels, as_of_ms = await self._history.every_level()
-        noted: dict[str, Health] = await self._bounded(self._every_noted())
-        rows = [
-            self._judged(
-                level, noted.get(level_key(level.sku, level.warehouse), Health()), as_of_ms
-            )
-            for level in levels
-        ]
+        rows, as_of_ms = await self.every()
         if status is not None:
             rows = [row for row in rows if row.status is status]
-        rows.sort(key=lambda row: (-row.ratio, row.level.sku, row.level.warehouse))
         start = 0
         if after is not None:
             names = [level_key(row.level.sku, row.level.warehouse) for row in rows]
@@ -118,6 +129,17 @@ class HealthReads:
         last = page[-1].level if page and start + limit < len(rows) else None
         following = None if last is None else level_key(last.sku, last.warehouse)
         return HealthPage(page, following, as_of_ms)
+
+    async def every(self) -> tuple[list[LevelHealth], int]:
+        """Read all levels, worst first, and as of when (ms); else as `worst`."""
+        levels, as_of_ms = await self._history.every_level()
+        noted: dict[str, Health] = await self._bounded(self._every_noted())
+        rows = [
+            self._judged(level, noted.get(level_key(level.sku, level.warehouse), _UNSEEN), as_of_ms)
+            for level in levels
+        ]
+        rows.sort(key=lambda row: (-row.ratio, row.level.sku, row.level.warehouse))
+        return rows, as_of_ms
 
     async def _carried(self, names: list[str], version: str) -> dict[str, Health]:
         """Carry what is noted of some levels on to a position of the log.

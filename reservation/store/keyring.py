@@ -73,7 +73,15 @@ class Keyring:
         Raises StoreUnavailable where the store is needed to tell and cannot be reached.
         Cost: none while the cache is fresh, one read for a key that it does not have.
         """
-        key_id = key_id_of(token)
+        record = await self._find(key_id_of(token))
+        return record if record is not None and opens(record, token) else None
+
+    async def active(self, key_id: str) -> ApiKey | None:
+        """Find an active key by its id, for who has shown it before; else as `authenticate`."""
+        record = await self._find(key_id)
+        return record if record is not None and record.active else None
+
+    async def _find(self, key_id: str) -> ApiKey | None:
         age = self._age()
         if age > REFRESH_SECONDS:
             refresh = self._refresh()
@@ -81,11 +89,10 @@ class Keyring:
                 await asyncio.wait({refresh}, timeout=MAX_WAIT_SECONDS)
         record = self._keys.get(key_id)
         if record is not None and record.active:
-            return record if opens(record, token) else None
+            return record
         if record is not None and self._age() <= CACHE_SECONDS:
             return None
-        record = await self._look_up(key_id)
-        return record if record is not None and opens(record, token) else None
+        return await self._look_up(key_id)
 
     async def create(
         self, role: Role, *, channels: tuple[str, ...] = (), name: str = ""

@@ -331,14 +331,14 @@ class Store:
 
     # -- upkeep ----------------------------------------------------------------------------------
 
-    async def expire(self) -> tuple[int, bool, int, int]:
+    async def expire(self) -> tuple[int, bool, int, int, int]:
         """Expire overdue holds, bounded a call.
 
-        Returns how many, whether more are left, the next deadline (ms, 0: none) and the size of
-        the event log in bytes.
+        Returns how many, whether more are left, the next deadline (ms, 0: none), the size of the
+        event log in bytes and the time (ms).
         """
         reply = await self.call("expire", [])
-        return reply[2], reply[3] == 1, int(reply[4]), int(reply[5])
+        return reply[2], reply[3] == 1, int(reply[4]), int(reply[5]), int(reply[0])
 
     async def retire(self, cursor: str) -> tuple[int, bool, str]:
         """Clear old receipts and quiet breakers; returns how many, whether more, the cursor."""

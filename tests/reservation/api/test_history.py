@@ -180,6 +180,26 @@ async def test_the_proof_holds_while_work_goes_on(
         assert proof["agree"], proof
 
 
+async def test_the_proof_counts_no_part_twice(
+    admin: Caller, ops: Caller, store: Store, stocked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part leaves after the history was read and before the reservation is."""
+    assert stocked
+    await admin.reserve("tmall:1", (SKU, 9), confirm=True)
+    call, parts = store.call, iter("abc")
+
+    async def busy(script: str, arguments: list[Any], **options: Any) -> Any:
+        if script == "read_reservations" and len(arguments) > 1:
+            part = {"fulfilment_id": next(parts), "lines": [{"sku": SKU, "quantity": 2}]}
+            await admin("POST", "/v1/reservations/tmall:1/fulfil", part)
+        return await call(script, arguments, **options)
+
+    monkeypatch.setattr(store, "call", busy)
+    proof = (await ops("GET", f"/v1/skus/{SKU}/proof")).json()
+    assert proof["agree"], proof
+    assert proof["warehouses"][0]["reservations"] == {"held": 0, "committed": 7}
+
+
 @pytest.mark.parametrize("counter", ["on_hand", "held", "committed"])
 async def test_the_proof_finds_what_does_not_agree(
     tmall: Caller, ops: Caller, store: Store, stocked: int, counter: str

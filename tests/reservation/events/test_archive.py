@@ -10,7 +10,7 @@ import pytest
 from reservation.errors import ArchiveUnavailable
 from reservation.events.archive import ArchiveReader, ArchiveWriter
 from reservation.events.snapshot import take_snapshot
-from reservation.model import Line, Reservation, Reserve, SetStock, State, StockLevel
+from reservation.model import Fulfil, Line, Reservation, Reserve, SetStock, State, StockLevel
 from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.reservation.events.doings import LEVELS, Doings
@@ -133,6 +133,31 @@ async def test_a_snapshot_is_what_the_store_holds(store: Store, doings: Doings) 
     }
 
 
+async def test_a_snapshot_counts_no_part_twice(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that was read after a part has left has it already: the log must not add it."""
+    assert clock
+    await store.set_stock([SetStock("CAT", "main", 30)], "k|r")
+    order = Reserve("tmall:1", (Line("CAT", "main", 9),), 0, confirm=True)
+    await store.run(Reserve, [order], ["k|r"])
+    scan = store.scan
+
+    async def busy_scan(name: str, **options: int):  # type: ignore[no-untyped-def]
+        if name == "reservations":
+            for part in ("a", "b"):
+                await store.run(
+                    Fulfil, [Fulfil("tmall:1", part, (Line("CAT", "main", 2),))], ["k|r"]
+                )
+        async for chunk in scan(name, **options):
+            yield chunk
+
+    monkeypatch.setattr(store, "scan", busy_scan)
+    snapshot = await take_snapshot(store)
+    assert snapshot.reservations["tmall:1"].lines == (Line("CAT", "main", 9, fulfilled=4),)
+    assert snapshot.balances["CAT@main"] == (26, 0, 0, 5)
+
+
 async def test_a_snapshot_is_carried_to_its_position_by_the_log(
     store: Store, doings: Doings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +274,9 @@ def test_an_id_that_begins_anew_is_listed_where_it_begins(
     archive.append([held(1, T + 2)])
     assert list(listed(path, T)) == ["tmall:1", "tmall:2"]
     assert listed(path, T)["tmall:1"].created_at_ms == T + 2
+    released = {"e": "R\ttmall:2\tk|r\tH \t1 CAT@main", "b": "9 0 1 0 CAT@main"}
+    archive.append([(f"{T + 5}-0", released), held(2, T + 6)])  # in one transaction
+    assert list(listed(path, T)) == ["tmall:2", "tmall:1"]
 
 
 def test_what_the_store_forgot_is_no_longer_listed(archive: ArchiveWriter, path: Path) -> None:

@@ -68,6 +68,16 @@ async def test_it_begins_now_and_tells_what_comes(store: Store, doings: Doings, 
     assert ids(await take(events, len(newer))) == newer
 
 
+async def test_what_comes_one_at_a_time_is_told_once(store: Store, feed: Feed) -> None:
+    """From the newest that this process keeps."""
+    await store.set_stock([SetStock("CAT", "main", 10_000)], ORIGIN)
+    events = await feed.follow(None, idle_seconds=20)
+    for number in range(20):
+        order = Reserve(f"tmall:{number}", (Line("CAT", "main", 1),), 60_000)
+        await store.run(Reserve, [order], [ORIGIN])
+        assert [_subject(one) for one in await take(events, 1)] == [f"tmall:{number}"]
+
+
 async def test_it_goes_on_behind_any_event(store: Store, doings: Doings, feed: Feed) -> None:
     """Also in the middle of what one call did."""
     await doings.some(30)

@@ -107,6 +107,28 @@ async def test_it_rises_by_time_alone_and_tells_it(
     assert await crossings(store) == [("CAT", "at_risk"), ("CAT", "healthy")]
 
 
+async def test_two_crossings_between_two_looks_are_both_told(
+    store: Store, monitor: HealthMonitor, clock: Clock
+) -> None:
+    await hold(store, 1, 50)
+    await release(store, 1)
+    await clock.advance(60)
+    await hold(store, 2, 1)
+    await monitor.look()
+    assert await crossings(store) == [("CAT", "at_risk"), ("CAT", "healthy")]
+
+
+async def test_what_is_given_back_is_taken_off_the_pace(
+    store: Store, monitor: HealthMonitor, engine: Engine
+) -> None:
+    await hold(store, 1, 20)
+    await monitor.look()
+    assert (await of(engine, "CAT")).sold_out_in_seconds is not None
+    await release(store, 1)
+    await monitor.look()
+    assert (await of(engine, "CAT")).sold_out_in_seconds is None
+
+
 async def test_what_leaves_lowers_the_ratio(
     store: Store, monitor: HealthMonitor, clock: Clock, engine: Engine
 ) -> None:
@@ -157,13 +179,17 @@ async def test_another_monitor_goes_on_and_tells_nothing_twice(
     await second.look()
     await release(store, 1)
     await clock.advance(60)
+    await second.look()
     for _ in range(3):
-        await monitor.look()
-        await second.look()
+        await monitor.look()  # the other one has ended: it goes on alone
+    await release(store, 2)
+    await clock.advance(60)
+    await monitor.look()
     assert await crossings(store) == [
         ("CAT", "at_risk"),
         ("DOG", "at_risk"),
         ("CAT", "healthy"),
+        ("DOG", "healthy"),
     ]
 
 
@@ -201,6 +227,18 @@ async def test_it_begins_with_what_the_store_has(
     await monitor.look()
     assert await crossings(store) == [("CAT", "at_risk")]
     assert (await of(engine, "CAT")).status is AT_RISK
+
+
+async def test_it_begins_at_the_birth_of_the_store(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    """A fall that was over before anyone looked is told, and holds until its dwell has passed."""
+    assert clock
+    await store.set_stock([SetStock("CAT", "main", 100)], ORIGIN)
+    await hold(store, 1, 50)
+    await release(store, 1)
+    await HealthMonitor(store, settings).look()
+    assert await crossings(store) == [("CAT", "at_risk")]
 
 
 async def test_what_is_quiet_leaves_nothing(

@@ -314,7 +314,7 @@ async def test_an_adjustment_answers_with_the_sku(store: Store) -> None:
 async def test_upkeep_says_what_it_did(store: Store, clock: Clock) -> None:
     """Expire, retire and trim tell how much, whether more, and the size of the log."""
     await backlog(store, clock, 5)
-    expired, more, next_deadline, size = await store.expire()
+    expired, more, next_deadline, size, _ = await store.expire()
     assert (expired, more, next_deadline > 0) == (4, True, True)
     assert (await store.expire())[:3] == (1, False, 0)
     await clock.advance(store.settings.receipt_retention_seconds)

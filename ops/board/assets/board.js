@@ -1,0 +1,194 @@
+// The board's state: the session, the stream of changes, what is chosen. view.js draws it.
+
+import { switchLanguage, t } from "./text.js";
+import { draw, drawSignIn, tick } from "./view.js";
+
+const RETRY_MS = 1000; // after a stream that ended
+const SESSION_MS = 600000; // a session lives an hour: it is renewed long before
+const KEPT_SAMPLES = 15; // of the figures, one a second
+const KEPT_TAPE = 60;
+
+export const state = {
+  session: null, // who has signed in
+  connection: "connecting", // or "live", "lost"
+  levels: new Map(), // "sku@warehouse" -> row
+  tape: [], // the newest events, newest first
+  skipped: 0,
+  samples: [], // figures of the last seconds
+  filter: "all",
+  search: "",
+  shown: 100,
+  clockOffset: 0, // the store's time less this browser's, in ms
+  loaded: false,
+};
+
+let stream = null;
+let drawing = false;
+
+// ---- drawing --------------------------------------------------------------------------------
+
+export function changed() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    if (state.session) draw(state);
+    else drawSignIn(state);
+  });
+}
+
+// ---- the session ----------------------------------------------------------------------------
+
+async function request(method, path, body) {
+  const headers = {};
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (state.session) headers["x-csrf-token"] = state.session.csrf;
+  const answer = await fetch(path, {
+    method, headers, credentials: "same-origin", cache: "no-store",
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await answer.text();
+  const document = text ? JSON.parse(text) : null;
+  if (!answer.ok) {
+    const problem = new Error(document?.detail ?? `HTTP ${answer.status}`);
+    problem.status = answer.status;
+    throw problem;
+  }
+  return document;
+}
+
+async function resume() {
+  try {
+    state.session = await request("GET", "/v1/session");
+  } catch (problem) {
+    if (problem.status === 401 || problem.status === 403) signedOut();
+    else setTimeout(resume, RETRY_MS);
+    return;
+  }
+  connect();
+  changed();
+}
+
+export async function signIn(key) {
+  state.session = await request("POST", "/v1/session", { key });
+  connect();
+  changed();
+}
+
+export async function signOut() {
+  try {
+    await request("DELETE", "/v1/session");
+  } finally {
+    signedOut();
+  }
+}
+
+function signedOut() {
+  state.session = null;
+  stream?.close();
+  stream = null;
+  changed();
+}
+
+export function mayAct() {
+  return ["ops", "admin"].includes(state.session?.role);
+}
+
+// ---- the stream -----------------------------------------------------------------------------
+
+function connect() {
+  stream?.close();
+  state.connection = state.loaded ? state.connection : "connecting";
+  stream = new EventSource("/v1/board/stream");
+  stream.addEventListener("state", (event) => {
+    const document = JSON.parse(event.data);
+    state.levels = new Map(document.levels.map((row) => [name(row), row]));
+    state.clockOffset = Date.parse(document.as_of) - Date.now();
+    state.loaded = true;
+    state.connection = "live";
+    state.samples = [];
+    take(document.figures);
+    changed();
+  });
+  stream.addEventListener("change", (event) => {
+    const document = JSON.parse(event.data);
+    for (const row of document.levels) state.levels.set(name(row), row);
+    state.tape = [...document.tape.reverse(), ...state.tape].slice(0, KEPT_TAPE);
+    state.skipped += document.events - document.tape.length;
+    take(document.figures);
+    changed();
+  });
+  stream.onerror = () => {
+    // The browser would try again by itself, but not after an answer that is no stream.
+    stream?.close();
+    stream = null;
+    state.connection = "lost";
+    changed();
+    setTimeout(resume, RETRY_MS);
+  };
+}
+
+function name(row) {
+  return `${row.sku}@${row.warehouse}`;
+}
+
+function take(figures) {
+  const last = state.samples.at(-1);
+  if (last && figures.at <= last.at) return;
+  state.samples = [...state.samples, figures].slice(-KEPT_SAMPLES);
+}
+
+// ---- what people do -------------------------------------------------------------------------
+
+export function act(kind, sku) {
+  const dialog = document.getElementById("act");
+  const reason = document.getElementById("act-reason");
+  const error = document.getElementById("act-error");
+  const go = document.getElementById("act-go");
+  document.getElementById("act-title").textContent = t(`${kind}Title`, { sku });
+  document.getElementById("act-meaning").textContent = t(`${kind}Meaning`);
+  document.getElementById("act-label").textContent = t("reason");
+  document.getElementById("act-cancel").textContent = t("cancel");
+  document.getElementById("act-cancel").onclick = () => dialog.close();
+  go.textContent = t(kind);
+  go.className = kind === "suspend" ? "danger" : "";
+  reason.value = "";
+  error.textContent = "";
+  dialog.querySelector("form").onsubmit = async (event) => {
+    event.preventDefault();
+    go.disabled = true;
+    try {
+      const verb = kind === "suspend" ? "trip" : "reset";
+      const path = `/v1/skus/${encodeURIComponent(sku)}/breaker/${verb}`;
+      await request("POST", path, { reason: reason.value.trim() });
+      dialog.close();
+    } catch (problem) {
+      error.textContent = problem.message;
+      if (problem.status === 401) signedOut();
+    } finally {
+      go.disabled = false;
+    }
+  };
+  dialog.showModal();
+}
+
+export function read(path) {
+  return request("GET", path);
+}
+
+document.getElementById("language").onclick = () => {
+  switchLanguage();
+  changed();
+};
+document.getElementById("sign-out").onclick = () => signOut();
+window.addEventListener("hashchange", () => {
+  window.scrollTo(0, 0);
+  changed();
+});
+setInterval(() => {
+  if (state.session) tick(state);
+}, 1000);
+setInterval(() => {
+  if (state.session) request("GET", "/v1/session").then((session) => { state.session = session; }, () => {});
+}, SESSION_MS);
+resume();

@@ -1,0 +1,129 @@
+// The words of the board, in Chinese and English; the browser's language unless one is chosen.
+
+const WORDS = {
+  en: {
+    language: "中文", signOut: "Sign out", live: "Live", connecting: "Connecting …",
+    lost: "No connection. Figures may be old; trying again.",
+    noArchive: "The agents do not keep up or do not run: the board waits for them.",
+    signInTitle: "Sign in", signInKey: "Key", signInGo: "Sign in",
+    signInHelp: "With a viewer key you can look, with an ops key you can also suspend and reopen. "
+      + "Make one with “holdfast keys create --role ops”; the first one is in admin.key in the data directory.",
+    signInWrong: "This key is unknown or was revoked.", signInFailed: "Signing in failed: {why}",
+    rate: "Reservations / s", refusals: "Refusals / s", latency: "Answer time p50 · p99",
+    expiryLag: "Expiry lag", prevented: "Oversell prevented today", attention: "Need attention",
+    units: "units", none: "none", lately: "last 10 s",
+    suspendedCount: "{n} suspended", riskCount: "{n} at risk",
+    all: "All", atRisk: "At risk", suspended: "Suspended", search: "Find a SKU",
+    shown: "{shown} of {total} levels", more: "Show more",
+    calm: "All calm. Nothing is suspended or at risk.",
+    noStock: "There is no stock yet. Create a level with PUT /v1/stock/{sku}, or import a file.",
+    noMatch: "No SKU fits.", available: "available", held: "held", committed: "committed",
+    onHand: "on hand", safety: "safety stock", shortfall: "shortfall",
+    unshipped: "Unshipped", time: "Time", exposure: "On stream", soldOut: "Sold out in",
+    now: "now", never: "—", limit: "limit 30 %",
+    channels: "Channels today", noChannels: "No orders yet today.", orders: "{n} orders",
+    tape: "What happens", quiet: "Nothing has happened since the board was opened.",
+    skipped: "+ {n} more events",
+    suspend: "Suspend", reopen: "Reopen", cancel: "Cancel", reason: "Reason",
+    suspendTitle: "Suspend {sku}?", reopenTitle: "Reopen {sku}?",
+    suspendMeaning: "No channel can order it until someone reopens it. Orders that are held stay as they are.",
+    reopenMeaning: "All channels can order it again at once, and its failures are forgotten.",
+    mayNot: "A viewer key cannot suspend or reopen.",
+    whyOpen: "Suspended {ago}: {reason}", whyOpenBy: "Suspended {ago} by {by}: {reason}",
+    whyHalf: "On trial since {ago}: the next failure suspends it again",
+    whyDwell: "was at risk, settles within a minute",
+    "failed lock in half-open": "failed again on trial",
+    whyRisk: "{ratio} of what is left is promised and has not shipped",
+    whyFailures: "{n} of {threshold} failed locks", whyRetry: "tries again at {at}",
+    whySoon: "sold out in {time} at this pace",
+    back: "All SKUs", timeline: "Balances over time", noHistory: "Nothing happened in this time.",
+    warehouses: "Warehouses", warehouse: "Warehouse",
+    marks: "Failed locks and breaker", unknownSku: "There is no stock level for {sku}.",
+    "reservation.held": "held", "reservation.confirmed": "confirmed", "reservation.released": "released",
+    "reservation.expired": "expired", "reservation.extended": "extended", "reservation.fulfilled": "shipped",
+    "reservation.reinstated": "reinstated", "stock.changed": "stock", "lock.failed": "failed lock",
+    "breaker.opened": "suspended", "breaker.half_opened": "on trial", "breaker.closed": "reopened",
+    "breaker.policy_set": "policy", "health.changed": "health",
+    failed: "failed lock", opened: "suspended", half_opened: "on trial", closed: "reopened",
+    health: "health", healthy: "healthy", at_risk: "at risk",
+    "insufficient-stock": "not enough stock", "sku-suspended": "suspended",
+  },
+  zh: {
+    language: "English", signOut: "退出", live: "实时", connecting: "连接中…",
+    lost: "连接已断开，数字可能不是最新；正在重连。",
+    noArchive: "后台代理未运行或落后，看板正在等待。",
+    signInTitle: "登录", signInKey: "密钥", signInGo: "登录",
+    signInHelp: "viewer 密钥可查看，ops 密钥还可熔断与恢复。用 “holdfast keys create --role ops” 创建；"
+      + "第一个密钥在数据目录的 admin.key 中。",
+    signInWrong: "密钥无效或已吊销。", signInFailed: "登录失败：{why}",
+    rate: "预占 / 秒", refusals: "拒绝 / 秒", latency: "响应时间 p50 · p99",
+    expiryLag: "超时释放延迟", prevented: "今日避免超卖", attention: "需要关注",
+    units: "件", none: "无", lately: "近 10 秒",
+    suspendedCount: "熔断 {n}", riskCount: "风险 {n}",
+    all: "全部", atRisk: "有风险", suspended: "已熔断", search: "查找 SKU",
+    shown: "{shown} / {total} 条", more: "显示更多",
+    calm: "一切平稳，没有熔断或风险。",
+    noStock: "还没有库存。用 PUT /v1/stock/{sku} 创建，或导入文件。",
+    noMatch: "没有匹配的 SKU。", available: "可售", held: "预占", committed: "已确认",
+    onHand: "在库", safety: "安全库存", shortfall: "缺口",
+    unshipped: "预占未出库", exposure: "直播曝光", soldOut: "预计售罄", time: "时间",
+    now: "现在", never: "—", limit: "上限 30 %",
+    channels: "今日渠道", noChannels: "今日还没有订单。", orders: "{n} 单",
+    tape: "实时事件", quiet: "打开看板后还没有事件。",
+    skipped: "另有 {n} 个事件",
+    suspend: "熔断", reopen: "恢复", cancel: "取消", reason: "原因",
+    suspendTitle: "熔断 {sku}？", reopenTitle: "恢复 {sku}？",
+    suspendMeaning: "所有渠道停止下单，直到有人恢复。已预占的订单不受影响。",
+    reopenMeaning: "所有渠道立即恢复下单，失败记录清零。",
+    mayNot: "viewer 密钥不能熔断或恢复。",
+    whyOpen: "{ago}熔断：{reason}", whyOpenBy: "{ago}由 {by} 熔断：{reason}",
+    whyHalf: "{ago}进入试探：再失败一次即熔断",
+    whyDwell: "刚有风险，一分钟内恢复",
+    "failed locks": "锁定失败", "failed lock in half-open": "试探中再次失败",
+    whyRisk: "预占未出库为可售的 {ratio}",
+    whyFailures: "锁定失败 {n} / {threshold}", whyRetry: "{at} 重试",
+    whySoon: "按当前速度 {time}后售罄",
+    back: "全部 SKU", timeline: "库存走势", noHistory: "这段时间没有变化。",
+    warehouses: "仓库", warehouse: "仓库",
+    marks: "锁定失败与熔断", unknownSku: "没有 {sku} 的库存。",
+    "reservation.held": "预占", "reservation.confirmed": "确认", "reservation.released": "释放",
+    "reservation.expired": "超时释放", "reservation.extended": "延长", "reservation.fulfilled": "出库",
+    "reservation.reinstated": "恢复占用", "stock.changed": "库存", "lock.failed": "锁定失败",
+    "breaker.opened": "熔断", "breaker.half_opened": "试探", "breaker.closed": "恢复",
+    "breaker.policy_set": "规则", "health.changed": "健康度",
+    failed: "锁定失败", opened: "熔断", half_opened: "试探", closed: "恢复",
+    health: "健康度", healthy: "健康", at_risk: "有风险",
+    "insufficient-stock": "库存不足", "sku-suspended": "已熔断",
+  },
+};
+
+const KEPT = "holdfast.language";
+
+function chosen() {
+  try {
+    return localStorage.getItem(KEPT);
+  } catch {
+    return null;
+  }
+}
+
+let language = chosen() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
+
+export function currentLanguage() {
+  return language;
+}
+
+export function switchLanguage() {
+  language = language === "zh" ? "en" : "zh";
+  try {
+    localStorage.setItem(KEPT, language);
+  } catch {
+    // A browser that keeps nothing forgets it with the page.
+  }
+}
+
+// Give a text with its {places} filled in; what has no words is shown as it is.
+export function t(key, values = {}) {
+  const text = WORDS[language][key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
+}

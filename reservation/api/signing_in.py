@@ -1,0 +1,85 @@
+"""The endpoints of a browser's session: sign in with a key, look who one is, sign out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from reservation.api.exchange import NO_CONTENT, OK, Answer, json_answer
+from reservation.api.forms import Form
+from reservation.api.pipeline import CHALLENGE
+from reservation.api.problems import Problem, Refused, Slug
+from reservation.api.sessions import Sessions, set_cookie
+from reservation.api.views import View, time_field
+from reservation.times import rfc3339
+
+if TYPE_CHECKING:
+    from reservation.api.decode import Decoder
+    from reservation.api.pipeline import Call
+    from reservation.api.sessions import Session
+    from reservation.security import ApiKey
+    from reservation.store.keyring import Keyring
+
+
+class SessionForm(Form):
+    """A key, to sign in with."""
+
+    key: str = Field(min_length=1, max_length=600)
+
+
+class SessionView(View):
+    """Who signed in; `csrf` goes into the header X-CSRF-Token of what changes something."""
+
+    name: str
+    role: str
+    channels: list[str]
+    csrf: str
+    expires_at: str = time_field("Reading the session renews it.")
+
+
+class SigningIn:
+    """Sessions over HTTP."""
+
+    def __init__(self, keyring: Keyring, sessions: Sessions, decoder: Decoder) -> None:
+        self._keyring = keyring
+        self._sessions = sessions
+        self._decoder = decoder
+
+    async def sign_in(self, call: Call) -> Answer:
+        """Exchange a key for a session: the cookie stands for the key from then on."""
+        form = self._decoder.read(SessionForm, call.body)
+        key = await self._keyring.authenticate(form.key.strip())
+        if key is None:
+            detail = "The key is unknown or revoked; make one with 'holdfast keys create'."
+            raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=CHALLENGE))
+        session, cookie = self._sessions.begin(key.key_id)
+        return _told(call, key, session, cookie)
+
+    async def who(self, call: Call) -> Answer:
+        """Say who has signed in, and renew the session."""
+        session, key = call.exchange.session, call.key
+        if session is None or key is None:
+            detail = "The request has no session; sign in with POST /v1/session."
+            raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=CHALLENGE))
+        renewed, cookie = self._sessions.renew(session)
+        return _told(call, key, renewed, cookie)
+
+    async def sign_out(self, call: Call) -> Answer:
+        """Take the session's cookie away."""
+        return Answer(NO_CONTENT, b"", headers=(set_cookie("", secure=_secure(call), seconds=0),))
+
+
+def _told(call: Call, key: ApiKey, session: Session, cookie: str) -> Answer:
+    document = {
+        "name": key.name,
+        "role": key.role,
+        "channels": list(key.channels),
+        "csrf": session.csrf,
+        "expires_at": rfc3339(session.expires_at * 1000),
+    }
+    return json_answer(OK, document, (set_cookie(cookie, secure=_secure(call)),))
+
+
+def _secure(call: Call) -> bool:
+    return bool(call.exchange.scope.get("scheme") == "https")

@@ -1,0 +1,1 @@
+"""The ops board in a real browser."""

@@ -1,0 +1,145 @@
+"""The board's data over HTTP: all of it, what changes, and a SKU's timeline."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from reservation.api import board
+from reservation.config import Settings
+from reservation.engine import Engine
+from reservation.events.archivist import Archivist
+from reservation.health.monitor import HealthMonitor
+from reservation.store.store import Store
+from tests.conftest import Clock
+from tests.reservation.api.conftest import SKU, Caller, slug
+from tests.reservation.api.wire import serving
+
+
+@pytest.fixture(autouse=True)
+async def agents(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    """Run what the agents run; the clock stands still."""
+    assert clock
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Archivist(store, settings).run(stop))
+        group.create_task(HealthMonitor(store, settings).run(stop))
+        yield
+        stop.set()
+
+
+async def busy(tmall: Caller, ops: Caller) -> None:
+    """Hold, fail and trip."""
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 10})
+    assert (await tmall.reserve("tmall:1", (SKU, 4))).status_code == 201
+    assert (await tmall.reserve("tmall:2", (SKU, 9))).status_code == 409
+    await ops("POST", f"/v1/skus/{SKU}/breaker/trip", {"reason": "recall"})
+
+
+async def test_the_board_has_all_levels_with_health_and_breaker(tmall: Caller, ops: Caller) -> None:
+    await ops("PUT", "/v1/stock/calm", {"on_hand": 10})
+    await busy(tmall, ops)
+    state = (await ops("GET", "/v1/board")).json()
+    worst, calm = state["levels"]
+    assert (worst["sku"], worst["held"], worst["available"]) == (SKU, 4, 6)
+    assert (worst["status"], worst["breaker"]["state"]) == ("at_risk", "open")
+    assert (worst["breaker"]["reason"], worst["breaker"]["by"]) == ("recall", "ops")
+    assert (calm["sku"], calm["breaker"], calm["exposure_weight"]) == ("calm", None, 1.0)
+    today = state["figures"]["today"]
+    assert (today["units:tmall"], today["orders:tmall"]) == (4, 1)
+    assert (today["oversell_prevented"], today["failed_locks"], today["trips"]) == (3, 1, 1)
+
+
+async def test_a_timeline_has_points_and_marks(tmall: Caller, ops: Caller, clock: Clock) -> None:
+    await busy(tmall, ops)
+    await clock.advance(1_000)
+    await tmall.move("tmall:1", "release")
+    drawn = (await ops("GET", f"/v1/board/skus/{SKU}/timeline?minutes=60")).json()
+    figures = [tuple(point[1:]) for point in drawn["points"]]
+    assert figures == [(10, 4, 0, 6), (10, 0, 0, 10), (10, 0, 0, 10)]
+    marks = [mark["what"] for mark in drawn["marks"] if mark["what"] != "health"]
+    assert marks == ["failed", "opened"]
+    # Later only what was there before is known, and it is drawn from the edge on.
+    await clock.advance(7_200)
+    drawn = (await ops("GET", f"/v1/board/skus/{SKU}/timeline?minutes=60")).json()
+    first, last = drawn["points"]
+    assert (first[1:], last[0] - first[0]) == (last[1:], 3_600_000)
+    assert first[1:] == [10, 0, 0, 10]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "name"),
+    [
+        (f"/v1/board/skus/{SKU}/timeline?minutes=0", 422, "invalid-request"),
+        (f"/v1/board/skus/{SKU}/timeline?minutes=1441", 422, "invalid-request"),
+        ("/v1/board/skus/nowhere/timeline", 404, "sku-not-found"),
+        ("/v1/board?x=1", 422, "invalid-request"),
+        ("/v1/board/stream?x=1", 422, "invalid-request"),
+    ],
+)
+async def test_an_impossible_question_is_refused(
+    ops: Caller, path: str, status: int, name: str
+) -> None:
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 10})
+    answer = await ops("GET", path)
+    assert (answer.status_code, slug(answer)) == (status, name)
+
+
+async def test_a_channel_does_not_see_the_board(tmall: Caller, nobody: Caller) -> None:
+    for path in ("/v1/board", "/v1/board/stream", f"/v1/board/skus/{SKU}/timeline"):
+        assert (await tmall("GET", path)).status_code == 403
+        assert (await nobody("GET", path)).status_code == 401
+
+
+async def pieces(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, Any]]:
+    """Read the events of a stream."""
+    name = ""
+    async for line in lines:
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+async def test_a_stream_begins_with_all_and_goes_on_with_what_changes(
+    app: FastAPI, engine: Engine, tmall: Caller, ops: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "TICK_SECONDS", 0.01)
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 10})
+    await ops("PUT", "/v1/stock/calm", {"on_hand": 10})
+    headers = {"authorization": f"Bearer {ops.token}"}
+    async with serving(app) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        async with (
+            httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
+            client.stream("GET", "/v1/board/stream") as answer,
+        ):
+            told = pieces(answer.aiter_lines())
+            name, state = await anext(told)
+            assert (name, len(state["levels"])) == ("state", 2)
+            await tmall.reserve("tmall:1", (SKU, 9))
+            levels: dict[str, Any] = {}
+            tape: list[Any] = []
+            while (
+                len(tape) < 2  # the hold, and the crossing that follows from it
+            ):
+                name, change = await anext(told)
+                assert name == "change"
+                levels.update({row["sku"]: row for row in change["levels"]})
+                tape += change["tape"]
+            assert levels.keys() == {SKU}
+            assert (levels[SKU]["available"], levels[SKU]["status"]) == (1, "at_risk")
+            assert [event["type"].removeprefix("io.holdfast.") for event in tape] == [
+                "reservation.held",
+                "health.changed",
+            ]
+            engine.feed.close()
+            async with asyncio.timeout(5):
+                async for _ in told:
+                    pass
