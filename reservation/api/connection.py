@@ -135,11 +135,6 @@ class BoundedHttp(HttpToolsProtocol):
             self._await_head()
             self._head_at_most = self._piece_bytes
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head; those behind a body mean nothing here."""
-        if not self._in_body and not self._deaf:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Hand a request on, unless its head is too long or it asks for a tunnel."""
         self._end_head()
@@ -151,6 +146,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._previous = self.cycle
             super().on_headers_complete()
             self._in_body, self._body_bytes, self._framing_bytes = True, 0, 0
+            self.headers = []  # fields behind the body mean nothing here
             if self.server_state.ending:
                 self.cycle.keep_alive = False
 
