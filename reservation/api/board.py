@@ -23,7 +23,7 @@ from reservation.api.refusals import sku_not_found
 from reservation.errors import ArchiveUnavailable, InvalidRequest, Overloaded, StoreUnavailable
 from reservation.events.feed import Told
 from reservation.health.reads import LevelHealth, ratio_or_none
-from reservation.model import Breaker, BreakerState, sku_problem
+from reservation.model import Breaker, BreakerState
 from reservation.times import rfc3339, rfc3339_or_none
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class Boards:
         minutes = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
         if not 1 <= minutes <= MAX_MINUTES:
             raise InvalidRequest([("/minutes", f"must be an integer from 1 to {MAX_MINUTES}")])
-        sku = call.segment("sku")
-        if sku is None or sku_problem(sku) or await self._engine.stock(sku) is None:
-            raise Refused(sku_not_found(sku or "what cannot be a SKU"))
+        sku = call.sku()
+        if await self._engine.stock(sku) is None:
+            raise Refused(sku_not_found(sku))
         drawn = await self._engine.history.timeline(sku, minutes=minutes)
         return json_answer(
             OK,

@@ -33,7 +33,7 @@ class Breakers:
 
     async def read(self, call: Call) -> Answer:
         """Read a SKU's breaker as it is now."""
-        sku = _sku(call)
+        sku = call.sku()
         breaker = await self._engine.breakers.breaker(sku)
         if breaker is None:
             raise Refused(sku_not_found(sku))
@@ -42,21 +42,21 @@ class Breakers:
     async def trip(self, call: Call) -> Answer:
         """Suspend a SKU on all channels; it is closed by hand only."""
         reason = self.decoder.reason(call.body)
-        sku = _sku(call)
+        sku = call.sku()
         outcomes = await self._engine.breakers.trip([sku], reason, call.exchange.origin)
         return _one(sku, outcomes[0])
 
     async def reset(self, call: Call) -> Answer:
         """Close a SKU's breaker and forget its failures."""
         reason = self.decoder.reason(call.body)
-        sku = _sku(call)
+        sku = call.sku()
         outcomes = await self._engine.breakers.reset([sku], reason, call.exchange.origin)
         return _one(sku, outcomes[0])
 
     async def set_policy(self, call: Call) -> Answer:
         """Give a SKU a policy of its own; what is left out stays as it is."""
         form = self.decoder.breaker_policy(call.body)
-        sku = _sku(call)
+        sku = call.sku()
         policy = SetBreakerPolicy(
             sku, form.threshold, form.window_seconds, form.cool_down_seconds, form.exempt
         )
@@ -81,13 +81,6 @@ class Breakers:
         page, following = await self._engine.breakers.known(state=state, after=after, limit=limit)
         items = [breaker_json(breaker) for breaker in page]
         return json_answer(OK, {"items": items, "next": following})
-
-
-def _sku(call: Call) -> str:
-    sku = call.segment("sku")
-    if sku is None or sku_problem(sku):
-        raise Refused(sku_not_found("what cannot be a SKU"))
-    return sku
 
 
 def _one(sku: str, outcome: BreakerOutcome) -> Answer:

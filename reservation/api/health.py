@@ -14,7 +14,6 @@ from reservation.api.views import VERSION_PATTERN, View, time_field
 from reservation.errors import InvalidRequest
 from reservation.health.reads import LevelHealth, ratio_or_none
 from reservation.health.rule import HealthStatus
-from reservation.model import sku_problem
 from reservation.times import rfc3339
 
 if TYPE_CHECKING:
@@ -70,9 +69,7 @@ class Healths:
 
     async def read(self, call: Call) -> Answer:
         """Say how much of a SKU is promised and unshipped, and how much to show of it."""
-        sku = call.segment("sku")
-        if sku is None or sku_problem(sku):
-            raise Refused(sku_not_found("what cannot be a SKU"))
+        sku = call.sku()
         health = await self._engine.health.of_sku(sku)
         if health is None:
             raise Refused(sku_not_found(sku))

@@ -86,7 +86,7 @@ class Histories:
             errors.append(("/after", "must be the id of an event, <ms>-<seq>.<n>"))
         if errors:
             raise InvalidRequest(errors)
-        sku = _sku(call)
+        sku = call.sku()
         page = await self._engine.history.ledger(sku, after=after, limit=limit)
         if page is None:
             raise Refused(sku_not_found(sku))
@@ -97,7 +97,7 @@ class Histories:
 
         All three are as of `version`.
         """
-        sku = _sku(call)
+        sku = call.sku()
         proof = await self._engine.history.proof(sku)
         if proof is None:
             raise Refused(sku_not_found(sku))
@@ -149,10 +149,3 @@ def _channels(call: Call, asked: str | None) -> tuple[str, ...] | None:
     if key is not None and key.scope(Action.READ_RESERVATIONS) is Scope.OWN:
         return tuple(own for own in key.channels if asked in {None, own})
     return None if asked is None else (asked,)
-
-
-def _sku(call: Call) -> str:
-    sku = call.segment("sku")
-    if sku is None or sku_problem(sku):
-        raise Refused(sku_not_found("what cannot be a SKU"))
-    return sku

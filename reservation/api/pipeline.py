@@ -22,8 +22,9 @@ from reservation.api.exchange import (
     exchange_of,
 )
 from reservation.api.problems import Problem, Refused, Slug, invalid, retry_after
-from reservation.api.refusals import archive_fault, fault
+from reservation.api.refusals import archive_fault, fault, sku_not_found
 from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavailable
+from reservation.model import sku_problem
 from reservation.security import Action, ApiKey, Scope
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ class Call(Struct, frozen=True):
     def segment(self, name: str) -> str | None:
         """Decode a path parameter; None where it is no UTF-8 or not properly percent-encoded."""
         return decoded_segment(self.exchange.parameters[name])
+
+    def sku(self) -> str:
+        """Take the SKU of the path. Raises Refused (404) where it cannot be one."""
+        sku = self.segment("sku")
+        if sku is None or sku_problem(sku):
+            raise Refused(sku_not_found("what cannot be a SKU"))
+        return sku
 
 
 class BodyRule(Struct, frozen=True):

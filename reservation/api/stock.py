@@ -42,7 +42,7 @@ class Stocks:
 
     async def read(self, call: Call) -> Answer:
         """Read all levels of a SKU and its breaker."""
-        sku = self._sku(call)
+        sku = call.sku()
         stock = await self._engine.stock(sku)
         if stock is None:
             raise Refused(sku_not_found(sku))
@@ -60,7 +60,7 @@ class Stocks:
     async def adjust(self, call: Call) -> Answer:
         """Change a level by a difference, once per `adjustment_id`."""
         request = self.decoder.adjust_stock(call.body, call.segment("sku") or "")
-        self._sku(call)
+        call.sku()
         outcome = await self._engine.adjust_stock(request, call.exchange.origin)
         return self._answer(outcome, request.sku, request.warehouse)
 
@@ -142,13 +142,6 @@ class Stocks:
             stock_json(outcome.stock),
             REPLAYED if outcome.status is Status.REPLAYED else (),
         )
-
-    def _sku(self, call: Call) -> str:
-        """Take the SKU of the path. Raises Refused (404) where it cannot be one."""
-        sku = call.segment("sku")
-        if sku is None or sku_problem(sku):
-            raise Refused(sku_not_found("what cannot be a SKU"))
-        return sku
 
     def _availability_query(self, query: bytes) -> tuple[list[str], str | None]:
         given = parameters(query, known={"sku", "warehouse"}, repeated="sku")

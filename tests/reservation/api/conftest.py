@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from fastapi import FastAPI
 from reservation.api import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
+from reservation.events.archivist import Archivist
+from reservation.health.monitor import HealthMonitor
 from reservation.security import Role
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
+from tests.conftest import Clock
 from tests.reservation.api.conformance import keeps_the_document
 
 SKU = "CATFOOD-10KG"
@@ -73,6 +77,18 @@ async def keyring(store: Store) -> AsyncIterator[Keyring]:
 def app(engine: Engine, keyring: Keyring, settings: Settings) -> FastAPI:
     """Make the application."""
     return create_app(engine, keyring, settings)
+
+
+@pytest.fixture
+async def agents(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    """Run what the agents run; the clock stands still."""
+    assert clock
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Archivist(store, settings).run(stop))
+        group.create_task(HealthMonitor(store, settings).run(stop))
+        yield
+        stop.set()
 
 
 @pytest.fixture

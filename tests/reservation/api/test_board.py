@@ -12,26 +12,12 @@ import pytest
 from fastapi import FastAPI
 
 from reservation.api import board
-from reservation.config import Settings
 from reservation.engine import Engine
-from reservation.events.archivist import Archivist
-from reservation.health.monitor import HealthMonitor
-from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.reservation.api.conftest import SKU, Caller, slug
 from tests.reservation.api.wire import serving
 
-
-@pytest.fixture(autouse=True)
-async def agents(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[None]:
-    """Run what the agents run; the clock stands still."""
-    assert clock
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(Archivist(store, settings).run(stop))
-        group.create_task(HealthMonitor(store, settings).run(stop))
-        yield
-        stop.set()
+pytestmark = pytest.mark.usefixtures("agents")
 
 
 async def busy(tmall: Caller, ops: Caller) -> None:
