@@ -17,7 +17,7 @@ from reservation.events import read_entry, version_key
 from reservation.model import Reservation, State, level_key, split_level_key
 from reservation.store.keys import PARTITION_KEYS, SENTINEL, key
 from reservation.store.link import named_faults
-from reservation.store.records import unpack_breaker, unpack_policy, unpack_reservation
+from reservation.store.records import Version, unpack_breaker, unpack_policy, unpack_reservation
 
 if TYPE_CHECKING:
     from reservation.store.store import Store
@@ -32,7 +32,6 @@ LIVE = (State.HELD, State.CONFIRMED)
 _ANY_POLICY = "1,1000,0,0"  # for breakers that have none of their own
 
 Progress = Callable[[int, int], None]  # fields read, fields in all
-Version = tuple[int, int]
 
 
 @dataclass(slots=True)

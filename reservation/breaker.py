@@ -6,8 +6,8 @@ same step as the reserve or the stock write that causes it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from reservation.model import (
     Breaker,
@@ -23,9 +23,7 @@ from reservation.model import (
 from reservation.store.records import pack_origin
 
 if TYPE_CHECKING:
-    from reservation.store.store import Store
-
-Bounded = Callable[[Awaitable[Any]], Awaitable[Any]]
+    from reservation.store.store import Bounded, Store
 
 
 class Breakers:

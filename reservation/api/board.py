@@ -20,6 +20,7 @@ from reservation.api.history import EVENT_STREAM, MAX_STREAMS, RETRY_MS, UNBUFFE
 from reservation.api.problems import Refused
 from reservation.api.query import parameters
 from reservation.api.refusals import sku_not_found
+from reservation.api.views import level_json
 from reservation.errors import ArchiveUnavailable, InvalidRequest, Overloaded, StoreUnavailable
 from reservation.events.feed import Told
 from reservation.health.reads import LevelHealth, ratio_or_none
@@ -200,13 +201,7 @@ def _row(row: LevelHealth, breaker: Breaker | None) -> dict[str, Any]:
         }
     return {
         "sku": level.sku,
-        "warehouse": level.warehouse,
-        "on_hand": level.on_hand,
-        "safety_stock": level.safety_stock,
-        "held": level.held,
-        "committed": level.committed,
-        "available": level.available,
-        "shortfall": level.shortfall,
+        **level_json(level),
         "unshipped_ratio": ratio_or_none(row.ratio),
         "status": row.status,
         "exposure_weight": row.weight,

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation.api.exchange import OK, Answer, json_answer
 from reservation.api.problems import Refused
-from reservation.api.query import limit_of, parameters
+from reservation.api.query import after_sku, limit_of, parameters
 from reservation.api.refusals import sku_not_found
 from reservation.api.views import breaker_json
 from reservation.errors import InvalidRequest
-from reservation.model import BreakerState, SetBreakerPolicy, sku_problem
+from reservation.model import BreakerState, SetBreakerPolicy
 from reservation.status import Status
 
 if TYPE_CHECKING:
@@ -106,10 +106,7 @@ def _list_query(query: bytes) -> tuple[BreakerState | None, str, int]:
     if state is not None and state not in _STATES:
         errors.append(("/state", f"must be one of {', '.join(_STATES)}"))
     limit = limit_of(given, errors)
-    after = given.get("after")
-    problem = None if after is None else sku_problem(after)
-    if problem:
-        errors.append(("/after", problem))
+    after = after_sku(given, errors)
     if errors:
         raise InvalidRequest(errors)
-    return _STATES.get(state), after or "", limit
+    return _STATES.get(state), after, limit

@@ -10,12 +10,12 @@ import orjson
 from reservation.api.exchange import OK, Answer, Stream, json_answer
 from reservation.api.history_views import level_list_json, proof_json, reservation_list_json
 from reservation.api.problems import Refused
-from reservation.api.query import limit_of, parameters
+from reservation.api.query import after_sku, limit_of, parameters
 from reservation.api.refusals import sku_not_found
 from reservation.errors import InvalidRequest, Overloaded, StoreUnavailable
 from reservation.events.cloud import event_id
 from reservation.events.feed import Reset
-from reservation.model import CHANNEL, State, sku_problem
+from reservation.model import CHANNEL, State
 from reservation.security import Action, Scope
 
 if TYPE_CHECKING:
@@ -45,13 +45,10 @@ class Histories:
         given = dict(parameters(call.exchange.query, known={"after", "limit"}))
         errors: list[tuple[str, str]] = []
         limit = limit_of(given, errors)
-        after = given.get("after")
-        problem = None if after is None else sku_problem(after)
-        if problem:
-            errors.append(("/after", problem))
+        after = after_sku(given, errors)
         if errors:
             raise InvalidRequest(errors)
-        page = await self._engine.history.stock(after=after or "", limit=limit)
+        page = await self._engine.history.stock(after=after, limit=limit)
         return json_answer(OK, level_list_json(page))
 
     async def list_reservations(self, call: Call) -> Answer:

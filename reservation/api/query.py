@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from reservation.api.problems import Problem, Refused, Slug
 from reservation.errors import InvalidRequest
+from reservation.model import sku_problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -55,6 +56,15 @@ def limit_of(given: Mapping[str, str], errors: list[tuple[str, str]]) -> int:
     if not 1 <= limit <= MAX_LIMIT:
         errors.append(("/limit", f"must be an integer from 1 to {MAX_LIMIT}"))
     return limit
+
+
+def after_sku(given: Mapping[str, str], errors: list[tuple[str, str]]) -> str:
+    """Read the SKU behind which a page begins, "" for the first; add to `errors` if it is none."""
+    after = given.get("after", "")
+    problem = sku_problem(after) if "after" in given else None
+    if problem:
+        errors.append(("/after", problem))
+    return after
 
 
 def _unreadable() -> Problem:

@@ -17,7 +17,8 @@ import structlog
 from reservation import metrics
 from reservation.config import day_offset_ms
 from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
-from reservation.events.archive import ArchiveWriter, archive_path
+from reservation.events.archive import archive_path
+from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.entries import read_entry
 from reservation.events.snapshot import take_snapshot
 from reservation.store.keys import META

@@ -22,7 +22,7 @@ from reservation.events.cloud import cloud_event, event_id
 from reservation.events.entries import read_entry, skus_of, steps
 from reservation.store.keys import key
 from reservation.store.link import named_faults
-from reservation.store.records import version_key
+from reservation.store.records import Version, version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ KEPT_ENTRIES = 1_000  # of the newest, in each process that has followers
 MAX_BLOCK_MS = 1_000  # a wait for what is new; then it is looked whether anyone still follows
 FAULT_SECONDS = 0.5  # before a store that failed is asked again
 LAST_SEQUENCE = (1 << 63) - 1  # of a millisecond; no call comes near
-Version = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

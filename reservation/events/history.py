@@ -7,7 +7,7 @@ is never older than the question; where that takes too long, it says so instead 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,10 +33,9 @@ from reservation.store.records import unpack_reservation, version_key
 
 if TYPE_CHECKING:
     from reservation.config import Settings
-    from reservation.store.store import Store
+    from reservation.store.store import Bounded, Store
 
 T = TypeVar("T")
-Bounded = Callable[[Awaitable[Any]], Awaitable[Any]]
 EventId = tuple[int, int, int]
 
 PATIENCE_SECONDS = 2.0  # for which an answer waits for the archive

@@ -13,14 +13,13 @@ from reservation.errors import StoreUnavailable
 from reservation.events.entries import Balances, LogEntry, read_entry
 from reservation.events.life import KINDS_OF_LIFE, reservation_after
 from reservation.store.keys import SENTINEL
-from reservation.store.records import unpack_reservation, version_key
+from reservation.store.records import Version, unpack_reservation, version_key
 
 if TYPE_CHECKING:
     from reservation.model import Reservation
     from reservation.store.store import Store
 
 _COUNTERS = ("on_hand", "safety", "held", "committed")
-Version = tuple[int, int]
 _NEVER = ((0, 0),) * 4
 
 

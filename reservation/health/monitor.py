@@ -82,9 +82,8 @@ class HealthMonitor:
         self._noted: dict[str, Health] = {}  # what is not quiet
         self._balances: Balances = {}  # of what is noted
         self._kept_position = ""  # what the store has of it
-        self._pending: dict[
-            str, str
-        ] = {}  # level -> crossing, '' for none, to be told to the store
+        # Level -> crossing, '' for none: what the store has not been told yet.
+        self._pending: dict[str, str] = {}
         self._failing = ""
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reservation.events.entries import read_entry
+from reservation.events.history import Page
 from reservation.health.monitor import after_entry
 from reservation.health.rule import (
     Health,
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     from reservation.config import Settings
     from reservation.events.history import History
     from reservation.model import Breaker, Stock, StockLevel
-    from reservation.store.store import Store
+    from reservation.store.store import Bounded, Store
 
-Bounded = Callable[[Awaitable[Any]], Awaitable[Any]]
 
 # A monitor that is further behind does not run: then health begins with this instant.
 MAX_ENTRIES_BEHIND = 2_000
@@ -54,15 +54,6 @@ class SkuHealth:
     levels: list[LevelHealth]
     breaker: Breaker
     version: str
-    as_of_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class HealthPage:
-    """Levels, worst first; `next` says after which to go on, None at the end."""
-
-    rows: list[LevelHealth]
-    next: str | None
     as_of_ms: int
 
 
@@ -111,10 +102,10 @@ class HealthReads:
 
     async def worst(
         self, *, status: HealthStatus | None, after: str | None, limit: int
-    ) -> HealthPage | None:
-        """List levels, worst first, at most a second behind; None where `after` is not listed.
+    ) -> Page | None:
+        """List levels (`LevelHealth`), worst first; None where `after` is not listed.
 
-        Raises ArchiveUnavailable too. Cost: O(levels).
+        At most a second behind. Raises ArchiveUnavailable too. Cost: O(levels).
         """
         rows, as_of_ms = await self.every()
         if status is not None:
@@ -128,7 +119,7 @@ class HealthReads:
         page = rows[start : start + limit]
         last = page[-1].level if page and start + limit < len(rows) else None
         following = None if last is None else level_key(last.sku, last.warehouse)
-        return HealthPage(page, following, as_of_ms)
+        return Page(page, following, as_of_ms)
 
     async def every(self) -> tuple[list[LevelHealth], int]:
         """Read all levels, worst first, and as of when (ms); else as `worst`."""

@@ -41,6 +41,7 @@ _BREAKER_STATES = {
     "M": BreakerState.OPEN,  # by hand
     "H": BreakerState.HALF_OPEN,
 }
+Version = tuple[int, int]  # a position in the event log, comparable
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -62,7 +63,7 @@ def pack_origin(origin: Origin) -> str:
     return f"{origin.actor}|{origin.request_id}"
 
 
-def version_key(version: str) -> tuple[int, int]:
+def version_key(version: str) -> Version:
     """Make a position `<ms>-<seq>` comparable: number by number."""
     ms, _, sequence = version.partition("-")
     return int(ms), int(sequence)

@@ -6,7 +6,7 @@ Calls are retried here where that is safe, and repeated while the store answers 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,9 @@ from reservation.store.records import (
 )
 from reservation.store.scripts import assemble_all
 from reservation.store.verbs import VERBS, read_answers
+
+# Runs a call of the store until the request's deadline; the engine gives its own.
+Bounded = Callable[[Awaitable[Any]], Awaitable[Any]]
 
 MAX_ATTEMPTS = 5  # sends of one call whose answer was lost
 FIELDS_PER_SCAN = 500  # a chunk stays below 1 ms

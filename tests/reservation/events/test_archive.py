@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from reservation.errors import ArchiveUnavailable
-from reservation.events.archive import ArchiveReader, ArchiveWriter
+from reservation.events.archive import ArchiveReader
+from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.snapshot import take_snapshot
 from reservation.model import Fulfil, Line, Reservation, Reserve, SetStock, State, StockLevel
 from reservation.store.store import Store
