@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops.listening import Neighbours, address_of, listen
+from ops.listening import Neighbours, address_of, listen, take_waiting
 from reservation.config import load
 from reservation.errors import ConfigurationError
 
@@ -113,3 +113,16 @@ async def test_what_waits_at_a_worker_that_does_not_come_is_taken() -> None:
         await neighbours.wait_closed()
         server.close()
     assert set(greetings) == {b"hello"}
+
+
+async def test_what_waits_when_the_sockets_are_closed_is_taken_first() -> None:
+    """At any of them: closing would reset who has connected and was not accepted yet."""
+    with listening(workers=2) as listeners:
+        for listener in listeners:
+            listener.setblocking(False)
+        port = port_of(listeners[0])
+        clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(32)]
+        await take_waiting(listeners, Greeting)
+    for reader, writer in clients:
+        assert await reader.read() == b"hello"
+        writer.close()

@@ -177,6 +177,21 @@ async def test_an_import_that_is_cut_off_tells_how_far_it_came(
     wire.close()
 
 
+async def test_what_waits_is_taken_while_the_port_is_still_open(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(app) as server:
+        taken = []
+
+        async def take_last() -> None:
+            (await Wire.open(server.port)).close()
+            taken.append(server.server.server_state.ending)
+
+        monkeypatch.setattr(server.server, "take_last", take_last)
+        await server.end()
+    assert taken == [True]
+
+
 async def begin_to_end(server: Serving) -> asyncio.Task[None]:
     """Let a server begin to drain."""
     ending = asyncio.create_task(server.end())
