@@ -6,20 +6,17 @@ partitions tidy and events prompt. Several may run at once; they only share the 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
-import structlog
-
 from reservation import metrics
+from reservation.background import Every, repeat
 from reservation.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    import asyncio
+
     from reservation.config import Settings
     from reservation.store.store import Store
-
-log = structlog.get_logger(__name__)
 
 TIDY_INTERVAL_SECONDS = 5.0  # between looks at receipts and breakers
 MAX_CALLS_A_ROUND = 500  # a long backlog yields to the next round: 200,000 holds
@@ -32,27 +29,23 @@ class Sweeper:
         self._store = store
         self._interval = settings.sweep_interval_ms / 1000
         self._cursor = "0"
-        self._failing = False
+        self._tidying = Every(TIDY_INTERVAL_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a store that fails is tried again, forever."""
-        loop = asyncio.get_running_loop()
-        next_tidy = loop.time()
-        while not stop.is_set():
-            try:
-                await self.expire()
-                if loop.time() >= next_tidy:
-                    await self.tidy()
-                    next_tidy = loop.time() + TIDY_INTERVAL_SECONDS
-                if self._failing:
-                    log.info("sweeper_recovered")
-                self._failing = False
-            except StoreUnavailable as error:
-                if not self._failing:
-                    log.warning("sweeper_waits", reason=str(error))
-                self._failing = True
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._interval)
+        await repeat(
+            self._round,
+            name="sweeper",
+            stop=stop,
+            faults=(StoreUnavailable,),
+            fault_seconds=self._interval,
+        )
+
+    async def _round(self) -> float:
+        await self.expire()
+        if self._tidying.is_due():
+            await self.tidy()
+        return self._interval
 
     async def expire(self) -> int:
         """Expire what is overdue; returns how many holds."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reservation import metrics
+from reservation.background import Every, repeat
 from reservation.config import day_offset_ms
 from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
 from reservation.events.archive import archive_path
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.1  # between looks at a log that had nothing new
-FAULT_SECONDS = 1.0  # before a store or a disk that failed is tried again
 TIDY_INTERVAL_SECONDS = 5.0  # between looks at the log's bounds and at forgotten reservations
 MAX_CALLS_A_ROUND = 500  # a long backlog yields to the next round
 
@@ -50,28 +50,32 @@ class Archivist:
         self._lock: int | None = None
         self._archive: ArchiveWriter | None = None
         self._in_step = False  # whether the archive's last entry is known to be the store's
-        self._failing = ""
+        self._tidying = Every(TIDY_INTERVAL_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what fails is tried again, forever."""
-        loop = asyncio.get_running_loop()
-        next_tidy = loop.time()
         try:
-            while not stop.is_set():
-                pause = FAULT_SECONDS
-                try:
-                    copied = await self.copy()
-                    if loop.time() >= next_tidy:
-                        await self.tidy()
-                        next_tidy = loop.time() + TIDY_INTERVAL_SECONDS
-                    pause = 0.0 if copied == ENTRIES_PER_READ else POLL_SECONDS
-                    self._recovered()
-                except (StoreUnavailable, ArchiveUnavailable, ScriptBug) as error:
-                    self._failed(error)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), pause)
+            await repeat(
+                self._round,
+                name="archivist",
+                stop=stop,
+                faults=(StoreUnavailable, ArchiveUnavailable, ScriptBug),
+            )
         finally:
             self.close()
+
+    async def _round(self) -> float:
+        try:
+            copied = await self.copy()
+            if self._tidying.is_due():
+                await self.tidy()
+        except ArchiveUnavailable:
+            self.close()
+            raise
+        except (StoreUnavailable, ScriptBug):
+            self._in_step = False
+            raise
+        return 0.0 if copied == ENTRIES_PER_READ else POLL_SECONDS
 
     def close(self) -> None:
         """Let the archive go, for another one to take it."""
@@ -181,19 +185,6 @@ class Archivist:
             now_ms, _ = await self._store.position(partition=self._partition)
             lag = max(0, now_ms - int(archive.position.partition("-")[0])) / 1000
         metrics.FEED_LAG_SECONDS.labels(feed="archive").set(lag)
-
-    def _failed(self, error: Exception) -> None:
-        self._in_step = False
-        if isinstance(error, ArchiveUnavailable):
-            self.close()
-        if self._failing != str(error):
-            log.error("archivist_waits", reason=str(error))
-        self._failing = str(error)
-
-    def _recovered(self) -> None:
-        if self._failing:
-            log.info("archivist_recovered")
-        self._failing = ""
 
 
 def _locked(path: Path) -> int:

@@ -6,15 +6,12 @@ with the position as of which it is: of several monitors one goes on, the others
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import structlog
-
 from reservation import metrics
+from reservation.background import Every, repeat
 from reservation.errors import ScriptBug, StoreUnavailable
 from reservation.events.archive import archive_path
 from reservation.events.entries import Balance, Balances, LogEntry, read_entry, units_of
@@ -35,13 +32,12 @@ from reservation.store.records import version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
+    import asyncio
+
     from reservation.config import Settings
     from reservation.store.store import Store
 
-log = structlog.get_logger(__name__)
-
 POLL_SECONDS = 0.1  # between looks at a log that had nothing new
-FAULT_SECONDS = 1.0  # before a store that failed is asked again
 LEVELS_PER_CALL = 200  # a script call stays below 1 ms
 READS_A_ROUND = 20  # of the log; a long backlog yields to the next round
 NOTE_SECONDS = 1.0  # at the latest, where nothing was noted, is the position moved on
@@ -84,30 +80,23 @@ class HealthMonitor:
         self._kept_position = ""  # what the store has of it
         # Level -> crossing, '' for none: what the store has not been told yet.
         self._pending: dict[str, str] = {}
-        self._failing = ""
+        self._tidying = Every(TIDY_INTERVAL_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a store that fails is asked again, forever."""
-        loop = asyncio.get_running_loop()
-        next_tidy = loop.time()
-        while not stop.is_set():
-            pause = FAULT_SECONDS
-            try:
-                more = await self.look()
-                if loop.time() >= next_tidy:
-                    await self.tidy()
-                    next_tidy = loop.time() + TIDY_INTERVAL_SECONDS
-                pause = 0.0 if more else POLL_SECONDS
-                if self._failing:
-                    log.info("health_monitor_recovered")
-                self._failing = ""
-            except (StoreUnavailable, ScriptBug) as error:
-                self._in_step = False
-                if self._failing != str(error):
-                    log.warning("health_monitor_waits", reason=str(error))
-                self._failing = str(error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+        await repeat(
+            self._round, name="health_monitor", stop=stop, faults=(StoreUnavailable, ScriptBug)
+        )
+
+    async def _round(self) -> float:
+        try:
+            more = await self.look()
+            if self._tidying.is_due():
+                await self.tidy()
+        except (StoreUnavailable, ScriptBug):
+            self._in_step = False
+            raise
+        return 0.0 if more else POLL_SECONDS
 
     async def look(self) -> bool:
         """Take in what is new, and what time alone has done; say whether there is more.

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from reservation.config import Durability, load
 from reservation.model import Line, Release, Reserve, SetStock
@@ -99,21 +100,23 @@ async def test_a_store_that_goes_away_is_waited_for(
     )
     sweeper, stop = Sweeper(far, far.settings), asyncio.Event()
     running = asyncio.create_task(sweeper.run(stop))
-    await proxy.stop()
+    with capture_logs() as told:
+        await proxy.stop()
 
-    async def failing() -> bool:
-        return sweeper._failing
+        async def failing() -> bool:
+            return [line["event"] for line in told] == ["loop_waits"]
 
-    await happens(failing)
-    await clock.advance(1)
-    assert not running.done()
-    assert await store.client.hget(key(0, "held"), "CAT@main") == "5"
-    await proxy.start()
+        await happens(failing)
+        await clock.advance(1)
+        assert not running.done()
+        assert await store.client.hget(key(0, "held"), "CAT@main") == "5"
+        await proxy.start()
 
-    async def expired() -> bool:
-        return await store.client.hget(key(0, "held"), "CAT@main") == "0" and not sweeper._failing
+        async def expired() -> bool:
+            held = await store.client.hget(key(0, "held"), "CAT@main")
+            return held == "0" and told[-1]["event"] == "loop_recovered"
 
-    await happens(expired)
+        await happens(expired)
     stop.set()
     await asyncio.wait_for(running, 1)
     await far.close()

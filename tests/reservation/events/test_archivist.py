@@ -142,7 +142,7 @@ async def test_the_archive_of_another_store_is_set_aside(
 async def test_its_loop_goes_on_after_a_fault_and_ends_when_told(
     store: Store, doings: Doings, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reservation.events.archivist.FAULT_SECONDS", 0.01)
+    monkeypatch.setattr("reservation.background.FAULT_SECONDS", 0.01)
     path = archive_path(settings.data_dir)
     path.mkdir()
     stop = asyncio.Event()
