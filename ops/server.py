@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from ops import logs
+from ops.alerts.service import run_alerts
 from ops.awaited import AwaitedStore
 from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
@@ -164,6 +165,7 @@ async def serve_agents(settings: Settings) -> None:
                 Sweeper(store, settings).run(stop),
                 Archivist(store, settings).run(stop),
                 HealthMonitor(store, settings).run(stop),
+                run_alerts(store, settings, stop),
             )
     finally:
         await _cancel(opening)

@@ -17,11 +17,13 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from reservation.errors import ConfigurationError
 from reservation.model import WAREHOUSE
+from reservation.receivers import RECEIVER_NAME, Receiver
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -92,6 +94,20 @@ class Settings(BaseSettings):
     # What people look at.
     day_begins_utc_offset_minutes: int = Field(
         480, ge=-720, le=840, description="of the figures of a day; 480 is China's"
+    )
+
+    # Who is alerted.
+    alerts: dict[str, Receiver] = Field(
+        default_factory=dict, description="by name; in TOML a table [alerts.NAME] each"
+    )
+    alerts_give_up_seconds: int = Field(
+        DAY_SECONDS, ge=60, description="then what a receiver never took is a dead letter"
+    )
+    public_url: str | None = Field(
+        None,
+        max_length=200,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="where people reach the board, for links in alerts [http://host:port]",
     )
 
     # Limits of a request: more is invalid, never truncated.
@@ -168,6 +184,15 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("alerts")
+    @classmethod
+    def _receivers_have_names(cls, value: dict[str, Receiver]) -> dict[str, Receiver]:
+        for name in value:
+            if not RECEIVER_NAME.fullmatch(name):
+                message = f"{name!r} is not a name: [a-z0-9_-], 1 to 32 characters"
+                raise ValueError(message)
+        return value
+
     @field_validator("warehouses", mode="before")
     @classmethod
     def _warehouses_may_be_comma_separated(cls, value: Any) -> Any:
@@ -232,6 +257,9 @@ def load(config_file: Path | None = None, **overrides: Any) -> Settings:
             f"{_place(item, overrides, config_file)}: {_words(item)}" for item in error.errors()
         ]
         raise ConfigurationError("; ".join(findings)) from error
+    except SettingsError as error:  # a variable of several values that pydantic cannot read
+        message = f"{error}: it must be JSON"
+        raise ConfigurationError(message) from error
     except (ValueError, OSError) as error:  # malformed TOML, unreadable file
         message = f"{config_file or 'environment'}: {error}"
         raise ConfigurationError(message) from error
@@ -246,17 +274,18 @@ def _place(item: ErrorDetails, overrides: dict[str, Any], config_file: Path | No
     """Say where a setting was given, in the words of that place."""
     if not item["loc"]:  # it is about several
         return str(config_file or "settings")
-    name = str(item["loc"][0])
+    name, *within = (str(part) for part in item["loc"])
     variable = f"HOLDFAST_{name.upper()}"
     if overrides.get(name) is not None:
         return f"--{name.replace('_', '-')}"
     if variable in os.environ or config_file is None:
-        return variable
-    return f"{name} in {config_file}"
+        return ": ".join((variable, *within))
+    return f"{'.'.join((name, *within))} in {config_file}"
 
 
 def _words(item: ErrorDetails) -> str:
     if item["type"] != "extra_forbidden":
-        return item["msg"]
-    nearest = get_close_matches(str(item["loc"][0]), Settings.model_fields, n=1, cutoff=_LIKENESS)
+        return item["msg"].removeprefix("Value error, ")
+    known = Settings.model_fields if len(item["loc"]) == 1 else Receiver.model_fields
+    nearest = get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=_LIKENESS)
     return "is no setting" + (f"; is {nearest[0]} meant?" if nearest else "")

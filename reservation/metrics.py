@@ -177,6 +177,37 @@ HEALTH_CROSSINGS: Final = Counter(
     "Levels whose status has changed between healthy and at risk.",
     registry=REGISTRY,
 )
+LEVELS_AT_RISK: Final = Gauge(
+    "holdfast_levels_at_risk",
+    "Levels whose unshipped ratio is too high, as last judged.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+SUSPENDED_SKUS: Final = Gauge(
+    "holdfast_suspended_skus",
+    "SKUs that no channel can order because their breaker is open, as last counted.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+ALERT_SENDINGS: Final = Counter(
+    "holdfast_alert_sendings_total",
+    "Messages sent to receivers of alerts, by kind and result: delivered, put_off, refused or"
+    " given_up.",
+    ("kind", "result"),
+    registry=REGISTRY,
+)
+ALERTS_WAITING: Final = Gauge(
+    "holdfast_alerts_waiting",
+    "Alerts that their receivers have not been told yet.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+ALERT_DEAD_LETTERS: Final = Gauge(
+    "holdfast_alert_dead_letters",
+    "Messages with alerts that were given up and wait for a person.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 BUILD: Final = Gauge(
     "holdfast_build_info",
     "Always 1; the label names the running version.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reservation import metrics
 from reservation.background import Every, repeat
 from reservation.errors import StoreUnavailable
+from reservation.model import BreakerState
 
 if TYPE_CHECKING:
     import asyncio
@@ -69,4 +70,6 @@ class Sweeper:
             if not more and self._cursor == "0":
                 break
         metrics.RETIRED_RECEIPTS.inc(cleared)
+        breakers = await self._store.read_breakers()
+        metrics.SUSPENDED_SKUS.set(sum(breaker.state is BreakerState.OPEN for breaker in breakers))
         return cleared

@@ -26,6 +26,7 @@ def _run() -> None:
 
 def _application() -> typer.Typer:
     """Assemble the commands; imported here so that a fault of an import is a sentence too."""
+    from ops.cli.alerts import alerts_app  # noqa: PLC0415
     from ops.cli.audit import audit_command  # noqa: PLC0415
     from ops.cli.bench import bench_command  # noqa: PLC0415
     from ops.cli.doctor import doctor_command  # noqa: PLC0415
@@ -53,6 +54,7 @@ def _application() -> typer.Typer:
     }
     for name, command in commands.items():
         app.command(name)(command)
+    app.add_typer(alerts_app, name="alerts")
     app.add_typer(keys_app, name="keys")
     app.add_typer(stock_app, name="stock")
     return app

@@ -13,13 +13,13 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from reservation.database import LOCK_SECONDS, fact_of
 from reservation.errors import ArchiveUnavailable
 from reservation.events.entries import Balances
 from reservation.model import Reservation, State, StockLevel
 
 FILE: Final = "archive.sqlite3"
 FORMAT: Final = 1  # of the tables; another one is refused
-LOCK_SECONDS: Final = 5.0  # for which a reader or writer waits for the other
 
 # version -> fields of an entry, as the store's stream has them
 RawEntry = tuple[str, dict[str, str]]
@@ -192,12 +192,6 @@ def _as_of(found: Reservation, now_ms: int) -> Reservation:
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Reservation).decode
-
-
-def fact_of(db: sqlite3.Connection, name: str) -> Any:
-    """Read what is noted under a name; None where nothing is."""
-    row = db.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
-    return None if row is None else row[0]
 
 
 def _raw(row: tuple[int, int, str, str]) -> RawEntry:

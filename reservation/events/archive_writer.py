@@ -6,24 +6,13 @@ the archive exactly once, whatever dies.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from reservation.errors import ArchiveUnavailable
-from reservation.events.archive import (
-    FORMAT,
-    LOCK_SECONDS,
-    RawEntry,
-    decode,
-    encode,
-    fact_of,
-    named_faults,
-)
+from reservation.database import Database
+from reservation.events.archive import FORMAT, RawEntry, decode, encode
 from reservation.events.entries import Balances, LogEntry, read_entry, skus_of
 from reservation.events.figures import day_of, figures_of
 from reservation.events.life import KINDS_OF_LIFE, reservation_after
@@ -34,7 +23,6 @@ IDS_PER_QUERY: Final = 500  # SQLite takes 999 parameters and more
 FORGOTTEN_PER_CALL: Final = 1_000
 
 _TABLES: Final = """
-CREATE TABLE fact (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE entry (
   ms INTEGER, seq INTEGER, events TEXT NOT NULL, balances TEXT NOT NULL, PRIMARY KEY (ms, seq)
 ) WITHOUT ROWID;
@@ -72,23 +60,8 @@ class ArchiveWriter:
     def __init__(self, path: Path, *, day_offset_ms: int = 0) -> None:
         self.path = path
         self._day_offset_ms = day_offset_ms
-        with named_faults(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(
-                path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            os.chmod(path, 0o600)  # noqa: PTH101 - it may be a path whose parent is a link
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # The store forgets what we say we have: that must be on the disk.
-            self._db.execute("PRAGMA synchronous=FULL")
-            with self._transaction():
-                if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                    for statement in _TABLES.split(";\n"):
-                        self._db.execute(statement)
-                    self._set("format", FORMAT)
-            if self.fact("format") != FORMAT:
-                message = f"{path} has format {self.fact('format')}, this version reads {FORMAT}"
-                raise ArchiveUnavailable(message)
+        self._db = Database(path, _TABLES, form=FORMAT)
+        with self._db.reading():
             self._skus: dict[str, int] = dict(self._db.execute("SELECT name, number FROM sku"))
 
     def close(self) -> None:
@@ -103,16 +76,16 @@ class ArchiveWriter:
 
     def fact(self, name: str) -> Any:
         """Read what is noted under a name; None where nothing is."""
-        return fact_of(self._db, name)
+        return self._db.fact(name)
 
     def note(self, name: str, value: Any) -> None:
         """Note something under a name."""
-        with named_faults(self.path), self._transaction():
-            self._set(name, value)
+        with self._db.transaction():
+            self._db.set_fact(name, value)
 
     def has(self, version: str, fields: dict[str, str]) -> bool:
         """Say whether an entry is in the archive just as it is given."""
-        with named_faults(self.path):
+        with self._db.reading():
             found = self._db.execute(
                 "SELECT events, balances FROM entry WHERE ms = ? AND seq = ?", version_key(version)
             ).fetchone()
@@ -128,7 +101,7 @@ class ArchiveWriter:
         new = [(position, fields) for position, fields in new if position > known]
         if not new:
             return
-        with named_faults(self.path), self._transaction():
+        with self._db.transaction():
             read = [(position, read_entry(fields)) for position, fields in new]
             self._db.executemany(
                 "INSERT INTO entry VALUES (?, ?, ?, ?)",
@@ -142,7 +115,7 @@ class ArchiveWriter:
             self._live_through(read)
             self._count(read)
             ms, sequence = new[-1][0]
-            self._set("position", f"{ms}-{sequence}")
+            self._db.set_fact("position", f"{ms}-{sequence}")
 
     def begin_with(
         self, version: str, reservations: Iterable[Reservation], balances: Balances
@@ -152,7 +125,7 @@ class ArchiveWriter:
         What the archive had of the log up to there stays; what it had beyond never happened.
         """
         position = version_key(version)
-        with named_faults(self.path), self._transaction():
+        with self._db.transaction():
             for table in ("level", "baseline", "reservation"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
             for table in ("entry", "concern"):
@@ -164,30 +137,17 @@ class ArchiveWriter:
             self._write_levels("baseline", balances)
             ordered = sorted(reservations, key=lambda found: found.created_at_ms)
             self._write_reservations((found, None) for found in ordered)
-            self._set("position", version)
-            self._set("since", version)
+            self._db.set_fact("position", version)
+            self._db.set_fact("since", version)
 
     def forget(self, before_ms: int) -> int:
         """Drop reservations that ended up to a time, bounded a call; their events stay."""
-        with named_faults(self.path), self._transaction():
+        with self._db.transaction():
             return self._db.execute(
                 "DELETE FROM reservation WHERE number IN (SELECT number FROM reservation"
                 " WHERE ended <= ? LIMIT ?)",
                 (before_ms, FORGOTTEN_PER_CALL),
             ).rowcount
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    def _set(self, name: str, value: Any) -> None:
-        self._db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
 
     def _index(self, read: Sequence[tuple[tuple[int, int], LogEntry]]) -> None:
         rows = []

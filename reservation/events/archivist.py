@@ -22,8 +22,6 @@ from reservation.events.archive import archive_path
 from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.entries import read_entry
 from reservation.events.snapshot import take_snapshot
-from reservation.store.keys import META
-from reservation.store.link import named_faults
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
@@ -161,8 +159,7 @@ class Archivist:
 
     async def _of_this_store(self, archive: ArchiveWriter) -> ArchiveWriter:
         """Set an archive aside that belongs to another store."""
-        with named_faults():
-            born = await self._store.client.hget(META, "born_ms")
+        born = await self._store.born()
         kept = archive.fact("store_born_ms")
         if kept is None:
             await asyncio.to_thread(archive.note, "store_born_ms", born)

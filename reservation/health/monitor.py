@@ -20,6 +20,7 @@ from reservation.events.snapshot import take_balances
 from reservation.health.rule import (
     Health,
     HealthRule,
+    HealthStatus,
     judged,
     pack,
     sold,
@@ -132,6 +133,8 @@ class HealthMonitor:
             self._pending.setdefault(level, "")
         if self._kept_position != self._position or self._pending:
             await self._note(position_too=True)
+        at_risk = sum(health.status is HealthStatus.AT_RISK for health in self._noted.values())
+        metrics.LEVELS_AT_RISK.set(at_risk)
 
     async def _get_in_step(self) -> None:
         """Begin with what is noted in the store, else with its birth, else with what it has now."""

@@ -28,7 +28,7 @@ from reservation.model import (
 )
 from reservation.status import Status
 from reservation.store import checks
-from reservation.store.keys import SENTINEL, key
+from reservation.store.keys import META, SENTINEL, key
 from reservation.store.link import Link, connect, named_faults
 from reservation.store.places import socket_url
 from reservation.store.records import (
@@ -365,6 +365,11 @@ class Store:
         """Read the time (ms) and the position of the last entry of the event log."""
         reply = await self.call("read_reservations", [ANY_RETENTION_MS], partition=partition)
         return int(reply[0]), str(reply[1])
+
+    async def born(self) -> str:
+        """Read when the store was laid out (ms): it tells one store from another."""
+        with named_faults():
+            return str(await self.client.hget(META, "born_ms"))
 
     async def read_log(
         self, after: str, *, count: int, partition: int = 0

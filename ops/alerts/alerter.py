@@ -1,0 +1,154 @@
+"""The alerter: follows the log, and notes in the outbox whom each transition is to be told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from ops.alerts.alert import Alert, alerts_of, may_alert, with_levels
+from ops.alerts.outbox import AlertsUnavailable, DeliveryState, Outbox, SharedOutbox
+from reservation import metrics
+from reservation.background import Every, repeat
+from reservation.config import DAY_SECONDS
+from reservation.errors import ScriptBug, StoreUnavailable
+from reservation.events.archive import archive_path
+from reservation.events.entries import read_entry
+from reservation.events.feed import entries_behind
+from reservation.store.records import Version, version_key
+from reservation.store.store import ENTRIES_PER_READ
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reservation.config import Settings
+    from reservation.events.archive import RawEntry
+    from reservation.store.store import Store
+
+POLL_SECONDS: Final = 0.2  # between looks at a log that had nothing new
+READS_A_ROUND: Final = 20  # of the log; a long backlog yields to the next round
+TIDY_INTERVAL_SECONDS: Final = 5.0  # in which the position is stored, where nothing alerts
+FRESH_SECONDS: Final = 600  # an outbox that is new tells of what happened so lately
+SKUS_PER_READ: Final = 100  # a script call stays below 1 ms
+# What was told, or could not be, is kept for people to look at.
+DELIVERED_DAYS: Final = 7
+DEAD_DAYS: Final = 30
+
+
+class Alerter:
+    """One background loop over one partition. `now_ms` is the wall clock."""
+
+    def __init__(self, store: Store, settings: Settings, outbox: SharedOutbox) -> None:
+        self._store = store
+        self._settings = settings
+        self._shared = outbox
+        self._path = archive_path(settings.data_dir)
+        self._position: Version | None = None  # behind which the log is still to be read
+        self._stored: Version | None = None
+        self._tidying = Every(TIDY_INTERVAL_SECONDS)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; what fails is tried again, forever."""
+        await repeat(
+            self._round,
+            name="alerter",
+            stop=stop,
+            faults=(StoreUnavailable, AlertsUnavailable, ScriptBug),
+        )
+
+    async def _round(self) -> float:
+        try:
+            more = await self.look()
+            if self._tidying.is_due():
+                await self.tidy()
+        except (StoreUnavailable, AlertsUnavailable, ScriptBug):
+            self._position = None
+            raise
+        return 0.0 if more else POLL_SECONDS
+
+    async def look(self) -> bool:
+        """Note the alerts of what is new in the log; say whether there is more.
+
+        Raises StoreUnavailable and AlertsUnavailable.
+        """
+        outbox = await asyncio.to_thread(self._shared.opened)
+        now_ms, last = await self._store.position()
+        if self._position is None:
+            self._position = self._stored = await self._begin(outbox, now_ms, version_key(last))
+        more = True
+        for _ in range(READS_A_ROUND):
+            entries = await entries_behind(self._store, self._path, self._position)
+            await self._take(outbox, entries)
+            more = len(entries) == ENTRIES_PER_READ
+            if not more:
+                break
+        lag_ms = now_ms - self._position[0] if more else 0
+        metrics.FEED_LAG_SECONDS.labels(feed="alerts").set(max(0, lag_ms) / 1000)
+        return more
+
+    async def tidy(self) -> None:
+        """Store how far the log was read, forget what is long over, and count what is not told."""
+        outbox = await asyncio.to_thread(self._shared.opened)
+        if self._position is not None and self._position != self._stored:
+            await asyncio.to_thread(outbox.note, self._facts(), [], 0)
+            self._stored = self._position
+        await asyncio.to_thread(_clear, outbox)
+
+    async def _begin(self, outbox: Outbox, now_ms: int, last: Version) -> Version:
+        """Find where to go on: where we were in this store's log, else a little while ago."""
+        born = await self._store.born()
+        kept = await asyncio.to_thread(outbox.fact, "position")
+        of_this = await asyncio.to_thread(outbox.fact, "store_born_ms") == born
+        self._born = born
+        if kept and of_this and version_key(kept) <= last:
+            return version_key(kept)
+        return (now_ms - FRESH_SECONDS * 1000, 0)
+
+    async def _take(self, outbox: Outbox, entries: Sequence[RawEntry]) -> None:
+        if not entries:
+            return
+        found = [
+            alert
+            for version, fields in entries
+            if may_alert(fields)
+            for alert in alerts_of(version, read_entry(fields))
+        ]
+        position = version_key(entries[-1][0])
+        told = [
+            (name, alert)
+            for alert in await self._with_levels(found)
+            for name, receiver in self._settings.alerts.items()
+            if alert.type in receiver.events
+        ]
+        self._position = position
+        if told:
+            await asyncio.to_thread(outbox.note, self._facts(), told, _now_ms())
+            self._stored = position
+
+    async def _with_levels(self, alerts: list[Alert]) -> list[Alert]:
+        """Add to alerts what there is of their SKUs now."""
+        skus = list(dict.fromkeys(alert.sku for alert in alerts))
+        stocks = {}
+        for first in range(0, len(skus), SKUS_PER_READ):
+            for stock in await self._store.read_stock(skus[first : first + SKUS_PER_READ]):
+                stocks[stock.sku] = stock
+        return [with_levels(alert, stocks[alert.sku]) for alert in alerts]
+
+    def _facts(self) -> dict[str, str]:
+        assert self._position is not None
+        return {"position": f"{self._position[0]}-{self._position[1]}", "store_born_ms": self._born}
+
+
+def _clear(outbox: Outbox) -> None:
+    now_ms = _now_ms()
+    kept_ms = DELIVERED_DAYS * DAY_SECONDS * 1000
+    outbox.forget(DeliveryState.DELIVERED, now_ms - kept_ms)
+    outbox.forget(DeliveryState.DEAD, now_ms - DEAD_DAYS * DAY_SECONDS * 1000)
+    outbox.forget_waiting(now_ms - kept_ms)
+    backlogs = outbox.backlogs()
+    metrics.ALERTS_WAITING.set(sum(backlog.waiting for backlog in backlogs))
+    metrics.ALERT_DEAD_LETTERS.set(sum(backlog.dead for backlog in backlogs))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

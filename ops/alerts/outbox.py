@@ -1,0 +1,367 @@
+"""What is to be told, kept in SQLite until its receiver has it, or is given up visibly.
+
+Alerts wait by receiver until a message is made of them: a delivery, which stays as it is however
+often it is sent. The position in the log is stored with the alerts that were found up to it, so
+none is missed and none is noted twice, whatever dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import threading
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ops.alerts.alert import Alert
+from reservation.database import Database
+from reservation.errors import ArchiveUnavailable
+
+FILE: Final = "alerts.sqlite3"
+FORMAT: Final = 1  # of the tables; another one is refused
+
+_TABLES: Final = """
+CREATE TABLE delivery (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, receiver TEXT NOT NULL,
+  state TEXT NOT NULL, body BLOB NOT NULL, made_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,
+  next_ms INTEGER NOT NULL, last_ms INTEGER, reason TEXT NOT NULL
+);
+CREATE TABLE alert (
+  number INTEGER PRIMARY KEY, receiver TEXT NOT NULL, id TEXT NOT NULL, noted_ms INTEGER NOT NULL,
+  body BLOB NOT NULL, delivery INTEGER REFERENCES delivery (number) ON DELETE CASCADE,
+  UNIQUE (receiver, id)
+);
+CREATE TABLE pace (receiver TEXT PRIMARY KEY, next_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX alert_waiting ON alert (receiver, number) WHERE delivery IS NULL;
+CREATE INDEX alert_of ON alert (delivery);
+CREATE INDEX delivery_by_state ON delivery (state, number);
+"""
+_DELIVERIES: Final = (
+    "SELECT number, id, receiver, state, body, made_ms, attempts, next_ms, last_ms, reason"
+    " FROM delivery"
+)
+
+
+class AlertsUnavailable(ArchiveUnavailable):
+    """The alerts' file cannot be used; the text says why. It is tried again."""
+
+
+class DeliveryState(StrEnum):
+    """What has become of a delivery."""
+
+    PENDING = "pending"  # it is sent until it is taken
+    DELIVERED = "delivered"
+    DEAD = "dead"  # given up, or refused: it is sent again only when someone says so
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A message to one receiver. Times are Unix time in ms; `last_ms` None: never sent."""
+
+    id: str
+    receiver: str
+    state: DeliveryState
+    body: bytes
+    made_ms: int
+    attempts: int
+    next_ms: int  # not sent before
+    last_ms: int | None
+    reason: str  # why it was not taken the last time
+    alerts: tuple[Alert, ...] = ()
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """How much a receiver has not been told: alerts that wait, and deliveries given up."""
+
+    receiver: str
+    waiting: int
+    since_ms: int | None  # of the oldest that waits
+    dead: int
+    reason: str  # why the pending delivery was not taken the last time; "" where it was not sent
+
+
+_decode_alert: Final = msgspec.json.Decoder(Alert).decode
+_encode: Final = msgspec.json.encode
+
+
+def outbox_path(data_dir: Path) -> Path:
+    """Name the outbox's file in a data directory."""
+    return data_dir / FILE
+
+
+class Outbox:
+    """The alerts' file. Any number of processes may have it open; `alone` says who sends.
+
+    Every method may raise AlertsUnavailable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+        self._db = Database(path, _TABLES, form=FORMAT, fault=AlertsUnavailable)
+
+    def close(self) -> None:
+        """Close the file, and let another one send."""
+        self._db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def alone(self) -> None:
+        """Be the one that sends, of all that share the data directory, until `close`."""
+        if self._lock is not None:
+            return
+        with self._db.reading():
+            lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                os.close(lock)
+                message = f"{self.path} is worked off by another process; this one waits"
+                raise AlertsUnavailable(message) from error
+        self._lock = lock
+
+    # -- what was found in the log ---------------------------------------------------------------
+
+    def fact(self, name: str) -> Any:
+        """Read what is noted under a name; None where nothing is."""
+        return self._db.fact(name)
+
+    def note(self, facts: dict[str, str], found: Sequence[tuple[str, Alert]], at_ms: int) -> None:
+        """Note alerts, each with its receiver, and the facts that hold with them: all or none."""
+        with self._db.transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO alert (receiver, id, noted_ms, body) VALUES (?, ?, ?, ?)",
+                [(receiver, alert.id, at_ms, _encode(alert)) for receiver, alert in found],
+            )
+            for name, value in facts.items():
+                self._db.set_fact(name, value)
+
+    # -- what is sent ----------------------------------------------------------------------------
+
+    def waiting(self, receiver: str, limit: int) -> tuple[int | None, list[Alert]]:
+        """Read what waits to be put into a message, oldest first, and since when it does (ms)."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT noted_ms, body FROM alert WHERE receiver = ? AND delivery IS NULL"
+                " ORDER BY number LIMIT ?",
+                (receiver, limit),
+            ).fetchall()
+        return (rows[0][0] if rows else None), [_decode_alert(body) for _, body in rows]
+
+    def pending(self, receiver: str) -> Delivery | None:
+        """Read the oldest delivery that is to be sent; None where there is none."""
+        found = self._deliveries(
+            "WHERE receiver = ? AND state = 'pending' ORDER BY number LIMIT 1", (receiver,)
+        )
+        return found[0] if found else None
+
+    def seal(self, receiver: str, alerts: Sequence[Alert], body: bytes, at_ms: int) -> Delivery:
+        """Make a delivery of alerts that wait; it stays as it is from now on."""
+        delivery_id = f"msg_{secrets.token_hex(12)}"
+        with self._db.transaction():
+            number = self._db.execute(
+                "INSERT INTO delivery (id, receiver, state, body, made_ms, attempts, next_ms,"
+                " reason) VALUES (?, ?, 'pending', ?, ?, 0, 0, '')",
+                (delivery_id, receiver, body, at_ms),
+            ).lastrowid
+            self._db.executemany(
+                "UPDATE alert SET delivery = ? WHERE receiver = ? AND id = ?",
+                [(number, receiver, alert.id) for alert in alerts],
+            )
+        return self.delivery(delivery_id) or _vanished(delivery_id)
+
+    def slot_in(self, receiver: str, at_ms: int, spacing_ms: int) -> int:
+        """Return the ms until the receiver may be sent to; 0: now."""
+        with self._db.transaction():
+            # A clock that was set back must not silence us for as long.
+            self._db.execute(
+                "UPDATE pace SET next_ms = ?1 WHERE receiver = ?2 AND next_ms > ?1",
+                (at_ms + spacing_ms, receiver),
+            )
+            row = self._db.execute(
+                "SELECT next_ms FROM pace WHERE receiver = ?", (receiver,)
+            ).fetchone()
+        return max(0, row[0] - at_ms) if row else 0
+
+    def slot(self, receiver: str, at_ms: int, spacing_ms: int) -> int:
+        """Take the next slot in which the receiver may be sent to, or say when it comes (ms).
+
+        It is taken before the sending, so that whoever dies in between was not too quick.
+        """
+        wait_ms = self.slot_in(receiver, at_ms, spacing_ms)
+        if wait_ms:
+            return wait_ms
+        with self._db.transaction():
+            taken = self._db.execute(
+                "INSERT INTO pace VALUES (?1, ?2) ON CONFLICT (receiver) DO UPDATE"
+                " SET next_ms = ?2 WHERE next_ms <= ?3",
+                (receiver, at_ms + spacing_ms, at_ms),
+            ).rowcount
+        return 0 if taken else spacing_ms  # another process was quicker
+
+    def attempted(self, delivery_id: str, at_ms: int) -> None:
+        """Note that a delivery is being sent."""
+        self._change(
+            "attempts = attempts + 1, last_ms = ?, reason = 'no answer'", (at_ms,), delivery_id
+        )
+
+    def delivered(self, delivery_id: str) -> None:
+        """Note that the receiver has it."""
+        self._change("state = 'delivered', reason = ''", (), delivery_id)
+
+    def put_off(self, delivery_id: str, reason: str, next_ms: int) -> None:
+        """Note that it was not taken, and when it is sent again."""
+        self._change("reason = ?, next_ms = ?", (reason, next_ms), delivery_id)
+
+    def give_up(self, delivery_id: str, reason: str) -> None:
+        """Note that it is not sent any more."""
+        self._change("state = 'dead', reason = ?", (reason,), delivery_id)
+
+    def send_again(self, delivery_id: str, at_ms: int) -> bool:
+        """Let a delivery that was given up be sent again; say whether there was one.
+
+        Its patience begins anew.
+        """
+        with self._db.reading():
+            return bool(
+                self._db.execute(
+                    "UPDATE delivery SET state = 'pending', next_ms = 0, made_ms = ?"
+                    " WHERE id = ? AND state = 'dead'",
+                    (at_ms, delivery_id),
+                ).rowcount
+            )
+
+    def forget(self, state: DeliveryState, before_ms: int) -> None:
+        """Drop deliveries in a state that were last sent before a time, with their alerts."""
+        with self._db.transaction():
+            self._db.execute(
+                "DELETE FROM delivery WHERE state = ? AND COALESCE(last_ms, made_ms) < ?",
+                (state, before_ms),
+            )
+
+    def forget_waiting(self, before_ms: int) -> None:
+        """Drop what has waited since before a time: its receiver is no longer configured."""
+        with self._db.transaction():
+            self._db.execute(
+                "DELETE FROM alert WHERE delivery IS NULL AND noted_ms < ?", (before_ms,)
+            )
+
+    # -- what people look at ---------------------------------------------------------------------
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """Read one delivery with its alerts."""
+        found = self._deliveries("WHERE id = ?", (delivery_id,))
+        return found[0] if found else None
+
+    def deliveries(
+        self, state: DeliveryState | None, after: str | None, limit: int
+    ) -> list[Delivery] | None:
+        """List deliveries, newest first, behind one that was named; None where there is none."""
+        number = 1 << 62
+        if after is not None:
+            with self._db.reading():
+                row = self._db.execute(
+                    "SELECT number FROM delivery WHERE id = ?", (after,)
+                ).fetchone()
+            if row is None:
+                return None
+            number = row[0]
+        return self._deliveries(
+            "WHERE number < ? AND (?2 IS NULL OR state = ?2) ORDER BY number DESC LIMIT ?3",
+            (number, state, limit),
+        )
+
+    def backlogs(self) -> list[Backlog]:
+        """Count what each receiver has not been told, by name; who has nothing is left out."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT receiver, SUM(body.waiting), MIN(body.since), SUM(body.dead) FROM ("
+                " SELECT alert.receiver AS receiver, 1 AS waiting, alert.noted_ms AS since,"
+                "  0 AS dead FROM alert LEFT JOIN delivery ON alert.delivery = delivery.number"
+                "  WHERE delivery.state IS NULL OR delivery.state = 'pending'"
+                " UNION ALL SELECT receiver, 0, NULL, 1 FROM delivery WHERE state = 'dead'"
+                ") AS body GROUP BY receiver ORDER BY receiver"
+            ).fetchall()
+        found = []
+        for receiver, waiting, since_ms, dead in rows:
+            pending = self.pending(receiver)
+            found.append(
+                Backlog(receiver, waiting, since_ms, dead, pending.reason if pending else "")
+            )
+        return found
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _deliveries(self, where: str, values: tuple[Any, ...]) -> list[Delivery]:
+        with self._db.reading():
+            rows = self._db.execute(
+                f"{_DELIVERIES} {where}",
+                values,
+            ).fetchall()
+            return [self._read(row) for row in rows]
+
+    def _read(self, row: tuple[Any, ...]) -> Delivery:
+        number, delivery_id, receiver, state, body, *rest = row
+        alerts = self._db.execute(
+            "SELECT body FROM alert WHERE delivery = ? ORDER BY number", (number,)
+        )
+        told = tuple(_decode_alert(text) for (text,) in alerts)
+        made_ms, attempts, next_ms, last_ms, reason = rest
+        return Delivery(
+            delivery_id,
+            receiver,
+            DeliveryState(state),
+            bytes(body),
+            made_ms,
+            attempts,
+            next_ms,
+            last_ms,
+            reason,
+            told,
+        )
+
+    def _change(self, what: str, values: tuple[Any, ...], delivery_id: str) -> None:
+        with self._db.reading():
+            self._db.execute(
+                f"UPDATE delivery SET {what} WHERE id = ?",  # noqa: S608 (a text of ours)
+                (*values, delivery_id),
+            )
+
+
+def _vanished(delivery_id: str) -> Delivery:
+    message = f"delivery {delivery_id} has vanished"
+    raise AlertsUnavailable(message)
+
+
+class SharedOutbox:
+    """The outbox of one process's loops, opened when it is first wanted, by us alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turn = threading.Lock()
+        self._outbox: Outbox | None = None
+
+    def opened(self) -> Outbox:
+        """Return it. Raises AlertsUnavailable where the file, or another process, forbids it."""
+        with self._turn:
+            if self._outbox is None:
+                outbox = Outbox(self._path)
+                try:
+                    outbox.alone()
+                except AlertsUnavailable:
+                    outbox.close()
+                    raise
+                self._outbox = outbox
+            return self._outbox
+
+    def close(self) -> None:
+        """Let another process have it."""
+        with self._turn:
+            if self._outbox is not None:
+                self._outbox.close()
+                self._outbox = None

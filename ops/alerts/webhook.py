@@ -1,0 +1,101 @@
+"""A webhook of anybody's, by Standard Webhooks: for other programs, so in figures, not in words.
+
+Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md.
+A delivery that is sent again has the same `webhook-id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from standardwebhooks import Webhook as Signer
+
+from ops.alerts.receiving import Request, judged_by_status
+from reservation.times import rfc3339, rfc3339_or_none
+
+if TYPE_CHECKING:
+    from ops.alerts.alert import Alert
+    from ops.alerts.receiving import Parcel, Telling, Verdict
+    from ops.alerts.wording import Words
+
+MOST_ALERTS: Final = 100  # a delivery: a body stays far below what receivers take
+TYPE: Final = "io.holdfast.alerts"
+
+
+class Webhook:
+    """Speaks to a program: JSON with a signature in its headers."""
+
+    def compose(self, telling: Telling) -> tuple[int, bytes]:
+        """Write a body about the first of the alerts."""
+        some = telling.alerts[:MOST_ALERTS]
+        told = [alert_json(alert, telling.words) for alert in some]
+        document = {
+            "type": TYPE,
+            "timestamp": rfc3339(telling.at_ms),
+            "data": {"test": telling.test, "alerts": told},
+        }
+        return len(some), orjson.dumps(document)
+
+    def request(self, parcel: Parcel) -> Request:
+        """Make the request, signed for this instant."""
+        secret, seconds = parcel.receiver.secret, parcel.at_ms // 1000
+        assert secret is not None  # `receivers` sees to it
+        at = datetime.fromtimestamp(seconds, UTC)
+        headers = {
+            "webhook-id": parcel.delivery_id,
+            "webhook-timestamp": str(seconds),
+            "webhook-signature": Signer(secret).sign(parcel.delivery_id, at, parcel.body.decode()),
+        }
+        return Request(parcel.receiver.url, parcel.body, headers)
+
+    def judge(self, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
+        """Judge the answer by its status."""
+        return judged_by_status(status, headers, body)
+
+
+def alert_json(alert: Alert, words: Words) -> dict[str, Any]:
+    """Write an alert for a program. `event_id` is that of the event of the log that it tells of."""
+    told: dict[str, Any] = {
+        "event_id": alert.id,
+        "type": f"io.holdfast.{alert.type}",
+        "sku": alert.sku,
+        "at": rfc3339(alert.at_ms),
+        "link": words.link(alert),
+        "levels": [
+            {
+                "warehouse": level.warehouse,
+                "on_hand": level.on_hand,
+                "held": level.held,
+                "committed": level.committed,
+                "available": level.available,
+            }
+            for level in alert.levels
+        ],
+    }
+    if alert.warehouse:
+        return {
+            **told,
+            "warehouse": alert.warehouse,
+            "unshipped_ratio": alert.ratio,
+            "exposure_weight": alert.weight,
+        }
+    return {
+        **told,
+        "reason": alert.reason or None,
+        "by": alert.by or None,
+        "failures": alert.failures,
+        "retry_at": rfc3339_or_none(alert.retry_at_ms or None),
+        "shortages": [
+            {
+                "channel": one.channel,
+                "reservation_id": one.reservation_id,
+                "warehouse": one.warehouse,
+                "requested": one.requested,
+                "available": one.available,
+            }
+            for one in alert.shortages
+        ],
+    }

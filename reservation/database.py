@@ -1,0 +1,105 @@
+"""A SQLite file of ours under the data directory: what is committed there is on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from reservation.errors import ArchiveUnavailable
+
+LOCK_SECONDS: Final = 5.0  # for which one process waits for another
+
+_FACTS: Final = "CREATE TABLE fact (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
+
+
+class Database:
+    """One connection to a file that others may read and write too; threads take turns.
+
+    `tables` are statements that make a new file, each with a semicolon at its line's end; `form` is
+    the number of their form, and a file of another one is refused. Named facts have a table of
+    their own. Raises `fault` where the file cannot be used: here, in `transaction`, in `reading`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tables: str,
+        *,
+        form: int,
+        fault: type[ArchiveUnavailable] = ArchiveUnavailable,
+    ) -> None:
+        self.path = path
+        self._fault = fault
+        self._turn = threading.RLock()
+        with self.reading():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            os.chmod(path, 0o600)  # noqa: PTH101 - it may be a path whose parent is a link
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # Others forget what we say we have: that must be on the disk.
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA foreign_keys=ON")
+            with self.transaction():
+                if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                    for statement in (_FACTS, *tables.strip().split(";\n")):
+                        self._db.execute(statement)
+                    self.set_fact("format", form)
+            if self.fact("format") != form:
+                message = f"{path} has format {self.fact('format')}, this version reads {form}"
+                raise fault(message)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what is executed within take effect as a whole, or not at all."""
+        with self.reading():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let no other thread use the connection, and name what goes wrong as a fault of ours."""
+        try:
+            with self._turn:
+                yield
+        except (sqlite3.Error, OSError) as error:
+            message = f"{self.path}: {error}"
+            raise self._fault(message) from error
+
+    def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
+        """Execute one statement, within `transaction` or `reading`."""
+        return self._db.execute(statement, tuple(values))
+
+    def executemany(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Execute one statement for each row, within `transaction`."""
+        self._db.executemany(statement, rows)
+
+    def fact(self, name: str) -> Any:
+        """Read what is noted under a name; None where nothing is."""
+        with self.reading():
+            return fact_of(self._db, name)
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Note something under a name, within `transaction`."""
+        self._db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+
+def fact_of(db: sqlite3.Connection, name: str) -> Any:
+    """Read what is noted under a name in an open file; None where nothing is."""
+    row = db.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,231 @@
+"""Every transition in a real store's log is noted for whom it concerns, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ops.alerts.alert import Alert
+from ops.alerts.alerter import FRESH_SECONDS, Alerter
+from ops.alerts.outbox import Outbox, SharedOutbox, outbox_path
+from reservation.config import Settings
+from reservation.engine import Engine
+from reservation.events.archivist import Archivist
+from reservation.health.monitor import HealthMonitor
+from reservation.model import Line, Origin, Reserve, SetStock
+from reservation.store.keys import key
+from reservation.store.store import Store
+from tests.conftest import Clock
+
+ORIGIN = "gateway|r-1"
+TTL_MS = 1_800_000
+RECEIVERS = {
+    "ops": {"kind": "wecom", "url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1"},
+    "trips": {
+        "kind": "wecom",
+        "url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=2",
+        "events": ["breaker.opened"],
+    },
+}
+
+
+@pytest.fixture
+def told(settings: Settings) -> Settings:
+    """The settings of a deployment that alerts two."""
+    return Settings(**{**settings.model_dump(mode="json"), "alerts": RECEIVERS})
+
+
+@pytest.fixture
+def outbox(told: Settings) -> Outbox:
+    return Outbox(outbox_path(told.data_dir))
+
+
+@pytest.fixture
+async def alerter(store: Store, told: Settings) -> AsyncIterator[Alerter]:
+    shared = SharedOutbox(outbox_path(told.data_dir))
+    yield Alerter(store, told, shared)
+    shared.close()
+
+
+def alerts(outbox: Outbox, receiver: str = "ops") -> list[Alert]:
+    return outbox.waiting(receiver, 1_000)[1]
+
+
+async def stock(store: Store, *skus: str, units: int = 100) -> None:
+    await store.set_stock([SetStock(sku, "main", units) for sku in skus], ORIGIN)
+
+
+async def fail(store: Store, number: int, *skus: str, units: int = 180) -> None:
+    """Ask for more than there is of some SKUs."""
+    lines = tuple(Line(sku, "main", units) for sku in skus)
+    (outcome,) = await store.run(Reserve, [Reserve(f"douyin:{number}", lines, TTL_MS)], [ORIGIN])
+    assert not outcome.status.ok
+
+
+async def test_a_trip_is_noted_with_its_figures(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """The third failed lock alerts with what it asked for, and with what there is."""
+    await stock(store, "CAT", "DOG")
+    for number in range(3):
+        await fail(store, number, "CAT")
+    await alerter.look()
+    (alert,) = alerts(outbox)
+    assert (alert.type, alert.sku, alert.failures, alert.by) == ("breaker.opened", "CAT", 3, "")
+    (shortage,) = alert.shortages
+    assert (shortage.channel, shortage.warehouse) == ("douyin", "main")
+    assert (shortage.requested, shortage.available) == (180, 100)
+    (level,) = alert.levels
+    assert (level.on_hand, level.held, level.committed, level.available) == (100, 0, 0, 100)
+    breaker = (await store.read_stock(["CAT"]))[0].breaker
+    assert alert.at_ms == breaker.since_ms
+    assert alerts(outbox, "trips") == [alert]
+
+
+async def test_each_sku_of_an_order_alerts_for_itself(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """Three orders that are short in three SKUs trip three, each with its own figures."""
+    await stock(store, "A", "B", "C")
+    for number in range(3):
+        await fail(store, number, "A", "B", "C")
+    await alerter.look()
+    assert sorted(alert.sku for alert in alerts(outbox)) == ["A", "B", "C"]
+    assert all(len(alert.shortages) == 1 for alert in alerts(outbox))
+
+
+async def test_a_whole_life_is_told_in_order(
+    engine: Engine, store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """Opened, on trial by a restock, closed by two orders; by hand with who and why."""
+    await stock(store, "CAT")
+    for number in range(3):
+        await fail(store, number, "CAT")
+    await stock(store, "CAT", units=1_000)
+    for number in range(2):
+        await store.run(
+            Reserve, [Reserve(f"tmall:{number}", (Line("CAT", "main", 1),), TTL_MS)], [ORIGIN]
+        )
+    operator = Origin("wang", "r-2")
+    await engine.breakers.trip(["CAT"], "recall", operator)
+    await engine.breakers.reset(["CAT"], "checked", operator)
+    await alerter.look()
+    assert [(alert.type, alert.by, alert.reason) for alert in alerts(outbox)] == [
+        ("breaker.opened", "", "failed locks"),
+        ("breaker.half_opened", "gateway", "failed locks"),
+        ("breaker.closed", "", ""),
+        ("breaker.opened", "wang", "recall"),
+        ("breaker.closed", "wang", "checked"),
+    ]
+    assert [alert.reason for alert in alerts(outbox, "trips")] == ["failed locks", "recall"]
+
+
+async def test_a_crossing_of_health_is_noted(
+    store: Store, settings: Settings, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """At risk, and healthy again after a while: with ratio, weight and the level."""
+    await stock(store, "CAT")
+    monitor = HealthMonitor(store, settings)
+    await store.run(Reserve, [Reserve("tmall:1", (Line("CAT", "main", 40),), TTL_MS)], [ORIGIN])
+    await monitor.look()
+    await stock(store, "CAT", units=1_000)
+    await clock.advance(61)
+    await monitor.look()
+    await alerter.look()
+    first, second = alerts(outbox)
+    assert (first.type, first.warehouse, round(first.ratio or 0, 4)) == (
+        "health.at_risk",
+        "main",
+        0.6667,
+    )
+    assert first.weight < 1
+    assert (second.type, second.weight) == ("health.healthy", 1.0)
+    assert [level.on_hand for level in second.levels] == [1_000]
+
+
+async def test_it_goes_on_where_it_was(
+    store: Store, told: Settings, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """Agents that were away for a day tell what happened meanwhile, and nothing twice."""
+    await stock(store, "CAT", "DOG")
+    for number in range(3):
+        await fail(store, number, "CAT")
+    await alerter.look()
+    alerter._shared.close()
+    for number in range(3):
+        await fail(store, number, "DOG")
+    await clock.advance(86_400)
+    for _ in range(2):
+        shared = SharedOutbox(outbox_path(told.data_dir))
+        await Alerter(store, told, shared).look()
+        shared.close()
+    assert [alert.sku for alert in alerts(outbox)] == ["CAT", "DOG"]
+
+
+async def test_what_was_trimmed_meanwhile_comes_from_the_archive(
+    store: Store, settings: Settings, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """A feed that fell behind the log's end reads on from the archive."""
+    await stock(store, "CAT")
+    await alerter.look()
+    await alerter.tidy()
+    for number in range(3):
+        await fail(store, number, "CAT")
+    await clock.advance(60)
+    await stock(store, "DOG")
+    archivist = Archivist(store, settings)
+    while await archivist.copy():
+        pass
+    archivist.close()
+    await store.client.xtrim(key(0, "events"), maxlen=1)
+    await alerter.look()
+    assert [alert.sku for alert in alerts(outbox)] == ["CAT"]
+
+
+async def test_a_new_outbox_tells_of_what_is_fresh(
+    store: Store, told: Settings, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """Without a position it begins a little while ago: not with last week, not with now."""
+    await stock(store, "OLD", "NEW")
+    for number in range(3):
+        await fail(store, number, "OLD")
+    await clock.advance(FRESH_SECONDS + 1)
+    for number in range(3):
+        await fail(store, 10 + number, "NEW")
+    await alerter.look()
+    assert [alert.sku for alert in alerts(outbox)] == ["NEW"]
+
+
+async def test_the_position_of_another_store_is_none(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """A store that was made anew is followed from its own log on."""
+    outbox.note({"position": "9999999999999-0", "store_born_ms": "1"}, [], 0)
+    await stock(store, "CAT")
+    for number in range(3):
+        await fail(store, number, "CAT")
+    await alerter.look()
+    assert [alert.sku for alert in alerts(outbox)] == ["CAT"]
+
+
+async def test_a_log_that_lost_its_end_is_followed(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """A position beyond the log's end is none: the store has lost what came before it."""
+    outbox.note({"position": "9999999999999-0", "store_born_ms": await store.born()}, [], 0)
+    await stock(store, "CAT")
+    for number in range(3):
+        await fail(store, number, "CAT")
+    await alerter.look()
+    assert [alert.sku for alert in alerts(outbox)] == ["CAT"]
+
+
+async def test_an_outbox_that_cannot_be_used_is_said(store: Store, told: Settings) -> None:
+    """A file that is no database is named, and nothing is lost: it is tried again."""
+    path = outbox_path(told.data_dir)
+    await asyncio.to_thread(path.write_text, "this is no database, and longer than a header")
+    alerter = Alerter(store, told, SharedOutbox(path))
+    with pytest.raises(Exception, match=r"alerts\.sqlite3: file is not a database"):
+        await alerter.look()

@@ -1,0 +1,89 @@
+"""`holdfast alerts`, as an operator uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ops.alerts.outbox import Outbox, outbox_path
+from tests.ops.alerts.conftest import suspended
+from tests.ops.alerts.endpoints import DingTalkRobot, WebhookEndpoint, WeComRobot, served
+from tests.ops.service import holdfast
+
+
+@pytest.fixture
+async def robots(tmp_path: Path) -> AsyncIterator[tuple[WeComRobot, DingTalkRobot]]:
+    """Two robots and a webhook, and the settings that name them."""
+    wecom, dingtalk, hook = WeComRobot(), DingTalkRobot(), WebhookEndpoint()
+    async with served(wecom), served(dingtalk), served(hook):
+        text = (
+            f'[alerts.ops]\nkind = "wecom"\nurl = "{wecom.url}"\n'
+            f'[alerts.duty]\nkind = "dingtalk"\nurl = "{dingtalk.url}"\n'
+            f'secret = "{dingtalk.secret}"\nlanguage = "en"\nevents = ["breaker.opened"]\n'
+            f'[alerts.console]\nkind = "webhook"\nurl = "{hook.url}"\nsecret = "{hook.secret}"\n'
+        )
+        await asyncio.to_thread((tmp_path / "holdfast.toml").write_text, text)
+        yield wecom, dingtalk
+
+
+async def run(tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
+    ran = await asyncio.to_thread(
+        holdfast,
+        *("alerts", *arguments, "--data-dir", tmp_path / "var"),
+        *("--config", tmp_path / "holdfast.toml"),
+    )
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+async def test_one_is_tried_out(tmp_path: Path, robots: tuple[WeComRobot, DingTalkRobot]) -> None:
+    """The message says that it is a test, and the command what the receiver answered."""
+    wecom, dingtalk = robots
+    assert (await run(tmp_path, "test", "ops"))[0] == 0
+    assert "【测试】CATFOOD-10KG 已熔断停售" in wecom.texts()[0]
+    assert await run(tmp_path, "test", "console") == (
+        0,
+        "console (webhook) has taken a test message\n",
+        "",
+    )
+    assert (await run(tmp_path, "test", "duty"))[0] == 0
+    assert "[TEST] CATFOOD-10KG suspended" in dingtalk.texts()[0]
+    wecom.troubles.append((200, {"errcode": 93_000, "errmsg": "invalid webhook url"}))
+    started = time.monotonic()
+    code, _, said = await run(tmp_path, "test", "ops")
+    assert code == 1
+    assert "ops did not take it: errcode 93000: invalid webhook url; check [alerts.ops]" in said
+    assert time.monotonic() - started > 1  # it kept the pace that the robot asks for
+    code, _, said = await run(tmp_path, "test", "nobody")
+    assert code == 2
+    assert "no receiver 'nobody': there are console, duty, ops" in said
+
+
+async def test_what_nobody_took_is_listed_and_sent_again(
+    tmp_path: Path, robots: tuple[WeComRobot, DingTalkRobot]
+) -> None:
+    """A dead letter names its SKUs and the reason; `resend` puts it on its way."""
+    outbox = Outbox(outbox_path(tmp_path / "var"))
+    alert = suspended(7)
+    outbox.note({}, [("ops", alert), ("gone", alert)], 1)
+    letter = outbox.seal("ops", [alert], b"{}", 1)
+    outbox.give_up(letter.id, "errcode 93000: invalid webhook url")
+    _, said, _ = await run(tmp_path, "dead")
+    for part in (letter.id, "SKU-0007", "errcode 93000: invalid webhook url"):
+        assert part in said
+    _, said, _ = await run(tmp_path, "list", "--json")
+    rows = {row["name"]: row for row in json.loads(said)}
+    assert (rows["ops"]["dead"], rows["ops"]["waiting"]) == (1, 0)
+    assert (rows["gone"]["kind"], rows["gone"]["waiting"]) == (None, 1)
+    assert rows["duty"]["events"] == ["breaker.opened"]
+    assert "not configured" in (await run(tmp_path, "list"))[1]
+    assert await run(tmp_path, "resend", letter.id) == (0, "1 on the way again\n", "")
+    code, _, said = await run(tmp_path, "resend", letter.id)
+    assert code == 1
+    assert "is no dead letter" in said
+    assert (await run(tmp_path, "resend", "all"))[1] == "0 on the way again\n"
+    assert (await run(tmp_path, "dead"))[1].startswith("none")
