@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from ops import logs
+from ops.alerts.endpoints import alert_endpoints
 from ops.alerts.service import run_alerts
 from ops.awaited import AwaitedStore
 from ops.board.pages import board_pages
@@ -118,6 +119,7 @@ async def serve_api(
                 settings,
                 secret=session_secret(settings.data_dir),
                 pages=board_pages(),
+                more=alert_endpoints(settings),
             ),
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours

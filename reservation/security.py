@@ -58,6 +58,7 @@ class Action(StrEnum):
     READ_METRICS = "read_metrics"
     WRITE_STOCK = "write_stock"
     SET_BREAKERS = "set_breakers"
+    SEND_ALERTS = "send_alerts"
     MOVE_CLOCK = "move_clock"
 
 
@@ -88,6 +89,7 @@ _TABLE: Final = {
     Action.READ_METRICS: (_NONE, _ANY, _ANY, _ANY),
     Action.WRITE_STOCK: (_NONE, _NONE, _ANY, _ANY),
     Action.SET_BREAKERS: (_NONE, _NONE, _ANY, _ANY),
+    Action.SEND_ALERTS: (_NONE, _NONE, _ANY, _ANY),
     Action.MOVE_CLOCK: (_NONE, _NONE, _NONE, _ANY),
 }
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS: Final = 0.2  # between looks at a log that had nothing new
 READS_A_ROUND: Final = 20  # of the log; a long backlog yields to the next round
-TIDY_INTERVAL_SECONDS: Final = 5.0  # in which the position is stored, where nothing alerts
+TIDY_INTERVAL_SECONDS: Final = 2.0  # in which the position is stored, where nothing alerts
 FRESH_SECONDS: Final = 600  # an outbox that is new tells of what happened so lately
 SKUS_PER_READ: Final = 100  # a script call stays below 1 ms
 # What was told, or could not be, is kept for people to look at.

@@ -43,13 +43,15 @@ def create_app(
     *,
     secret: bytes | None = None,
     pages: Mapping[str, Mapping[str, Endpoint]] = MappingProxyType({}),
+    more: Mapping[str, Mapping[str, Endpoint]] = MappingProxyType({}),
 ) -> FastAPI:
     """Make the ASGI application over an engine that is open already.
 
     The caller owns the engine: it drains and closes it when the server has stopped. Routes may be
     added to the application; they pass the same entrance, but enforce their own access.
 
-    `pages` are served beside the API, without a key. `secret` signs the sessions of browsers
+    `pages` are served beside the API, without a key; `more` belongs to the API and its document,
+    though its work is done elsewhere. `secret` signs the sessions of browsers
     (`sessions.session_secret`); without one they are this application's alone.
     """
     decoder = Decoder(settings)
@@ -66,7 +68,7 @@ def create_app(
         """Describe this API for machines."""
         return json_answer(OK, openapi())
 
-    table = endpoints(engine, decoder, settings, openapi, (keyring, sessions))
+    table = {**endpoints(engine, decoder, settings, openapi, (keyring, sessions)), **more}
     paths = {**table, **pages, "/openapi.json": {"GET": Endpoint(openapi_json)}}
     app = FastAPI(
         routes=[Route(path, Resource(gate, path, methods)) for path, methods in paths.items()],

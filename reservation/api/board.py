@@ -243,6 +243,8 @@ _GAUGES: Final = {
     "holdfast_expiry_lag_seconds": "expiry_lag_seconds",
     "holdfast_event_log_bytes": "event_log_bytes",
     "holdfast_feed_lag_seconds": "lag_seconds_",
+    "holdfast_alerts_waiting": "alerts_waiting",
+    "holdfast_alert_dead_letters": "alerts_dead",
 }
 
 

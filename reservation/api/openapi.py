@@ -61,6 +61,11 @@ PATH_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "description": "Percent-encoded; a '/' as %2F.",
         "example": "CATFOOD-10KG",
     },
+    "delivery_id": {
+        "schema": {"type": "string"},
+        "description": "A message's id, as the list of alerts has it.",
+        "example": "msg_0123456789abcdef01234567",
+    },
     "slug": {
         "schema": {"type": "string", "enum": [str(slug) for slug in Slug]},
         "description": "The last part of a problem's type.",

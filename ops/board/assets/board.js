@@ -176,6 +176,10 @@ export function read(path) {
   return request("GET", path);
 }
 
+export function send(path) {
+  return request("POST", path, {});
+}
+
 document.getElementById("language").onclick = () => {
   switchLanguage();
   changed();

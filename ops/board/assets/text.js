@@ -47,6 +47,14 @@ const WORDS = {
     failed: "failed lock", opened: "suspended", half_opened: "on trial", closed: "reopened",
     health: "health", healthy: "healthy", at_risk: "at risk",
     "insufficient-stock": "not enough stock", "sku-suspended": "suspended",
+    alerts: "Alerts", alertsDead: "Alerts: {n} not delivered", receivers: "Who is told",
+    letters: "Not delivered", noLetters: "Every message was taken, or is still on its way.",
+    noReceivers: "Nobody is told. Name a receiver in the settings file, for instance [alerts.ops] with kind and "
+      + "url; then try it with “holdfast alerts test ops”.",
+    receiver: "Receiver", kind: "Kind", waiting: "Waiting", since: "Since", dead: "Not delivered",
+    lastRefusal: "Last refusal", notConfigured: "not configured", resend: "Send again",
+    wecom: "WeCom robot", dingtalk: "DingTalk robot", webhook: "Webhook",
+    letterMade: "{at}, sent {n} times", letterMore: " and {n} more",
   },
   zh: {
     language: "English", signOut: "退出", live: "实时", connecting: "连接中…",
@@ -94,6 +102,14 @@ const WORDS = {
     failed: "锁定失败", opened: "熔断", half_opened: "试探", closed: "恢复",
     health: "健康度", healthy: "健康", at_risk: "有风险",
     "insufficient-stock": "库存不足", "sku-suspended": "已熔断",
+    alerts: "提醒", alertsDead: "提醒：{n} 条未送达", receivers: "通知对象",
+    letters: "未送达", noLetters: "所有消息均已送达或正在发送。",
+    noReceivers: "还没有通知对象。在配置文件中添加，例如 [alerts.ops]，填写 kind 和 url，"
+      + "再用 “holdfast alerts test ops” 试发。",
+    receiver: "名称", kind: "类型", waiting: "待发", since: "等待自", dead: "未送达",
+    lastRefusal: "最近一次拒绝", notConfigured: "未配置", resend: "重发",
+    wecom: "企业微信机器人", dingtalk: "钉钉机器人", webhook: "Webhook",
+    letterMade: "{at}，已发 {n} 次", letterMore: " 等 {n} 个",
   },
 };
 

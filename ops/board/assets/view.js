@@ -1,6 +1,8 @@
 // What the board draws. Nodes are made once and then only changed, so that a busy board stays quick.
 
+import { alerts } from "./alerts.js";
 import { act, changed, mayAct, read, signIn, state as board } from "./board.js";
+import { classed, node, put, show, style } from "./dom.js";
 import { ago, clock, count, milliseconds, percent, rate, span } from "./format.js";
 import { currentLanguage, t } from "./text.js";
 
@@ -12,35 +14,6 @@ const MOST_LINES = 2; // of an order in the tape
 
 const main = document.getElementById("main");
 let page = null; // what is drawn: {key, update}
-
-// ---- small tools ----------------------------------------------------------------------------
-
-function node(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key === "class") made.className = value;
-    else if (key.startsWith("on")) made[key] = value;
-    else made.setAttribute(key, value);
-  }
-  made.append(...children);
-  return made;
-}
-
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function style(element, name, value) {
-  if (element.style[name] !== value) element.style[name] = value;
-}
-
-function show(element, visible) {
-  if (element.hidden === visible) element.hidden = !visible;
-}
-
-function classed(element, text) {
-  if (element.className !== text) element.className = text;
-}
 
 function now(state) {
   return Date.now() + state.clockOffset;
@@ -54,6 +27,11 @@ function frame(state) {
   const live = document.getElementById("live");
   classed(live, `live ${state.session ? state.connection : ""}`);
   put(live, state.session ? t(state.connection === "live" ? "live" : "connecting") : "");
+  const letters = state.samples.at(-1)?.alerts_dead ?? 0;
+  const told = document.getElementById("alerts");
+  put(told, letters ? t("alertsDead", { n: count(letters) }) : t("alerts"));
+  classed(told, letters ? "alerts bad" : "alerts");
+  show(told, Boolean(state.session) && state.session.role !== "channel");
   const who = state.session ? `${state.session.name} · ${state.session.role}` : "";
   put(document.getElementById("who"), who);
   const out = document.getElementById("sign-out");
@@ -68,10 +46,10 @@ export function draw(state) {
   frame(state);
   const hash = location.hash;
   const sku = hash.startsWith("#/sku/") ? decodeURIComponent(hash.slice(6)) : null;
-  const key = `${currentLanguage()}|${mayAct()}|${sku ?? ""}|${state.loaded}`;
+  const key = `${currentLanguage()}|${mayAct()}|${hash}|${state.loaded}`;
   if (page?.key !== key) {
     page?.end?.();
-    page = { key, ...(!state.loaded ? waiting() : sku === null ? overview() : detail(sku)) };
+    page = { key, ...(!state.loaded ? waiting() : hash === "#/alerts" ? alerts() : sku === null ? overview() : detail(sku)) };
     main.replaceChildren(page.root);
   }
   page.update(state);

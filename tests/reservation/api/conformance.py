@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
+from ops.alerts.endpoints import alert_endpoints
 from reservation.api import create_app
 from reservation.config import Settings
 
@@ -42,7 +43,8 @@ def keeps_the_document(answer: httpx.Response) -> None:
 @cache
 def _document() -> dict[str, Any]:
     nothing: Any = None
-    return create_app(nothing, nothing, Settings(test_clock=True)).openapi()
+    settings = Settings(test_clock=True)
+    return create_app(nothing, nothing, settings, more=alert_endpoints(settings)).openapi()
 
 
 @cache

@@ -1,0 +1,218 @@
+"""The alerts over HTTP: who has not been told what, and sending it again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydantic import Field
+
+from ops.alerts.outbox import AlertsUnavailable, Delivery, DeliveryState, Outbox, outbox_path
+from reservation.api.exchange import OK, Answer, json_answer
+from reservation.api.openapi import Documented
+from reservation.api.pipeline import Endpoint
+from reservation.api.problems import Problem, Refused, Slug
+from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT, limit_of, parameters
+from reservation.api.refusals import archive_fault
+from reservation.api.views import View, time_field
+from reservation.errors import InvalidRequest
+from reservation.receivers import ReceiverKind
+from reservation.security import Action
+from reservation.times import rfc3339, rfc3339_or_none
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reservation.api.pipeline import Call
+    from reservation.config import Settings
+
+T = TypeVar("T")
+
+MAX_NAMED: Final = 20  # alerts of a delivery that are named; the rest is counted
+_DELIVERY_ID: Final = {"type": "string", "pattern": "^msg_[0-9a-f]{24}$"}
+
+
+class AlertView(View):
+    """An alert: the transition that it tells of."""
+
+    event_id: str
+    type: str = Field(examples=["breaker.opened"])
+    sku: str
+    warehouse: str | None
+    at: str = time_field("When it happened.")
+
+
+class DeliveryView(View):
+    """A message to one receiver."""
+
+    id: str
+    receiver: str
+    state: DeliveryState
+    alerts: int = Field(description="How many it tells.")
+    first: list[AlertView] = Field(description=f"The first of them, at most {MAX_NAMED}.")
+    made_at: str = time_field("When it was made, or put on its way again.")
+    attempts: int
+    last_at: str | None = Field(description="When it was sent the last time.")
+    reason: str | None = Field(description="Why it was not taken the last time.")
+
+
+class ReceiverView(View):
+    """Who is alerted, and what has not been told yet."""
+
+    name: str
+    kind: ReceiverKind | None = Field(description="Null: no longer configured.")
+    waiting: int = Field(description="Alerts that it has not been told.")
+    since: str | None = Field(description="Since when the oldest waits.")
+    dead: int = Field(description="Messages that were given up.")
+    reason: str | None = Field(description="Why what is on its way was not taken.")
+
+
+class DeliveryListView(View):
+    """The receivers, and a page of messages, newest first."""
+
+    receivers: list[ReceiverView]
+    items: list[DeliveryView]
+    next: str | None = Field(description="Give it as 'after' for the next page; null at the end.")
+
+
+class Alerts:
+    """The alerts' outbox over HTTP. The agents send; here one looks, and puts on its way again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._receivers = settings.alerts
+        self._path = outbox_path(settings.data_dir)
+
+    async def listed(self, call: Call) -> Answer:
+        """List who is alerted, and the messages to them, newest first."""
+        given = dict(parameters(call.exchange.query, known={"state", "after", "limit"}))
+        errors: list[tuple[str, str]] = []
+        limit = limit_of(given, errors)
+        state = given.get("state")
+        if state is not None and state not in set(DeliveryState):
+            errors.append(("/state", f"must be one of {', '.join(DeliveryState)}"))
+        if errors:
+            raise InvalidRequest(errors)
+        kept = None if state is None else DeliveryState(state)
+
+        def look(outbox: Outbox) -> dict[str, Any] | None:
+            found = outbox.deliveries(kept, given.get("after"), limit)
+            return None if found is None else self._page(outbox, found, limit)
+
+        page = await self._with(look)
+        if page is None:
+            raise InvalidRequest([("/after", "is no message that is listed")])
+        return json_answer(OK, page)
+
+    async def resend(self, call: Call) -> Answer:
+        """Put a message that was given up on its way again."""
+        delivery_id = call.segment("delivery_id") or ""
+
+        def again(outbox: Outbox) -> dict[str, Any] | None:
+            outbox.send_again(delivery_id, time.time_ns() // 1_000_000)
+            found = outbox.delivery(delivery_id)
+            return None if found is None else _delivery_json(found)
+
+        told = await self._with(again)
+        if told is None:
+            raise Refused(Problem(Slug.NOT_FOUND, "There is no such message."))
+        return json_answer(OK, told)
+
+    def _page(self, outbox: Outbox, found: list[Delivery], limit: int) -> dict[str, Any]:
+        backlogs = {backlog.receiver: backlog for backlog in outbox.backlogs()}
+        receivers = []
+        for name in sorted({*self._receivers, *backlogs}):
+            receiver, backlog = self._receivers.get(name), backlogs.get(name)
+            receivers.append(
+                {
+                    "name": name,
+                    "kind": receiver.kind if receiver else None,
+                    "waiting": backlog.waiting if backlog else 0,
+                    "since": rfc3339_or_none(backlog.since_ms if backlog else None),
+                    "dead": backlog.dead if backlog else 0,
+                    "reason": (backlog.reason if backlog else "") or None,
+                }
+            )
+        return {
+            "receivers": receivers,
+            "items": [_delivery_json(one) for one in found],
+            "next": found[-1].id if len(found) == limit else None,
+        }
+
+    async def _with(self, work: Callable[[Outbox], T]) -> T:
+        def opened() -> T:
+            outbox = Outbox(self._path)
+            try:
+                return work(outbox)
+            finally:
+                outbox.close()
+
+        try:
+            return await asyncio.to_thread(opened)
+        except AlertsUnavailable:  # its text names a place on this machine
+            raise Refused(archive_fault(AlertsUnavailable("The alerts cannot be read"))) from None
+
+
+def alert_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
+    """Name the endpoints of the alerts by path and method."""
+    some = Alerts(settings)
+    told = Documented(
+        "list_alerts",
+        "board",
+        {OK: (DeliveryListView, "Receivers and messages.")},
+        (Slug.INVALID_REQUEST, Slug.ARCHIVE_UNAVAILABLE),
+        query=(
+            {
+                "name": "state",
+                "in": "query",
+                "schema": {"type": "string", "enum": list(DeliveryState)},
+                "description": "Absent: all.",
+            },
+            {"name": "after", "in": "query", "schema": _DELIVERY_ID},
+            {
+                "name": "limit",
+                "in": "query",
+                "schema": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_LIMIT,
+                    "default": DEFAULT_LIMIT,
+                },
+            },
+        ),
+    )
+    again = Documented(
+        "resend_alerts",
+        "board",
+        {OK: (DeliveryView, "The message as it is now.")},
+        (Slug.NOT_FOUND, Slug.ARCHIVE_UNAVAILABLE),
+    )
+    return {
+        "/v1/alerts": {"GET": Endpoint(some.listed, Action.READ_LEDGER, None, told)},
+        "/v1/alerts/{delivery_id}/resend": {
+            "POST": Endpoint(some.resend, Action.SEND_ALERTS, None, again)
+        },
+    }
+
+
+def _delivery_json(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "receiver": delivery.receiver,
+        "state": delivery.state,
+        "alerts": len(delivery.alerts),
+        "first": [
+            {
+                "event_id": alert.id,
+                "type": alert.type,
+                "sku": alert.sku,
+                "warehouse": alert.warehouse or None,
+                "at": rfc3339(alert.at_ms),
+            }
+            for alert in delivery.alerts[:MAX_NAMED]
+        ],
+        "made_at": rfc3339(delivery.made_ms),
+        "attempts": delivery.attempts,
+        "last_at": rfc3339_or_none(delivery.last_ms),
+        "reason": delivery.reason or None,
+    }

@@ -1,0 +1,99 @@
+// The page of the alerts: who is told of what happens, and what nobody took.
+
+import { mayAct, read, send } from "./board.js";
+import { classed, node, put, show } from "./dom.js";
+import { clock, count } from "./format.js";
+import { t } from "./text.js";
+
+const MOST_NAMED = 5; // SKUs of a message
+
+export function alerts() {
+  const receivers = node("tbody");
+  const letters = node("ol", { class: "letters" });
+  const nobody = node("p", { class: "empty" }, t("noReceivers"));
+  const none = node("p", { class: "empty" }, t("noLetters"));
+  const error = node("p", { class: "error", role: "alert", hidden: "" });
+  const table = node("div", { class: "scroll" }, node("table", { class: "receivers" }, header(), receivers));
+  const root = node(
+    "div", { class: "detail" },
+    node("a", { href: "#/", class: "back" }, `← ${t("back")}`),
+    node("div", { class: "title" }, node("h1", {}, t("alerts"))),
+    error,
+    node("section", {}, node("h2", {}, t("receivers")), nobody, table),
+    node("section", {}, node("h2", {}, t("letters")), none, letters),
+  );
+  let asking = false;
+  let shown = ""; // nothing is drawn anew that is as it was: someone may be about to click it
+
+  async function load() {
+    if (asking) return;
+    asking = true;
+    try {
+      const told = await read("/v1/alerts?state=dead");
+      if (JSON.stringify(told) === shown) return;
+      shown = JSON.stringify(told);
+      receivers.replaceChildren(...told.receivers.map(receiverRow));
+      show(nobody, !told.receivers.length);
+      show(table, Boolean(told.receivers.length));
+      letters.replaceChildren(...told.items.map((item) => letterRow(item, load, error)));
+      show(none, !told.items.length);
+      say(error, "");
+    } catch (problem) {
+      say(error, problem.message);
+    } finally {
+      asking = false;
+    }
+  }
+  load();
+  return { root, update() {}, tick: load };
+}
+
+function say(error, text) {
+  put(error, text);
+  show(error, Boolean(text));
+}
+
+function header() {
+  const columns = ["receiver", "kind", "waiting", "since", "dead", "lastRefusal"];
+  return node("thead", {}, node("tr", {}, ...columns.map((column) => node("th", {}, t(column)))));
+}
+
+function receiverRow(receiver) {
+  const row = node(
+    "tr", { "data-receiver": receiver.name },
+    node("td", {}, receiver.name), node("td", {}, t(receiver.kind ?? "notConfigured")),
+    node("td", {}, count(receiver.waiting)),
+    node("td", {}, receiver.since ? clock(receiver.since) : t("never")),
+    node("td", {}, count(receiver.dead)), node("td", { class: "wide" }, receiver.reason ?? t("never")),
+  );
+  classed(row, receiver.dead ? "bad" : "");
+  return row;
+}
+
+function letterRow(letter, load, error) {
+  const skus = [...new Set(letter.first.map((alert) => alert.sku))];
+  const rest = letter.alerts - Math.min(skus.length, MOST_NAMED);
+  const named = skus.slice(0, MOST_NAMED).flatMap((sku, index) => [
+    index ? ", " : "", node("a", { href: `#/sku/${encodeURIComponent(sku)}` }, sku),
+  ]);
+  const button = node("button", { type: "button", class: "small" }, t("resend"));
+  button.onclick = async () => {
+    button.disabled = true;
+    try {
+      await send(`/v1/alerts/${letter.id}/resend`);
+      await load();
+    } catch (problem) {
+      say(error, problem.message);
+      button.disabled = false;
+    }
+  };
+  show(button, mayAct());
+  return node(
+    "li", { "data-letter": letter.id },
+    node("div", {},
+      node("b", {}, letter.receiver), " · ", t("letterMade", { at: clock(letter.made_at), n: count(letter.attempts) }),
+      node("p", {}, ...named, rest > 0 && skus.length > MOST_NAMED ? t("letterMore", { n: count(rest) }) : ""),
+      node("p", { class: "why" }, letter.reason ?? "")),
+    button,
+  );
+}
