@@ -14,6 +14,7 @@ from tests.ops.alerts.endpoints import DingTalkRobot, WeComRobot, served
 from tests.ops.board.conftest import SECONDS, SETTINGS, Deployment, sign_in
 from tests.ops.board.test_board import key_of
 from tests.ops.service import Service
+from tests.waiting import happens
 
 
 @pytest.fixture
@@ -65,7 +66,11 @@ async def test_what_nobody_took_is_shown_and_sent_again(
     await expect(letter).to_have_count(0)
     await expect(page.locator(".empty").last).to_contain_text("Every message was taken")
     await expect(head).to_have_text("Alerts", timeout=SECONDS)
-    assert set(wecom.linked()) == {"HOT"}
+
+    async def is_there() -> bool:
+        return wecom.linked() == ["HOT"]
+
+    await happens(is_there)
 
 
 async def test_roles_and_bad_input_over_http(
