@@ -27,6 +27,7 @@ SERVERS = ("valkey", "redis")
 PROGRAMS = {
     "redis-server": "every test on Redis",
     "chromium": "every test of the board in a browser",
+    "promtool": "the alert rules for Prometheus",
 }
 ADMIN_KEY = "hf_admin-key-of-the-tests"
 
