@@ -45,6 +45,7 @@ async def examine(settings: Settings) -> list[Check]:
         machine.open_files(),
         machine.secrets(settings),
         machine.port(settings),
+        machine.alerts(settings),
     ]
     if settings.redis_url is None:
         found += [machine.socket_place(settings), *store_program(settings)]

@@ -20,8 +20,10 @@ from pathlib import Path
 import httpx
 
 from ops.admin_key import key_file
+from ops.alerts.outbox import AlertsUnavailable, Outbox, outbox_path
 from ops.verdicts import Check, fine, warning, wrong
 from reservation.config import Durability, Settings
+from reservation.receivers import is_loopback
 from reservation.store.machine import memory_limit_bytes
 from reservation.store.places import socket_path, store_directory
 
@@ -202,3 +204,26 @@ def _existing(path: Path) -> Path:
     while not path.is_dir():
         path = path.parent
     return path
+
+
+def alerts(settings: Settings) -> Check:
+    """Say who is alerted, and whether the messages arrive and their links lead anywhere."""
+    if not settings.alerts:
+        return fine("alerts", "nobody is alerted; docs/alerts.md says how")
+    path = outbox_path(settings.data_dir)
+    dead = 0
+    if path.exists():
+        try:
+            outbox = Outbox(path)
+            dead = sum(backlog.dead for backlog in outbox.backlogs())
+            outbox.close()
+        except AlertsUnavailable as error:
+            return wrong("alerts", str(error), "mend the file's rights, or move it away")
+    told = f"{len(settings.alerts)} receivers: {', '.join(sorted(settings.alerts))}"
+    if dead:
+        remedy = "'holdfast alerts dead' says why, 'holdfast alerts resend' sends them again"
+        return warning("alerts", f"{dead} messages were not taken", remedy)
+    if settings.public_url is None and is_loopback(settings.host):
+        remedy = "set public_url to the address under which people reach the board"
+        return warning("alerts", f"{told}; their links lead to this machine only", remedy)
+    return fine("alerts", told)

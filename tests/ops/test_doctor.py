@@ -11,12 +11,14 @@ import pytest
 import redis.asyncio as redis
 
 from ops import machine_checks
+from ops.alerts.outbox import Outbox, outbox_path
 from ops.doctor import _allocator_in_use, examine, exit_code, store_checks, store_program
 from ops.verdicts import Check, Verdict
 from reservation.config import Durability, Settings
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
 from tests.conftest import need_program
+from tests.ops.alerts.conftest import suspended
 
 
 @pytest.fixture(params=["auto", "redis-server"], ids=["wheel", "system"])
@@ -265,3 +267,27 @@ class TestMachine:
         ]
         for check in found:
             assert bool(check.remedy) == (check.verdict is not Verdict.FINE), check
+
+
+def test_alerts_that_do_not_arrive_are_found(tmp_path: Path) -> None:
+    """Nobody alerted is said; links that lead nowhere and messages that nobody took are warned of."""
+    receiver = {"kind": "wecom", "url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1"}
+
+    def asked(**more: object) -> Check:
+        return machine_checks.alerts(
+            Settings(data_dir=tmp_path, alerts={"ops": receiver}, **more)  # type: ignore[arg-type]
+        )
+
+    nobody = machine_checks.alerts(Settings(data_dir=tmp_path))
+    assert (nobody.verdict, nobody.found[:17]) == (Verdict.FINE, "nobody is alerted")
+    assert "public_url" in asked().remedy
+    assert asked(public_url="https://hf.example.com").verdict is Verdict.FINE
+    outbox = Outbox(outbox_path(tmp_path))
+    alert = suspended(1)
+    outbox.note({}, [("ops", alert)], 1)
+    outbox.give_up(outbox.seal("ops", [alert], b"{}", 1).id, "errcode 93000")
+    outbox.close()
+    found = asked(public_url="https://hf.example.com")
+    assert (found.verdict, found.found) == (Verdict.WARNING, "1 messages were not taken")
+    outbox_path(tmp_path).write_text("this is no database, and longer than a header of one is")
+    assert asked().verdict is Verdict.WRONG
