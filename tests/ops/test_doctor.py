@@ -270,7 +270,7 @@ class TestMachine:
 
 
 def test_alerts_that_do_not_arrive_are_found(tmp_path: Path) -> None:
-    """Nobody alerted is said; links that lead nowhere and messages that nobody took are warned of."""
+    """Nobody alerted is said; links to nowhere and what nobody took are warned of."""
     receiver = {"kind": "wecom", "url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=1"}
 
     def asked(**more: object) -> Check:
