@@ -25,11 +25,14 @@ REDACTED: Final = "[redacted]"
 _SECRET_FIELDS: Final = frozenset(
     {"authorization", "token", "secret", "password", "admin_key", "cookie", "api_key"}
 )
-# A key of ours, a bearer header, the password inside an address.
+# A key of ours, a bearer header, the password inside an address, the key of a robot in its query,
+# the secret of a webhook.
 _SECRETS: Final = re.compile(
     r"hf_[a-z0-9]{4,32}_[A-Za-z0-9]{32,128}"
     r"|(?i:bearer)\s+[^\s\"',]+"
     r"|(?<=://)[^\s/@\"']*:[^\s/@\"']*(?=@)"
+    r"|(?i:[?&](?:key|access_token|sign)=[^\s&\"']+)"
+    r"|whsec_[A-Za-z0-9+/=]+"
 )
 _LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -38,7 +41,12 @@ _LEVELS: Final = {
     "error": logging.ERROR,
 }
 # Chatty below this level, whatever ours is.
-_LIBRARIES: Final = {"uvicorn.access": logging.CRITICAL, "asyncio": logging.WARNING}
+_LIBRARIES: Final = {
+    "uvicorn.access": logging.CRITICAL,
+    "asyncio": logging.WARNING,
+    "httpx": logging.WARNING,  # a line for every request of ours, with its address
+    "httpcore": logging.WARNING,
+}
 
 
 def configure(*, level: str = "info", form: str = "auto", stream: Any = None) -> None:

@@ -2,6 +2,7 @@
 
 Read in this order: `alert` (which entry of the log alerts), `outbox` (what is to be told, kept
 until it is), `alerter` (log to outbox), `courier` (outbox to receiver, at its pace), `message` and
-`wording` (many alerts as one readable message), `wecom`, `dingtalk`, `webhook` (what each
-receiver speaks).
+`wording` (many alerts as one readable message), `receiving` (what all kinds of receivers have in
+common), `wecom`, `dingtalk`, `webhook` (what each speaks). `service` runs the loops, `endpoints`
+shows it over HTTP, `prometheus/` has alert rules for those who have Prometheus.
 """

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 0.2  # between looks at a log that had nothing new
 READS_A_ROUND: Final = 20  # of the log; a long backlog yields to the next round
 TIDY_INTERVAL_SECONDS: Final = 2.0  # in which the position is stored, where nothing alerts
+FORGET_INTERVAL_SECONDS: Final = 600.0
 FRESH_SECONDS: Final = 600  # an outbox that is new tells of what happened so lately
 SKUS_PER_READ: Final = 100  # a script call stays below 1 ms
 # What was told, or could not be, is kept for people to look at.
@@ -46,6 +47,7 @@ class Alerter:
         self._position: Version | None = None  # behind which the log is still to be read
         self._stored: Version | None = None
         self._tidying = Every(TIDY_INTERVAL_SECONDS)
+        self._forgetting = Every(FORGET_INTERVAL_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what fails is tried again, forever."""
@@ -87,12 +89,16 @@ class Alerter:
         return more
 
     async def tidy(self) -> None:
-        """Store how far the log was read, forget what is long over, and count what is not told."""
+        """Store how far the log was read, forget what is long over, count what is not told."""
         outbox = await asyncio.to_thread(self._shared.opened)
         if self._position is not None and self._position != self._stored:
             await asyncio.to_thread(outbox.note, self._facts(), [], 0)
             self._stored = self._position
-        await asyncio.to_thread(_clear, outbox)
+        if self._forgetting.is_due():
+            await asyncio.to_thread(_forget, outbox)
+        backlogs = await asyncio.to_thread(outbox.backlogs)
+        metrics.ALERTS_WAITING.set(sum(backlog.waiting for backlog in backlogs))
+        metrics.ALERT_DEAD_LETTERS.set(sum(backlog.dead for backlog in backlogs))
 
     async def _begin(self, outbox: Outbox, now_ms: int, last: Version) -> Version:
         """Find where to go on: where we were in this store's log, else a little while ago."""
@@ -139,15 +145,12 @@ class Alerter:
         return {"position": f"{self._position[0]}-{self._position[1]}", "store_born_ms": self._born}
 
 
-def _clear(outbox: Outbox) -> None:
+def _forget(outbox: Outbox) -> None:
     now_ms = _now_ms()
     kept_ms = DELIVERED_DAYS * DAY_SECONDS * 1000
     outbox.forget(DeliveryState.DELIVERED, now_ms - kept_ms)
     outbox.forget(DeliveryState.DEAD, now_ms - DEAD_DAYS * DAY_SECONDS * 1000)
     outbox.forget_waiting(now_ms - kept_ms)
-    backlogs = outbox.backlogs()
-    metrics.ALERTS_WAITING.set(sum(backlog.waiting for backlog in backlogs))
-    metrics.ALERT_DEAD_LETTERS.set(sum(backlog.dead for backlog in backlogs))
 
 
 def _now_ms() -> int:

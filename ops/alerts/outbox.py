@@ -280,12 +280,13 @@ class Outbox:
         """Count what each receiver has not been told, by name; who has nothing is left out."""
         with self._db.reading():
             rows = self._db.execute(
-                "SELECT receiver, SUM(body.waiting), MIN(body.since), SUM(body.dead) FROM ("
-                " SELECT alert.receiver AS receiver, 1 AS waiting, alert.noted_ms AS since,"
-                "  0 AS dead FROM alert LEFT JOIN delivery ON alert.delivery = delivery.number"
-                "  WHERE delivery.state IS NULL OR delivery.state = 'pending'"
+                "SELECT receiver, SUM(waiting), MIN(since), SUM(dead) FROM ("
+                " SELECT receiver, 1 AS waiting, noted_ms AS since, 0 AS dead FROM alert"
+                "  WHERE delivery IS NULL"
+                " UNION ALL SELECT alert.receiver, 1, noted_ms, 0 FROM delivery"
+                "  JOIN alert ON alert.delivery = delivery.number WHERE state = 'pending'"
                 " UNION ALL SELECT receiver, 0, NULL, 1 FROM delivery WHERE state = 'dead'"
-                ") AS body GROUP BY receiver ORDER BY receiver"
+                ") GROUP BY receiver ORDER BY receiver"
             ).fetchall()
         found = []
         for receiver, waiting, since_ms, dead in rows:

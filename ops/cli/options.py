@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,5 +43,4 @@ def settings_of(config: Path | None, *, log_level: str | None = None, **given: A
     if log_level is not None and "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": log_level})
     logs.configure(level=settings.log_level, form=settings.log_format)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request of ours
     return settings

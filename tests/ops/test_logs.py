@@ -108,6 +108,8 @@ def test_secrets_are_blanked_wherever_they_stand(form: str, stream: io.StringIO)
     log.info("using", key_given=TOKEN, Authorization="Basic abc123", nested=nested)
     log.warning("address", url="rediss://user:s3cret@host:6379/0", header="Bearer s3cret")
     logging.getLogger("library").warning("sent %s to redis://:s3cret@host", TOKEN)
+    log.info("robot", url="https://oapi/robot/send?access_token=s3cret&timestamp=1&sign=s3cret")
+    log.info("robot", url="https://qyapi/webhook/send?key=s3cret", hook="whsec_s3cret")
     try:
         int(TOKEN)
     except ValueError:
@@ -127,3 +129,13 @@ def test_the_level_is_kept_for_libraries_too(stream: io.StringIO) -> None:
     logging.getLogger("uvicorn.error").info("quiet")
     logging.getLogger("uvicorn.error").warning("loud")
     assert [line["event"] for line in lines(stream)] == ["loud"]
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_requests_of_ours_leave_no_line(level: str, stream: io.StringIO) -> None:
+    """The address of a robot is its key: the client library must not write it down."""
+    logs.configure(level=level, form="json", stream=stream)
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200))
+    with httpx.Client(transport=transport) as client:
+        client.post("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=s3cret")
+    assert stream.getvalue() == ""

@@ -233,7 +233,7 @@ class WebhookEndpoint(Receiving):
 async def served(receiving: Receiving) -> AsyncIterator[None]:
     """Serve a receiver on a port of its own; its `url` says where."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(receiving, log_level="critical", lifespan="off")
+    config = uvicorn.Config(receiving, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve(sockets=[listener]))

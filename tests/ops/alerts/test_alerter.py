@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ops.alerts.alert import Alert
 from ops.alerts.alerter import FRESH_SECONDS, Alerter
 from ops.alerts.outbox import Outbox, SharedOutbox, outbox_path
+from reservation import metrics
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.events.archivist import Archivist
@@ -18,6 +20,7 @@ from reservation.model import Line, Origin, Reserve, SetStock
 from reservation.store.keys import key
 from reservation.store.store import Store
 from tests.conftest import Clock
+from tests.ops.alerts.conftest import suspended
 
 ORIGIN = "gateway|r-1"
 TTL_MS = 1_800_000
@@ -229,3 +232,31 @@ async def test_an_outbox_that_cannot_be_used_is_said(store: Store, told: Setting
     alerter = Alerter(store, told, SharedOutbox(path))
     with pytest.raises(Exception, match=r"alerts\.sqlite3: file is not a database"):
         await alerter.look()
+
+
+async def test_what_is_long_over_is_forgotten(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """Delivered messages go after a week, dead ones after a month, waiting ones after a week."""
+    now_ms = time.time_ns() // 1_000_000
+    day_ms = 86_400_000
+
+    def sealed(number: int, days: float) -> str:
+        at_ms = now_ms - round(days * day_ms)
+        outbox.note({}, [("ops", suspended(number))], at_ms)
+        return outbox.seal("ops", [suspended(number)], b"{}", at_ms).id
+
+    old, new = sealed(1, 7.1), sealed(2, 6.9)
+    for letter in (old, new):
+        outbox.delivered(letter)
+    dead, dying = sealed(3, 30.1), sealed(4, 29.9)
+    for letter in (dead, dying):
+        outbox.give_up(letter, "refused")
+    for number, days in ((5, 7.1), (6, 6.9)):
+        outbox.note({}, [("gone", suspended(number))], now_ms - round(days * day_ms))
+    await alerter.tidy()
+    kept = [letter.id for letter in outbox.deliveries(None, None, 10) or []]
+    assert kept == [dying, new]
+    assert [alert.sku for alert in alerts(outbox, "gone")] == ["SKU-0006"]
+    assert metrics.ALERTS_WAITING._value.get() == 1
+    assert metrics.ALERT_DEAD_LETTERS._value.get() == 1

@@ -59,6 +59,24 @@ async def test_what_comes_together_is_told_together(
     assert outbox.backlogs() == []
 
 
+async def test_what_comes_while_the_pace_forbids_it_goes_along(
+    wecom: WeComRobot, courier_of: CourierOf, outbox: Outbox, wall: WallClock
+) -> None:
+    """A message is made when it can be sent, not before: what came meanwhile is in it."""
+    courier = courier_of("wecom", wecom.url)
+    note(outbox, wall, suspended(0))
+    wall.advance(SETTLE_MS / 1000)
+    await courier.look()
+    note(outbox, wall, suspended(1))
+    wall.advance(SETTLE_MS / 1000)
+    await courier.look()
+    note(outbox, wall, suspended(2))
+    wall.advance(SETTLE_MS / 1000)
+    await courier.look()
+    assert len(wecom.posts) == 2
+    assert wecom.linked() == ["SKU-0000", "SKU-0001", "SKU-0002"]
+
+
 @pytest.mark.parametrize("kind", ["wecom", "dingtalk"])
 async def test_a_storm_is_told_whole_and_within_the_limit(
     kind: str,
@@ -207,6 +225,7 @@ async def test_it_is_given_up_after_a_day(
     assert dead.reason == "given up, last: no answer (ConnectError)"
     assert dead.last_ms is not None
     assert 86_400_000 <= dead.last_ms - dead.made_ms <= 87_000_000
+    assert 250 < dead.attempts < 320  # the pauses grow to five minutes
 
 
 async def test_a_lost_answer_is_asked_for_again(

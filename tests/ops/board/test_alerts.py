@@ -34,12 +34,17 @@ async def alerting(
         "ops": {"kind": "wecom", "url": wecom.url + "wrong"},
         "duty": {"kind": "dingtalk", "url": dingtalk.url, "secret": dingtalk.secret},
     }
-    settings = {**SETTINGS, "HOLDFAST_ALERTS": json.dumps(receivers)}
+    more = {"HOLDFAST_ALERTS": json.dumps(receivers), "HOLDFAST_LOG_LEVEL": "debug"}
+    settings = {**SETTINGS, **more}
     data_dir = tmp_path / "var"
     with Service("up", "--port", "0", "--data-dir", data_dir, **settings) as running:
         made = Deployment(running, data_dir)
         yield made
         made.client.close()
+    # The address of a robot is its key.
+    assert "alerts_not_taken" in running.errors
+    for secret in (wecom.key, dingtalk.token, dingtalk.secret):
+        assert secret not in running.errors
 
 
 async def test_what_nobody_took_is_shown_and_sent_again(
