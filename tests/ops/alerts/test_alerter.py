@@ -130,6 +130,7 @@ async def test_a_crossing_of_health_is_noted(
 ) -> None:
     """At risk, and healthy again after a while: with ratio, weight and the level."""
     await stock(store, "CAT")
+    await store.set_stock([SetStock("CAT", "east", 5)], ORIGIN)
     monitor = HealthMonitor(store, settings)
     await store.run(Reserve, [Reserve("tmall:1", (Line("CAT", "main", 40),), TTL_MS)], [ORIGIN])
     await monitor.look()
@@ -165,6 +166,15 @@ async def test_it_goes_on_where_it_was(
         await Alerter(store, told, shared).look()
         shared.close()
     assert [alert.sku for alert in alerts(outbox)] == ["CAT", "DOG"]
+
+
+def test_what_is_noted_again_is_known(outbox: Outbox) -> None:
+    """The log that is read twice, after a crash, alerts once: also what is on its way already."""
+    alert = suspended(1)
+    outbox.note({}, [("ops", alert)], 1)
+    outbox.seal("ops", alerts(outbox), b"{}", 1)
+    outbox.note({}, [("ops", alert)], 2)
+    assert alerts(outbox) == []
 
 
 async def test_what_was_trimmed_meanwhile_comes_from_the_archive(
@@ -204,11 +214,12 @@ async def test_a_new_outbox_tells_of_what_is_fresh(
 async def test_the_position_of_another_store_is_none(
     store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
 ) -> None:
-    """A store that was made anew is followed from its own log on."""
-    outbox.note({"position": "9999999999999-0", "store_born_ms": "1"}, [], 0)
+    """A store that was made anew is followed from its own log on, wherever the old one was."""
     await stock(store, "CAT")
     for number in range(3):
         await fail(store, number, "CAT")
+    _, last = await store.position()
+    outbox.note({"position": last, "store_born_ms": "1"}, [], 0)
     await alerter.look()
     assert [alert.sku for alert in alerts(outbox)] == ["CAT"]
 
