@@ -357,3 +357,13 @@ async def test_a_name_cannot_speak_markdown(
     assert "<@" not in text
     assert re.findall(r"\]\((?!https://hf\.example\.com/board#/sku/)", text) == []
     assert "］(http://evil.example) ＜@all＞ ＊＊x＊＊ ｀y｀" in text
+
+
+def test_two_that_ask_at_once_share_no_slot(
+    outbox: Outbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agents and `alerts test` may both find the way free: one of them goes."""
+    other = Outbox(outbox_path(tmp_path))
+    monkeypatch.setattr(Outbox, "slot_in", lambda *_: 0)  # as seen by both before either went
+    assert [one.slot("ops", 1_000, 500) for one in (outbox, other)] == [0, 500]
+    assert other.slot("ops", 1_500, 500) == 0
