@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import threading
@@ -103,3 +104,24 @@ def fact_of(db: sqlite3.Connection, name: str) -> Any:
     """Read what is noted under a name in an open file; None where nothing is."""
     row = db.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
     return None if row is None else row[0]
+
+
+def held_alone(path: Path, *, fault: type[ArchiveUnavailable] = ArchiveUnavailable) -> int:
+    """Be the only process that works on a file, until the descriptor that is returned is closed.
+
+    Raises `fault` where another process does.
+    """
+    lock_path = path.with_suffix(".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = f"{lock_path}: {error.strerror}"
+        raise fault(message) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        message = f"{path} is worked on by another process; this one waits for its end"
+        raise fault(message) from error
+    return lock

@@ -28,7 +28,7 @@ _OF_HEALTH: Final = {"at_risk": AlertType.AT_RISK, "healthy": AlertType.HEALTHY}
 
 
 class Shortage(Struct, frozen=True):
-    """What a failed lock asked for and what there was, in units."""
+    """What a failed lock asked for and what there was, in units; a webhook has these members."""
 
     channel: str
     reservation_id: str
@@ -38,7 +38,7 @@ class Shortage(Struct, frozen=True):
 
 
 class Level(Struct, frozen=True):
-    """What there was of the SKU in one warehouse when the alert was made, in units."""
+    """What there was of the SKU in a warehouse when the alert was made, in units; as a webhook."""
 
     warehouse: str
     on_hand: int

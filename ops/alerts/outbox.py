@@ -7,7 +7,6 @@ none is missed and none is noted twice, whatever dies.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import threading
@@ -19,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from ops.alerts.alert import Alert
-from reservation.database import Database
+from reservation.database import Database, held_alone
 from reservation.errors import ArchiveUnavailable
 
 FILE: Final = "alerts.sqlite3"
@@ -113,17 +112,8 @@ class Outbox:
 
     def alone(self) -> None:
         """Be the one that sends, of all that share the data directory, until `close`."""
-        if self._lock is not None:
-            return
-        with self._db.reading():
-            lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                os.close(lock)
-                message = f"{self.path} is worked off by another process; this one waits"
-                raise AlertsUnavailable(message) from error
-        self._lock = lock
+        if self._lock is None:
+            self._lock = held_alone(self.path, fault=AlertsUnavailable)
 
     # -- what was found in the log ---------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from msgspec.structs import asdict
 from standardwebhooks import Webhook as Signer
 
 from ops.alerts.receiving import Request, judged_by_status
@@ -64,16 +65,7 @@ def alert_json(alert: Alert, words: Words) -> dict[str, Any]:
         "sku": alert.sku,
         "at": rfc3339(alert.at_ms),
         "link": words.link(alert),
-        "levels": [
-            {
-                "warehouse": level.warehouse,
-                "on_hand": level.on_hand,
-                "held": level.held,
-                "committed": level.committed,
-                "available": level.available,
-            }
-            for level in alert.levels
-        ],
+        "levels": [asdict(level) for level in alert.levels],
     }
     if alert.warehouse:
         return {
@@ -88,14 +80,5 @@ def alert_json(alert: Alert, words: Words) -> dict[str, Any]:
         "by": alert.by or None,
         "failures": alert.failures,
         "retry_at": rfc3339_or_none(alert.retry_at_ms or None),
-        "shortages": [
-            {
-                "channel": one.channel,
-                "reservation_id": one.reservation_id,
-                "warehouse": one.warehouse,
-                "requested": one.requested,
-                "available": one.available,
-            }
-            for one in alert.shortages
-        ],
+        "shortages": [asdict(one) for one in alert.shortages],
     }

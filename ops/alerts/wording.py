@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 from urllib.parse import quote
 
+from msgspec.structs import asdict
+
 from ops.alerts.alert import Alert
 from reservation.receivers import AlertType, Language
 
@@ -158,31 +160,11 @@ class Words:
 
     def figures(self, alert: Alert) -> str:
         """Say what there is of the SKU now."""
-        told = [
-            self.text(
-                "level",
-                warehouse=level.warehouse,
-                on_hand=level.on_hand,
-                held=level.held,
-                committed=level.committed,
-                available=level.available,
-            )
-            for level in alert.levels
-        ]
-        return self._joined(told, "; ")
+        return self._joined([self.text("level", **asdict(level)) for level in alert.levels], "; ")
 
     def failure(self, alert: Alert) -> str:
         """Say what the failed lock asked for that opened the breaker; "" where none did."""
-        told = [
-            self.text(
-                "shortage",
-                channel=one.channel,
-                requested=one.requested,
-                available=one.available,
-                warehouse=one.warehouse,
-            )
-            for one in alert.shortages
-        ]
+        told = [self.text("shortage", **asdict(one)) for one in alert.shortages]
         return self._joined(told, self._texts["list"])
 
     def todo(self, alert: Alert) -> str:

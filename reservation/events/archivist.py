@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import structlog
 from reservation import metrics
 from reservation.background import Every, repeat
 from reservation.config import day_offset_ms
+from reservation.database import held_alone
 from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
 from reservation.events.archive import archive_path
 from reservation.events.archive_writer import ArchiveWriter
@@ -25,7 +25,6 @@ from reservation.events.snapshot import take_snapshot
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
     from reservation.config import Settings
     from reservation.store.store import Store
@@ -116,7 +115,7 @@ class Archivist:
 
     async def _opened(self) -> ArchiveWriter:
         if self._archive is None:
-            self._lock = _locked(self._path)
+            self._lock = held_alone(self._path)
             self._archive = await asyncio.to_thread(self._new_writer)
         if not self._in_step:
             self._archive = await self._get_in_step(self._archive)
@@ -182,20 +181,3 @@ class Archivist:
             now_ms, _ = await self._store.position(partition=self._partition)
             lag = max(0, now_ms - int(archive.position.partition("-")[0])) / 1000
         metrics.FEED_LAG_SECONDS.labels(feed="archive").set(lag)
-
-
-def _locked(path: Path) -> int:
-    """Take the archive of a data directory for us alone. Raises ArchiveUnavailable."""
-    lock_path = path.with_suffix(".lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ArchiveUnavailable(f"{lock_path}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        message = f"{path} is written by another process; this one waits for its end"
-        raise ArchiveUnavailable(message) from error
-    return lock

@@ -63,6 +63,23 @@ class Receiving:
     taken: list[Post] = field(default_factory=list)  # what it has
     troubles: deque[Answer | type[HangUp]] = field(default_factory=deque)
     url: str = ""
+    _recent: deque[int] = field(default_factory=deque)
+
+    def is_too_often(self) -> bool:
+        """Say whether this is more than a robot takes within a minute; else count it."""
+        now_ms = self.now_ms()
+        while self._recent and self._recent[0] <= now_ms - MINUTE_MS:
+            self._recent.popleft()
+        if len(self._recent) < ROBOT_LIMIT:
+            self._recent.append(now_ms)
+            return False
+        return True
+
+    def said(self, post: Post, code: int, text: str) -> Answer:
+        """Answer as a robot does, and take the post where the code is 0."""
+        if code == 0:
+            self.taken.append(post)
+        return 200, {"errcode": code, "errmsg": text}
 
     def answer(self, post: Post) -> Answer:
         """Take a post, or say why not."""
@@ -125,14 +142,10 @@ class WeComRobot(Receiving):
     """A group robot with the key `KEY`: HTTP 200 whatever it thinks, at most 20 a minute."""
 
     key: str = "693a91f6-7xxx-4bc4-97a0-0ec2sifa5aaa"
-    _recent: deque[int] = field(default_factory=deque)
 
     def answer(self, post: Post) -> Answer:
         """Judge as the platform does: key, frequency, form, length."""
-        code, said = self._judged(post)
-        if code == 0:
-            self.taken.append(post)
-        return 200, {"errcode": code, "errmsg": said}
+        return self.said(post, *self._judged(post))
 
     def _judged(self, post: Post) -> tuple[int, str]:  # noqa: PLR0911 (a line a rule)
         if post.query.get("key") != self.key:
@@ -142,7 +155,6 @@ class WeComRobot(Receiving):
             self._recent.popleft()
         if len(self._recent) >= ROBOT_LIMIT:
             return (45_009, "api freq out of limit, hint: [1647424338252370220001484]")
-        self._recent.append(now_ms)
         try:
             document = post.json
         except ValueError:
@@ -167,15 +179,11 @@ class DingTalkRobot(Receiving):
 
     token: str = "6b9d1e3a"
     secret: str = "SECtestsecret"
-    _recent: deque[int] = field(default_factory=deque)
     _deaf_until_ms: int = 0
 
     def answer(self, post: Post) -> Answer:
         """Judge as the platform does: token, signature, frequency, length."""
-        code, said = self._judged(post)
-        if code == 0:
-            self.taken.append(post)
-        return 200, {"errcode": code, "errmsg": said}
+        return self.said(post, *self._judged(post))
 
     def _judged(self, post: Post) -> tuple[int, str]:  # noqa: PLR0911 (a line a rule)
         if post.query.get("access_token") != self.token:
@@ -188,13 +196,10 @@ class DingTalkRobot(Receiving):
         if post.query.get("sign") != wanted:
             return (310_000, "sign not match")
         now_ms = self.now_ms()
-        while self._recent and self._recent[0] <= now_ms - MINUTE_MS:
-            self._recent.popleft()
-        if len(self._recent) >= ROBOT_LIMIT:
+        if now_ms >= self._deaf_until_ms and self.is_too_often():
             self._deaf_until_ms = now_ms + 600_000
         if now_ms < self._deaf_until_ms:
             return (130_101, "send too fast, exceed 20 times per minute")
-        self._recent.append(now_ms)
         if len(post.body) > 20_000:
             return (460_101, "message too long, exceed 20000 bytes")
         if not post.json["markdown"]["title"]:
