@@ -25,7 +25,6 @@ from reservation.events.snapshot import take_snapshot
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
-
     from reservation.config import Settings
     from reservation.store.store import Store
 

@@ -75,7 +75,7 @@ async def test_another_one_goes_on_where_it_ended(
     await copied(archivist, store)
     await archivist.tidy()
     second = Archivist(store, settings)
-    with pytest.raises(ArchiveUnavailable, match="written by another process"):
+    with pytest.raises(ArchiveUnavailable, match="worked on by another process"):
         await second.copy()
     archivist.close()
     await doings.some(40)
