@@ -118,6 +118,13 @@ class Breaker(Struct, frozen=True):
     retry_at_ms: int | None = None
 
 
+class HealthStatus(StrEnum):
+    """Whether so much of a level is promised and unshipped that it should be shown less."""
+
+    HEALTHY = "healthy"
+    AT_RISK = "at_risk"
+
+
 class Stock(Struct, frozen=True):
     """All levels of one SKU and its breaker, as one read saw them."""
 

@@ -13,7 +13,7 @@ from reservation.api.refusals import sku_not_found
 from reservation.api.views import VERSION_PATTERN, View, time_field
 from reservation.errors import InvalidRequest
 from reservation.health.reads import LevelHealth, ratio_or_none
-from reservation.health.rule import HealthStatus
+from reservation.model import HealthStatus
 from reservation.times import rfc3339
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from reservation.api.openapi import Documented
 from reservation.api.pipeline import Endpoint
 from reservation.api.problems import Slug
 from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT
-from reservation.health.rule import HealthStatus
-from reservation.model import CHANNEL, RESERVATION_ID, State
+from reservation.model import CHANNEL, RESERVATION_ID, HealthStatus, State
 from reservation.security import Action
 
 if TYPE_CHECKING:

@@ -13,12 +13,11 @@ from reservation.health.monitor import after_entry
 from reservation.health.rule import (
     Health,
     HealthRule,
-    HealthStatus,
     judged,
     unpack,
     unshipped_ratio,
 )
-from reservation.model import level_key
+from reservation.model import HealthStatus, level_key
 from reservation.store.keys import SENTINEL
 from reservation.store.records import version_key
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from reservation.config import HealthBase
+from reservation.model import HealthStatus
 
 if TYPE_CHECKING:
     from reservation.config import Settings
@@ -25,13 +25,6 @@ LEAST_PACE_MS: Final = 10_000
 # What has not sold for so long has no pace, and nothing is kept of it.
 QUIET_MS: Final = 6 * PACE_MS
 LONGEST_FORECAST_SECONDS: Final = 30 * 86_400
-
-
-class HealthStatus(StrEnum):
-    """Whether so much of a level is promised and unshipped that it should be shown less."""
-
-    HEALTHY = "healthy"
-    AT_RISK = "at_risk"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from reservation.events.cloud import cloud_events
 from reservation.events.entries import Balance, Balances, read_entry
 from reservation.health.monitor import HealthMonitor
 from reservation.health.reads import LevelHealth
-from reservation.health.rule import HealthStatus
-from reservation.model import Confirm, Fulfil, Line, Release, Reserve, SetStock
+from reservation.model import Confirm, Fulfil, HealthStatus, Line, Release, Reserve, SetStock
 from reservation.store.keys import key
 from reservation.store.records import version_key
 from reservation.store.store import Store

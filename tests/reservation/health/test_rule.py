@@ -12,7 +12,6 @@ from reservation.config import HealthBase
 from reservation.health.rule import (
     Health,
     HealthRule,
-    HealthStatus,
     judged,
     pack,
     sold,
@@ -20,6 +19,7 @@ from reservation.health.rule import (
     unpack,
     unshipped_ratio,
 )
+from reservation.model import HealthStatus
 
 RULE = HealthRule(0.30, 0.20, 60_000, HealthBase.AVAILABLE)
 ON_HAND = HealthRule(0.30, 0.20, 60_000, HealthBase.ON_HAND)
