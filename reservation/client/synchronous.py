@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
 
-import httpx
-
-from reservation.client import calls, connection
-from reservation.client.answers import Reply
-from reservation.client.calls import Call
-from reservation.client.connection import Options, Speaker
-from reservation.client.conversation import Pause, Retry, Send, Silence
+from reservation.client import calls
 from reservation.client.errors import Refused, Unavailable
 from reservation.client.operations import (
     Confirm,
@@ -35,54 +25,17 @@ from reservation.client.results import (
     Reservation,
     Stock,
 )
+from reservation.client.synchronous_speaker import SyncSpeaker
 from reservation.model import BreakerState, Readiness
 
-T = TypeVar("T")
 
-
-class Client(Speaker):
+class Client(SyncSpeaker):
     """Speaks to a Holdfast service; one per process, shared by all its threads.
 
     Every method ends within its deadline and raises `Refused` where the service says no,
     `Unavailable` where there is no usable answer and nothing happened, and `OutcomeUnknown` where
     something may have: then the same call again, with the same id, finds out.
     """
-
-    def __init__(
-        self,
-        base_url: str,
-        key: str,
-        *,
-        deadline_seconds: float | None = None,
-        retry: Retry | None = None,
-        verify: ssl.SSLContext | bool = True,
-        max_connections: int = connection.MAX_CONNECTIONS,
-        transport: httpx.BaseTransport | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """Connect lazily. Raises ConfigurationError where address or key cannot be one."""
-        super().__init__(base_url, Options(deadline_seconds=deadline_seconds), retry, clock)
-        self._http = httpx.Client(
-            transport=transport,
-            **connection.arguments(base_url, key, verify=verify, max_connections=max_connections),
-        )
-        self._sleep = sleep
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     # -- reservations ----------------------------------------------------------------------------
 
@@ -279,29 +232,3 @@ class Client(Speaker):
         NotFound where the service has no test clock.
         """
         return self._ask(calls.move_clock(advance_seconds=advance_seconds, freeze=freeze))
-
-    # -- one conversation ------------------------------------------------------------------------
-
-    def _ask(self, call: Call[T]) -> T:
-        conversation = self._converse(call)
-        heard: Reply | Silence | None = None
-        while True:  # `converse` says why it ends
-            try:
-                step = conversation.send(heard)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            if isinstance(step, Pause):
-                self._sleep(step.seconds)
-                heard = None
-            else:
-                heard = self._send(call, step)
-
-    def _send(self, call: Call[T], step: Send) -> Reply | Silence:
-        # The time bounds each wait (to connect, to send, for the next bytes), not their sum: an
-        # answer that trickles in can outlast the deadline. `AsyncClient` bounds the whole.
-        request = connection.request_of(call, self._http, self._options, step)
-        try:
-            return connection.reply_of(self._http.send(request))
-        except httpx.RequestError as error:
-            return connection.silence_of(error, self._base_url)
