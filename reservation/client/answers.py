@@ -19,9 +19,14 @@ from reservation.client.errors import (
 from reservation.client.results import (
     Availability,
     Breaker,
-    BreakerPage,
+    Event,
     ImportReport,
+    LevelHealth,
+    Page,
+    Proof,
     Reservation,
+    SkuHealth,
+    SkuLevels,
     Stock,
 )
 from reservation.model import Readiness
@@ -110,9 +115,39 @@ def breakers(reply: Reply) -> tuple[Breaker, ...]:
     return msgspec.json.decode(reply.body, type=_Breakers).items
 
 
-def breaker_page(reply: Reply) -> BreakerPage:
+def breaker_page(reply: Reply) -> Page[Breaker]:
     """Read a page of breakers."""
-    return msgspec.json.decode(reply.body, type=BreakerPage)
+    return msgspec.json.decode(reply.body, type=Page[Breaker])
+
+
+def level_page(reply: Reply) -> Page[SkuLevels]:
+    """Read a page of SKUs with their levels."""
+    return msgspec.json.decode(reply.body, type=Page[SkuLevels])
+
+
+def reservation_page(reply: Reply) -> Page[Reservation]:
+    """Read a page of reservations."""
+    return msgspec.json.decode(reply.body, type=Page[Reservation])
+
+
+def health_page(reply: Reply) -> Page[LevelHealth]:
+    """Read a page of levels' health."""
+    return msgspec.json.decode(reply.body, type=Page[LevelHealth])
+
+
+def sku_health(reply: Reply) -> SkuHealth:
+    """Read a SKU's health."""
+    return msgspec.json.decode(reply.body, type=SkuHealth)
+
+
+def ledger_page(reply: Reply) -> Page[Event]:
+    """Read a page of a SKU's history."""
+    return msgspec.json.decode(reply.body, type=Page[Event])
+
+
+def proof(reply: Reply) -> Proof:
+    """Read the proof of a SKU's balances."""
+    return msgspec.json.decode(reply.body, type=Proof)
 
 
 def availability(reply: Reply) -> Availability:

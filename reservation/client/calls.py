@@ -23,9 +23,14 @@ from reservation.client.operations import VERBS, Operation, Reserve, given, memb
 from reservation.client.results import (
     Availability,
     Breaker,
-    BreakerPage,
+    Event,
     ImportReport,
+    LevelHealth,
+    Page,
+    Proof,
     Reservation,
+    SkuHealth,
+    SkuLevels,
     Stock,
 )
 from reservation.model import Readiness
@@ -181,11 +186,9 @@ def read_breaker(sku: str) -> Call[Breaker]:
     return _read(_breaker_path(sku), answers.breaker)
 
 
-def list_breakers(state: str | None, after: str | None, limit: int | None) -> Call[BreakerPage]:
+def list_breakers(state: str | None, after: str | None, limit: int | None) -> Call[Page[Breaker]]:
     """List the breakers that have something to tell."""
-    query = [
-        (name, str(value)) for name, value in given(state=state, after=after, limit=limit).items()
-    ]
+    query = _query(state=state, after=after, limit=limit)
     return _read("/v1/breakers", answers.breaker_page, query)
 
 
@@ -235,6 +238,43 @@ def set_breaker_policy(
     )
 
 
+def list_stock(after: str | None, limit: int | None) -> Call[Page[SkuLevels]]:
+    """List all levels by SKU."""
+    return _read("/v1/stock", answers.level_page, _query(after=after, limit=limit))
+
+
+def list_reservations(
+    channel: str | None, state: str | None, after: str | None, limit: int | None
+) -> Call[Page[Reservation]]:
+    """List reservations, newest first."""
+    query = _query(channel=channel, state=state, after=after, limit=limit)
+    return _read("/v1/reservations", answers.reservation_page, query)
+
+
+def read_health(sku: str) -> Call[SkuHealth]:
+    """Read the health of a SKU's levels."""
+    return _read(f"{_sku_path(sku)}/health", answers.sku_health)
+
+
+def list_health(
+    status: str | None, after: str | None, limit: int | None
+) -> Call[Page[LevelHealth]]:
+    """List levels, worst first."""
+    query = _query(status=status, after=after, limit=limit)
+    return _read("/v1/health", answers.health_page, query)
+
+
+def read_ledger(sku: str, after: str | None, limit: int | None) -> Call[Page[Event]]:
+    """Page through all that happened to a SKU."""
+    query = _query(after=after, limit=limit)
+    return _read(f"{_sku_path(sku)}/ledger", answers.ledger_page, query)
+
+
+def prove(sku: str) -> Call[Proof]:
+    """Have a SKU's balances counted three ways."""
+    return _read(f"{_sku_path(sku)}/proof", answers.proof)
+
+
 def readiness() -> Call[Readiness]:
     """Ask whether requests can be served; "no" is an answer too."""
     return Call(
@@ -262,6 +302,10 @@ def _read(path: str, read: Callable[[Reply], T], query: Sequence[tuple[str, str]
     return Call(method="GET", path=path, query=query, read=read, repeat=Repeat.READS)
 
 
+def _query(**values: str | int | None) -> list[tuple[str, str]]:
+    return [(name, str(value)) for name, value in given(**values).items()]
+
+
 def _reservation_path(reservation_id: str) -> str:
     return f"/v1/reservations/{_segment(reservation_id)}"
 
@@ -270,8 +314,12 @@ def _stock_path(sku: str) -> str:
     return f"/v1/stock/{_segment(sku)}"
 
 
+def _sku_path(sku: str) -> str:
+    return f"/v1/skus/{_segment(sku)}"
+
+
 def _breaker_path(sku: str) -> str:
-    return f"/v1/skus/{_segment(sku)}/breaker"
+    return f"{_sku_path(sku)}/breaker"
 
 
 def _body(document: dict[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ Members that a newer service adds are passed over, so that an older client keeps
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -13,9 +14,23 @@ from reservation.model import (
     AvailabilityItem,
     BreakerPolicy,
     BreakerState,
+    HealthStatus,
     Line,
     State,
 )
+
+T = TypeVar("T")
+
+
+class Page(Struct, Generic[T], frozen=True, kw_only=True):
+    """Some items of a list; `next` is the `after` of the next page, None at the end.
+
+    The items are as they were at `as_of`; None where the list does not say.
+    """
+
+    items: tuple[T, ...]
+    next: str | None
+    as_of: datetime | None = None
 
 
 class Reservation(Struct, frozen=True, kw_only=True):
@@ -62,27 +77,25 @@ class Breaker(Struct, frozen=True, kw_only=True):
     retry_at: datetime | None = None
 
 
-class Stock(Struct, frozen=True, kw_only=True):
-    """All levels of one SKU and its breaker, as one read saw them; `replayed` of an adjustment."""
+class SkuLevels(Struct, frozen=True, kw_only=True):
+    """All levels of one SKU."""
 
     sku: str
     warehouses: tuple[StockLevel, ...]
-    breaker: Breaker
-    version: str
-    as_of: datetime
-    replayed: bool = False
-    doubted: bool = False
 
     def level(self, warehouse: str) -> StockLevel | None:
         """Find the level in one warehouse, None where there is none."""
         return next((level for level in self.warehouses if level.warehouse == warehouse), None)
 
 
-class BreakerPage(Struct, frozen=True, kw_only=True):
-    """A page of breakers, by SKU; `next` is the `after` of the next page, None at the end."""
+class Stock(SkuLevels, frozen=True, kw_only=True):
+    """All levels of one SKU and its breaker, as one read saw them; `replayed` of an adjustment."""
 
-    items: tuple[Breaker, ...]
-    next: str | None
+    breaker: Breaker
+    version: str
+    as_of: datetime
+    replayed: bool = False
+    doubted: bool = False
 
 
 class Availability(Struct, frozen=True, kw_only=True):
@@ -133,3 +146,80 @@ class FormError(Struct, frozen=True, kw_only=True):
 
     pointer: str
     detail: str
+
+
+class WarehouseHealth(Struct, frozen=True, kw_only=True):
+    """How much of a level is promised and has not left, and what follows for a livestream."""
+
+    warehouse: str
+    held: int
+    committed: int
+    available: int
+    unshipped_ratio: float | None  # (held + committed) / available; None: infinite
+    status: HealthStatus
+    exposure_weight: float  # from 1, show it as ever, to 0
+    sold_out_in_seconds: int | None = None  # at the pace of the last minutes; None: no pace
+
+
+class LevelHealth(WarehouseHealth, frozen=True, kw_only=True):
+    """The health of one SKU in one warehouse."""
+
+    sku: str
+
+
+class SkuHealth(Struct, frozen=True, kw_only=True):
+    """The health of a SKU's levels, exact at `version`."""
+
+    sku: str
+    warehouses: tuple[WarehouseHealth, ...]
+    version: str
+    as_of: datetime
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that happened, as a CloudEvent; `data` depends on its `type`.
+
+    `id` is unique and ordered within `source`; `subject` is the reservation's id, or the SKU.
+    """
+
+    id: str
+    source: str
+    type: str  # io.holdfast.reservation.held, io.holdfast.stock.changed, …
+    subject: str
+    time: datetime
+    data: dict[str, Any]
+    traceparent: str | None = None  # of the request that did it
+
+
+class Balance(Struct, frozen=True, kw_only=True):
+    """What one way of counting says of a level, in units."""
+
+    on_hand: int
+    safety_stock: int
+    held: int
+    committed: int
+
+
+class Claims(Struct, frozen=True, kw_only=True):
+    """What live reservations claim of a level, in units."""
+
+    held: int
+    committed: int
+
+
+class ProvenLevel(Struct, frozen=True, kw_only=True):
+    """One warehouse, counted three ways."""
+
+    warehouse: str
+    counters: Balance
+    history: Balance
+    reservations: Claims
+
+
+class Proof(Struct, frozen=True, kw_only=True):
+    """A SKU's balances, counted three ways at `version`, and whether all three agree."""
+
+    sku: str
+    agree: bool
+    version: str
+    warehouses: tuple[ProvenLevel, ...]

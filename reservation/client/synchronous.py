@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 from reservation.client import calls
 from reservation.client.errors import Refused, Unavailable
@@ -20,13 +21,21 @@ from reservation.client.operations import (
 from reservation.client.results import (
     Availability,
     Breaker,
-    BreakerPage,
+    Event,
     ImportReport,
+    LevelHealth,
+    Page,
+    Proof,
     Reservation,
+    SkuHealth,
+    SkuLevels,
     Stock,
 )
 from reservation.client.synchronous_speaker import SyncSpeaker
-from reservation.model import BreakerState, Readiness
+from reservation.model import BreakerState, HealthStatus, Readiness, State
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Client(SyncSpeaker):
@@ -170,7 +179,7 @@ class Client(SyncSpeaker):
         state: BreakerState | None = None,
         after: str | None = None,
         limit: int | None = None,
-    ) -> BreakerPage:
+    ) -> Page[Breaker]:
         """List by SKU the breakers that have something to tell, 100 a page unless told otherwise.
 
         That is: all but those closed without failures and without a policy of their own.
@@ -216,6 +225,81 @@ class Client(SyncSpeaker):
                 exempt=exempt,
             )
         )
+
+    # -- what has happened -----------------------------------------------------------------------
+
+    def list_stock(self, *, after: str | None = None, limit: int | None = None) -> Page[SkuLevels]:
+        """List all levels by SKU, as they were at `as_of`: at most a second ago.
+
+        A page of this and of the other lists has 100 items unless told otherwise, up to 1,000.
+        """
+        return self._ask(calls.list_stock(after, limit))
+
+    def list_reservations(
+        self,
+        *,
+        channel: str | None = None,
+        state: State | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Page[Reservation]:
+        """List reservations, newest first; a channel's key sees its own.
+
+        Raises InvalidRequest also where `after` is a reservation that is no longer listed.
+        """
+        return self._ask(calls.list_reservations(channel, state, after, limit))
+
+    def sku_health(self, sku: str) -> SkuHealth:
+        """Ask how much of a SKU is promised and unshipped, and how much to show of it.
+
+        Raises SkuNotFound.
+        """
+        return self._ask(calls.read_health(sku))
+
+    def list_health(
+        self,
+        *,
+        status: HealthStatus | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Page[LevelHealth]:
+        """List levels, worst first.
+
+        The order changes with every sale: a level that moves between two pages is missed or seen
+        twice, and where `after` itself is gone, InvalidRequest is raised.
+        """
+        return self._ask(calls.list_health(status, after, limit))
+
+    def ledger(
+        self, sku: str, *, after: str | None = None, limit: int | None = None
+    ) -> Page[Event]:
+        """Page through all that happened to a SKU, oldest first, each with the balance after it.
+
+        Raises SkuNotFound.
+        """
+        return self._ask(calls.read_ledger(sku, after, limit))
+
+    def proof(self, sku: str) -> Proof:
+        """Have a SKU's balances computed from its history and its live reservations, and compared.
+
+        Raises SkuNotFound.
+        """
+        return self._ask(calls.prove(sku))
+
+    def every(
+        self, ask: Callable[P, Page[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> Generator[T, None, None]:
+        """Walk a list from page to page: `every(holdfast.ledger, "CATFOOD-10KG", limit=1000)`.
+
+        Each page is asked for when the one before is used up; it raises what the list raises.
+        """
+        asked: dict[str, Any] = dict(kwargs)
+        while True:  # ends with the page that has none behind it
+            page = ask(*args, **asked)
+            yield from page.items
+            if page.next is None:
+                return
+            asked["after"] = page.next
 
     # -- operation -------------------------------------------------------------------------------
 

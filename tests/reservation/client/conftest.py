@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -28,14 +29,29 @@ class InThread:
         if not inspect.ismethod(method):
             return method
 
+        @functools.wraps(method)
         async def call(*arguments: Any, **named: Any) -> Any:
             return await asyncio.to_thread(method, *arguments, **named)
 
         return call
 
+    def every(self, ask: Any, *arguments: Any, **named: Any) -> AsyncGenerator[Any, None]:
+        """Walk a list; `ask` is one of the methods made awaitable here."""
+        return _in_thread(self._client.every(ask.__wrapped__, *arguments, **named))
+
     def with_options(self, **options: Any) -> InThread:
         """Wrap the view as well."""
         return InThread(self._client.with_options(**options))
+
+
+async def _in_thread(iterator: Generator[Any, None, None]) -> AsyncGenerator[Any, None]:
+    """Wait for each item in a thread."""
+    end = object()
+    try:
+        while (item := await asyncio.to_thread(next, iterator, end)) is not end:
+            yield item
+    finally:
+        iterator.close()
 
 
 class Waits:

@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import metadata
 
 import pytest
@@ -33,9 +34,23 @@ NO_CLASS = {
 }
 
 
-def _public(kind: type) -> dict[str, inspect.Signature]:
+# What a method of the one hands out or takes, as a method of the other does.
+SYNCHRONOUS = (
+    (re.compile(r"AsyncGenerator\[(.*), None\]"), r"Generator[\1, None, None]"),
+    (re.compile(r"Awaitable\[(.*?\])\]"), r"\1"),
+)
+
+
+def _signature(method: Callable[..., object]) -> str:
+    text = str(inspect.signature(method))
+    for asynchronous, synchronous in SYNCHRONOUS:
+        text = asynchronous.sub(synchronous, text)
+    return text
+
+
+def _public(kind: type) -> dict[str, str]:
     return {
-        name: inspect.signature(member)
+        name: _signature(member)
         for name, member in inspect.getmembers(kind, inspect.isfunction)
         if not name.startswith("_")
     }
