@@ -28,11 +28,11 @@ from reservation.model import Breaker, BreakerState
 from reservation.times import rfc3339, rfc3339_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from reservation.api.pipeline import Call
     from reservation.engine import Engine
-    from reservation.events.feed import Reset
+    from reservation.events.feed import Followed
 
 TICK_SECONDS: Final = 0.2  # what changes within it is told together
 QUIET_SECONDS: Final = 1.0  # between looks at the figures where nothing happens
@@ -100,8 +100,8 @@ class Boards:
         }
 
     async def _pieces(
-        self, state: dict[str, Any], events: AsyncIterator[Told | Reset | None]
-    ) -> AsyncIterator[bytes]:
+        self, state: dict[str, Any], events: AsyncGenerator[Followed, None]
+    ) -> AsyncGenerator[bytes, None]:
         yield b"retry: %d\n\n" % RETRY_MS
         yield _frame(b"state", state)
         collected = _Collected()
@@ -154,15 +154,16 @@ class _Collected:
         self._count = 0
         self._something = asyncio.Event()
 
-    async def follow(self, events: AsyncIterator[Told | Reset | None]) -> None:
+    async def follow(self, events: AsyncGenerator[Followed, None]) -> None:
         """Collect until the feed ends."""
         try:
-            async for told in events:
-                if isinstance(told, Told):
-                    self._skus.update(dict.fromkeys(told.skus))
-                    self._tape.append(told)
-                    self._count += 1
-                    self._something.set()
+            async with contextlib.aclosing(events):
+                async for told in events:
+                    if isinstance(told, Told):
+                        self._skus.update(dict.fromkeys(told.skus))
+                        self._tape.append(told)
+                        self._count += 1
+                        self._something.set()
         finally:
             self._something.set()
 

@@ -16,7 +16,7 @@ from reservation.api.problems import Problem, Refused, Slug
 from reservation.model import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from starlette.types import Receive, Scope, Send
 
@@ -73,7 +73,7 @@ class Answer(Struct, frozen=True):
 class Stream(Struct, frozen=True):
     """What is sent piece by piece, until it ends or the client hangs up."""
 
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes, None]
     media_type: bytes
     headers: Headers = ()
 
@@ -220,10 +220,11 @@ class Exchange:
                 await self._send_pieces(stream.pieces, hung_up)
             finally:
                 hung_up.cancel()
+                await stream.pieces.aclose()  # where it stands at a piece that nobody takes
         await self.send({"type": "http.response.body", "body": b""})
 
     async def _send_pieces(
-        self, pieces: AsyncIterator[bytes], hung_up: asyncio.Future[None]
+        self, pieces: AsyncGenerator[bytes, None], hung_up: asyncio.Future[None]
     ) -> None:
         while True:
             coming: asyncio.Future[Any] = asyncio.ensure_future(anext(pieces, None))

@@ -14,16 +14,16 @@ from reservation.api.query import after_sku, limit_of, parameters
 from reservation.api.refusals import sku_not_found
 from reservation.errors import InvalidRequest, Overloaded, StoreUnavailable
 from reservation.events.cloud import event_id
-from reservation.events.feed import Reset
+from reservation.events.feed import Begun, Reset
 from reservation.model import CHANNEL, State
 from reservation.security import Action, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from reservation.api.pipeline import Call
     from reservation.engine import Engine
-    from reservation.events.feed import Told
+    from reservation.events.feed import Followed
 
 EVENT_STREAM: Final = b"text/event-stream"
 # A proxy that buffers would keep events back.
@@ -103,7 +103,8 @@ class Histories:
     async def events(self, call: Call) -> Stream:
         """Stream events as they happen, each a CloudEvent (Server-Sent Events).
 
-        It goes on behind `Last-Event-ID`, and without one begins now. A position that is no longer
+        It goes on behind `Last-Event-ID`, and without one begins now: then an id without an event
+        says where that is. A position that is no longer
         kept gets one event `reset` first, then comes the oldest that is kept. A channel sees its
         own reservations, and all of stock and breakers.
         """
@@ -119,20 +120,23 @@ class Histories:
 
 
 async def _frames(
-    events: AsyncIterator[Told | Reset | None], channels: tuple[str, ...] | None
-) -> AsyncIterator[bytes]:
-    yield b"retry: %d\n\n" % RETRY_MS
+    events: AsyncGenerator[Followed, None], channels: tuple[str, ...] | None
+) -> AsyncGenerator[bytes, None]:
     # The stream ends with the store: a client connects again, and goes on where it was.
     with contextlib.suppress(StoreUnavailable):
-        async for told in events:
-            frame = _frame(told, channels)
-            if frame:
-                yield frame
+        async with contextlib.aclosing(events):
+            yield b"retry: %d\n\n" % RETRY_MS
+            async for told in events:
+                frame = _frame(told, channels)
+                if frame:
+                    yield frame
 
 
-def _frame(told: Told | Reset | None, channels: tuple[str, ...] | None) -> bytes:
+def _frame(told: Followed, channels: tuple[str, ...] | None) -> bytes:
     if told is None:
         return b": nothing new\n\n"
+    if isinstance(told, Begun):  # an id alone is no event: who listens only notes it
+        return b"id: %s\n\n" % told.event_id.encode()
     if isinstance(told, Reset):
         return b"event: reset\ndata: %s\n\n" % orjson.dumps({"oldest": told.oldest})
     if channels is not None and told.channel is not None and told.channel not in channels:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,6 +17,8 @@ from reservation.client.answers import Reply
 from reservation.client.calls import Call
 from reservation.client.connection import Options, Speaker
 from reservation.client.conversation import Pause, Retry, Send, Silence
+from reservation.client.following import LOST, OK, Following
+from reservation.client.results import Event, Reset
 
 T = TypeVar("T")
 
@@ -85,3 +88,22 @@ class AsyncSpeaker(Speaker):
                 return connection.reply_of(await self._http.send(request))
         except (httpx.RequestError, TimeoutError) as error:
             return connection.silence_of(error, self._base_url)
+
+    # -- one stream ------------------------------------------------------------------------------
+
+    async def _follow(self, following: Following) -> AsyncGenerator[Event | Reset, None]:
+        while True:  # until whoever listens stops, or `refused` raises
+            request = connection.stream_of(self._http, self._options, following)
+            with contextlib.suppress(httpx.RequestError, *LOST):
+                answer = await self._http.send(request, stream=True)
+                try:
+                    if answer.status_code != OK:
+                        await answer.aread()
+                        following.refused(connection.reply_of(answer))
+                    else:
+                        async for chunk in answer.aiter_raw():
+                            for told in following.heard(chunk):
+                                yield told
+                finally:
+                    await answer.aclose()
+            await self._sleep(following.pause_seconds())

@@ -15,10 +15,12 @@ from msgspec import Struct
 from reservation.client.answers import Reply
 from reservation.client.conversation import Conversation, Retry, Send, Silence, converse
 from reservation.client.errors import Problem, RequestTooLarge
+from reservation.client.following import PATH, SILENT_SECONDS
 from reservation.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from reservation.client.calls import Call
+    from reservation.client.following import Following
 
 T = TypeVar("T")
 
@@ -26,6 +28,7 @@ T = TypeVar("T")
 # closing one.
 KEEP_ALIVE_SECONDS: Final = 5.0
 MAX_CONNECTIONS: Final = 100
+CONNECT_SECONDS: Final = 5.0  # for a stream; a call has its deadline
 # httpx's own timeouts say more (whether there was a connection at all): they come first.
 OWN_TIMEOUT_MARGIN_SECONDS: Final = 0.1
 # Nothing was sent yet when these are raised.
@@ -168,6 +171,15 @@ def request_of(
             request_id=step.request_id,
         )
         raise RequestTooLarge(problem) from error
+
+
+def stream_of(
+    client: httpx.Client | httpx.AsyncClient, options: Options, following: Following
+) -> httpx.Request:
+    """Write the request for the next connection of a follower."""
+    headers = {"x-request-id": options.request_id or uuid.uuid4().hex, **following.headers()}
+    patience = httpx.Timeout(CONNECT_SECONDS, read=SILENT_SECONDS)
+    return client.build_request("GET", PATH, headers=headers, timeout=patience)
 
 
 def _target(call: Call[Any]) -> str:

@@ -191,6 +191,12 @@ class Event(Struct, frozen=True, kw_only=True):
     traceparent: str | None = None  # of the request that did it
 
 
+class Reset(Struct, frozen=True, kw_only=True):
+    """Events are missing: the position asked for is no longer kept, the oldest kept come next."""
+
+    oldest: str  # the id of the event that comes next
+
+
 class Balance(Struct, frozen=True, kw_only=True):
     """What one way of counting says of a level, in units."""
 

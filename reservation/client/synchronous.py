@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from reservation.client import calls
 from reservation.client.errors import Refused, Unavailable
+from reservation.client.following import Following
 from reservation.client.operations import (
     Confirm,
     Extend,
@@ -27,6 +28,7 @@ from reservation.client.results import (
     Page,
     Proof,
     Reservation,
+    Reset,
     SkuHealth,
     SkuLevels,
     Stock,
@@ -300,6 +302,17 @@ class Client(SyncSpeaker):
             if page.next is None:
                 return
             asked["after"] = page.next
+
+    def events(self, *, after: str | None = None) -> Generator[Event | Reset, None, None]:
+        """Follow what happens, over all connections that it takes: each event once, in order.
+
+        It begins behind the id `after`, else now. A connection that is lost, or silent for 40 s, is
+        made anew behind the last event, for as long as you listen; a `Reset` says that events are
+        missing. A channel's key sees its own orders, and all of stock and breakers. Close it when
+        you stop (`contextlib.aclosing`, `closing`). Raises Refused, and Unavailable where it is no
+        service.
+        """
+        return self._follow(Following(after, self._retry))
 
     # -- operation -------------------------------------------------------------------------------
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -15,6 +16,8 @@ from reservation.client.answers import Reply
 from reservation.client.calls import Call
 from reservation.client.connection import Options, Speaker
 from reservation.client.conversation import Pause, Retry, Send, Silence
+from reservation.client.following import LOST, OK, Following
+from reservation.client.results import Event, Reset
 
 T = TypeVar("T")
 
@@ -83,3 +86,21 @@ class SyncSpeaker(Speaker):
             return connection.reply_of(self._http.send(request))
         except httpx.RequestError as error:
             return connection.silence_of(error, self._base_url)
+
+    # -- one stream ------------------------------------------------------------------------------
+
+    def _follow(self, following: Following) -> Generator[Event | Reset, None, None]:
+        while True:  # until whoever listens stops, or `refused` raises
+            request = connection.stream_of(self._http, self._options, following)
+            with contextlib.suppress(httpx.RequestError, *LOST):
+                answer = self._http.send(request, stream=True)
+                try:
+                    if answer.status_code != OK:
+                        answer.read()
+                        following.refused(connection.reply_of(answer))
+                    else:
+                        for chunk in answer.iter_raw():
+                            yield from following.heard(chunk)
+                finally:
+                    answer.close()
+            self._sleep(following.pause_seconds())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 KEPT_ENTRIES = 1_000  # of the newest, in each process that has followers
 MAX_BLOCK_MS = 1_000  # a wait for what is new; then it is looked whether anyone still follows
 FAULT_SECONDS = 0.5  # before a store that failed is asked again
+LAST_NUMBER = 999_999  # of an event within an entry; no call does so much
 LAST_SEQUENCE = (1 << 63) - 1  # of a millisecond; no call comes near
 
 
@@ -53,10 +54,21 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """Behind this id nothing has happened yet: who loses the connection now goes on from here."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """The position asked for is not kept; what follows begins with the oldest that is."""
 
     oldest: str
+
+
+# What who follows gets; None: nothing has come for a while.
+Followed = Told | Begun | Reset | None
 
 
 async def entries_behind(
@@ -121,18 +133,19 @@ class Feed:
 
     async def follow(
         self, after: str | None, *, idle_seconds: float
-    ) -> AsyncIterator[Told | Reset | None]:
+    ) -> AsyncGenerator[Followed, None]:
         """Tell every event behind an id, then each as it comes, until `close`.
 
-        Without `after` it begins now. None comes when nothing has come for `idle_seconds`.
+        Without `after` it begins now, and says where that is. None comes when nothing has come for
+        `idle_seconds`.
         Raises StoreUnavailable, here and while it goes on.
         """
         position, first = await self._begin(after)
         return self._follow(position, first, idle_seconds)
 
     async def _follow(
-        self, position: Version, first: list[Told | Reset], idle_seconds: float
-    ) -> AsyncIterator[Told | Reset | None]:
+        self, position: Version, first: list[Told | Begun | Reset], idle_seconds: float
+    ) -> AsyncGenerator[Followed, None]:
         self._followers += 1
         try:
             for told in first:
@@ -150,11 +163,11 @@ class Feed:
         finally:
             self._followers -= 1
 
-    async def _begin(self, after: str | None) -> tuple[Version, list[Told | Reset]]:
+    async def _begin(self, after: str | None) -> tuple[Version, list[Told | Begun | Reset]]:
         """Find the entry behind which to go on, and what is to be told before that."""
         _, now = await self._store.position(partition=self._partition)
         if after is None:
-            return version_key(now), []
+            return version_key(now), [Begun(f"{now}.{LAST_NUMBER}")]
         oldest = await self._oldest()
         wanted = event_id(after)
         if wanted is None or not oldest <= wanted[:2] <= version_key(now):

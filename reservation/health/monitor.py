@@ -20,7 +20,6 @@ from reservation.events.snapshot import take_balances
 from reservation.health.rule import (
     Health,
     HealthRule,
-    HealthStatus,
     judged,
     pack,
     sold,
@@ -28,6 +27,7 @@ from reservation.health.rule import (
     unpack,
     unshipped_ratio,
 )
+from reservation.model import HealthStatus
 from reservation.store.keys import SENTINEL
 from reservation.store.records import version_key
 from reservation.store.store import ENTRIES_PER_READ

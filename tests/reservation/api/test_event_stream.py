@@ -109,6 +109,8 @@ async def test_a_stream_ends_when_the_server_does(
         ):
             lines = answer.aiter_lines()
             assert (await anext(lines)).startswith("retry: ")
+            assert await anext(lines) == ""
+            assert (await anext(lines)).startswith("id: ")
             engine.feed.close()
             ending = asyncio.create_task(server.end())
             assert [line async for line in lines if line] == []
@@ -116,14 +118,18 @@ async def test_a_stream_ends_when_the_server_does(
 
 
 async def test_who_hangs_up_is_followed_no_longer(url: str, engine: Engine, ops: Caller) -> None:
+    """With the next events: until then it may still listen, though it says no more."""
     headers = {"authorization": f"Bearer {ops.token}"}
     async with (
         httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
         client.stream("GET", "/v1/events") as answer,
     ):
-        await anext(answer.aiter_lines())
+        lines = answer.aiter_lines()
+        await anext(lines)
         while not engine.feed.followers:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.005)
+    units = 0
     async with asyncio.timeout(5):
-        while engine.feed.followers:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.005)
+        while engine.feed.followers:
+            units += 1
+            await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": units})

@@ -39,6 +39,10 @@ class InThread:
         """Walk a list; `ask` is one of the methods made awaitable here."""
         return _in_thread(self._client.every(ask.__wrapped__, *arguments, **named))
 
+    def events(self, **named: Any) -> AsyncGenerator[Any, None]:
+        """Follow the events."""
+        return _in_thread(self._client.events(**named))
+
     def with_options(self, **options: Any) -> InThread:
         """Wrap the view as well."""
         return InThread(self._client.with_options(**options))

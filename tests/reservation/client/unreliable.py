@@ -37,6 +37,7 @@ class Unreliable:
     requests: list[Request] = field(default_factory=list)
     url: str = ""
     upstream: str = ""
+    relayed: int = 0  # bytes of streams that were passed on
 
     def will(self, *faults: Callable[[Exchange], None]) -> None:
         """Add faults for the next requests."""
@@ -64,16 +65,22 @@ class Exchange(BaseHTTPRequestHandler):
 
     def ask_upstream(self) -> tuple[int, dict[str, str], bytes]:
         """Pass the request on; returns status, headers and body of the answer."""
+        with self.upstream_answer() as answer:
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, headers, answer.read()
+
+    @contextmanager
+    def upstream_answer(self) -> Iterator[http.client.HTTPResponse]:
+        """Pass the request on; the answer is still to be read."""
         address = urlsplit(self.unreliable.upstream).netloc
-        connection = http.client.HTTPConnection(address, timeout=10)
+        connection = http.client.HTTPConnection(address, timeout=30)
         seen = self.request_seen
         kept = {n: v for n, v in seen.headers.items() if n not in {"host", "connection"}}
         connection.request(seen.method, seen.path, seen.body, kept)
-        answer = connection.getresponse()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        body = answer.read()
-        connection.close()
-        return answer.status, headers, body
+        try:
+            yield connection.getresponse()
+        finally:
+            connection.close()
 
     def reset(self) -> None:
         """Cut the connection hard."""
@@ -131,6 +138,31 @@ def trickle(exchange: Exchange) -> None:
         for _ in range(1_000):
             exchange.wfile.write(b" ")
             pace.wait(TRICKLE_SECONDS)
+
+
+def stream(cut_after: int | None = None) -> Callable[[Exchange], None]:
+    """Pass a stream on as it comes, to its end or until so many bytes, and then end it there."""
+
+    def relay(exchange: Exchange) -> None:
+        exchange.close_connection = True
+        with exchange.upstream_answer() as answer:
+            exchange.send_response_only(answer.status)
+            exchange.send_header("content-type", answer.headers["content-type"])
+            exchange.end_headers()
+            left = cut_after
+            with contextlib.suppress(OSError):  # who listened has left
+                while left != 0 and (chunk := answer.read1(left or 65_536)):
+                    exchange.wfile.write(chunk)
+                    exchange.unreliable.relayed += len(chunk)
+                    left = None if left is None else left - len(chunk)
+
+    return relay
+
+
+def begin_and_fall_silent(exchange: Exchange) -> None:
+    """Begin a stream and say nothing more until the client gives up."""
+    exchange.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+    fall_silent(exchange)
 
 
 def say(status: int, body: bytes = b"", **headers: str) -> Callable[[Exchange], None]:

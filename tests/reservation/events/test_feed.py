@@ -14,7 +14,7 @@ from reservation.config import Settings
 from reservation.events import feed as feed_module
 from reservation.events.archivist import Archivist
 from reservation.events.cloud import cloud_events
-from reservation.events.feed import Feed, Reset, Told
+from reservation.events.feed import Begun, Feed, Reset, Told
 from reservation.model import Line, Reserve, SetStock
 from reservation.store.store import Store
 from tests.reservation.events.doings import ORIGIN, Doings
@@ -42,12 +42,12 @@ async def all_ids(store: Store) -> list[str]:
 
 
 async def take(events: Any, count: int) -> list[Any]:
-    """Take so many; what says that nothing has come is passed over."""
+    """Take so many; what says where it begins, or that nothing has come, is passed over."""
     found: list[Any] = []
     async with asyncio.timeout(20):
         while len(found) < count:
             told = await anext(events)
-            if told is not None:
+            if told is not None and not isinstance(told, Begun):
                 found.append(told)
     return found
 
@@ -139,11 +139,25 @@ async def test_a_position_between_events_is_kept(store: Store, feed: Feed, doing
 
 async def test_it_says_when_nothing_has_come(store: Store, feed: Feed) -> None:
     async with aclosing(await feed.follow(None, idle_seconds=IDLE)) as events:
+        assert isinstance(await anext(events), Begun)
         assert await anext(events) is None
+
+
+async def test_where_it_begins_one_goes_on(store: Store, doings: Doings, feed: Feed) -> None:
+    """Who has heard of nothing yet and comes again misses nothing."""
+    await doings.some(10)
+    before = len(await all_ids(store))
+    async with aclosing(await feed.follow(None, idle_seconds=20)) as events:
+        begun = await anext(events)
+    await doings.some(20)
+    new = (await all_ids(store))[before:]
+    async with aclosing(await feed.follow(begun.event_id, idle_seconds=20)) as events:
+        assert ids(await take(events, len(new))) == new
 
 
 async def test_closing_ends_who_follows(store: Store, feed: Feed) -> None:
     events = await feed.follow(None, idle_seconds=20)
+    assert isinstance(await anext(events), Begun)
     waiting = asyncio.ensure_future(anext(events, "ended"))
     while not feed.followers:  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0)
