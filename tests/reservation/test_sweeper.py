@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from reservation import metrics
 from reservation.config import Durability, load
-from reservation.model import Line, Release, Reserve, SetStock
+from reservation.engine import Engine
+from reservation.model import Line, Origin, Release, Reserve, SetBreakerPolicy, SetStock
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.keys import key
 from reservation.store.store import Store
@@ -129,3 +131,13 @@ async def test_two_sweepers_share_the_work(store: Store, clock: Clock) -> None:
     sweepers = [Sweeper(store, store.settings) for _ in range(2)]
     assert sum(await asyncio.gather(*(sweeper.expire() for sweeper in sweepers))) == 60
     assert await store.client.hget(key(0, "held"), "CAT@main") == "0"
+
+
+async def test_tidying_counts_what_is_suspended(engine: Engine, store: Store) -> None:
+    """For who watches from outside: open breakers, not all that have something to tell."""
+    await store.set_stock([SetStock(sku, "main", 5) for sku in ("A", "B", "C")], "test")
+    await engine.breakers.trip(["A", "B"], "recall", Origin("wang"))
+    await engine.breakers.reset(["B"], "checked", Origin("wang"))
+    await engine.breakers.set_policy(SetBreakerPolicy("C", threshold=5), Origin("wang"))
+    await Sweeper(store, store.settings).tidy()
+    assert metrics.SUSPENDED_SKUS._value.get() == 1

@@ -226,6 +226,9 @@ async def test_it_is_given_up_after_a_day(
     assert dead.last_ms is not None
     assert 86_400_000 <= dead.last_ms - dead.made_ms <= 87_000_000
     assert 250 < dead.attempts < 320  # the pauses grow to five minutes
+    assert outbox.send_again(dead.id, wall())
+    await work_off(away, outbox, wall, seconds=10)
+    assert outbox.backlogs()[0].waiting == 1  # it has another day
 
 
 async def test_a_lost_answer_is_asked_for_again(

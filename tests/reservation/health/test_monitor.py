@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from reservation import metrics
 from reservation.config import HealthBase, Settings
 from reservation.engine import Engine
 from reservation.errors import StoreUnavailable
@@ -378,3 +379,12 @@ async def test_its_loop_tells_by_itself(store: Store, clock: Clock) -> None:
     async with asyncio.timeout(10):
         while await crossings(store) != [("CAT", "at_risk")]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_tidying_counts_what_is_at_risk(store: Store, monitor: HealthMonitor) -> None:
+    """For who watches from outside."""
+    await hold(store, 1, 50)
+    await hold(store, 2, 5, "DOG")
+    await monitor.look()
+    await monitor.tidy()
+    assert metrics.LEVELS_AT_RISK._value.get() == 1
