@@ -53,7 +53,8 @@ end
 -- Look whether any SKU has a breaker: one cheap read on a quiet day.
 local function read_any_breaker() any_breaker = call('HLEN', K.breaker) > 1 end
 
--- Read the breakers of `skus` at once.
+-- Read the breakers of `skus` at once: all that the call will look at. Where none of them has one,
+-- the call spares itself the look at each order.
 local function read_breakers(skus)
   local fields = { SENTINEL }
   for i = 1, #skus do fields[i + 1] = skus[i] end
@@ -62,6 +63,7 @@ local function read_breakers(skus)
   for i = 1, #skus do
     if raws[i + 1] then breakers[skus[i]] = unpack_breaker(raws[i + 1]) end
   end
+  any_breaker = next(breakers) ~= nil
 end
 
 -- The breaker of a SKU that has none: closed, nothing counted.
