@@ -46,7 +46,7 @@ check: $(VENV)/.dev ## linters, types, floors
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.lua_lint
 
-bench: $(VENV)/.dev ## first measurements: store, engine and HTTP
+bench: $(VENV)/.dev ## first measurements: store, breaker, engine and HTTP
 	@$(BIN)/holdfast bench all
 
 chaos: $(VENV)/.dev ## the long fault suites; see docs/testing.md

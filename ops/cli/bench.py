@@ -21,6 +21,7 @@ class Suite(StrEnum):
     """What is measured."""
 
     STORE = "store"
+    BREAKER = "breaker"
     ENGINE = "engine"
     HTTP = "http"
     ALL = "all"
@@ -38,13 +39,14 @@ def bench_command(
     The machine's two cores are shared by server, service and generator: compare ratios only.
     """
     # The other commands start without what only this one needs.
-    from loadtest.bench import engine_rate, http_rate, store_cpu  # noqa: PLC0415
+    from loadtest.bench import breaker_cost, engine_rate, http_rate, store_cpu  # noqa: PLC0415
     from loadtest.bench.report import Comparison, machine  # noqa: PLC0415
 
-    suites = {  # orders a run, measures each
-        Suite.STORE: (store_cpu.measure, 50_000, 2),
-        Suite.ENGINE: (engine_rate.measure, 100_000, 1),
-        Suite.HTTP: (http_rate.measure, 20_000, 2),
+    suites = {  # orders a run, steps a repetition
+        Suite.STORE: (store_cpu.measure, 50_000, 4),
+        Suite.BREAKER: (breaker_cost.measure, 50_000, 4),
+        Suite.ENGINE: (engine_rate.measure, 100_000, 2),
+        Suite.HTTP: (http_rate.measure, 20_000, 4),
     }
     names = list(suites) if suite is Suite.ALL else [suite]
     comparisons: list[Comparison] = []
@@ -55,8 +57,8 @@ def bench_command(
     ):
         settings = settings_of(config, log_level="error", data_dir=Path(directory))
         for name in names:
-            measure, usual, count = suites[name]
-            task = bar.add_task(name, total=count * 2 * repetitions)
+            measure, usual, steps = suites[name]
+            task = bar.add_task(name, total=steps * repetitions)
             comparisons += measure(
                 settings.model_copy(update={"data_dir": Path(directory) / name}),
                 orders=orders or usual,

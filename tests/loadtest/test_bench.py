@@ -8,7 +8,7 @@ import pytest
 
 from tests.ops.service import holdfast
 
-RATIOS = {"store": 2, "engine": 1, "http": 2}
+RATIOS = {"store": 2, "breaker": 4, "engine": 1, "http": 2}
 
 
 @pytest.mark.parametrize("suite", RATIOS)
