@@ -90,7 +90,7 @@ async def _check_log(deployment: Deployment, trips: int) -> None:
     assert len(opened) == trips
 
 
-@sizes(3, 300, "trips")
+@sizes(3, 1_000, "trips")
 async def test_nothing_is_granted_after_the_third_failure(
     tmp_path: Path, program: str, trips: int, say: Say, record: Record
 ) -> None:
