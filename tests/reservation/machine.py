@@ -116,16 +116,28 @@ class Machine(BothSides, RuleBasedStateMachine):
         ids=st.lists(st.sampled_from(GREEDY_IDS), min_size=1, max_size=3),
         also=lines,
         offset=offsets_or_none,
+        again_after_ms=st.sampled_from((None, None, 1, 150_000)),
     )
     def reserve_too_much(
-        self, key: Key, ids: list[str], also: tuple[Line, ...], offset: int | None
+        self,
+        key: Key,
+        ids: list[str],
+        also: tuple[Line, ...],
+        offset: int | None,
+        again_after_ms: int | None,
     ) -> None:
-        """Fail often enough to open a breaker, also at the end of its window's oldest failure."""
+        """Fail often enough to open a breaker, also at the end of its window's oldest failure.
+
+        A repeat of the first id neither counts nor refreshes.
+        """
         breaker = self.model.breakers.get(key[0])
         if offset is not None and breaker and breaker.failed_at:
             self._pass_to(min(breaker.failed_at.values()) + breaker.rules.window_ms + offset)
         wanted = lines_of({(line.sku, line.warehouse): 1 for line in also} | {key: TOO_MUCH})
         self.apply_batch([Reserve(greedy, wanted, 1_000) for greedy in ids])
+        if again_after_ms is not None:
+            self._pass_to(self.bench.now_ms + again_after_ms)
+            self._do(Reserve(ids[0], wanted, 1_000))
 
     @rule(key=keys, many=st.integers(5, len(CROWD)), ttl_ms=ttls_ms)
     def reserve_one_by_one(self, key: Key, many: int, ttl_ms: int) -> None:
@@ -169,6 +181,29 @@ class Machine(BothSides, RuleBasedStateMachine):
             retry_at_ms, sku = cooling[0]
             self._pass_to(retry_at_ms + offset)
             self._do(Reserve(buyers[0], (Line(sku, "main", quantity),), 1_000))
+
+    @rule(rank=ranks, how=st.sampled_from(("falls due", "is repeated", "pays late")))
+    def open_the_breaker_of_a_hold(self, rank: int, how: str) -> None:
+        """Suspend a held SKU and sweep the hold; or let it be tried, and repeat or reinstate it."""
+        holds = [known for known in self._known() if known.state is State.HELD]
+        buyers = [buyer for buyer in GREEDY_IDS if buyer not in self.model.reservations]
+        if not holds or not buyers:
+            return
+        hold = holds[rank % len(holds)]
+        key = (hold.lines[0].sku, hold.lines[0].warehouse)
+        if how == "pays late":
+            self._pass_to(hold.expires_at_ms or 0)
+        too_much = lines_of({key: TOO_MUCH})
+        self.apply_batch([Reserve(buyer, too_much, 1_000) for buyer in buyers])
+        if how == "falls due":
+            self._pass_to(hold.expires_at_ms or 0)
+            self.bench.run(self.bench.sweeper.expire())
+            return
+        self.adjust_stock(AdjustStock(*key, 1, f"t{rank}", ""))
+        if how == "pays late":
+            self._do(Confirm(hold.reservation_id, reinstate=True))
+        else:
+            self._do(Reserve(hold.reservation_id, hold.lines, 1_000))
 
     @rule(act=breaker_acts)
     def act_on_a_breaker(self, act: BreakerAct) -> None:

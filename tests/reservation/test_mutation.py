@@ -22,8 +22,17 @@ from tests.reservation.test_state_machine import NORMAL, ship_a_hundred_parts
 # Without shrinking: that it fails is all we ask.
 HUNT = settings(NORMAL, max_examples=1_000, phases=(Phase.generate,), print_blob=False)
 
-# rule broken -> (script, text that stands there once, text in its place)
-MUTATIONS = {
+# What lets a script see breakers that does not.
+USES, CLOCK = "-- Uses: _prelude.lua _overdue.lua", "-- KEYS[9] clock hash: now (ms), version"
+SEES_BREAKERS = (
+    USES,
+    f"{USES} _breaker.lua",
+    CLOCK,
+    f"-- KEYS[9] breaker hash: sku -> breaker\n{CLOCK.replace('9', '10')}",
+)
+
+# rule broken -> (script, text that stands there once, text in its place, and more such pairs)
+MUTATIONS: dict[str, tuple[str, ...]] = {
     "a hold expires one millisecond late": (
         "_prelude.lua",
         "return created + expires <= now",
@@ -63,6 +72,130 @@ MUTATIONS = {
         "_breaker.lua",
         "if failure.id == id then return false end",
         "",
+    ),
+    "a failure counts a tenth of a second longer": (
+        "_breaker.lua",
+        "now - failure.at < window_ms",
+        "now - failure.at - 100 < window_ms",
+    ),
+    "a failure counts one millisecond less": (
+        "_breaker.lua",
+        "now - failure.at < window_ms",
+        "now - failure.at + 1 < window_ms",
+    ),
+    "a repeat of an id refreshes its failure": (
+        "_breaker.lua",
+        "if failure.id == id then return false end",
+        """if failure.id == id then
+      failure.at, breaker.window = now, window
+      change_breaker(nil, sku, breaker)
+      return false
+    end""",
+    ),
+    "a replay counts as a failure": (
+        "reserve.lua",
+        "if same_lines(raw, at) then return",
+        """if same_lines(raw, at) then
+      count_failure(sku_of(ARGV[last]), id, ARGV[at + 1], '1 0 ' .. ARGV[last])
+      return""",
+        "{ STATUS.REPLAYED, raw } end\n",
+        "{ STATUS.REPLAYED, raw }\n    end\n",
+    ),
+    "a replay counts as a success": (
+        "reserve.lua",
+        "if same_lines(raw, at) then return",
+        """if same_lines(raw, at) then
+      if any_breaker then count_successes(first, last, ARGV[at + 1]) end
+      return""",
+        "{ STATUS.REPLAYED, raw } end\n",
+        "{ STATUS.REPLAYED, raw }\n    end\n",
+    ),
+    "each warehouse has its breaker": (
+        "reserve.lua",
+        "open_call(ids, levels, false)\n",
+        "open_call(ids, levels, false)\nlocal function sku_of(level) return level end\n",
+    ),
+    "a failure counts for each short warehouse": (
+        "reserve.lua",
+        "if count_failure(sku, id, origin, lines[sku]) then",
+        """local several = find(lines[sku], '\\t', 1, true)
+    if several and count_failure(sku, id .. '+', origin, lines[sku])
+      or count_failure(sku, id, origin, lines[sku]) then""",
+    ),
+    "the other lines of a suspended order count": (
+        "reserve.lua",
+        "if refusal then return refusal end",
+        """if refusal then
+    if is_short and not more then insufficient(id, ARGV[at + 1], first, last) end
+    return refusal
+  end""",
+    ),
+    "a release lets an open breaker be tried": (
+        "release.lua",
+        *SEES_BREAKERS,
+        "    touch(level)\n",
+        """    touch(level)
+    read_breakers({ sku_of(level) })
+    note_restock(sku_of(level), '')
+""",
+        "commit('held', 'committed')\n",
+        "commit('held', 'committed')\ncommit_breakers()\n",
+    ),
+    "an expiry lets an open breaker be tried": (
+        "expire.lua",
+        *SEES_BREAKERS,
+        "commit('held')\n",
+        """for _, level in ipairs(W.touched) do
+  read_breakers({ sku_of(level) })
+  note_restock(sku_of(level), '')
+end
+commit('held')
+commit_breakers()
+""",
+    ),
+    "any stock write lets an open breaker be tried": (
+        "_stock.lua",
+        "if available_of(sku) > before then",
+        "if before then",
+    ),
+    "a reinstatement that finds no stock is a failed lock": (
+        "confirm.lua",
+        *SEES_BREAKERS,
+        "  return short\n",
+        """  read_breakers({ sku_of(short[3]) })
+  count_failure(sku_of(short[3]), id, '', short[4] .. ' ' .. short[5] .. ' ' .. short[3])
+  return short
+""",
+        "commit('held', 'committed')\n",
+        "commit('held', 'committed')\ncommit_breakers()\n",
+    ),
+    "a reinstatement is a success": (
+        "confirm.lua",
+        *SEES_BREAKERS,
+        "    touch(level)\n",
+        """    touch(level)
+    if not from_held then
+      read_breakers({ sku_of(level) })
+      count_success(sku_of(level), '')
+    end
+""",
+        "commit('held', 'committed')\n",
+        "commit('held', 'committed')\ncommit_breakers()\n",
+    ),
+    "a reset keeps the window": (
+        "set_breaker.lua",
+        "  change_breaker(nil, sku, closed)\n",
+        "  closed.window = breaker.window\n  change_breaker(nil, sku, closed)\n",
+    ),
+    # An opening empties the window, so half-open and closing find none: only all three can tell.
+    "the window is kept until the breaker has closed": (
+        "_breaker.lua",
+        "breaker.successes, breaker.window, breaker.by = 0, {}, ''",
+        "breaker.successes, breaker.by = 0, ''",
+        "breaker.successes, breaker.window = 0, {}",
+        "breaker.successes = 0",
+        "change_breaker('K', sku, closed, origin)",
+        "closed.window = breaker.window\n  change_breaker('K', sku, closed, origin)",
     ),
     "it takes one failure more": (
         "_breaker.lua",
@@ -222,11 +355,22 @@ def found(bench: Bench) -> bool:
     return False
 
 
+def broken(rule: str, directory: Path) -> tuple[Path, str]:
+    """Name the script that breaks a rule, and what it says then."""
+    name, *texts = MUTATIONS[rule]
+    script = directory / name
+    text = script.read_text()
+    for before, after in zip(texts[::2], texts[1::2], strict=True):
+        assert text.count(before) == 1, before
+        text = text.replace(before, after)
+    return script, text
+
+
 @pytest.mark.parametrize("rule", MUTATIONS)
 def test_a_rule_stands_where_it_is_broken(rule: str) -> None:
-    """Its text stands once in its script: else the long form would break nothing."""
-    name, before, _ = MUTATIONS[rule]
-    assert (LUA_DIRECTORY / name).read_text().count(before) == 1
+    """Its texts stand once in its script: else the long form would break nothing."""
+    script, text = broken(rule, LUA_DIRECTORY)
+    assert text != script.read_text()
 
 
 @pytest.mark.chaos
@@ -234,8 +378,7 @@ def test_a_rule_stands_where_it_is_broken(rule: str) -> None:
 @pytest.mark.parametrize("rule", MUTATIONS)
 def test_a_broken_rule_is_found(rule: str, bench: Bench, scripts: Path) -> None:
     """Each of these, alone, turns the state machine red."""
-    name, before, after = MUTATIONS[rule]
-    text = (scripts / name).read_text()
-    (scripts / name).write_text(text.replace(before, after))
+    script, text = broken(rule, scripts)
+    script.write_text(text)
     bench.use_scripts(scripts)
     assert found(bench)
