@@ -102,6 +102,8 @@ class Outbox:
         self.path = path
         self._lock: int | None = None
         self._db = Database(path, _TABLES, form=FORMAT, fault=AlertsUnavailable)
+        with self._db.reading():
+            self._inode = path.stat().st_ino
 
     def close(self) -> None:
         """Close the file, and let another one send."""
@@ -109,6 +111,13 @@ class Outbox:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def is_in_place(self) -> bool:
+        """Say whether the file under our name is still the one that is open."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     def alone(self) -> None:
         """Be the one that sends, of all that share the data directory, until `close`."""
@@ -197,7 +206,10 @@ class Outbox:
     def attempted(self, delivery_id: str, at_ms: int) -> None:
         """Note that a delivery is being sent."""
         self._change(
-            "attempts = attempts + 1, last_ms = ?, reason = 'no answer'", (at_ms,), delivery_id
+            "attempts = attempts + 1, last_ms = ?,"
+            " reason = CASE reason WHEN '' THEN 'no answer' ELSE reason END",
+            (at_ms,),
+            delivery_id,
         )
 
     def delivered(self, delivery_id: str) -> None:
@@ -338,8 +350,14 @@ class SharedOutbox:
         self._outbox: Outbox | None = None
 
     def opened(self) -> Outbox:
-        """Return it. Raises AlertsUnavailable where the file, or another process, forbids it."""
+        """Return it. Raises AlertsUnavailable where the file, or another process, forbids it.
+
+        A file that someone took away, or put another in its place, is opened anew.
+        """
         with self._turn:
+            if self._outbox is not None and not self._outbox.is_in_place():
+                self._outbox.close()
+                self._outbox = None
             if self._outbox is None:
                 outbox = Outbox(self._path)
                 try:

@@ -370,3 +370,31 @@ def test_two_that_ask_at_once_share_no_slot(
     monkeypatch.setattr(Outbox, "slot_in", lambda *_: 0)  # as seen by both before either went
     assert [one.slot("ops", 1_000, 500) for one in (outbox, other)] == [0, 500]
     assert other.slot("ops", 1_500, 500) == 0
+
+
+async def test_a_file_that_was_taken_away_is_noticed(
+    wecom: WeComRobot, courier_of: CourierOf, wall: WallClock, tmp_path: Path
+) -> None:
+    """What is noted after that is told; nobody goes on writing into what is not there."""
+    courier = courier_of("wecom", wecom.url)
+    assert await courier.look() > 0
+    for file in tmp_path.glob("alerts.sqlite3*"):  # noqa: ASYNC240 (a handful)
+        file.unlink()
+    assert await courier.look() > 0
+    anew = Outbox(outbox_path(tmp_path))
+    note(anew, wall, suspended(1))
+    await work_off(courier, anew, wall, seconds=5)
+    assert wecom.linked() == ["SKU-0001"]
+
+
+async def test_the_last_refusal_is_kept_while_it_is_sent_again(
+    wecom: WeComRobot, courier_of: CourierOf, outbox: Outbox, wall: WallClock
+) -> None:
+    """Who looks between two sendings reads what the receiver said, not that it said nothing."""
+    note(outbox, wall, suspended(1))
+    letter = outbox.seal("ops", [suspended(1)], b"{}", wall())
+    outbox.attempted(letter.id, wall())
+    assert outbox.backlogs()[0].reason == "no answer"
+    outbox.put_off(letter.id, "errcode 45009", wall())
+    outbox.attempted(letter.id, wall())
+    assert outbox.backlogs()[0].reason == "errcode 45009"
