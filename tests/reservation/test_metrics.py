@@ -23,6 +23,7 @@ BOUNDED_LABELS = {
     "result",
     "version",
     "feed",
+    "kind",
     "le",
 }
 COUNT = """
