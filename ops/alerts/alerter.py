@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ops.alerts.alert import Alert, alerts_of, may_alert, with_levels
-from ops.alerts.outbox import AlertsUnavailable, DeliveryState, Outbox, SharedOutbox
+from ops.alerts.outbox import DeliveryState, Outbox, SharedOutbox
 from reservation import metrics
 from reservation.background import Every, repeat
 from reservation.config import DAY_SECONDS
-from reservation.errors import ScriptBug, StoreUnavailable
+from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
 from reservation.events.archive import archive_path
 from reservation.events.entries import read_entry
 from reservation.events.feed import entries_behind
@@ -35,9 +35,11 @@ SKUS_PER_READ: Final = 100  # a script call stays below 1 ms
 DELIVERED_DAYS: Final = 7
 DEAD_DAYS: Final = 30
 
+_FAULTS: Final = (StoreUnavailable, ArchiveUnavailable, ScriptBug)
+
 
 class Alerter:
-    """One background loop over one partition. `now_ms` is the wall clock."""
+    """One background loop over one partition."""
 
     def __init__(self, store: Store, settings: Settings, outbox: SharedOutbox) -> None:
         self._store = store
@@ -46,6 +48,7 @@ class Alerter:
         self._path = archive_path(settings.data_dir)
         self._position: Version | None = None  # behind which the log is still to be read
         self._stored: Version | None = None
+        self._good_at: float | None = None  # when a round went well the last time
         self._tidying = Every(TIDY_INTERVAL_SECONDS)
         self._forgetting = Every(FORGET_INTERVAL_SECONDS)
 
@@ -55,7 +58,7 @@ class Alerter:
             self._round,
             name="alerter",
             stop=stop,
-            faults=(StoreUnavailable, AlertsUnavailable, ScriptBug),
+            faults=_FAULTS,
         )
 
     async def _round(self) -> float:
@@ -63,15 +66,19 @@ class Alerter:
             more = await self.look()
             if self._tidying.is_due():
                 await self.tidy()
-        except (StoreUnavailable, AlertsUnavailable, ScriptBug):
-            self._position = None
+        except _FAULTS:
+            self._position = None  # it goes on where it stored that it was
+            if self._good_at is not None:  # one that only waits for another has nothing to say
+                lag = time.monotonic() - self._good_at
+                metrics.FEED_LAG_SECONDS.labels(feed="alerts").set(lag)
             raise
+        self._good_at = time.monotonic()
         return 0.0 if more else POLL_SECONDS
 
     async def look(self) -> bool:
         """Note the alerts of what is new in the log; say whether there is more.
 
-        Raises StoreUnavailable and AlertsUnavailable.
+        Raises StoreUnavailable, ArchiveUnavailable and AlertsUnavailable.
         """
         outbox = await asyncio.to_thread(self._shared.opened)
         now_ms, last = await self._store.position()
@@ -95,19 +102,23 @@ class Alerter:
             await asyncio.to_thread(outbox.note, self._facts(), [], 0)
             self._stored = self._position
         if self._forgetting.is_due():
-            await asyncio.to_thread(_forget, outbox)
+            await asyncio.to_thread(_forget, outbox, tuple(self._settings.alerts))
         backlogs = await asyncio.to_thread(outbox.backlogs)
         metrics.ALERTS_WAITING.set(sum(backlog.waiting for backlog in backlogs))
         metrics.ALERT_DEAD_LETTERS.set(sum(backlog.dead for backlog in backlogs))
 
     async def _begin(self, outbox: Outbox, now_ms: int, last: Version) -> Version:
-        """Find where to go on: where we were in this store's log, else a little while ago."""
+        """Find where to go on: where we were in this store's log, else a little while ago.
+
+        What is older than alerts are kept for is no news any more.
+        """
         born = await self._store.born()
         kept = await asyncio.to_thread(outbox.fact, "position")
         of_this = await asyncio.to_thread(outbox.fact, "store_born_ms") == born
         self._born = born
         if kept and of_this and version_key(kept) <= last:
-            return version_key(kept)
+            oldest_ms = now_ms - self._settings.alerts_give_up_seconds * 1000
+            return max(version_key(kept), (oldest_ms, 0))
         return (now_ms - FRESH_SECONDS * 1000, 0)
 
     async def _take(self, outbox: Outbox, entries: Sequence[RawEntry]) -> None:
@@ -145,12 +156,13 @@ class Alerter:
         return {"position": f"{self._position[0]}-{self._position[1]}", "store_born_ms": self._born}
 
 
-def _forget(outbox: Outbox) -> None:
+def _forget(outbox: Outbox, receivers: Sequence[str]) -> None:
     now_ms = _now_ms()
     kept_ms = DELIVERED_DAYS * DAY_SECONDS * 1000
     outbox.forget(DeliveryState.DELIVERED, now_ms - kept_ms)
     outbox.forget(DeliveryState.DEAD, now_ms - DEAD_DAYS * DAY_SECONDS * 1000)
-    outbox.forget_waiting(now_ms - kept_ms)
+    outbox.give_up_others(receivers)
+    outbox.forget_others(receivers, now_ms - kept_ms)
 
 
 def _now_ms() -> int:

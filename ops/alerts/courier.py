@@ -19,7 +19,7 @@ import structlog
 
 from ops.alerts.dingtalk import DingTalk
 from ops.alerts.outbox import AlertsUnavailable, SharedOutbox
-from ops.alerts.receiving import Delivered, Later, Parcel, Refused, Telling, Verdict
+from ops.alerts.receiving import Delivered, Later, Parcel, Telling, Verdict
 from ops.alerts.webhook import Webhook
 from ops.alerts.wecom import WeCom
 from ops.alerts.wording import Words
@@ -108,36 +108,46 @@ class Courier:
         return 0.0
 
     def _due(self, outbox: Outbox) -> Delivery | None:
-        """Find the delivery that is on its way, or make one of what has waited for others."""
+        """Find the delivery that is on its way, or make one of what has waited for others.
+
+        What was given up once and is sent again lets everything new pass.
+        """
         delivery = outbox.pending(self._name)
-        if delivery is not None:
+        if delivery is not None and not delivery.resent:
             return delivery
         now_ms = self._now_ms()
         since_ms, alerts = outbox.waiting(self._name, MOST_WAITING)
         if since_ms is None or since_ms <= now_ms < since_ms + SETTLE_MS:
-            return None
+            return delivery
         if outbox.slot_in(self._name, now_ms, spacing_of(self._receiver)):
-            return None  # whatever comes until then goes with it
+            return delivery  # whatever comes until it may be sent to goes with it
         count, body = self._dialect.compose(Telling(alerts, self._words, now_ms))
-        return outbox.seal(self._name, alerts[:count], body, now_ms)
+        made = outbox.seal(self._name, alerts[:count], body, now_ms)
+        if now_ms - since_ms < self._give_up_ms:
+            return made
+        outbox.give_up(made.id, "the receiver took nothing for too long")
+        self._count("given_up")
+        return None
 
     def _record(self, outbox: Outbox, delivery: Delivery, verdict: Verdict) -> None:
         now_ms = self._now_ms()
-        match verdict:
-            case Delivered():
-                outbox.delivered(delivery.id)
-                self._count("delivered")
-                return
-            case Refused(reason):
-                result = "refused"
-                outbox.give_up(delivery.id, reason)
-            case Later(reason, _) if now_ms - delivery.made_ms >= self._give_up_ms:
-                result = "given_up"
-                outbox.give_up(delivery.id, f"given up, last: {reason}")
-            case Later(reason, wait_seconds):
+        if isinstance(verdict, Delivered):
+            outbox.delivered(delivery.id)
+            self._count("delivered")
+            return
+        result, reason = "refused", verdict.reason
+        if isinstance(verdict, Later):
+            if verdict.wait_seconds:  # it is the receiver that asks, not this message
+                until_ms = now_ms + math.ceil(verdict.wait_seconds * 1000)
+                outbox.be_silent(self._name, until_ms)
+            if now_ms - delivery.made_ms < self._give_up_ms:
                 result = "put_off"
-                pause = max(wait_seconds, self._pause(delivery.attempts))
-                outbox.put_off(delivery.id, reason, now_ms + math.ceil(pause * 1000))
+                pause_ms = math.ceil(self._pause(delivery.attempts) * 1000)
+                outbox.put_off(delivery.id, reason, now_ms + pause_ms)
+            else:
+                result, reason = "given_up", f"given up, last: {reason}"
+        if result != "put_off":
+            outbox.give_up(delivery.id, reason)
         self._count(result)
         log.warning(
             "alerts_not_taken",

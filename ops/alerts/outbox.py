@@ -23,12 +23,13 @@ from reservation.errors import ArchiveUnavailable
 
 FILE: Final = "alerts.sqlite3"
 FORMAT: Final = 1  # of the tables; another one is refused
+MOST_SILENCE_MS: Final = 3_600_000  # for which a receiver may ask
 
 _TABLES: Final = """
 CREATE TABLE delivery (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, receiver TEXT NOT NULL,
   state TEXT NOT NULL, body BLOB NOT NULL, made_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,
-  next_ms INTEGER NOT NULL, last_ms INTEGER, reason TEXT NOT NULL
+  next_ms INTEGER NOT NULL, last_ms INTEGER, reason TEXT NOT NULL, resent INTEGER NOT NULL
 );
 CREATE TABLE alert (
   number INTEGER PRIMARY KEY, receiver TEXT NOT NULL, id TEXT NOT NULL, noted_ms INTEGER NOT NULL,
@@ -36,13 +37,14 @@ CREATE TABLE alert (
   UNIQUE (receiver, id)
 );
 CREATE TABLE pace (receiver TEXT PRIMARY KEY, next_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE silence (receiver TEXT PRIMARY KEY, until_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX alert_waiting ON alert (receiver, number) WHERE delivery IS NULL;
 CREATE INDEX alert_of ON alert (delivery);
 CREATE INDEX delivery_by_state ON delivery (state, number);
 """
 _DELIVERIES: Final = (
-    "SELECT number, id, receiver, state, body, made_ms, attempts, next_ms, last_ms, reason"
-    " FROM delivery"
+    "SELECT number, id, receiver, state, body, made_ms, attempts, next_ms, last_ms, reason,"
+    " resent FROM delivery"
 )
 
 
@@ -70,6 +72,7 @@ class Delivery(msgspec.Struct, frozen=True):
     next_ms: int  # not sent before
     last_ms: int | None
     reason: str  # why it was not taken the last time
+    resent: bool  # it was given up once: what is new goes first
     alerts: tuple[Alert, ...] = ()
 
 
@@ -153,9 +156,10 @@ class Outbox:
         return (rows[0][0] if rows else None), [_decode_alert(body) for _, body in rows]
 
     def pending(self, receiver: str) -> Delivery | None:
-        """Read the oldest delivery that is to be sent; None where there is none."""
+        """Read the delivery that is to be sent next; None where there is none."""
         found = self._deliveries(
-            "WHERE receiver = ? AND state = 'pending' ORDER BY number LIMIT 1", (receiver,)
+            "WHERE receiver = ? AND state = 'pending' ORDER BY resent, made_ms, number LIMIT 1",
+            (receiver,),
         )
         return found[0] if found else None
 
@@ -165,7 +169,7 @@ class Outbox:
         with self._db.transaction():
             number = self._db.execute(
                 "INSERT INTO delivery (id, receiver, state, body, made_ms, attempts, next_ms,"
-                " reason) VALUES (?, ?, 'pending', ?, ?, 0, 0, '')",
+                " reason, resent) VALUES (?, ?, 'pending', ?, ?, 0, 0, '', 0)",
                 (delivery_id, receiver, body, at_ms),
             ).lastrowid
             self._db.executemany(
@@ -182,10 +186,21 @@ class Outbox:
                 "UPDATE pace SET next_ms = ?1 WHERE receiver = ?2 AND next_ms > ?1",
                 (at_ms + spacing_ms, receiver),
             )
+            self._db.execute(
+                "UPDATE silence SET until_ms = ?1 WHERE receiver = ?2 AND until_ms > ?1",
+                (at_ms + MOST_SILENCE_MS, receiver),
+            )
             row = self._db.execute(
-                "SELECT next_ms FROM pace WHERE receiver = ?", (receiver,)
+                "SELECT MAX(at) FROM (SELECT next_ms AS at FROM pace WHERE receiver = ?1"
+                " UNION ALL SELECT until_ms FROM silence WHERE receiver = ?1)",
+                (receiver,),
             ).fetchone()
-        return max(0, row[0] - at_ms) if row else 0
+        return max(0, (row[0] or 0) - at_ms)
+
+    def be_silent(self, receiver: str, until_ms: int) -> None:
+        """Send a receiver nothing at all before a time: it asked for it."""
+        with self._db.transaction():
+            self._db.execute("INSERT OR REPLACE INTO silence VALUES (?, ?)", (receiver, until_ms))
 
     def slot(self, receiver: str, at_ms: int, spacing_ms: int) -> int:
         """Take the next slot in which the receiver may be sent to, or say when it comes (ms).
@@ -232,7 +247,7 @@ class Outbox:
         with self._db.reading():
             return bool(
                 self._db.execute(
-                    "UPDATE delivery SET state = 'pending', next_ms = 0, made_ms = ?"
+                    "UPDATE delivery SET state = 'pending', next_ms = 0, made_ms = ?, resent = 1"
                     " WHERE id = ? AND state = 'dead'",
                     (at_ms, delivery_id),
                 ).rowcount
@@ -246,11 +261,22 @@ class Outbox:
                 (state, before_ms),
             )
 
-    def forget_waiting(self, before_ms: int) -> None:
-        """Drop what has waited since before a time: its receiver is no longer configured."""
+    def give_up_others(self, receivers: Sequence[str]) -> None:
+        """Give up what is on its way to receivers that are no longer configured."""
         with self._db.transaction():
             self._db.execute(
-                "DELETE FROM alert WHERE delivery IS NULL AND noted_ms < ?", (before_ms,)
+                "UPDATE delivery SET state = 'dead', reason = 'no longer configured'"
+                " WHERE state = 'pending' AND receiver NOT IN (SELECT value FROM json_each(?))",
+                (_encode(receivers).decode(),),
+            )
+
+    def forget_others(self, receivers: Sequence[str], before_ms: int) -> None:
+        """Drop what waits since before a time for receivers that are no longer configured."""
+        with self._db.transaction():
+            self._db.execute(
+                "DELETE FROM alert WHERE delivery IS NULL AND noted_ms < ?"
+                " AND receiver NOT IN (SELECT value FROM json_each(?))",
+                (before_ms, _encode(receivers).decode()),
             )
 
     # -- what people look at ---------------------------------------------------------------------
@@ -314,7 +340,7 @@ class Outbox:
             "SELECT body FROM alert WHERE delivery = ? ORDER BY number", (number,)
         )
         told = tuple(_decode_alert(text) for (text,) in alerts)
-        made_ms, attempts, next_ms, last_ms, reason = rest
+        made_ms, attempts, next_ms, last_ms, reason, resent = rest
         return Delivery(
             delivery_id,
             receiver,
@@ -325,6 +351,7 @@ class Outbox:
             next_ms,
             last_ms,
             reason,
+            bool(resent),
             told,
         )
 

@@ -1,7 +1,7 @@
 """What an alert says to people, in Chinese and English. Pure.
 
 Texts are templates by language; `Words` fills them in. What others named (a SKU, a reason) can
-hold nothing that a robot's markdown would act on.
+make no link, mention, markup or emphasis of a robot's markdown.
 """
 
 from __future__ import annotations

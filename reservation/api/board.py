@@ -117,7 +117,7 @@ class Boards:
                 return
         finally:
             collecting.cancel()
-            with contextlib.suppress(asyncio.CancelledError, StoreUnavailable):
+            with contextlib.suppress(asyncio.CancelledError, StoreUnavailable, ArchiveUnavailable):
                 await collecting
 
     async def _change(self, collected: _Collected) -> dict[str, Any]:

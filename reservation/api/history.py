@@ -12,7 +12,7 @@ from reservation.api.history_views import level_list_json, proof_json, reservati
 from reservation.api.problems import Refused
 from reservation.api.query import after_sku, limit_of, parameters
 from reservation.api.refusals import sku_not_found
-from reservation.errors import InvalidRequest, Overloaded, StoreUnavailable
+from reservation.errors import ArchiveUnavailable, InvalidRequest, Overloaded, StoreUnavailable
 from reservation.events.cloud import event_id
 from reservation.events.feed import Begun, Reset
 from reservation.model import CHANNEL, State
@@ -122,8 +122,8 @@ class Histories:
 async def _frames(
     events: AsyncGenerator[Followed, None], channels: tuple[str, ...] | None
 ) -> AsyncGenerator[bytes, None]:
-    # The stream ends with the store: a client connects again, and goes on where it was.
-    with contextlib.suppress(StoreUnavailable):
+    # The stream ends with store or archive: a client connects again, and goes on where it was.
+    with contextlib.suppress(StoreUnavailable, ArchiveUnavailable):
         async with contextlib.aclosing(events):
             yield b"retry: %d\n\n" % RETRY_MS
             async for told in events:

@@ -122,7 +122,8 @@ class ArchiveWriter:
     ) -> None:
         """Begin anew from what the store says at a position: its log no longer tells it all.
 
-        What the archive had of the log up to there stays; what it had beyond never happened.
+        What the archive had of the log up to there stays; what it had beyond never happened, but
+        the figures of the day have counted it.
         """
         position = version_key(version)
         with self._db.transaction():

@@ -81,16 +81,24 @@ async def entries_behind(
 ) -> list[RawEntry]:
     """Read entries behind a position from the stream, or the archive where that was trimmed.
 
-    Raises StoreUnavailable.
+    Raises StoreUnavailable, and ArchiveUnavailable where only the archive may have what comes
+    next: nothing is passed over. What neither has is gone; the log says so.
     """
-    stream = await store.read_log("", count=1, partition=partition)
-    if version_key(stream[0][0]) > position:
-        with contextlib.suppress(ArchiveUnavailable):
-            found = await asyncio.to_thread(_archived, path, position, count)
-            if found:
-                return found
     after = f"{position[0]}-{position[1]}"
-    return await store.read_log(after, count=count, partition=partition)
+    entries = await store.read_log(after, count=count, partition=partition)
+    # Looked at behind the read: what is not trimmed now was not trimmed then.
+    (oldest,) = await store.read_log("", count=1, partition=partition)
+    if _before(version_key(oldest[0])) <= position or _is_birth(oldest):
+        return entries
+    archived = await asyncio.to_thread(_archived, path, position, count)
+    if not archived:
+        log.error("feed_gap", behind=after, goes_on_at=oldest[0])
+    return archived or entries
+
+
+def _is_birth(entry: RawEntry) -> bool:
+    """Say whether an entry is a store's first: before it there was nothing."""
+    return not read_entry(entry[1]).events
 
 
 def _archived(path: Path, position: Version, count: int) -> list[RawEntry]:
@@ -138,7 +146,7 @@ class Feed:
 
         Without `after` it begins now, and says where that is. None comes when nothing has come for
         `idle_seconds`.
-        Raises StoreUnavailable, here and while it goes on.
+        Raises StoreUnavailable and ArchiveUnavailable, here and while it goes on.
         """
         position, first = await self._begin(after)
         return self._follow(position, first, idle_seconds)

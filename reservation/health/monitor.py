@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reservation import metrics
 from reservation.background import Every, repeat
-from reservation.errors import ScriptBug, StoreUnavailable
+from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
 from reservation.events.archive import archive_path
 from reservation.events.entries import Balance, Balances, LogEntry, read_entry, units_of
 from reservation.events.feed import entries_behind
@@ -45,6 +45,7 @@ NOTE_SECONDS = 1.0  # at the latest, where nothing was noted, is the position mo
 TIDY_INTERVAL_SECONDS = 5.0  # between looks at what has become quiet
 
 _UNSEEN = Health()
+_FAULTS = (StoreUnavailable, ArchiveUnavailable, ScriptBug)
 
 
 def after_entry(
@@ -85,16 +86,14 @@ class HealthMonitor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a store that fails is asked again, forever."""
-        await repeat(
-            self._round, name="health_monitor", stop=stop, faults=(StoreUnavailable, ScriptBug)
-        )
+        await repeat(self._round, name="health_monitor", stop=stop, faults=_FAULTS)
 
     async def _round(self) -> float:
         try:
             more = await self.look()
             if self._tidying.is_due():
                 await self.tidy()
-        except (StoreUnavailable, ScriptBug):
+        except _FAULTS:
             self._in_step = False
             raise
         return 0.0 if more else POLL_SECONDS
@@ -118,7 +117,7 @@ class HealthMonitor:
             if not more:
                 break
         if not more:
-            self._let_rise(now_ms)
+            await self._let_rise(now_ms)
         await self._note()
         lag = now_ms - version_key(self._position)[0] if more else 0
         metrics.FEED_LAG_SECONDS.labels(feed="health").set(max(0, lag) / 1000)
@@ -169,13 +168,15 @@ class HealthMonitor:
             self._set(level, health, entry.balances[level])
         self._position = version
 
-    def _let_rise(self, now_ms: int) -> None:
+    async def _let_rise(self, now_ms: int) -> None:
         """Judge anew what fell long enough ago, although nothing has moved."""
         due = [
             level
             for level, health in self._noted.items()
             if (rises := health.rises_at_ms(self._rule)) is not None and rises <= now_ms
         ]
+        if any(self._pending.get(level) for level in due):
+            await self._note()  # a fall that nobody has been told of would be lost under its rise
         for level in due:
             self._judge(level, self._noted[level], self._balances[level], now_ms)
 

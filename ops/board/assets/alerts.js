@@ -6,6 +6,7 @@ import { clock, count } from "./format.js";
 import { t } from "./text.js";
 
 const MOST_NAMED = 5; // SKUs of a message
+const MOST_LETTERS = 1000; // more at once than anyone reads
 
 export function alerts() {
   const receivers = node("tbody");
@@ -29,7 +30,8 @@ export function alerts() {
     if (asking) return;
     asking = true;
     try {
-      const told = await read("/v1/alerts?state=dead");
+      const told = await read(`/v1/alerts?state=dead&limit=${MOST_LETTERS}`);
+      say(error, "");
       if (JSON.stringify(told) === shown) return;
       shown = JSON.stringify(told);
       receivers.replaceChildren(...told.receivers.map(receiverRow));
@@ -37,7 +39,6 @@ export function alerts() {
       show(table, Boolean(told.receivers.length));
       letters.replaceChildren(...told.items.map((item) => letterRow(item, load, error)));
       show(none, !told.items.length);
-      say(error, "");
     } catch (problem) {
       say(error, problem.message);
     } finally {
@@ -72,7 +73,7 @@ function receiverRow(receiver) {
 
 function letterRow(letter, load, error) {
   const skus = [...new Set(letter.first.map((alert) => alert.sku))];
-  const rest = letter.alerts - Math.min(skus.length, MOST_NAMED);
+  const more = skus.length > MOST_NAMED || letter.alerts > letter.first.length;
   const named = skus.slice(0, MOST_NAMED).flatMap((sku, index) => [
     index ? ", " : "", node("a", { href: `#/sku/${encodeURIComponent(sku)}` }, sku),
   ]);
@@ -92,7 +93,7 @@ function letterRow(letter, load, error) {
     "li", { "data-letter": letter.id },
     node("div", {},
       node("b", {}, letter.receiver), " · ", t("letterMade", { at: clock(letter.made_at), n: count(letter.attempts) }),
-      node("p", {}, ...named, rest > 0 && skus.length > MOST_NAMED ? t("letterMore", { n: count(rest) }) : ""),
+      node("p", {}, `${t("letterAlerts", { n: count(letter.alerts) })} `, ...named, more ? " …" : ""),
       node("p", { class: "why" }, letter.reason ?? "")),
     button,
   );

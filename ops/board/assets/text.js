@@ -54,7 +54,7 @@ const WORDS = {
     receiver: "Receiver", kind: "Kind", waiting: "Waiting", since: "Since", dead: "Not delivered",
     lastRefusal: "Last refusal", notConfigured: "not configured", resend: "Send again",
     wecom: "WeCom robot", dingtalk: "DingTalk robot", webhook: "Webhook",
-    letterMade: "{at}, sent {n} times", letterMore: " and {n} more",
+    letterMade: "{at}, sent {n} times", letterAlerts: "{n} alerts:",
   },
   zh: {
     language: "English", signOut: "退出", live: "实时", connecting: "连接中…",
@@ -109,7 +109,7 @@ const WORDS = {
     receiver: "名称", kind: "类型", waiting: "待发", since: "等待自", dead: "未送达",
     lastRefusal: "最近一次拒绝", notConfigured: "未配置", resend: "重发",
     wecom: "企业微信机器人", dingtalk: "钉钉机器人", webhook: "Webhook",
-    letterMade: "{at}，已发 {n} 次", letterMore: " 等 {n} 个",
+    letterMade: "{at}，已发 {n} 次", letterAlerts: "{n} 条：",
   },
 };
 

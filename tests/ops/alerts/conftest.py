@@ -73,12 +73,17 @@ async def courier_of(tmp_path: Path, wall: WallClock) -> AsyncIterator[CourierOf
     shared = SharedOutbox(outbox_path(tmp_path))
     made = []
 
-    def make(kind: str, url: str, secret: str | None = None, **more: object) -> Courier:
+    def make(
+        kind: str, url: str, secret: str | None = None, *, give_up: int = 86_400, **more: object
+    ) -> Courier:
         receiver = {"kind": kind, "url": url, **more}
         if secret is not None:
             receiver["secret"] = secret
         settings: Settings = load(
-            data_dir=tmp_path, alerts={"ops": receiver}, public_url="https://hf.example.com"
+            data_dir=tmp_path,
+            alerts={"ops": receiver},
+            alerts_give_up_seconds=give_up,
+            public_url="https://hf.example.com",
         )
         courier = Courier("ops", settings, shared, now_ms=wall, chance=lambda: 1.0)
         made.append(courier)

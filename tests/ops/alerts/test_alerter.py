@@ -14,6 +14,8 @@ from ops.alerts.outbox import Outbox, SharedOutbox, outbox_path
 from reservation import metrics
 from reservation.config import Settings
 from reservation.engine import Engine
+from reservation.errors import ArchiveUnavailable
+from reservation.events.archive import archive_path
 from reservation.events.archivist import Archivist
 from reservation.health.monitor import HealthMonitor
 from reservation.model import Line, Origin, Reserve, SetStock
@@ -192,9 +194,61 @@ async def test_what_was_trimmed_meanwhile_comes_from_the_archive(
     while await archivist.copy():
         pass
     archivist.close()
-    await store.client.xtrim(key(0, "events"), maxlen=1)
+    await store.client.xtrim(key(0, "events"), maxlen=1, approximate=False)
     await alerter.look()
     assert [alert.sku for alert in alerts(outbox)] == ["CAT"]
+
+
+async def test_nothing_is_passed_over_where_the_archive_cannot_be_read(
+    store: Store, settings: Settings, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """What was trimmed may be there: it is waited for, not skipped."""
+    await stock(store, "CAT")
+    await alerter.look()
+    await alerter.tidy()
+    for number in range(3):
+        await fail(store, number, "CAT")
+    await stock(store, "DOG")
+    archivist = Archivist(store, settings)
+    while await archivist.copy():
+        pass
+    archivist.close()
+    await store.client.xtrim(key(0, "events"), maxlen=1, approximate=False)
+    path = archive_path(settings.data_dir)
+    await asyncio.to_thread(path.rename, path.with_suffix(".away"))
+    with pytest.raises(ArchiveUnavailable):
+        await alerter._round()
+    assert alerts(outbox) == []
+    await asyncio.to_thread(path.with_suffix(".away").rename, path)
+    await alerter._round()
+    assert [alert.sku for alert in alerts(outbox)] == ["CAT"]
+
+
+async def test_old_news_is_not_told(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """Receivers that are configured again after a month do not get the month."""
+    await stock(store, "OLD", "NEW")
+    for number in range(3):
+        await fail(store, number, "OLD")
+    facts = {"position": "1-0", "store_born_ms": await store.born()}
+    outbox.note(facts, [], 0)
+    await clock.advance(86_401)
+    for number in range(3):
+        await fail(store, 10 + number, "NEW")
+    await alerter.look()
+    assert [alert.sku for alert in alerts(outbox)] == ["NEW"]
+
+
+async def test_a_message_to_nobody_is_given_up(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """A receiver that was renamed leaves no message that is on its way for ever."""
+    outbox.note({}, [("renamed", suspended(1))], 1)
+    outbox.seal("renamed", [suspended(1)], b"{}", time.time_ns() // 1_000_000)
+    await alerter.tidy()
+    (letter,) = outbox.deliveries(None, None, 10) or []
+    assert (letter.state, letter.reason) == ("dead", "no longer configured")
 
 
 async def test_a_new_outbox_tells_of_what_is_fresh(
@@ -248,7 +302,7 @@ async def test_an_outbox_that_cannot_be_used_is_said(store: Store, told: Setting
 async def test_what_is_long_over_is_forgotten(
     store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
 ) -> None:
-    """Delivered messages go after a week, dead ones after a month, waiting ones after a week."""
+    """Delivered messages go after a week, dead ones after a month, a week what has no receiver."""
     now_ms = time.time_ns() // 1_000_000
     day_ms = 86_400_000
 
@@ -264,10 +318,13 @@ async def test_what_is_long_over_is_forgotten(
     for letter in (dead, dying):
         outbox.give_up(letter, "refused")
     for number, days in ((5, 7.1), (6, 6.9)):
-        outbox.note({}, [("gone", suspended(number))], now_ms - round(days * day_ms))
+        for receiver in ("gone", "trips"):
+            alert = suspended(number)
+            outbox.note({}, [(receiver, alert)], now_ms - round(days * day_ms))
     await alerter.tidy()
     kept = [letter.id for letter in outbox.deliveries(None, None, 10) or []]
     assert kept == [dying, new]
     assert [alert.sku for alert in alerts(outbox, "gone")] == ["SKU-0006"]
-    assert metrics.ALERTS_WAITING._value.get() == 1
+    assert [alert.sku for alert in alerts(outbox, "trips")] == ["SKU-0005", "SKU-0006"]
+    assert metrics.ALERTS_WAITING._value.get() == 3
     assert metrics.ALERT_DEAD_LETTERS._value.get() == 1

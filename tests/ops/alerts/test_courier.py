@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,11 @@ from tests.ops.alerts.endpoints import (
     WebhookEndpoint,
     WeComRobot,
 )
+
+
+def wecom_body(text: str) -> bytes:
+    """Make the body of a message."""
+    return json.dumps({"msgtype": "markdown", "markdown": {"content": text}}).encode()
 
 
 async def test_one_alert_is_told_in_full(
@@ -398,3 +404,79 @@ async def test_the_last_refusal_is_kept_while_it_is_sent_again(
     outbox.put_off(letter.id, "errcode 45009", wall())
     outbox.attempted(letter.id, wall())
     assert outbox.backlogs()[0].reason == "errcode 45009"
+
+
+@pytest.mark.parametrize("give_up_seconds", [60, 86_400])
+async def test_who_asks_for_silence_gets_it(
+    give_up_seconds: int,
+    wecom: WeComRobot,
+    courier_of: CourierOf,
+    outbox: Outbox,
+    wall: WallClock,
+) -> None:
+    """No message at all for as long as the robot asked, given up or sent again by hand."""
+    courier = courier_of("wecom", wecom.url, give_up=give_up_seconds)
+    note(outbox, wall, suspended(0))
+    letter = outbox.seal("ops", [suspended(0)], b'{"msgtype":"markdown"}', wall())
+    wall.advance(61)
+    wecom.troubles.append((200, {"errcode": 45_009, "errmsg": "api freq out of limit"}))
+    await work_off(courier, outbox, wall, seconds=1)
+    assert len(wecom.posts) == 1
+    outbox.give_up(letter.id, "by hand")
+    assert outbox.send_again(letter.id, wall())
+    note(outbox, wall, suspended(1))
+    await work_off(courier, outbox, wall, seconds=58)
+    assert len(wecom.posts) == 1
+    await work_off(courier, outbox, wall, seconds=10)
+    assert len(wecom.posts) > 1
+
+
+async def test_what_is_new_passes_what_is_sent_again(
+    wecom: WeComRobot, courier_of: CourierOf, outbox: Outbox, wall: WallClock
+) -> None:
+    """Someone sends fifty old messages again: the next trip does not wait for them."""
+    for number in range(50):
+        note(outbox, wall, suspended(number))
+        body = wecom_body(f"[old](https://hf.example.com/board#/sku/SKU-{number:04d})")
+        letter = outbox.seal("ops", [suspended(number)], body, wall())
+        outbox.give_up(letter.id, "refused")
+        assert outbox.send_again(letter.id, wall())
+    courier = courier_of("wecom", wecom.url)
+    await work_off(courier, outbox, wall, seconds=10)
+    note(outbox, wall, suspended(99))
+    await work_off(courier, outbox, wall, seconds=7)
+    assert "SKU-0099" in wecom.linked()
+    await work_off(courier, outbox, wall, seconds=200)
+    assert Counter(wecom.linked()) == Counter(
+        [*(f"SKU-{number:04d}" for number in range(50)), "SKU-0099"]
+    )
+
+
+async def test_what_waits_behind_a_receiver_that_is_gone_becomes_dead_letters(
+    courier_of: CourierOf, outbox: Outbox, wall: WallClock
+) -> None:
+    """Not only the message on its way is given up: what could not even be made one is, too."""
+    away = courier_of("wecom", "http://127.0.0.1:9/cgi-bin/webhook/send?key=gone")
+    for number in range(200):
+        note(outbox, wall, suspended(number))
+        wall.advance(1)
+    for _ in range(2_000):
+        wall.advance(max(60, await away.look()))
+    (backlog,) = outbox.backlogs()
+    assert backlog.waiting == 0
+    letters = outbox.deliveries(DeliveryState.DEAD, None, 100) or []
+    assert sum(len(letter.alerts) for letter in letters) == 200
+    assert {letter.reason for letter in letters} == {
+        "given up, last: no answer (ConnectError)",
+        "the receiver took nothing for too long",
+    }
+
+
+async def test_a_full_disk_is_named(outbox: Outbox, wall: WallClock) -> None:
+    """The cause is said, not that there was nothing to roll back; then it goes on."""
+    outbox._db.execute("PRAGMA max_page_count = 12")
+    with pytest.raises(AlertsUnavailable, match="full"):
+        note(outbox, wall, *(suspended(number) for number in range(2_000)))
+    outbox._db.execute("PRAGMA max_page_count = 100000")
+    note(outbox, wall, suspended(1))
+    assert outbox.backlogs()[0].waiting == 1

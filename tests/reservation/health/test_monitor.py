@@ -118,6 +118,17 @@ async def test_two_crossings_between_two_looks_are_both_told(
     assert await crossings(store) == [("CAT", "at_risk"), ("CAT", "healthy")]
 
 
+async def test_a_fall_and_its_rise_by_time_alone_between_two_looks_are_both_told(
+    store: Store, monitor: HealthMonitor, clock: Clock
+) -> None:
+    """The fall was lost: the rise took its place before the store had been told."""
+    await hold(store, 1, 50)
+    await release(store, 1)
+    await clock.advance(60)
+    await monitor.look()
+    assert await crossings(store) == [("CAT", "at_risk"), ("CAT", "healthy")]
+
+
 async def test_what_is_given_back_is_taken_off_the_pace(
     store: Store, monitor: HealthMonitor, engine: Engine
 ) -> None:
