@@ -6,12 +6,15 @@ The order of the steps in `Resource` is the contract's order of precedence (sect
 
 from __future__ import annotations
 
+import contextlib
+import time
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reservation.api.exchange import (
     BODY_SECONDS,
@@ -28,7 +31,7 @@ from reservation.model import sku_problem
 from reservation.security import Action, ApiKey, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from starlette.types import Receive, Send
     from starlette.types import Scope as AsgiScope
@@ -43,6 +46,7 @@ KEYED_PREFIX: Final = "/v1/"
 CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="holdfast"'),)
 _BAD_PERCENT: Final = "%"
 CSRF_HEADER: Final = b"x-csrf-token"
+LOOK_SECONDS: Final = 5.0  # between looks whether a stream may go on
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -139,6 +143,29 @@ class Gate:
             detail = f"The key's rate is used up; wait {seconds} s, or send batches."
             raise Refused(Problem(Slug.TOO_MANY_REQUESTS, detail, headers=retry_after(seconds)))
 
+    async def while_valid(
+        self, exchange: Exchange, pieces: AsyncGenerator[bytes, None]
+    ) -> AsyncGenerator[bytes, None]:
+        """Pass a stream's pieces on, until the key is revoked or the session has ended."""
+        looked_at = time.monotonic()
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                if time.monotonic() - looked_at >= LOOK_SECONDS:
+                    looked_at = time.monotonic()
+                    if not await self._is_valid(exchange):
+                        return
+                yield piece
+
+    async def _is_valid(self, exchange: Exchange) -> bool:
+        session = exchange.session
+        if session is not None and self._sessions.has_ended(session):
+            return False
+        with contextlib.suppress(StoreUnavailable):  # it ends what it has to end by itself
+            return (
+                exchange.key is None or await self._keyring.active(exchange.key.key_id) is not None
+            )
+        return True
+
     async def turn_away(self, exchange: Exchange, problem: Problem) -> Problem:
         """Say that a path or method does not exist, to those who may know."""
         if exchange.scope["path"].startswith(KEYED_PREFIX):
@@ -177,7 +204,10 @@ class Resource:
         if endpoint.parameters:
             exchange.parameters = {**exchange.parameters, **endpoint.parameters}
         body = b"" if endpoint.body is None else await _body(exchange, endpoint.body)
-        return await endpoint.work(Call(exchange, key, body))
+        answer = await endpoint.work(Call(exchange, key, body))
+        if isinstance(answer, Stream):
+            return replace(answer, pieces=self._gate.while_valid(exchange, answer.pieces))
+        return answer
 
     async def _other_method(self, exchange: Exchange) -> Answer:
         allow = self._allow

@@ -61,6 +61,10 @@ class Sessions:
         renewed = msgspec.structs.replace(session, expires_at=int(self._now()) + LIFE_SECONDS)
         return renewed, self._write(renewed)
 
+    def has_ended(self, session: Session) -> bool:
+        """Say whether a session's life is over."""
+        return session.expires_at <= self._now()
+
     def read(self, cookies: bytes) -> Session | None:
         """Find the session in a Cookie header; None where there is none that counts."""
         for cookie in cookies.split(b";"):
@@ -81,7 +85,7 @@ class Sessions:
         if not hmac.compare_digest(expected, signature):
             return None
         session = _decode(base64.urlsafe_b64decode(content + b"=" * (-len(content) % 4)))
-        return session if session.expires_at > self._now() else None
+        return None if self.has_ended(session) else session
 
     def _sign(self, content: bytes) -> bytes:
         return hmac.new(self._secret, content, hashlib.sha256).digest()

@@ -82,4 +82,6 @@ def _told(call: Call, key: ApiKey, session: Session, cookie: str) -> Answer:
 
 
 def _secure(call: Call) -> bool:
-    return bool(call.exchange.scope.get("scheme") == "https")
+    """Say whether the browser came by https: to us, or to the proxy before us, which tells it."""
+    forwarded = call.exchange.headers.get(b"x-forwarded-proto", b"").strip().lower()
+    return forwarded == b"https" or call.exchange.scope.get("scheme") == "https"

@@ -193,6 +193,9 @@ setInterval(() => {
   if (state.session) tick(state);
 }, 1000);
 setInterval(() => {
-  if (state.session) request("GET", "/v1/session").then((session) => { state.session = session; }, () => {});
+  if (!state.session) return;
+  request("GET", "/v1/session").then((session) => { state.session = session; }, (problem) => {
+    if (problem.status === 401) signedOut();
+  });
 }, SESSION_MS);
 resume();

@@ -133,3 +133,25 @@ async def test_who_hangs_up_is_followed_no_longer(url: str, engine: Engine, ops:
         while engine.feed.followers:
             units += 1
             await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": units})
+
+
+async def test_a_stream_ends_with_its_key(
+    url: str, ops: Caller, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not look any more does not go on looking through a connection that is open."""
+    monkeypatch.setattr("reservation.api.pipeline.LOOK_SECONDS", 0.0)
+    record, token = await keyring.create(Role.VIEWER)
+    headers = {"authorization": f"Bearer {token}"}
+    async with (
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
+        client.stream("GET", "/v1/events") as answer,
+    ):
+        lines = answer.aiter_lines()
+        await anext(lines)
+        await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 5})
+        while SKU not in await anext(lines):
+            pass
+        await keyring.revoke(record.key_id)
+        await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 6_543_210})
+        async with asyncio.timeout(5):
+            assert "6543210" not in "".join([line async for line in lines])

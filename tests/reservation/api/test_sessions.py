@@ -124,6 +124,19 @@ async def test_signing_out_takes_the_cookie_away(
     assert (await client.get("/v1/session")).status_code == 401
 
 
+@pytest.mark.parametrize(("forwarded", "secure"), [("https", True), ("http", False), ("", False)])
+async def test_behind_a_proxy_with_tls_the_cookie_is_for_tls(
+    forwarded: str, *, secure: bool, client: httpx.AsyncClient, keyring: Keyring
+) -> None:
+    """The browser then never sends it in the clear."""
+    _, token = await keyring.create(Role.VIEWER)
+    headers = {"x-forwarded-proto": forwarded} if forwarded else {}
+    answer = await client.post("/v1/session", json={"key": token}, headers=headers)
+    cookie = answer.headers["set-cookie"]
+    assert ("; Secure" in cookie) is secure
+    assert "HttpOnly; SameSite=Strict" in cookie
+
+
 @pytest.mark.parametrize("body", [{"key": "hf_nope"}, {"key": "x"}])
 async def test_a_wrong_key_opens_nothing(client: httpx.AsyncClient, body: dict[str, str]) -> None:
     answer = await client.post("/v1/session", json=body)
