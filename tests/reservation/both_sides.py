@@ -7,7 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from reservation.engine import Engine
+from reservation.health.monitor import HealthMonitor
 from reservation.model import (
+    AdjustStock,
     BreakerAct,
     BreakerOutcome,
     Operation,
@@ -16,6 +18,7 @@ from reservation.model import (
     Reservation,
     ResetBreaker,
     SetBreakerPolicy,
+    SetStock,
     State,
     StockOutcome,
     TripBreaker,
@@ -24,6 +27,7 @@ from reservation.status import Status
 from tests.model import Key, Model
 from tests.reservation.bench import Bench
 from tests.reservation.comparison import breaker_of, seen_of, stock_of
+from tests.reservation.health.following import Following
 from tests.reservation.strategies import ALL_IDS, SKUS, UNKNOWN_RANK
 
 ORIGIN = Origin(actor="machine", request_id="r-1")
@@ -35,7 +39,29 @@ class BothSides:
     bench: Bench
     engine: Engine
     model: Model
+    health: Following
+    monitor: HealthMonitor
     time_moved: bool
+
+    def set_stock(self, request: SetStock) -> None:
+        """Compare a count."""
+        expected = self.model.set_stock(request, self.bench.now_ms)
+        actual = self.bench.run(self.engine.set_stock(request, ORIGIN))
+        self._compare_stock_outcomes(expected, actual)
+
+    def adjust_stock(self, request: AdjustStock) -> None:
+        """Compare an adjustment."""
+        expected = self.model.adjust_stock(request, self.bench.now_ms)
+        actual = self.bench.run(self.engine.adjust_stock(request, ORIGIN))
+        self._compare_stock_outcomes(expected, actual)
+
+    def import_stock(self, rows: list[SetStock]) -> None:
+        """Compare an import with its rehearsal and the model."""
+        expected = self.model.import_stock(rows, self.bench.now_ms)
+        for dry_run in (True, False):
+            counted = self.engine.import_stock(rows, ORIGIN, dry_run=dry_run)
+            assert expected == self.bench.run(counted)
+        self.time_moved = False
 
     def _do(self, operation: Operation) -> None:
         expected = self.model.apply(operation, self.bench.now_ms)
@@ -119,4 +145,5 @@ class BothSides:
             if breaker.retry_at_ms is not None:
                 instants.add(breaker.retry_at_ms)
         instants.update(at + rules.retention_ms for _, at in model.adjustments.values())
+        instants.update(self.health.instants)
         return sorted(instant for instant in instants if instant >= self.bench.now_ms)

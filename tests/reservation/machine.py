@@ -22,14 +22,16 @@ from reservation.model import (
     Outcome,
     Release,
     Reserve,
+    SetBreakerPolicy,
     SetStock,
     State,
 )
 from reservation.status import Status
 from tests.model import Key, Model
 from tests.reservation.bench import RULES, Bench
-from tests.reservation.both_sides import ORIGIN, BothSides
+from tests.reservation.both_sides import ORIGIN
 from tests.reservation.comparison import orders_of, seen_of, stock_of
+from tests.reservation.health.steps import HealthSteps
 from tests.reservation.strategies import (
     ALL_IDS,
     CROWD,
@@ -48,6 +50,7 @@ from tests.reservation.strategies import (
     keys,
     lines,
     lines_of,
+    offsets,
     offsets_or_none,
     on_hands,
     operations,
@@ -64,7 +67,7 @@ MANY_DEADLINES = 5  # more than a call reclaims
 MAX_ORDERS = 120  # of a batch that are compared: all of five operations
 
 
-class Machine(BothSides, RuleBasedStateMachine):
+class Machine(HealthSteps, RuleBasedStateMachine):
     """What may happen to both sides, and when they are compared."""
 
     def __init__(self) -> None:
@@ -73,10 +76,12 @@ class Machine(BothSides, RuleBasedStateMachine):
         self.engine = self.bench.engine
         self.looks_after_steps = True
         self.time_moved = False
+        self.follow_health_anew()
 
     def teardown(self) -> None:
         """Compare a last time and recount: the audit is clean."""
         self._compare_all()
+        self.bench.run(self.health.check(self.engine, self.monitor))
         assert self.bench.audit().findings == []
 
     @initialize(
@@ -91,6 +96,7 @@ class Machine(BothSides, RuleBasedStateMachine):
         self.bench.reset(cool_down_seconds=cool_down_seconds)
         self.model = Model(with_rules(RULES, cool_down_ms=cool_down_seconds * 1000))
         self.looks_after_steps = looks_after_steps
+        self.follow_health_anew()
         for key, on_hand in stock.items():
             self.set_stock(SetStock(*key, on_hand))
 
@@ -182,9 +188,12 @@ class Machine(BothSides, RuleBasedStateMachine):
             self._pass_to(retry_at_ms + offset)
             self._do(Reserve(buyers[0], (Line(sku, "main", quantity),), 1_000))
 
-    @rule(rank=ranks, how=st.sampled_from(("falls due", "is repeated", "pays late")))
+    @rule(rank=ranks, how=st.sampled_from(("falls due", "repeated", "pays late", "exempt")))
     def open_the_breaker_of_a_hold(self, rank: int, how: str) -> None:
-        """Suspend a held SKU and sweep the hold; or let it be tried, and repeat or reinstate it."""
+        """Suspend a held SKU and sweep the hold; or let it be tried, and repeat or reinstate it.
+
+        Where it is exempt, the same failures do not suspend it.
+        """
         holds = [known for known in self._known() if known.state is State.HELD]
         buyers = [buyer for buyer in GREEDY_IDS if buyer not in self.model.reservations]
         if not holds or not buyers:
@@ -193,8 +202,13 @@ class Machine(BothSides, RuleBasedStateMachine):
         key = (hold.lines[0].sku, hold.lines[0].warehouse)
         if how == "pays late":
             self._pass_to(hold.expires_at_ms or 0)
+        if how == "exempt":
+            self._act(SetBreakerPolicy(key[0], exempt=True))
         too_much = lines_of({key: TOO_MUCH})
         self.apply_batch([Reserve(buyer, too_much, 1_000) for buyer in buyers])
+        if how == "exempt":
+            self._act(SetBreakerPolicy(key[0], exempt=False))
+            return
         if how == "falls due":
             self._pass_to(hold.expires_at_ms or 0)
             self.bench.run(self.bench.sweeper.expire())
@@ -308,26 +322,6 @@ class Machine(BothSides, RuleBasedStateMachine):
             delta = more - level.on_hand or 1
             self.adjust_stock(AdjustStock(*key, delta, f"b{rank}", ""))
 
-    def set_stock(self, request: SetStock) -> None:
-        """Compare a count."""
-        expected = self.model.set_stock(request, self.bench.now_ms)
-        actual = self.bench.run(self.engine.set_stock(request, ORIGIN))
-        self._compare_stock_outcomes(expected, actual)
-
-    def adjust_stock(self, request: AdjustStock) -> None:
-        """Compare an adjustment."""
-        expected = self.model.adjust_stock(request, self.bench.now_ms)
-        actual = self.bench.run(self.engine.adjust_stock(request, ORIGIN))
-        self._compare_stock_outcomes(expected, actual)
-
-    def import_stock(self, rows: list[SetStock]) -> None:
-        """Compare an import with its rehearsal and the model."""
-        expected = self.model.import_stock(rows, self.bench.now_ms)
-        for dry_run in (True, False):
-            counted = self.engine.import_stock(rows, ORIGIN, dry_run=dry_run)
-            assert expected == self.bench.run(counted)
-        self.time_moved = False
-
     @rule(
         skus=st.lists(st.sampled_from((*SKUS, "unheard-of")), min_size=1, max_size=3),
         warehouse=st.sampled_from((None, *WAREHOUSES)),
@@ -350,7 +344,7 @@ class Machine(BothSides, RuleBasedStateMachine):
 
     # -- time and trouble ------------------------------------------------------------------------
 
-    @rule(milliseconds=distances_ms, which=st.integers(0, 9), offset=st.sampled_from((0, -1, 1)))
+    @rule(milliseconds=distances_ms, which=st.integers(0, 9), offset=offsets)
     def pass_time(self, milliseconds: int, which: int, offset: int) -> None:
         """Pass some time, or up to about an instant at which the clock alone changes something."""
         instants = self._instants()

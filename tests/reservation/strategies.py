@@ -44,6 +44,7 @@ ttls_ms = st.sampled_from((1_000, 120_000, 300_000, 1_800_000, 3_600_000))
 distances_ms = st.sampled_from(
     (1, 999, 60_000, 149_999, 150_000, 299_999, 300_000, 300_001, 3_600_000)
 )
+offsets = st.sampled_from((0, -1, 1))  # ms from an instant, or units from a limit
 offsets_or_none = st.sampled_from((None, -1, 0, None))  # ms from an instant that matters
 on_hands = st.integers(0, 12)
 amounts = st.dictionaries(keys, st.integers(1, 4), min_size=1, max_size=2)
