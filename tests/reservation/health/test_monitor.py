@@ -12,16 +12,14 @@ from reservation.config import HealthBase, Settings
 from reservation.engine import Engine
 from reservation.errors import StoreUnavailable
 from reservation.events.cloud import cloud_events
-from reservation.events.entries import Balance, Balances, read_entry
 from reservation.health.monitor import HealthMonitor
 from reservation.health.reads import LevelHealth
 from reservation.model import Confirm, Fulfil, HealthStatus, Line, Release, Reserve, SetStock
 from reservation.store.keys import key
-from reservation.store.records import version_key
 from reservation.store.store import Store
 from tests.conftest import SERVERS, Clock
-from tests.model_health import ModelHealth, ratio_of
 from tests.reservation.events.doings import LEVELS, ORIGIN, Doings
+from tests.reservation.health.following import Following
 
 HEALTHY, AT_RISK = HealthStatus.HEALTHY, HealthStatus.AT_RISK
 
@@ -280,57 +278,6 @@ async def test_many_levels_are_noted_in_several_calls(
     assert await store.health_position() == monitor._position
 
 
-class Model:
-    """The health of every level by the model, fed with the balances that the log tells."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._position = ""
-        self._levels: dict[str, ModelHealth] = {}
-        self._balances: Balances = {}
-
-    async def check(self, engine: Engine, monitor: HealthMonitor) -> None:
-        """Compare with what the engine reads, and what the monitor has told."""
-        stocks = [await engine.health.of_sku(sku) for sku in sorted({sku for sku, _ in LEVELS})]
-        for version, fields in await self._store.read_log(self._position, count=100_000):
-            self._position, entry = version, read_entry(fields)
-            for level, balance in entry.balances.items():
-                self._see(level, balance, version_key(version)[0])
-        for found in stocks:
-            assert found is not None
-            for row in found.levels:
-                name = f"{found.sku}@{row.level.warehouse}"
-                self._see(name, self._balances[name], found.as_of_ms)
-                model = self._levels[name]
-                assert (row.status is AT_RISK, row.weight) == (
-                    model.at_risk,
-                    pytest.approx(float(model.weight), abs=1e-4),
-                ), (name, row, model)
-        await monitor.look()
-        await monitor.look()
-        told = {name: status == "at_risk" for name, status in await crossed(self._store)}
-        for name, model in self._levels.items():
-            assert told.get(name, False) == model.at_risk
-
-    def _see(self, level: str, balance: Balance, at_ms: int) -> None:
-        self._balances[level] = balance
-        self._levels.setdefault(level, ModelHealth()).see(ratio_of(*balance), at_ms)
-
-
-async def crossed(store: Store) -> list[tuple[str, str]]:
-    """Name the level and the status of every crossing, and check that each crosses."""
-    found: dict[str, str] = {}
-    pairs = []
-    for _, fields in await store.read_log("", count=100_000):
-        for event in read_entry(fields).events:
-            if event.kind == "W":
-                status = event.extra.partition(" ")[0]
-                assert found.get(event.subject, "healthy") != status, event
-                found[event.subject] = status
-                pairs.append((event.subject, status))
-    return pairs
-
-
 @pytest.mark.parametrize(
     "seeds",
     [
@@ -348,12 +295,13 @@ async def test_health_is_what_the_model_says(
         fresh = await Store.open(settings)
         await fresh.close()
         await clock.freeze()
-        doings, model = Doings(store, clock, seed), Model(store)
+        doings = Doings(store, clock, seed)
+        following = Following(store, [sku for sku, _ in LEVELS])
         monitor = HealthMonitor(store, settings)
         await doings.begin()
         for round_ in range(10):
             await doings.some(10)
-            await model.check(engine, monitor)
+            await following.check(engine, monitor)
             if round_ % 4 == 3:
                 monitor = HealthMonitor(store, settings)
 
