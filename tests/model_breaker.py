@@ -72,8 +72,9 @@ class BreakerModel:
         reopens = self.state is BreakerState.HALF_OPEN
         if not reopens and len(self.failed_at) < self.rules.threshold:
             return False
-        doubled = min(2 * self.cool_down_ms, MAX_COOL_DOWN_MS)
-        self.cool_down_ms = doubled if reopens else self.rules.cool_down_ms
+        wanted = self.rules.cool_down_ms  # 0: none, whatever it was
+        doubles = reopens and wanted and self.cool_down_ms
+        self.cool_down_ms = min(2 * self.cool_down_ms, MAX_COOL_DOWN_MS) if doubles else wanted
         self.state = BreakerState.OPEN
         self.opened_by = len(self.failed_at)
         self.since_ms = now_ms

@@ -49,6 +49,7 @@ class Boards:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._figures: tuple[float, dict[str, Any]] = (0.0, {})
+        self._sampling = asyncio.Lock()
 
     async def state(self, call: Call) -> Answer:
         """Answer all that the board shows, as it is now."""
@@ -135,14 +136,15 @@ class Boards:
 
     async def _sampled(self) -> dict[str, Any]:
         """Sample the figures, at most once a second for all boards of this process."""
-        sampled_at, figures = self._figures
-        if time.monotonic() - sampled_at >= QUIET_SECONDS:
-            today: dict[str, int] | None = None
-            with contextlib.suppress(ArchiveUnavailable):
-                today = await self._engine.history.figures()
-            figures = {**await asyncio.to_thread(_sample), "today": today}
-            self._figures = (time.monotonic(), figures)
-        return figures
+        async with self._sampling:
+            sampled_at, figures = self._figures
+            if time.monotonic() - sampled_at >= QUIET_SECONDS:
+                today: dict[str, int] | None = None
+                with contextlib.suppress(ArchiveUnavailable):
+                    today = await self._engine.history.figures()
+                figures = {**await asyncio.to_thread(_sample), "today": today}
+                self._figures = (time.monotonic(), figures)
+            return figures
 
 
 class _Collected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -30,6 +31,7 @@ EVENT_STREAM: Final = b"text/event-stream"
 UNBUFFERED: Final = ((b"x-accel-buffering", b"no"),)
 # A connection on which nothing is said looks dead to what stands between.
 KEEP_ALIVE_SECONDS: Final = 15.0
+NOTHING_NEW: Final = b": nothing new\n\n"
 RETRY_MS: Final = 1_000  # after which a browser connects again
 MAX_STREAMS: Final = 256  # a process; boards and feeds, not shoppers
 
@@ -126,15 +128,20 @@ async def _frames(
     with contextlib.suppress(StoreUnavailable, ArchiveUnavailable):
         async with contextlib.aclosing(events):
             yield b"retry: %d\n\n" % RETRY_MS
+            spoke_at = time.monotonic()
             async for told in events:
                 frame = _frame(told, channels)
+                # Where others are busy and nothing is for us, we are there all the same.
+                if not frame and time.monotonic() - spoke_at >= KEEP_ALIVE_SECONDS:
+                    frame = NOTHING_NEW
                 if frame:
+                    spoke_at = time.monotonic()
                     yield frame
 
 
 def _frame(told: Followed, channels: tuple[str, ...] | None) -> bytes:
     if told is None:
-        return b": nothing new\n\n"
+        return NOTHING_NEW
     if isinstance(told, Begun):  # an id alone is no event: who listens only notes it
         return b"id: %s\n\n" % told.event_id.encode()
     if isinstance(told, Reset):

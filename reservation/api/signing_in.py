@@ -12,6 +12,7 @@ from reservation.api.pipeline import CHALLENGE
 from reservation.api.problems import Problem, Refused, Slug
 from reservation.api.sessions import Sessions, set_cookie
 from reservation.api.views import View, time_field
+from reservation.security import Action, Scope
 from reservation.times import rfc3339
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class SigningIn:
         if key is None:
             detail = "The key is unknown or revoked; make one with 'holdfast keys create'."
             raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=CHALLENGE))
+        if key.scope(Action.READ_LEDGER) is Scope.NONE:
+            detail = f"A key of the role {key.role} does not open the board; a viewer's does."
+            raise Refused(Problem(Slug.FORBIDDEN, detail))
         session, cookie = self._sessions.begin(key.key_id)
         return _told(call, key, session, cookie)
 

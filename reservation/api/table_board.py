@@ -81,7 +81,7 @@ def session_endpoints(
         "sign_in",
         "board",
         told,
-        (Slug.UNAUTHENTICATED, Slug.STORE_UNAVAILABLE),
+        (Slug.UNAUTHENTICATED, Slug.FORBIDDEN, Slug.STORE_UNAVAILABLE),
         SessionForm,
         {"key": {"key": "hf_…"}},
     )

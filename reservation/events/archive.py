@@ -16,7 +16,7 @@ import msgspec
 from reservation.database import LOCK_SECONDS, fact_of
 from reservation.errors import ArchiveUnavailable
 from reservation.events.entries import Balances
-from reservation.model import Reservation, State, StockLevel
+from reservation.model import Reservation, State, StockLevel, level_key
 
 FILE: Final = "archive.sqlite3"
 FORMAT: Final = 1  # of the tables; another one is refused
@@ -51,8 +51,11 @@ class ArchiveReader:
                 raise ArchiveUnavailable(message)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._db.close()
+        if isinstance(error, sqlite3.Error):
+            message = f"{self._path.name}: {error}"
+            raise ArchiveUnavailable(message) from error
 
     @property
     def position(self) -> str | None:
@@ -65,6 +68,13 @@ class ArchiveReader:
         """Name the position before which nothing is known; None where the archive has it all."""
         found: str | None = fact_of(self._db, "since")
         return found
+
+    def balances_of(self, sku: str) -> Balances:
+        """Read the balances of a SKU's levels, as of `position`."""
+        rows = self._db.execute(
+            "SELECT warehouse, on_hand, safety, held, committed FROM level WHERE sku = ?", (sku,)
+        )
+        return {level_key(sku, row[0]): row[1:] for row in rows}
 
     def entries(self, after: tuple[int, int], limit: int) -> list[RawEntry]:
         """Read entries behind a position, in order."""
@@ -152,9 +162,10 @@ class ArchiveReader:
         """
         where, values = ["number < ?"], [2**62]
         if after is not None:
-            row = self._db.execute("SELECT number FROM reservation WHERE id = ?", (after,))
+            row = self._db.execute("SELECT number, channel FROM reservation WHERE id = ?", (after,))
             found = row.fetchone()
-            if found is None:
+            # Whoever may not see it is not told whether it exists.
+            if found is None or (channels is not None and found[1] not in channels):
                 return None
             values = [found[0]]
         if channels is not None:

@@ -26,6 +26,7 @@ from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
     from reservation.config import Settings
+    from reservation.events.archive import RawEntry
     from reservation.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class Archivist:
         self._path = archive_path(settings.data_dir)
         self._lock: int | None = None
         self._archive: ArchiveWriter | None = None
+        self._last: RawEntry | None = None  # as it was when it was copied; None: not compared yet
         self._in_step = False  # whether the archive's last entry is known to be the store's
         self._tidying = Every(TIDY_INTERVAL_SECONDS)
 
@@ -90,10 +92,22 @@ class Archivist:
         """
         archive = await self._opened()
         entries = await self._store.read_log(
-            archive.position or "", count=ENTRIES_PER_READ, partition=self._partition
+            archive.position or "",
+            count=ENTRIES_PER_READ + 1,
+            partition=self._partition,
+            inclusive=True,
         )
+        if archive.position is not None:
+            # The store may have come back without its last seconds, behind the same connection.
+            if not entries or (self._last is not None and entries[0] != self._last):
+                self._in_step = False
+                archive = await self._opened()
+                return 0
+            self._last, *entries = entries
+        entries = entries[:ENTRIES_PER_READ]
         if entries:
             await asyncio.to_thread(archive.append, entries)
+            self._last = entries[-1]
             metrics.ARCHIVED_ENTRIES.inc(len(entries))
         await self._tell_lag(behind=len(entries) == ENTRIES_PER_READ, archive=archive)
         return len(entries)
@@ -118,7 +132,7 @@ class Archivist:
             self._archive = await asyncio.to_thread(self._new_writer)
         if not self._in_step:
             self._archive = await self._get_in_step(self._archive)
-            self._in_step = True
+            self._in_step, self._last = True, None
         return self._archive
 
     def _new_writer(self) -> ArchiveWriter:

@@ -122,7 +122,7 @@ def steps(entry: LogEntry) -> list[tuple[LoggedEvent, Balances]]:
     for event in reversed(entry.events):
         known = levels_of(event) & balances.keys()
         found.append((event, {level: balances[level] for level in sorted(known)}))
-        _undo(event, balances)
+        undo(event, balances)
     found.reverse()
     return found
 
@@ -146,7 +146,8 @@ def carry(event: LoggedEvent, after: Balances, balances: Balances) -> None:
         )
 
 
-def _undo(event: LoggedEvent, balances: Balances) -> None:
+def undo(event: LoggedEvent, balances: Balances) -> None:
+    """Take an event back: what the balances after it were before it."""
     if event.kind == "S":
         before = ("0", "0") if event.extra == "new" else event.extra.split(" ")
         _, _, held, committed = balances[event.subject]

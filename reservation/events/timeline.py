@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reservation.events.entries import Balances, carry, read_entry, skus_of, steps
+from reservation.events.entries import Balances, carry, read_entry, skus_of, steps, undo
 from reservation.model import split_level_key
-from reservation.store.records import version_key
+from reservation.store.records import Version, version_key
 
 if TYPE_CHECKING:
     from reservation.events.archive import ArchiveReader
 
 POINTS = 400  # as many as a chart can show apart
-LOOK_BACK = 50  # entries before the time asked for, from which the first point is known
 MARKED = {"L": "failed", "O": "opened", "J": "half_opened", "K": "closed", "W": "health"}
 MAX_MARKS = 500
 
@@ -29,23 +29,32 @@ class Timeline:
 
 
 def draw(archive: ArchiveReader, sku: str, since_ms: int, now_ms: int) -> Timeline:
-    """Draw a SKU's history from a time to another, each point the last of its share of it."""
-    balances: Balances = {}
-    shares: dict[int, Point] = {}
-    marks = []
+    """Draw a SKU's history from a time to another, each point the last of its share of it.
+
+    The balances at the beginning follow from those at the end, by taking back what happened.
+    """
+    begin: Version = (since_ms, -1)
+    if archive.since is not None:  # before it nothing is known
+        begin = max(begin, version_key(archive.since))
+    happened = [
+        (version_key(version)[0], event, after)
+        for version, fields in archive.entries_of(sku, after=begin)
+        for event, after in steps(read_entry(fields))
+        if sku in skus_of(event)
+    ]
+    balances: Balances = defaultdict(lambda: (0, 0, 0, 0), archive.balances_of(sku))
+    for _, event, _ in reversed(happened):
+        undo(event, balances)
     width = max(1, (now_ms - since_ms) // POINTS)
-    begin = archive.position_before(sku, (since_ms, 0), LOOK_BACK)
-    for version, fields in archive.entries_of(sku, after=begin):
-        at_ms = version_key(version)[0]
-        for event, after in steps(read_entry(fields)):
-            if sku not in skus_of(event):
-                continue
-            carry(event, after, balances)
-            balances.update(after)
-            if event.kind in MARKED and at_ms >= since_ms:
-                marks.append((at_ms, MARKED[event.kind], event.extra[:80]))
-        shown_at = max(at_ms, since_ms)
-        shares[shown_at // width] = (shown_at, *_sums(balances, sku))
+    shares: dict[int, Point] = {}
+    if any(sums := _sums(balances, sku)):  # it was there already
+        shares[begin[0] // width] = (begin[0], *sums)
+    marks = []
+    for at_ms, event, after in happened:
+        carry(event, after, balances)
+        if event.kind in MARKED:
+            marks.append((at_ms, MARKED[event.kind], event.extra[:80]))
+        shares[at_ms // width] = (at_ms, *_sums(balances, sku))
     points = list(shares.values())
     if points:
         points.append((max(now_ms, points[-1][0]), *points[-1][1:]))

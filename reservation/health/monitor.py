@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.1  # between looks at a log that had nothing new
 LEVELS_PER_CALL = 200  # a script call stays below 1 ms
 READS_A_ROUND = 20  # of the log; a long backlog yields to the next round
-NOTE_SECONDS = 1.0  # at the latest, where nothing was noted, is the position moved on
 TIDY_INTERVAL_SECONDS = 5.0  # between looks at what has become quiet
 
 _UNSEEN = Health()

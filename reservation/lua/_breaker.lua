@@ -127,7 +127,7 @@ end
 local function open_breaker(sku, breaker, policy, failures, origin)
   local again = breaker.state == 'H'
   local cool_down_ms = policy.cool_down_ms
-  if again and breaker.cool_down_ms > 0 then
+  if again and cool_down_ms > 0 and breaker.cool_down_ms > 0 then
     cool_down_ms = math.min(2 * breaker.cool_down_ms, MAX_COOL_DOWN_MS)
   end
   breaker.state, breaker.since, breaker.failures = 'O', now, failures

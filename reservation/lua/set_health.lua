@@ -8,6 +8,8 @@
 -- ARGV[1] expected text: the position that is noted, '' for none; another one takes nothing
 -- ARGV[2] position version: the one from now on
 -- ARGV[3..] per level: level, health text or '' where there is nothing to note, crossing text or ''
+-- A crossing is told where the status that is noted is another one: of several callers that have
+-- all seen it one tells it.
 -- Returns {now, version, taken 0|1}
 -- Emits W health changed
 -- Cost O(levels)
@@ -25,6 +27,19 @@ end
 read_clock()
 if call('HGET', K.health, SENTINEL) ~= ARGV[1] then return { now_text, version, 0 } end
 
+local crossed, status = {}, {}
+for at = 3, #ARGV, FIELDS do
+  if ARGV[at + 2] ~= '' then crossed[#crossed + 1] = ARGV[at] end
+end
+for first = 1, #crossed, CHUNK do
+  local last = math.min(first + CHUNK - 1, #crossed)
+  local texts = call('HMGET', K.health, unpack(crossed, first, last))
+  for i = first, last do
+    local text = texts[i - first + 1]
+    status[crossed[i]] = text and match(text, '^%S+') or 'healthy'
+  end
+end
+
 local noted, cleared = { SENTINEL, ARGV[2] }, {}
 for at = 3, #ARGV, FIELDS do
   if ARGV[at + 1] == '' then
@@ -32,7 +47,10 @@ for at = 3, #ARGV, FIELDS do
   else
     noted[#noted + 1], noted[#noted + 2] = ARGV[at], ARGV[at + 1]
   end
-  if ARGV[at + 2] ~= '' then emit('W', ARGV[at], '', ARGV[at + 2]) end
+  local crossing = ARGV[at + 2]
+  if crossing ~= '' and match(crossing, '^%S+') ~= status[ARGV[at]] then
+    emit('W', ARGV[at], '', crossing)
+  end
 end
 
 if #W.events > 0 then write_events() end

@@ -372,12 +372,16 @@ class Store:
             return str(await self.client.hget(META, "born_ms"))
 
     async def read_log(
-        self, after: str, *, count: int, partition: int = 0
+        self, after: str, *, count: int, partition: int = 0, inclusive: bool = False
     ) -> list[tuple[str, dict[str, str]]]:
-        """Read entries of the event log behind a position ("" for its beginning), in order."""
+        """Read entries of the event log behind a position ("" for its beginning), in order.
+
+        With `inclusive` the entry at the position is the first.
+        """
+        begin = after if inclusive else f"({after}"
         with named_faults():
             entries: list[tuple[str, dict[str, str]]] = await self.client.xrange(
-                key(partition, "events"), f"({after}" if after else "-", "+", count=count
+                key(partition, "events"), begin if after else "-", "+", count=count
             )
         return entries
 

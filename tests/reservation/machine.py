@@ -188,9 +188,12 @@ class Machine(HealthSteps, RuleBasedStateMachine):
             self._pass_to(retry_at_ms + offset)
             self._do(Reserve(buyers[0], (Line(sku, "main", quantity),), 1_000))
 
-    @rule(rank=ranks, how=st.sampled_from(("falls due", "repeated", "pays late", "exempt")))
+    @rule(
+        rank=ranks,
+        how=st.sampled_from(("falls due", "released", "repeated", "pays late", "exempt")),
+    )
     def open_the_breaker_of_a_hold(self, rank: int, how: str) -> None:
-        """Suspend a held SKU and sweep the hold; or let it be tried, and repeat or reinstate it.
+        """Suspend a held SKU and free the hold; or let it be tried, and repeat or reinstate it.
 
         Where it is exempt, the same failures do not suspend it.
         """
@@ -212,6 +215,9 @@ class Machine(HealthSteps, RuleBasedStateMachine):
         if how == "falls due":
             self._pass_to(hold.expires_at_ms or 0)
             self.bench.run(self.bench.sweeper.expire())
+            return
+        if how == "released":
+            self._do(Release(hold.reservation_id))
             return
         self.adjust_stock(AdjustStock(*key, 1, f"t{rank}", ""))
         if how == "pays late":

@@ -140,6 +140,7 @@ export function switchLanguage() {
 
 // Give a text with its {places} filled in; what has no words is shown as it is.
 export function t(key, values = {}) {
-  const text = WORDS[language][key] ?? key;
+  // A reason that someone typed may be the name of anything: "constructor", say.
+  const text = Object.hasOwn(WORDS[language], key) ? WORDS[language][key] : key;
   return text.replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
 }

@@ -120,7 +120,7 @@ function why(row, at) {
   const breaker = row.breaker;
   const reasons = [];
   if (isOpen(row)) {
-    const values = { ago: ago(breaker.since, at), reason: t(breaker.reason ?? ""), by: breaker.by };
+    const values = { ago: ago(breaker.since, at), reason: breaker.by ? breaker.reason : t(breaker.reason ?? ""), by: breaker.by };
     reasons.push(t(breaker.by ? "whyOpenBy" : "whyOpen", values));
     if (breaker.retry_at) reasons.push(t("whyRetry", { at: clock(breaker.retry_at) }));
   } else if (breaker?.state === "half_open") {

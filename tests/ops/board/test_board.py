@@ -209,3 +209,15 @@ def test_the_shell_has_no_data_and_only_its_own_files(deployment: Deployment) ->
         for path in ("/v1/board", "/v1/board/stream", "/v1/board/skus/x/timeline"):
             assert client.get(path).status_code == 401
     assert ADMIN_KEY not in shell.text
+
+
+async def test_a_reason_may_be_any_word(deployment: Deployment, page: Page) -> None:
+    """What people type is shown as it is: the name of something in JavaScript, a word of ours."""
+    deployment.stock(CAT=5, DOG=5)
+    await sign_in(page, deployment.url)
+    for sku, reason in (("CAT", "constructor"), ("DOG", "live")):
+        body = {"reason": reason}
+        answer = deployment.client.post(f"/v1/skus/{sku}/breaker/trip", json=body)
+        answer.raise_for_status()
+        why = page.locator(f'[data-level="{sku}@main"] .why')
+        await expect(why).to_contain_text(f"by admin: {reason}")

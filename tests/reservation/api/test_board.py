@@ -129,3 +129,16 @@ async def test_a_stream_begins_with_all_and_goes_on_with_what_changes(
             async with asyncio.timeout(5):
                 async for _ in told:
                     pass
+
+
+async def test_a_timeline_knows_what_stood_still(ops: Caller, clock: Clock, tmall: Caller) -> None:
+    """A warehouse in which nothing happened for long counts in every point."""
+    for warehouse, units in (("east", 1_000), ("main", 500)):
+        await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": units, "warehouse": warehouse})
+    for number in range(60):
+        await tmall.reserve(f"tmall:{number}", (SKU, 1))
+    await clock.advance(7_200)
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 600, "warehouse": "main"})
+    drawn = (await ops("GET", f"/v1/board/skus/{SKU}/timeline?minutes=60")).json()
+    assert [point[1] for point in drawn["points"]] == [1_500, 1_600, 1_600]
+    assert [point[2] for point in drawn["points"]][-1] == 0

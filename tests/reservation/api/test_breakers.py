@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reservation.model import Origin
+from tests.conftest import Clock
 from tests.reservation.api.conftest import SKU, Caller, slug
 
 pytestmark = pytest.mark.usefixtures("stocked")
@@ -175,3 +176,19 @@ async def test_a_lock_that_the_warehouse_rejects_counts(ops: Caller, engine: Any
     assert (await ops("GET", PATH)).json()["failures"] == 2
     outcomes = await engine.breakers.reject_lock("tmall:3", [SKU, SKU], who)
     assert [(outcome.changed, outcome.breaker.state) for outcome in outcomes] == [(True, "open")]
+
+
+async def test_a_cool_down_that_was_switched_off_does_not_double(
+    ops: Caller, tmall: Caller, clock: Clock
+) -> None:
+    """0 is none: what fails on trial then stays closed until there is more stock, or a hand."""
+    path = f"/v1/skus/{SKU}/breaker"
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 1})
+    await ops("PUT", f"{path}/policy", {"cool_down_seconds": 60})
+    for number in range(3):
+        await tmall.reserve(f"tmall:{number}", (SKU, 5))
+    await clock.advance(60)
+    await ops("PUT", f"{path}/policy", {"cool_down_seconds": 0})
+    await tmall.reserve("tmall:9", (SKU, 5))
+    breaker = (await ops("GET", path)).json()
+    assert (breaker["state"], breaker["retry_at"]) == ("open", None)

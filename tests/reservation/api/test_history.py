@@ -351,3 +351,20 @@ class TestWithoutAgents:
                 proof = (await ops("GET", f"/v1/skus/{sku}/proof")).json()
                 assert proof["agree"], proof
         archivist.close()
+
+
+async def test_a_cursor_does_not_tell_of_other_channels(
+    ops: Caller, tmall: Caller, admin: Caller
+) -> None:
+    """Another channel's order and one that never was are answered alike."""
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 5})
+    body = {"reservation_id": "douyin:7001", "lines": [{"sku": SKU, "quantity": 1}]}
+    assert (await admin("POST", "/v1/reservations", body)).status_code == 201
+    await tmall.reserve("tmall:1", (SKU, 1))
+    asked = [
+        await tmall("GET", f"/v1/reservations?after={order}")
+        for order in ("douyin:7001", "douyin:7002", "tmall:1")
+    ]
+    assert [answer.status_code for answer in asked] == [422, 422, 200]
+    first, second = ({**answer.json(), "instance": ""} for answer in asked[:2])
+    assert first == second

@@ -105,6 +105,14 @@ async def test_a_session_may_what_its_key_may(client: httpx.AsyncClient, keyring
 
 
 @pytest.mark.usefixtures("stocked")
+async def test_a_channel_s_key_opens_no_board(client: httpx.AsyncClient, keyring: Keyring) -> None:
+    """It is told so, and not left with a board that never comes."""
+    _, token = await keyring.create(Role.CHANNEL, channels=("tmall",))
+    answer = await client.post("/v1/session", json={"key": token})
+    assert (answer.status_code, slug(answer)) == (403, "forbidden")
+    assert "set-cookie" not in answer.headers
+
+
 async def test_a_viewer_cannot_act(client: httpx.AsyncClient, keyring: Keyring) -> None:
     _, token = await keyring.create(Role.VIEWER)
     csrf = await signed_in(client, token)

@@ -163,3 +163,19 @@ async def test_its_loop_goes_on_after_a_fault_and_ends_when_told(
     stop.set()
     await asyncio.wait_for(running, 5)
     await agrees(store, doings, path)
+
+
+async def test_a_store_that_lost_its_end_behind_a_connection_is_noticed(
+    store: Store, doings: Doings, archivist: Archivist, settings: Settings
+) -> None:
+    """Also where nothing failed in between: the last entry is compared at every copy."""
+    await doings.some(40)
+    await copied(archivist, store)
+    _, last = await store.position()
+    await store.client.xdel(key(0, "events"), last)
+    await doings.some(10)
+    await archivist.copy()
+    with ArchiveReader(archive_path(settings.data_dir)) as reader:
+        assert reader.since is not None
+    await copied(archivist, store)
+    await agrees(store, doings, archive_path(settings.data_dir))

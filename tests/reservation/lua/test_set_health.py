@@ -31,6 +31,20 @@ ROWS = [
         },
     ),
     Row(
+        "a crossing that another caller has told already",
+        (STOCK, set_health("CAT@main", RISK, FELL)),
+        set_health("CAT@main", RISK, FELL, expected="5-0", position="5-0"),
+        [1],
+        {},
+    ),
+    Row(
+        "back to healthy where nothing is noted",
+        (STOCK,),
+        set_health("CAT@main", "", "healthy 0.1 1 0 0 9"),
+        [1],
+        {"health .": "5-0"},
+    ),
+    Row(
         "several levels, one entry of the log",
         (STOCK,),
         batch(set_health("CAT@main", RISK, FELL), set_health("DOG@main", RISK, FELL)),
