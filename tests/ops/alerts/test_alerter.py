@@ -179,30 +179,10 @@ def test_what_is_noted_again_is_known(outbox: Outbox) -> None:
     assert alerts(outbox) == []
 
 
-async def test_what_was_trimmed_meanwhile_comes_from_the_archive(
-    store: Store, settings: Settings, clock: Clock, alerter: Alerter, outbox: Outbox
-) -> None:
-    """A feed that fell behind the log's end reads on from the archive."""
-    await stock(store, "CAT")
-    await alerter.look()
-    await alerter.tidy()
-    for number in range(3):
-        await fail(store, number, "CAT")
-    await clock.advance(60)
-    await stock(store, "DOG")
-    archivist = Archivist(store, settings)
-    while await archivist.copy():
-        pass
-    archivist.close()
-    await store.client.xtrim(key(0, "events"), maxlen=1, approximate=False)
-    await alerter.look()
-    assert [alert.sku for alert in alerts(outbox)] == ["CAT"]
-
-
 async def test_nothing_is_passed_over_where_the_archive_cannot_be_read(
     store: Store, settings: Settings, clock: Clock, alerter: Alerter, outbox: Outbox
 ) -> None:
-    """What was trimmed may be there: it is waited for, not skipped."""
+    """What was trimmed is there: it is waited for, not skipped, and then told."""
     await stock(store, "CAT")
     await alerter.look()
     await alerter.tidy()

@@ -98,11 +98,11 @@ async def test_an_archive_that_comes_late_begins_with_what_there_is(
         assert reader.since is not None
 
 
-@pytest.mark.parametrize("fault", ["lost", "trimmed"])
+@pytest.mark.parametrize("fault", ["lost", "trimmed", "differs"])
 async def test_it_begins_anew_where_the_store_has_parted_from_it(
     store: Store, doings: Doings, archivist: Archivist, settings: Settings, fault: str
 ) -> None:
-    """A store that lost what it acknowledged, or a log that another archive trimmed."""
+    """A store that lost what it acknowledged, a log that another one trimmed, or that differs."""
     await doings.some(40)
     await copied(archivist, store)
     archivist.close()
@@ -111,6 +111,12 @@ async def test_it_begins_anew_where_the_store_has_parted_from_it(
     if fault == "lost":
         await store.client.xdel(events, last)
         await doings.some(30)
+    elif fault == "differs":  # the same millisecond had another call
+        fields = await store.log_entry(last)
+        assert fields is not None
+        other = {"e": "P\tCAT\tx||\t3,300,0,0", "b": ""}
+        await store.client.delete(events)
+        await store.client.xadd(events, other, id=last)
     else:
         await doings.some(30)
         await store.trim((await store.position())[1])
