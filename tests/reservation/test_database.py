@@ -1,0 +1,82 @@
+"""The SQLite files of ours: on the disk when they say so, and nobody else's to read."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from reservation.database import Database, held_alone
+from reservation.errors import ArchiveUnavailable
+
+TABLES = "CREATE TABLE thing (name TEXT);\nCREATE INDEX by_name ON thing (name);\n"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database(tmp_path / "things.sqlite3", TABLES, form=1)
+
+
+def test_what_is_committed_is_on_the_disk(database: Database) -> None:
+    """Others forget what we say we have: every commit is synced (2 is FULL)."""
+    assert database.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_it_is_nobody_else_s_to_read(database: Database) -> None:
+    """Orders and keys of robots stand in it."""
+    database.set_fact("one", 1)
+    for file in database.path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    """And the connection goes on."""
+
+    def fails() -> None:
+        with database.transaction():
+            database.execute("INSERT INTO thing VALUES ('x')")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    with database.transaction():
+        database.execute("INSERT INTO thing VALUES ('y')")
+    assert database.execute("SELECT name FROM thing").fetchall() == [("y",)]
+
+
+def test_another_form_is_refused(database: Database) -> None:
+    """A file of a later version is not guessed at."""
+    with pytest.raises(ArchiveUnavailable, match="has format 1, this version reads 2"):
+        Database(database.path, TABLES, form=2)
+
+
+def test_threads_take_turns(database: Database) -> None:
+    """A transaction of one is never mixed with what another executes."""
+
+    def add() -> None:
+        for _ in range(50):
+            with database.transaction():
+                (count,) = database.execute("SELECT COUNT(*) FROM thing").fetchone()
+                database.execute("INSERT INTO thing VALUES (?)", (str(count),))
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    names = {name for (name,) in database.execute("SELECT name FROM thing")}
+    assert names == {str(number) for number in range(200)}
+
+
+def test_one_process_works_on_a_file(tmp_path: Path) -> None:
+    """The second is told so, until the first lets go."""
+    path = tmp_path / "things.sqlite3"
+    lock = held_alone(path)
+    with pytest.raises(ArchiveUnavailable, match="another process"):
+        held_alone(path)
+    os.close(lock)
+    os.close(held_alone(path))
