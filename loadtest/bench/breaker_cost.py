@@ -52,25 +52,29 @@ BREAKER = (
     Cut("reserve.lua", "commit_breakers()\n", ""),
 )
 EVENT = (
-    Cut("reserve.lua", "  local lines = texts and concat"),
-    Cut("reserve.lua", "    W.events[#W.events + 1] = 'D"),
-    Cut("reserve.lua", "    W.events[#W.events + 1] = 'H"),
+    Cut("reserve.lua", "    if origin ~= origins[#origins]"),
+    Cut("reserve.lua", "  check_origins(origins)"),
+    Cut("reserve.lua", "  W.untold = W.untold + 1"),
+    Cut("reserve.lua", "  W.origins[W.untold]"),
     Cut("reserve.lua", "  if log_bytes > max_log_bytes"),
+    Cut("reserve.lua", "      touch(level) -- the event tells its balances"),
     Cut("_overdue.lua", "  emit('X'"),
     Cut("_prelude.lua", "  events = {},"),
+    Cut("_prelude.lua", "-- Refuse origins that break the grammar", "\nend\n"),
+    Cut("_prelude.lua", "-- Grants are told by their records", "\nend\n"),
     Cut("_prelude.lua", "local function emit(", "\nend\n"),
     Cut("_prelude.lua", "-- A record's lines as an event has them", "\nend\n"),
     Cut("_prelude.lua", "local function balances_text()", "\nend\n"),
     # Entries of `due` are told apart by the version, which the event gives: here by the time.
     Cut(
         "_prelude.lua",
-        "  if #W.events > 0 then\n",
+        "  tell_grants()\n  if #W.events > 0 then\n",
         "format('%d', log_bytes))\n",
         "  version = now_text .. '-0'\n  call('HSET', K.clock, 'now', now_text)\n",
     ),
-    Cut("_prelude.lua", "#W.events == 0 and ", ""),
+    Cut("_prelude.lua", "#W.events + #W.granted", "", "#W.granted"),
 )
-TRACES = re.compile(r"any_breaker|K\.breaker|count_failure|W\.events|\bemit\(|XADD")
+TRACES = re.compile(r"any_breaker|K\.breaker|count_failure|W\.events|\bemit\(|tell_grants|XADD")
 
 
 def without_breaker_and_event(directory: Path = LUA_DIRECTORY) -> Script:

@@ -19,7 +19,7 @@ from reservation.events.entries import Balances
 from reservation.model import Reservation, State, StockLevel, level_key
 
 FILE: Final = "archive.sqlite3"
-FORMAT: Final = 1  # of the tables; another one is refused
+FORMAT: Final = 2  # of the tables and the entries; another one is refused
 
 # version -> fields of an entry, as the store's stream has them
 RawEntry = tuple[str, dict[str, str]]

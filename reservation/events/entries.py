@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from reservation.model import split_level_key
 
@@ -15,6 +16,8 @@ Balance = tuple[int, int, int, int]
 Balances = dict[str, Balance]  # by level, sku@warehouse
 
 _NO_LEVEL: Balance = (0, 0, 0, 0)
+
+_RECORDS = "\x1e"  # behind it an entry has the records of what its call granted
 
 # kind letter -> type on the wire, without the prefix `io.holdfast.`
 KINDS = {
@@ -66,15 +69,40 @@ class LogEntry:
 
 def read_entry(fields: Mapping[str, str]) -> LogEntry:
     """Read one entry of the stream."""
-    events = []
-    for text in fields["e"].split("\n") if fields["e"] else ():
-        kind, subject, origin, extra, *lines = text.split("\t")
-        events.append(LoggedEvent(kind, subject, origin, extra, tuple(filter(None, lines))))
+    told, _, records = fields["e"].partition(_RECORDS)
+    grants = _grants(records)
+    events: list[LoggedEvent] = []
+    for text in told.split("\n") if told else ():
+        kind, subject, origin, *rest = text.split("\t")
+        if kind == "G":
+            count = int(subject)
+            origins = [origin, *rest] if rest else [origin] * count
+            events += map(_granted, origins, islice(grants, count))
+        else:
+            extra, *lines = rest
+            events.append(LoggedEvent(kind, subject, origin, extra, tuple(filter(None, lines))))
     balances = {}
-    for text in fields["b"].split("\n") if fields["b"] else ():
-        on_hand, safety, held, committed, level = text.split(" ", 4)
-        balances[level] = (int(on_hand), int(safety), int(held), int(committed))
+    if fields["b"]:
+        texts = iter(fields["b"].split("\t"))
+        for on_hand, safety, held, committed, level in zip(*[texts] * 5, strict=True):
+            balances[level] = (int(on_hand), int(safety), int(held), int(committed))
     return LogEntry(tuple(events), balances)
+
+
+def _grants(records: str) -> Iterator[tuple[str, str]]:
+    """Name the reservations that a call granted, and the record of each."""
+    texts = iter(records.split("\t"))
+    return zip(texts, texts, strict=False)
+
+
+def _granted(origin: str, grant: tuple[str, str]) -> LoggedEvent:
+    """Read the event of a grant from its record: `H<ms>,<ttl ms>` or `C<ms>,0`, then the lines."""
+    reservation_id, record = grant
+    head, *lines = record.split("\n")
+    if head[0] == "H":
+        ttl = head.partition(",")[2]
+        return LoggedEvent("H", reservation_id, origin, ttl, tuple(lines))
+    return LoggedEvent("D", reservation_id, origin, "", tuple(lines))
 
 
 def units_of(event: LoggedEvent) -> Iterator[tuple[str, int]]:

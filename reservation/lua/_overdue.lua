@@ -8,11 +8,20 @@ local LINES_PER_RECLAIM = 500 -- fewer where orders are large or the call brings
 local overdue_ids, more -- ids to look at; whether overdue entries are left after this call
 local affordable -- how many of the call's ids, from the first, it decides on
 
+-- The ids that fall due at `deadline`.
+local function due_at(deadline)
+  local ids = W.due[deadline]
+  if not ids then
+    ids = { lines = 0 }
+    W.due[deadline] = ids
+  end
+  return ids
+end
+
 -- Remember that `id`, with so many lines, falls due at `deadline`.
 local function hint(id, deadline, lines)
-  local ids = W.due[deadline] or {}
-  ids[#ids + 1] = id
-  W.due[deadline], W.due_lines[deadline] = ids, (W.due_lines[deadline] or 0) + lines
+  local ids = due_at(deadline)
+  ids[#ids + 1], ids.lines = id, ids.lines + lines
 end
 
 -- Take the first overdue entries, bounded by entries and by lines; `work` is how many lines or
@@ -33,22 +42,18 @@ local function read_overdue(work)
   end
 end
 
--- Collect the levels that a record's lines name, each once.
-local function collect_levels(raw, levels, seen)
+-- Let the levels that a record's lines name be read.
+local function name_levels(raw)
   local _, _, _, _, at = unpack_record(raw)
-  for _, _, level in lines_of(lines_text(raw, at)) do
-    if not seen[level] then
-      seen[level] = true
-      levels[#levels + 1] = level
-    end
-  end
+  for _, _, name in lines_of(lines_text(raw, at)) do level_of(name) end
 end
 
 -- End an overdue hold: its units are free from its deadline on.
 local function expire(id, raw)
   local _, created, expires, _, at = unpack_record(raw)
   local body = sub(raw, at)
-  for quantity, _, level in lines_of(body) do
+  for quantity, _, name in lines_of(body) do
+    local level = level_of(name)
     W.held[level] = W.held[level] - quantity
     touch(level)
   end
@@ -90,51 +95,39 @@ local function afford(ids)
   return #ids
 end
 
--- Read clock, overdue entries, the records of `ids` and the levels that overdue holds, `levels`
--- and (where `of_records`) the records of `ids` name; then reclaim. `levels` is extended.
+-- Read clock, overdue entries, the records of `ids` and all levels that are named: so far, and by
+-- what is overdue and (where `of_records`) by the records of `ids`; then reclaim.
 -- `ids` beyond what the call affords are only read.
-local function open_call(ids, levels, of_records)
+local function open_call(ids, of_records)
   read_clock()
-  read_overdue(max(#ids, #levels))
-  if #overdue_ids > 0 then
-    local all = {}
-    for i = 1, #ids do all[i] = ids[i] end
-    for i = 1, #overdue_ids do all[#all + 1] = overdue_ids[i] end
-    read_records(all)
-  else
-    read_records(ids)
-  end
-  affordable = afford(ids)
-  local seen = {}
-  for i = 1, #levels do seen[levels[i]] = true end
+  read_overdue(max(#ids, #W.names))
+  local any = read_records(ids)
+  if #overdue_ids > 0 then read_records(overdue_ids) end
+  affordable = any and afford(ids) or #ids
+  local known = any and affordable or 0
   for i = 1, #overdue_ids do
     local raw = W.record[overdue_ids[i]]
-    if raw and is_overdue(raw) then collect_levels(raw, levels, seen) end
+    if raw and is_overdue(raw) then name_levels(raw) end
   end
-  for i = 1, affordable do
+  for i = 1, known do
     local raw = W.record[ids[i]]
-    if raw and (of_records or is_overdue(raw)) then collect_levels(raw, levels, seen) end
+    if raw and (of_records or is_overdue(raw)) then name_levels(raw) end
   end
-  read_levels(levels)
+  read_levels()
   local expired = reclaim()
-  for i = 1, affordable do
+  for i = 1, known do
     local raw = W.record[ids[i]]
     if raw and is_overdue(raw) then expire(ids[i], raw) end
   end
   return expired
 end
 
--- Copy all of `W`: what was reclaimed stands even where the decisions are dropped. The lists of
--- ids in `due` too: a hold that is dropped may share the deadline of one that was hinted at anew.
-local function checkpoint()
+local function copy_of(value)
+  if type(value) ~= 'table' then return value end
   local copy = {}
-  for name, values in pairs(W) do
-    local kept = {}
-    for k, v in pairs(values) do
-      if type(v) == 'table' then v = { unpack(v) } end
-      kept[k] = v
-    end
-    copy[name] = kept
-  end
+  for k, v in pairs(value) do copy[k] = copy_of(v) end
   return copy
 end
+
+-- Copy all of `W`: what was reclaimed stands even where the decisions are dropped.
+local function checkpoint() return copy_of(W) end

@@ -19,15 +19,20 @@ local SENTINEL = '.'        -- keeps each key alive; no SKU, id or level can be 
 
 -- What this call has read and means to write.
 local W = {
-  on_hand = {}, safety = {}, held = {}, committed = {}, -- level -> units; nil: no such level
-  record = {},      -- id -> packed record, false where there is none
-  dirty = {},       -- ids whose record changed, in order, each once
-  is_dirty = {},
+  names = {},       -- the levels that the call names, each once; a level is its number here
+  level = {},       -- name -> number
+  on_hand = {}, safety = {}, held = {}, committed = {}, -- level -> units, as read a text;
+                    -- nil or false where there is no such level
   touched = {},     -- levels whose balances changed, in order, each once
   is_touched = {},
-  events = {},      -- one text an event
-  due = {},         -- deadline -> ids to hint at
-  due_lines = {},   -- deadline -> how many lines these ids have
+  record = {},      -- id -> packed record; nil where there is none
+  dirty = {},       -- ids whose record changed, in order, each once
+  is_dirty = {},
+  granted = {},     -- id and record of each new reservation, in order
+  events = {},      -- one text an event, or for grants that follow each other
+  origins = {},     -- of the grants that `events` does not tell yet; how many there are
+  untold = 0,
+  due = {},         -- deadline -> ids to hint at, and how many `lines` they have
   done_due = {},    -- members of `due` that were worked off
   ended = {},       -- ids and adjustments whose retention begins
 }
@@ -51,6 +56,18 @@ end
 
 local function check_id(id)
   if id == nil or #id > 97 or not find(id, '^%l[%l%d_-]+:[%w._-]+$') then bad('reservation_id') end
+end
+
+-- Refuse origins that break the grammar of events, many at the cost of one: a look for each of its
+-- separators is a fraction of a look at each character.
+local function check_origins(origins)
+  local all = concat(origins, ' ')
+  if find(all, '\n', 1, true) or find(all, '\t', 1, true) or find(all, '\30', 1, true) then
+    bad('origin')
+  end
+  for i = 1, #origins do
+    if #origins[i] > 600 then bad('origin') end
+  end
 end
 
 -- A level is named sku@warehouse, split at the last '@'.
@@ -127,9 +144,13 @@ local function change_record(id, raw)
   end
 end
 
+-- Read records; say whether any of them is there.
 local function read_records(ids)
-  local raws = in_chunks('HMGET', K.reservations, ids)
-  for i = 1, #ids do W.record[ids[i]] = raws[i] end
+  local raws, record, any = in_chunks('HMGET', K.reservations, ids), W.record, false
+  for i = 1, #ids do
+    if raws[i] then record[ids[i]], any = raws[i], true end
+  end
+  return any
 end
 
 -- A receipt whose retention has passed is unknown, cleared or not.
@@ -153,22 +174,21 @@ end
 
 -- ---- levels ----------------------------------------------------------------------------------
 
-local function read_levels(levels)
-  if #levels == 0 then return end
-  local on_hand = in_chunks('HMGET', K.on_hand, levels)
-  local safety = in_chunks('HMGET', K.safety, levels)
-  local held = in_chunks('HMGET', K.held, levels)
-  local committed = in_chunks('HMGET', K.committed, levels)
-  local w_on_hand, w_safety, w_held, w_committed = W.on_hand, W.safety, W.held, W.committed
-  for i = 1, #levels do
-    if on_hand[i] then
-      local level = levels[i]
-      w_on_hand[level] = tonumber(on_hand[i])
-      w_safety[level] = tonumber(safety[i] or 0)
-      w_held[level] = tonumber(held[i] or 0)
-      w_committed[level] = tonumber(committed[i] or 0)
-    end
+-- The number of a level in this call; what is named before `open_call` is read by it.
+local function level_of(name)
+  local level = W.level[name]
+  if not level then
+    level = #W.names + 1
+    W.names[level], W.level[name] = name, level
   end
+  return level
+end
+
+local function read_levels()
+  W.on_hand = in_chunks('HMGET', K.on_hand, W.names)
+  W.safety = in_chunks('HMGET', K.safety, W.names)
+  W.held = in_chunks('HMGET', K.held, W.names)
+  W.committed = in_chunks('HMGET', K.committed, W.names)
 end
 
 local function touch(level)
@@ -185,7 +205,20 @@ end
 
 -- ---- events ----------------------------------------------------------------------------------
 
+-- Grants are told by their records: one text says how many, and the origin of all or of each.
+local function tell_grants()
+  if W.untold == 0 then return end
+  local origins, differ = W.origins, false
+  for i = 2, W.untold do
+    if origins[i] ~= origins[1] then differ = true end
+  end
+  W.events[#W.events + 1] = 'G\t' .. format('%d', W.untold) .. '\t'
+    .. (differ and concat(origins, '\t', 1, W.untold) or origins[1])
+  W.untold = 0
+end
+
 local function emit(kind, subject, origin, extra, lines)
+  tell_grants()
   local text = kind .. '\t' .. subject .. '\t' .. origin .. '\t' .. extra
   if lines then text = text .. '\t' .. lines end
   W.events[#W.events + 1] = text
@@ -219,24 +252,36 @@ local function add_entries(key, score, ids, prefix, lines)
   end
 end
 
-local function balances_text()
-  local texts, touched = {}, W.touched
-  local on_hand, safety, held, committed = W.on_hand, W.safety, W.held, W.committed
-  for i = 1, #touched do
-    local level = touched[i]
-    texts[i] = format(
-      '%d %d %d %d %s', on_hand[level], safety[level], held[level], committed[level], level)
+-- Let the balances that changed be texts.
+local function print_balances(counters)
+  local touched = W.touched
+  for _, counter in ipairs(counters) do
+    local units = W[counter]
+    for i = 1, #touched do
+      local number = units[touched[i]]
+      if type(number) == 'number' then units[touched[i]] = format('%d', number) end
+    end
   end
-  return concat(texts, '\n')
 end
 
-local function write_balances(name)
-  local units, touched, changes = W[name], W.touched, {}
+local function balances_text()
+  local names, touched, texts = W.names, W.touched, {}
+  local on_hand, safety, held, committed = W.on_hand, W.safety, W.held, W.committed
   for i = 1, #touched do
-    changes[2 * i - 1] = touched[i]
-    changes[2 * i] = format('%d', units[touched[i]])
+    local level, at = touched[i], 5 * i
+    texts[at - 4], texts[at - 3] = on_hand[level], safety[level]
+    texts[at - 2], texts[at - 1] = held[level], committed[level]
+    texts[at] = names[level]
   end
-  in_chunks('HSET', K[name], changes)
+  return concat(texts, '\t')
+end
+
+local function write_balances(counter)
+  local names, units, touched, changes = W.names, W[counter], W.touched, {}
+  for i = 1, #touched do
+    changes[2 * i - 1], changes[2 * i] = names[touched[i]], units[touched[i]]
+  end
+  in_chunks('HSET', K[counter], changes)
 end
 
 local function write_records()
@@ -246,27 +291,32 @@ local function write_records()
     changes[2 * i] = record[dirty[i]]
   end
   in_chunks('HSET', K.reservations, changes)
+  in_chunks('HSET', K.reservations, W.granted)
 end
 
 -- Append the event, move the clock mark. The log comes first: were it of a wrong type, the call
 -- would fail with nothing written.
 local function write_events()
+  tell_grants()
   if #W.events > 0 then
     local events, balances = concat(W.events, '\n'), balances_text()
+    if #W.granted > 0 then events = events .. '\30' .. concat(W.granted, '\t') end
     version = call('XADD', K.events, now_text .. '-*', 'e', events, 'b', balances)
     log_bytes = log_bytes + #events + #balances
   end
   call('HSET', K.clock, 'now', now_text, 'version', version, 'log_bytes', format('%d', log_bytes))
 end
 
--- Write what `W` has collected; the arguments name the balances that the script may change.
+-- Write what `W` has collected; the arguments name the counters that the script may change.
 -- Nothing can fail once the event is written.
 local function commit(...)
-  if #W.events == 0 and #W.dirty == 0 and #W.done_due == 0 then return end
+  local counters = { ... }
+  if #W.events + #W.granted + #W.dirty + #W.done_due == 0 then return end
   if #W.ended > 0 then call('ZCARD', K.ended) end -- a wrong type fails here, before any write
+  print_balances(counters)
   write_events()
   if #W.touched > 0 then
-    for _, name in ipairs({ ... }) do write_balances(name) end
+    for _, counter in ipairs(counters) do write_balances(counter) end
   end
   write_records()
   if #W.done_due > 0 then call('ZREM', K.due, unpack(W.done_due)) end
@@ -275,7 +325,7 @@ local function commit(...)
   for deadline, ids in pairs(W.due) do
     local score = format('%d', deadline)
     local prefix = several and version .. '@' .. score or version
-    add_entries(K.due, score, ids, prefix, W.due_lines[deadline])
+    add_entries(K.due, score, ids, prefix, ids.lines)
   end
   if #W.ended > 0 then add_entries(K.ended, now_text, W.ended, version) end
 end

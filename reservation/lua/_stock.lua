@@ -3,22 +3,16 @@
 W.warehouses = {}     -- sku -> names of its warehouses, in the order they came
 W.new_warehouses = {} -- skus that gained one in this call
 
--- Read the index of SKUs; return the levels that it names.
+-- Read the index of SKUs, and let the levels that it names be read.
 local function read_skus(skus)
-  local levels, seen = {}, {}
   for i, text in ipairs(in_chunks('HMGET', K.levels, skus)) do
     local names = {}
     for name in gmatch(text or '', '%S+') do
       names[#names + 1] = name
-      local level = skus[i] .. '@' .. name
-      if not seen[level] then
-        seen[level] = true
-        levels[#levels + 1] = level
-      end
+      level_of(skus[i] .. '@' .. name)
     end
     W.warehouses[skus[i]] = names
   end
-  return levels
 end
 
 -- Reclaim, and read the SKUs of all operations, which start at `first` and name a level first;
@@ -32,7 +26,8 @@ local function open_stock(first, fields)
       skus[#skus + 1] = sku
     end
   end
-  open_call({}, read_skus(skus), false)
+  read_skus(skus)
+  open_call({}, false)
   read_any_breaker()
   if any_breaker then read_breakers(skus) end
   return skus
@@ -41,7 +36,9 @@ end
 -- What a SKU has to sell over all its warehouses.
 local function available_of(sku)
   local sum = 0
-  for _, name in ipairs(W.warehouses[sku]) do sum = sum + max(0, free(sku .. '@' .. name)) end
+  for _, name in ipairs(W.warehouses[sku]) do
+    sum = sum + max(0, free(level_of(sku .. '@' .. name)))
+  end
   return sum
 end
 
@@ -66,7 +63,7 @@ end
 local function add_report(answer, sku)
   answer[#answer + 1] = breakers[sku] and pack_breaker(breakers[sku]) or ''
   for _, name in ipairs(W.warehouses[sku]) do
-    local level = sku .. '@' .. name
+    local level = level_of(sku .. '@' .. name)
     answer[#answer + 1] = name
     for _, units in ipairs({ W.on_hand, W.safety, W.held, W.committed }) do
       answer[#answer + 1] = format('%d', units[level])

@@ -53,9 +53,9 @@ end
 local new_receipts = {}
 
 local function decide(at, field)
-  local level, origin, delta = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local before = W.on_hand[level]
-  if not before then return { STATUS.UNKNOWN_SKU } end
+  local level, origin, delta = level_of(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
+  if not W.on_hand[level] then return { STATUS.UNKNOWN_SKU } end
+  local before = tonumber(W.on_hand[level])
   if receipts[field] then
     local same = match(receipts[field], ' (%S+)$') == ARGV[at + 2]
     return { same and STATUS.REPLAYED or STATUS.ID_REUSED }
@@ -66,7 +66,7 @@ local function decide(at, field)
   end
   W.on_hand[level] = before + delta
   touch(level)
-  emit('A', level, origin, ARGV[at + 2] .. ' ' .. ARGV[at + 3] .. ' ' .. ARGV[at + 4])
+  emit('A', ARGV[at], origin, ARGV[at + 2] .. ' ' .. ARGV[at + 3] .. ' ' .. ARGV[at + 4])
   receipts[field] = now_text .. ' ' .. ARGV[at + 2]
   new_receipts[#new_receipts + 1], new_receipts[#new_receipts + 2] = field, receipts[field]
   W.ended[#W.ended + 1] = '+' .. field

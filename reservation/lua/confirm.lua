@@ -24,11 +24,12 @@ local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
 local ids = ids_of_triples(2)
 for at = 4, #ARGV, 3 do int(ARGV[at], 0, 1, 'reinstate') end
 
-open_call(ids, {}, true)
+open_call(ids, true)
 
 local function commit_lines(raw, from_held)
   local _, _, _, _, body = unpack_record(raw)
-  for quantity, _, level in lines_of(sub(raw, body)) do
+  for quantity, _, name in lines_of(sub(raw, body)) do
+    local level = level_of(name)
     if from_held then W.held[level] = W.held[level] - quantity end
     W.committed[level] = W.committed[level] + quantity
     touch(level)
@@ -37,10 +38,11 @@ end
 
 local function shortages(body)
   local answer
-  for quantity, _, level in lines_of(body) do
+  for quantity, _, name in lines_of(body) do
+    local level = level_of(name)
     if free(level) < tonumber(quantity) then
       answer = answer or { STATUS.INSUFFICIENT_STOCK, 0 }
-      answer[#answer + 1] = level
+      answer[#answer + 1] = name
       answer[#answer + 1] = quantity
       answer[#answer + 1] = format('%d', max(0, free(level)))
     end

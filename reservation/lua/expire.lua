@@ -15,7 +15,7 @@
 -- Emits X expired
 -- Cost O(overdue), one write a key; nothing is written where nothing is overdue
 
-local expired = open_call({}, {}, false)
+local expired = open_call({}, false)
 commit('held')
 local first = call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
 local next_deadline = (first[1] and first[1] ~= SENTINEL) and first[2] or '0'

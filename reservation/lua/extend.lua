@@ -26,7 +26,7 @@ local max_hold_ms = int(ARGV[2], 1, MAX_INTEGER, 'max_hold_ms')
 local ids = ids_of_triples(3)
 for at = 5, #ARGV, 3 do int(ARGV[at], 1, MAX_TTL, 'ttl_ms') end
 
-open_call(ids, {}, false)
+open_call(ids, false)
 
 -- The hint stays where it is unless the deadline comes before it.
 local function extend(id, raw, origin, expires)

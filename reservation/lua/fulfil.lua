@@ -14,7 +14,7 @@
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] max_parts integer, 1 to 1000: parts a reservation may leave in
 -- ARGV[3..] per operation: id, origin text, fulfilment_id text ('' for everything left), count of
---           lines, then per line: quantity integer 1 to 10^9, level sku@warehouse, each level once
+--           lines, then per line `<quantity 1 to 10^9> <sku>@<warehouse>`, each level once
 -- Returns {now, version, answer...}: record (DONE) | {REPLAYED, record} | RESERVATION_NOT_FOUND
 --         | ID_REUSED | {RESERVATION_EXPIRED, record} | {RESERVATION_RELEASED, record}
 --         | {NOT_CONFIRMED, record} | {FOREIGN_LINE, record, level...}
@@ -26,6 +26,13 @@ local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
 local max_parts = int(ARGV[2], 1, 1000, 'max_parts')
 
 local ids, first_arg = {}, {}
+
+local function read_line(text)
+  local quantity, name = match(text, '^(%d+) (.+)$')
+  check_level(name)
+  return int(quantity, 1, 1000000000, 'quantity'), name
+end
+
 do
   local at, seen = 3, {}
   while at <= #ARGV do
@@ -37,30 +44,23 @@ do
     if part == nil or not find(part, '^[%w._-]*$') or #part > 64 then bad('fulfilment_id') end
     local lines = int(ARGV[at + 3], 0, 1000, 'count of lines')
     if (part == '') ~= (lines == 0) then bad('a part has an id and lines, both or neither') end
-    local last = at + 3 + 2 * lines
+    local last = at + 3 + lines
     if last > #ARGV then bad('too few arguments') end
     local in_part = {}
-    for i = at + 4, last, 2 do
-      int(ARGV[i], 1, 1000000000, 'quantity')
-      check_level(ARGV[i + 1])
-      if in_part[ARGV[i + 1]] then bad('a level stands twice in a part') end
-      in_part[ARGV[i + 1]] = true
+    for i = at + 4, last do
+      local _, name = read_line(ARGV[i])
+      if in_part[name] then bad('a level stands twice in a part') end
+      in_part[name] = true
     end
     ids[#ids + 1], first_arg[#first_arg + 1] = id, at
     at = last + 1
   end
 end
 
-open_call(ids, {}, true)
+open_call(ids, true)
 
 -- The lines of the operation at `at` as a part's text.
-local function part_text(at)
-  local texts = {}
-  for i = at + 4, at + 3 + 2 * ARGV[at + 3], 2 do
-    texts[#texts + 1] = ARGV[i] .. ' ' .. ARGV[i + 1]
-  end
-  return concat(texts, '\t')
-end
+local function part_text(at) return concat(ARGV, '\t', at + 4, at + 3 + ARGV[at + 3]) end
 
 -- The text of a known part, nil where there is none; and how many parts there are.
 local function known_part(raw, part)
@@ -89,19 +89,22 @@ local function asked(at, left)
   local lines = tonumber(ARGV[at + 3])
   if lines == 0 then return left end
   local units = {}
-  for i = at + 4, at + 3 + 2 * lines, 2 do units[ARGV[i + 1]] = tonumber(ARGV[i]) end
+  for i = at + 4, at + 3 + lines do
+    local quantity, name = read_line(ARGV[i])
+    units[name] = quantity
+  end
   return units
 end
 
 -- Refuse what the record does not name, then what is more than is left; nil where it is fine.
 local function part_refusal(raw, at, left, parts)
   local foreign, excess = { STATUS.FOREIGN_LINE, raw }, { STATUS.EXCEEDS_RESERVED, raw }
-  for i = at + 4, at + 3 + 2 * ARGV[at + 3], 2 do
-    local level = ARGV[i + 1]
-    if not left[level] then
-      foreign[#foreign + 1] = level
-    elseif left[level] < tonumber(ARGV[i]) then
-      excess[#excess + 1] = level
+  for i = at + 4, at + 3 + ARGV[at + 3] do
+    local quantity, name = read_line(ARGV[i])
+    if not left[name] then
+      foreign[#foreign + 1] = name
+    elseif left[name] < quantity then
+      excess[#excess + 1] = name
     end
   end
   if #foreign > 2 then return foreign end
@@ -112,18 +115,19 @@ end
 local function ship(id, raw, at, left, order, total, quantities)
   local state, created, confirmed, _, body = unpack_record(raw)
   local units, texts, moved, remaining = asked(at, left), {}, {}, total
-  for i, level in ipairs(order) do
-    local gone = units[level] or 0
+  for i, name in ipairs(order) do
+    local gone = units[name] or 0
     if gone > 0 then
+      local level = level_of(name)
       W.on_hand[level] = W.on_hand[level] - gone
       W.committed[level] = W.committed[level] - gone
       touch(level)
-      moved[#moved + 1] = format('%d', gone) .. ' ' .. level
+      moved[#moved + 1] = format('%d', gone) .. ' ' .. name
       remaining = remaining - gone
     end
-    local fulfilled = quantities[level] - left[level] + gone
+    local fulfilled = quantities[name] - left[name] + gone
     local gone_text = fulfilled > 0 and '-' .. format('%d', fulfilled) or ''
-    texts[i] = quantities[level] .. gone_text .. ' ' .. level
+    texts[i] = quantities[name] .. gone_text .. ' ' .. name
   end
   local parts = find(raw, '\n#', body, true)
   local text = concat(texts, '\n') .. (parts and sub(raw, parts) or '')

@@ -24,7 +24,8 @@ for i = 1, #ARGV do
   skus[i] = plain(ARGV[i], 256, 'sku')
   if skus[i] == '' or skus[i] == SENTINEL then bad('sku') end
 end
-open_call({}, read_skus(skus), false)
+read_skus(skus)
+open_call({}, false)
 read_breakers(skus)
 commit('held')
 if more then return { now_text, version, STATUS.MORE } end

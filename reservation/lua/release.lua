@@ -22,12 +22,12 @@ local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
 local ids = ids_of_triples(2)
 for at = 4, #ARGV, 3 do plain(ARGV[at], 2000, 'reason') end
 
-open_call(ids, {}, true)
+open_call(ids, true)
 
 -- Free the units; what has left stays left.
 local function give_back(units, body)
-  for quantity, fulfilled, level in lines_of(body) do
-    local left = quantity - (fulfilled == '' and 0 or fulfilled)
+  for quantity, fulfilled, name in lines_of(body) do
+    local level, left = level_of(name), quantity - (fulfilled == '' and 0 or fulfilled)
     units[level] = units[level] - left
     touch(level)
   end

@@ -14,66 +14,83 @@
 -- KEYS[10] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] max_log_bytes integer: above it nothing new is reserved
--- ARGV[3..] per operation: id, origin text, ttl_ms integer to 2^52 (0: commit at once), count of
---           lines, then per line: quantity integer 1 to 10^9, level sku@warehouse, each level once
+-- ARGV[3..] per operation: id, origin text, `<ttl_ms> <count of lines>` (ttl 0: commit at once),
+--           then per line `<quantity 1 to 10^9> <sku>@<warehouse>`, each level once
 -- Returns {now, version, answer...}: DONE | {REPLAYED, record} | ID_REUSED | LOG_FULL
 --         | {UNKNOWN_SKU, level...} | {SKU_SUSPENDED, sku, since, retry_at, reason...}
 --         | {INSUFFICIENT_STOCK, count, opened sku..., level, requested, available...}
 --         | MORE, or {now, version, MORE}
--- Emits H held, D confirmed at once, L lock failed, O J K breaker, X expired
+-- Emits H held, D confirmed at once (told by their records), L lock failed, O J K breaker,
+--       X expired
 -- Cost O(lines + overdue), one write a key
 
 local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
 local max_log_bytes = int(ARGV[2], 0, MAX_INTEGER, 'max_log_bytes')
 
-local ids, first_arg, levels = {}, {}, {}
-do
-  local argv, at, count, total = ARGV, 3, 0, #ARGV
-  local seen_id, seen_level, good_quantity, good_ttl, count_of = {}, {}, {}, {}, {}
-  while at <= total do
-    local id, ttl, lines = argv[at], argv[at + 2], count_of[argv[at + 3]]
-    if not lines then
-      lines = int(argv[at + 3], 1, 1000, 'count of lines')
-      count_of[argv[at + 3]] = lines
-    end
-    check_id(id)
-    if seen_id[id] then bad('an id stands twice') end
-    seen_id[id] = true
-    plain(argv[at + 1], 600, 'origin')
-    if not good_ttl[ttl] then
-      int(ttl, 0, MAX_TTL, 'ttl_ms')
-      good_ttl[ttl] = true
-    end
-    count = count + 1
-    ids[count], first_arg[count] = id, at
-    local last = at + 3 + 2 * lines
-    if last > total then bad('too few arguments') end
-    local in_order = lines > 1 and {} or nil
-    for i = at + 4, last, 2 do
-      local quantity, level = argv[i], argv[i + 1]
-      if not good_quantity[quantity] then
-        int(quantity, 1, 1000000000, 'quantity')
-        good_quantity[quantity] = true
-      end
-      if not seen_level[level] then -- its form was checked when the level was created
-        seen_level[level] = true
-        levels[#levels + 1] = level
-      end
-      if in_order then
-        if in_order[level] then bad('a level stands twice in an order') end
-        in_order[level] = true
-      end
-    end
-    at = last + 1
+local argv = ARGV
+local ids, shapes, first_line = {}, {}, {} -- by operation
+local units, level_in = {}, {} -- text of a line -> its quantity, its level
+local number_of = {} -- text of a quantity -> the number
+
+-- What operations of one time to live and count of lines have in common.
+local function read_shape(text)
+  local ttl, lines = match(text or '', '^(%d+) (%d+)$')
+  local shape = { ttl = int(ttl, 0, MAX_TTL, 'ttl_ms'), lines = int(lines, 1, 1000, 'lines') }
+  shape.counter = shape.ttl == 0 and 'committed' or 'held'
+  return shape
+end
+
+local function read_line(text)
+  local quantity, name = match(text, '^(%d+) (.+)$')
+  local number = number_of[quantity]
+  if not number then
+    number = int(quantity, 1, 1000000000, 'quantity')
+    number_of[quantity] = number
+  end
+  units[text], level_in[text] = number, level_of(name) -- its form was checked when it was created
+end
+
+local function check_distinct(first, last)
+  local seen = {}
+  for i = first, last do
+    local level = level_in[argv[i]]
+    if seen[level] then bad('a level stands twice in an order') end
+    seen[level] = true
   end
 end
 
-open_call(ids, levels, false)
+do
+  local at, total, count, shape_of, seen, origins = 3, #argv, 0, {}, {}, {}
+  while at <= total do
+    local id, origin, text = argv[at], argv[at + 1], argv[at + 2]
+    local shape = shape_of[text]
+    if not shape then
+      shape = read_shape(text)
+      shape_of[text] = shape
+    end
+    if #id > 97 or not find(id, '^%l%l+:%w+$') then check_id(id) end -- most ids are plain
+    if seen[id] then bad('an id stands twice') end
+    seen[id] = true
+    count = count + 1
+    local first, last = at + 3, at + 2 + shape.lines
+    if last > total then bad('too few arguments') end
+    ids[count], shapes[count], first_line[count] = id, shape, first
+    for i = first, last do
+      if not units[argv[i]] then read_line(argv[i]) end
+    end
+    if last > first then check_distinct(first, last) end
+    if origin ~= origins[#origins] then origins[#origins + 1] = origin end
+    at = last + 1
+  end
+  check_origins(origins)
+end
+
+open_call(ids, false)
 read_any_breaker()
 if any_breaker then
   local skus, seen = {}, {}
-  for i = 1, #levels do
-    local sku = W.on_hand[levels[i]] and sku_of(levels[i]) -- an unknown level may be any text
+  for level, name in ipairs(W.names) do
+    local sku = W.on_hand[level] and sku_of(name) -- an unknown level may be any text
     if sku and not seen[sku] then
       seen[sku] = true
       skus[#skus + 1] = sku
@@ -82,17 +99,15 @@ if any_breaker then
   read_breakers(skus)
 end
 
-local left = {} -- level -> what may still be promised
-local commits = false -- whether an order was committed at once
-for level in pairs(W.on_hand) do left[level] = free(level) end
+local free_of = {} -- level -> what may still be promised, of those that were looked at
 
--- Say whether a known record has the lines of the operation at `at`.
-local function same_lines(raw, at)
+-- Say whether a known record has the lines from `first` to `last`.
+local function same_lines(raw, first, last)
   local _, _, _, _, body = unpack_record(raw)
-  local i, last = at + 4, at + 3 + 2 * ARGV[at + 3]
-  for quantity, _, level in lines_of(lines_text(raw, body)) do
-    if i > last or ARGV[i] ~= quantity or ARGV[i + 1] ~= level then return false end
-    i = i + 2
+  local i = first
+  for quantity, _, name in lines_of(lines_text(raw, body)) do
+    if i > last or argv[i] ~= quantity .. ' ' .. name then return false end
+    i = i + 1
   end
   return i > last
 end
@@ -100,8 +115,8 @@ end
 -- The suspended SKUs among an order's lines, as its answer; nil where there is none.
 local function suspended(first, last)
   local answer, seen
-  for i = first, last, 2 do
-    local sku = sku_of(ARGV[i + 1])
+  for i = first, last do
+    local sku = sku_of(W.names[level_in[argv[i]]])
     local breaker = breaker_now(sku)
     if is_suspended(breaker) and not (seen and seen[sku]) then
       answer, seen = answer or { STATUS.SKU_SUSPENDED }, seen or {}
@@ -117,12 +132,15 @@ end
 -- Count the failed lock for every short SKU, over all its warehouses, and name every short line.
 local function insufficient(id, origin, first, last)
   local skus, lines, short, opened = {}, {}, {}, {}
-  for i = first, last, 2 do
-    local level = ARGV[i + 1]
-    if left[level] < tonumber(ARGV[i]) then
-      local sku, available = sku_of(level), format('%d', max(0, left[level]))
-      short[#short + 1], short[#short + 2], short[#short + 3] = level, ARGV[i], available
-      local line = ARGV[i] .. ' ' .. available .. ' ' .. level
+  for i = first, last do
+    local level, quantity = level_in[argv[i]], units[argv[i]]
+    if free_of[level] < quantity then
+      touch(level) -- the event tells its balances
+      local name = W.names[level]
+      local sku, asked = sku_of(name), format('%d', quantity)
+      local available = format('%d', max(0, free_of[level]))
+      short[#short + 1], short[#short + 2], short[#short + 3] = name, asked, available
+      local line = asked .. ' ' .. available .. ' ' .. name
       if lines[sku] then
         lines[sku] = lines[sku] .. '\t' .. line
       else
@@ -142,8 +160,9 @@ end
 
 local function unknown(first, last)
   local answer = { STATUS.UNKNOWN_SKU }
-  for i = first, last, 2 do
-    if not left[ARGV[i + 1]] then answer[#answer + 1] = ARGV[i + 1] end
+  for i = first, last do
+    local level = level_in[argv[i]]
+    if not W.on_hand[level] then answer[#answer + 1] = W.names[level] end
   end
   return answer
 end
@@ -151,8 +170,8 @@ end
 -- A grant is one success for each SKU that it names, however many lines do.
 local function count_successes(first, last, origin)
   local seen = {}
-  for i = first, last, 2 do
-    local sku = sku_of(ARGV[i + 1])
+  for i = first, last do
+    local sku = sku_of(W.names[level_in[argv[i]]])
     if not seen[sku] then
       seen[sku] = true
       count_success(sku, origin)
@@ -160,37 +179,35 @@ local function count_successes(first, last, origin)
   end
 end
 
+local granted, filled = W.granted, 0
+local commits = false -- whether an order was committed at once
+
+-- Set what all grants of a shape share: of their records all but the lines, and the deadline.
+local function begin(shape)
+  local state = shape.ttl == 0 and 'C' or 'H'
+  shape.head = state .. now_text .. ',' .. format('%d', shape.ttl) .. '\n'
+  if shape.ttl > 0 then shape.due = due_at(now + shape.ttl) else commits = true end
+end
+
 -- Take the stock, keep the record, hint at its deadline.
-local function grant(id, at, first, last)
-  local origin, ttl = ARGV[at + 1], ARGV[at + 2]
-  local taken = ttl == '0' and W.committed or W.held
-  local touched, is_touched, texts = W.touched, W.is_touched, nil
-  for i = first, last, 2 do
-    local quantity, level = ARGV[i], ARGV[i + 1]
-    left[level] = left[level] - quantity
-    taken[level] = taken[level] + quantity
-    if not is_touched[level] then
-      is_touched[level] = true
-      touched[#touched + 1] = level
-    end
-    if first + 1 < last then
-      texts = texts or {}
-      texts[#texts + 1] = quantity .. ' ' .. level
-    end
+local function grant(id, shape, first, last)
+  if not shape.head then begin(shape) end
+  local balances, is_touched = W[shape.counter], W.is_touched
+  for i = first, last do
+    local level, quantity = level_in[argv[i]], units[argv[i]]
+    free_of[level] = free_of[level] - quantity
+    balances[level] = balances[level] + quantity
+    if not is_touched[level] then touch(level) end
   end
-  if any_breaker then count_successes(first, last, origin) end
-  local body = texts and concat(texts, '\n') or ARGV[first] .. ' ' .. ARGV[last]
-  local lines = texts and concat(texts, '\t') or body
-  W.dirty[#W.dirty + 1] = id
-  if ttl == '0' then
-    commits = true
-    W.record[id] = 'C' .. now_text .. ',0\n' .. body
-    W.events[#W.events + 1] = 'D\t' .. id .. '\t' .. origin .. '\t\t' .. lines
-  else
-    W.record[id] = 'H' .. now_text .. ',' .. ttl .. '\n' .. body
-    W.events[#W.events + 1] = 'H\t' .. id .. '\t' .. origin .. '\t' .. ttl .. '\t' .. lines
-    hint(id, now + ttl, (last - first + 1) / 2)
-  end
+  granted[filled + 1] = id
+  granted[filled + 2] = shape.head
+    .. (first == last and argv[first] or concat(argv, '\n', first, last))
+  filled = filled + 2
+  local due = shape.due
+  if due then due[#due + 1], due.lines = id, due.lines + last - first + 1 end
+  if any_breaker then count_successes(first, last, argv[first - 2]) end
+  W.untold = W.untold + 1
+  W.origins[W.untold] = argv[first - 2]
   return STATUS.DONE
 end
 
@@ -198,20 +215,25 @@ local kept = more and checkpoint()
 
 -- Decide one order; nil means MORE: it would be refused for stock while overdue holds are left.
 local function decide(index)
-  local id, at = ids[index], first_arg[index]
-  local first, last = at + 4, at + 3 + 2 * ARGV[at + 3]
+  local id, shape, first = ids[index], shapes[index], first_line[index]
+  local last = first + shape.lines - 1
   local raw = W.record[id] and known_record(id, retention_ms)
   if raw then
-    if same_lines(raw, at) then return { STATUS.REPLAYED, raw } end
+    if same_lines(raw, first, last) then return { STATUS.REPLAYED, raw } end
     return STATUS.ID_REUSED
   end
   if log_bytes > max_log_bytes then return STATUS.LOG_FULL end
   local is_unknown, is_short = false, false
-  for i = first, last, 2 do
-    local available = left[ARGV[i + 1]]
+  for i = first, last do
+    local level = level_in[argv[i]]
+    local available = free_of[level]
+    if not available and W.on_hand[level] then
+      available = free(level)
+      free_of[level] = available
+    end
     if not available then
       is_unknown = true
-    elseif available < tonumber(ARGV[i]) then
+    elseif available < units[argv[i]] then
       is_short = true
     end
   end
@@ -220,9 +242,9 @@ local function decide(index)
   if refusal then return refusal end
   if is_short then
     if more then return nil end
-    return insufficient(id, ARGV[at + 1], first, last)
+    return insufficient(id, argv[first - 2], first, last)
   end
-  return grant(id, at, first, last)
+  return grant(id, shape, first, last)
 end
 
 local answers = { 0, 0 }

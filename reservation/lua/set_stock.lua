@@ -41,28 +41,30 @@ if more then
 end
 
 -- Add a level to its SKU; false where the SKU has its most.
-local function create(level, sku)
+local function create(name, sku)
   local names = W.warehouses[sku]
   if #names >= max_warehouses then return false end
-  names[#names + 1] = match(level, '([^@]+)$')
+  names[#names + 1] = match(name, '([^@]+)$')
   W.new_warehouses[sku] = true
+  local level = level_of(name)
   W.on_hand[level], W.safety[level], W.held[level], W.committed[level] = 0, 0, 0, 0
   return true
 end
 
 local function decide(at)
-  local level, origin, on_hand = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local sku, before = sku_of(level), W.on_hand[level]
-  local safety = ARGV[at + 3] ~= '' and tonumber(ARGV[at + 3]) or W.safety[level] or 0
-  if before == on_hand and W.safety[level] == safety then return { STATUS.DONE, 0, 0 } end
+  local name, origin, on_hand = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  local sku, level = sku_of(name), level_of(name)
+  local before, safety_before = tonumber(W.on_hand[level]), tonumber(W.safety[level])
+  local safety = ARGV[at + 3] ~= '' and tonumber(ARGV[at + 3]) or safety_before or 0
+  if before == on_hand and safety_before == safety then return { STATUS.DONE, 0, 0 } end
   if ARGV[at + 4] ~= '' and tonumber(ARGV[at + 4]) ~= before then
     return { STATUS.STALE_STOCK, before and format('%d', before) or '' }
   end
-  local extra = before and format('%d %d', before, W.safety[level]) or 'new'
-  if not before and not create(level, sku) then return { STATUS.TOO_MANY_WAREHOUSES } end
+  local extra = before and format('%d %d', before, safety_before) or 'new'
+  if not before and not create(name, sku) then return { STATUS.TOO_MANY_WAREHOUSES } end
   W.on_hand[level], W.safety[level] = on_hand, safety
   touch(level)
-  emit('S', level, origin, extra)
+  emit('S', name, origin, extra)
   return { STATUS.DONE, before and 0 or 1, 1 }
 end
 

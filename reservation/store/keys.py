@@ -10,7 +10,7 @@ PREFIX = "hf"
 META = f"{PREFIX}:meta"  # hash: partitions, layout, born_ms
 API_KEYS = f"{PREFIX}:keys"  # hash: key id -> JSON
 
-LAYOUT = 1  # version of records, events and entries; another one is refused at start
+LAYOUT = 2  # version of records, events and entries; another one is refused at start
 PARTITIONS = 1  # more need the router of the scale-out step
 
 SENTINEL = "."

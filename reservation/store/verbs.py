@@ -46,17 +46,14 @@ class Verb:
     read: Callable[[Any, Answer, int], Outcome]
 
 
-def _write_lines(arguments: list[Argument], lines: Sequence[Line]) -> None:
-    arguments.append(len(lines))
-    for line in lines:
-        arguments.append(line.quantity)
-        arguments.append(f"{line.sku}@{line.warehouse}")
+def _texts(lines: Sequence[Line]) -> list[str]:
+    return [f"{line.quantity} {line.sku}@{line.warehouse}" for line in lines]
 
 
 def _write_reserve(arguments: list[Argument], operation: Reserve, origin: str) -> None:
     ttl_ms = 0 if operation.confirm else operation.ttl_ms
-    arguments.extend((operation.reservation_id, origin, ttl_ms))
-    _write_lines(arguments, operation.lines)
+    shape = f"{ttl_ms} {len(operation.lines)}"
+    arguments.extend((operation.reservation_id, origin, shape, *_texts(operation.lines)))
 
 
 def _write_confirm(arguments: list[Argument], operation: Confirm, origin: str) -> None:
@@ -73,7 +70,7 @@ def _write_extend(arguments: list[Argument], operation: Extend, origin: str) -> 
 
 def _write_fulfil(arguments: list[Argument], operation: Fulfil, origin: str) -> None:
     arguments.extend((operation.reservation_id, origin, operation.fulfilment_id))
-    _write_lines(arguments, operation.lines)
+    arguments.extend((len(operation.lines), *_texts(operation.lines)))
 
 
 def _read_reserve(operation: Reserve, answer: Answer, now_ms: int) -> Outcome:

@@ -40,7 +40,7 @@ def test_it_has_neither_breaker_nor_event() -> None:
     whole, bare = assemble("reserve").source, without_breaker_and_event().source
     assert len(bare) < len(whole)
     assert "breaker" not in "".join(line.partition("--")[0] for line in _body(bare))
-    for line in ("left[level] = left[level] - quantity", "commit('held'", "read_levels(levels)"):
+    for line in ("free_of[level] = free_of[level] - quantity", "commit('held'", "read_levels()"):
         assert line in bare
 
 

@@ -94,26 +94,27 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
     ),
     "a replay counts as a failure": (
         "reserve.lua",
-        "if same_lines(raw, at) then return",
-        """if same_lines(raw, at) then
-      count_failure(sku_of(ARGV[last]), id, ARGV[at + 1], '1 0 ' .. ARGV[last])
+        "if same_lines(raw, first, last) then return",
+        """if same_lines(raw, first, last) then
+      local name = W.names[level_in[argv[last]]]
+      count_failure(sku_of(name), id, argv[first - 2], '1 0 ' .. name)
       return""",
         "{ STATUS.REPLAYED, raw } end\n",
         "{ STATUS.REPLAYED, raw }\n    end\n",
     ),
     "a replay counts as a success": (
         "reserve.lua",
-        "if same_lines(raw, at) then return",
-        """if same_lines(raw, at) then
-      if any_breaker then count_successes(first, last, ARGV[at + 1]) end
+        "if same_lines(raw, first, last) then return",
+        """if same_lines(raw, first, last) then
+      if any_breaker then count_successes(first, last, argv[first - 2]) end
       return""",
         "{ STATUS.REPLAYED, raw } end\n",
         "{ STATUS.REPLAYED, raw }\n    end\n",
     ),
     "each warehouse has its breaker": (
         "reserve.lua",
-        "open_call(ids, levels, false)\n",
-        "open_call(ids, levels, false)\nlocal function sku_of(level) return level end\n",
+        "open_call(ids, false)\n",
+        "open_call(ids, false)\nlocal function sku_of(level) return level end\n",
     ),
     "a failure counts for each short warehouse": (
         "reserve.lua",
@@ -126,7 +127,7 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
         "reserve.lua",
         "if refusal then return refusal end",
         """if refusal then
-    if is_short and not more then insufficient(id, ARGV[at + 1], first, last) end
+    if is_short and not more then insufficient(id, argv[first - 2], first, last) end
     return refusal
   end""",
     ),
@@ -135,8 +136,8 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
         *SEES_BREAKERS,
         "    touch(level)\n",
         """    touch(level)
-    read_breakers({ sku_of(level) })
-    note_restock(sku_of(level), '')
+    read_breakers({ sku_of(name) })
+    note_restock(sku_of(name), '')
 """,
         "commit('held', 'committed')\n",
         "commit('held', 'committed')\ncommit_breakers()\n",
@@ -146,8 +147,8 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
         *SEES_BREAKERS,
         "commit('held')\n",
         """for _, level in ipairs(W.touched) do
-  read_breakers({ sku_of(level) })
-  note_restock(sku_of(level), '')
+  read_breakers({ sku_of(W.names[level]) })
+  note_restock(sku_of(W.names[level]), '')
 end
 commit('held')
 commit_breakers()
@@ -175,8 +176,8 @@ commit_breakers()
         "    touch(level)\n",
         """    touch(level)
     if not from_held then
-      read_breakers({ sku_of(level) })
-      count_success(sku_of(level), '')
+      read_breakers({ sku_of(name) })
+      count_success(sku_of(name), '')
     end
 """,
         "commit('held', 'committed')\n",
@@ -230,22 +231,32 @@ commit_breakers()
     ),
     "the last unit is not sold": (
         "reserve.lua",
-        "elseif available < tonumber(ARGV[i]) then",
-        "elseif available <= tonumber(ARGV[i]) then",
+        "elseif available < units[argv[i]] then",
+        "elseif available <= units[argv[i]] then",
     ),
     "orders of one call do not see each other": (
         "reserve.lua",
-        "left[level] = left[level] - quantity",
+        "free_of[level] = free_of[level] - quantity",
         "",
     ),
-    "a paid order is held": ("reserve.lua", "ttl == '0' and W.committed", "ttl == '0' and W.held"),
+    "a paid order is held": (
+        "reserve.lua",
+        "shape.ttl == 0 and 'committed'",
+        "shape.ttl == 0 and 'held'",
+    ),
     "a refusal does not wait for what is overdue": (
         "reserve.lua",
         "if more then return nil end",
         "",
     ),
     "MORE keeps what was decided": ("reserve.lua", "W, changed_breakers = kept, {}", ""),
-    "other lines are a replay": ("reserve.lua", "ARGV[i] ~= quantity or", ""),
+    "other lines are a replay": (
+        "reserve.lua",
+        "argv[i] ~= quantity .. ' ' .. name",
+        "name_in(argv[i]) ~= name",
+        "-- Say whether a known record has the lines",
+        "local function name_in(text) return match(text, ' (.+)$') end\n-- Has the lines",
+    ),
     "a confirmation commits nothing": (
         "confirm.lua",
         "W.committed[level] = W.committed[level] + quantity",
@@ -278,8 +289,8 @@ commit_breakers()
     ),
     "the last unit does not leave": (
         "fulfil.lua",
-        "elseif left[level] < tonumber(ARGV[i]) then",
-        "elseif left[level] <= tonumber(ARGV[i]) then",
+        "elseif left[name] < quantity then",
+        "elseif left[name] <= quantity then",
     ),
     "a hundred and one parts": ("fulfil.lua", "parts >= max_parts", "parts > max_parts"),
     "a restock lets what a hand has tripped be tried": (
@@ -318,7 +329,7 @@ commit_breakers()
         "if ARGV[at + 4] ~= '' and tonumber(ARGV[at + 4]) ~= before then",
         "if false then",
     ),
-    "a count forgets the safety stock": ("set_stock.lua", "or W.safety[level] or 0", "or 0"),
+    "a count forgets the safety stock": ("set_stock.lua", "or safety_before or 0", "or 0"),
     "an adjustment is known one millisecond too long": (
         "adjust_stock.lua",
         "+ retention_ms > now",

@@ -212,7 +212,7 @@ async def test_it_begins_anew_from_a_snapshot_and_goes_on(
     snapshot = await take_snapshot(store)
     lost = f"{T * 2}-0"
     archive.append(
-        [(lost, {"e": "H\ttmall:lost\tk|r\t60000\t1 CAT@main", "b": "1 0 1 0 CAT@main"})]
+        [(lost, {"e": f"G\t1\tk|r\x1etmall:lost\tH{T},60000\n1 CAT@main", "b": balances(1, 1)})]
     )
     archive.begin_with(snapshot.version, snapshot.reservations.values(), snapshot.balances)
     with ArchiveReader(path) as reader:
@@ -247,8 +247,14 @@ async def test_a_hold_past_its_deadline_is_listed_as_expired(
 
 def held(number: int, at: int, channel: str = "tmall") -> tuple[str, dict[str, str]]:
     """Write the entry of a hold."""
-    event = f"H\t{channel}:{number}\tk|r\t60000\t1 CAT@main"
-    return f"{at}-0", {"e": event, "b": f"9 0 {number} 0 CAT@main"}
+    record = f"H{at},60000\n1 CAT@main"
+    event = f"G\t1\tk|r\x1e{channel}:{number}\t{record}"
+    return f"{at}-0", {"e": event, "b": balances(9, number)}
+
+
+def balances(on_hand: int, held: int) -> str:
+    """Write what there is of the one level."""
+    return f"{on_hand}\t0\t{held}\t0\tCAT@main"
 
 
 def test_lists_are_newest_first_and_paged(archive: ArchiveWriter, path: Path) -> None:
@@ -275,14 +281,14 @@ def test_an_id_that_begins_anew_is_listed_where_it_begins(
     archive.append([held(1, T + 2)])
     assert list(listed(path, T)) == ["tmall:1", "tmall:2"]
     assert listed(path, T)["tmall:1"].created_at_ms == T + 2
-    released = {"e": "R\ttmall:2\tk|r\tH \t1 CAT@main", "b": "9 0 1 0 CAT@main"}
+    released = {"e": "R\ttmall:2\tk|r\tH \t1 CAT@main", "b": balances(9, 1)}
     archive.append([(f"{T + 5}-0", released), held(2, T + 6)])  # in one transaction
     assert list(listed(path, T)) == ["tmall:2", "tmall:1"]
 
 
 def test_what_the_store_forgot_is_no_longer_listed(archive: ArchiveWriter, path: Path) -> None:
     archive.append([held(1, T), held(2, T + 1)])
-    released = {"e": "R\ttmall:1\tk|r\tH \t1 CAT@main", "b": "9 0 1 0 CAT@main"}
+    released = {"e": "R\ttmall:1\tk|r\tH \t1 CAT@main", "b": balances(9, 1)}
     archive.append([(f"{T + 5}-0", released)])
     assert archive.forget(T + 4) == 0
     assert archive.forget(T + 5) == 1
@@ -294,8 +300,8 @@ def test_what_the_store_forgot_is_no_longer_listed(archive: ArchiveWriter, path:
 
 def test_levels_are_paged_by_sku(archive: ArchiveWriter, path: Path) -> None:
     names = ["B@east", "B@main", "A@main", "猫@main", "a@b@main"]
-    balances = "\n".join(f"{n} 1 2 3 {level}" for n, level in enumerate(names))
-    archive.append([("5-0", {"e": "S\tB@main\tk|r\tnew", "b": balances})])
+    all_of_them = "\t".join(f"{n}\t1\t2\t3\t{level}" for n, level in enumerate(names))
+    archive.append([("5-0", {"e": "S\tB@main\tk|r\tnew", "b": all_of_them})])
     with ArchiveReader(path) as reader:
         assert list(reader.levels("", 2)) == ["A", "B"]
         assert [level.warehouse for level in reader.levels("A", 1)["B"]] == ["east", "main"]
@@ -316,9 +322,9 @@ def test_there_may_be_no_archive(tmp_path: Path) -> None:
 
 
 def test_another_format_is_refused(path: Path, archive: ArchiveWriter) -> None:
-    archive.note("format", 2)
+    archive.note("format", 1)
     archive.close()
-    with pytest.raises(ArchiveUnavailable, match="has format 2"):
+    with pytest.raises(ArchiveUnavailable, match="has format 1"):
         ArchiveWriter(path)
     with pytest.raises(ArchiveUnavailable, match="another version"), ArchiveReader(path):
         pass

@@ -43,7 +43,7 @@ def test_an_entry_has_events_in_order_and_balances_by_level() -> None:
     entry = read_entry(
         {
             "e": "X\ttmall:1\t\t7\t2 a b@main\nR\ttmall:2\tk|r\tX no pay\t",
-            "b": "10 0 -2 0 a b@main\n1 2 3 4 x@y@w",
+            "b": "10\t0\t-2\t0\ta b@main\t1\t2\t3\t4\tx@y@w",
         }
     )
     assert entry.events == (
@@ -51,6 +51,25 @@ def test_an_entry_has_events_in_order_and_balances_by_level() -> None:
         LoggedEvent("R", "tmall:2", "k|r", "X no pay", ()),
     )
     assert entry.balances == {"a b@main": (10, 0, -2, 0), "x@y@w": (1, 2, 3, 4)}
+
+
+def test_grants_are_told_by_their_records_in_their_place_among_the_events() -> None:
+    """Each stands where its order was decided on; of several origins each has its own."""
+    entry = read_entry(
+        {
+            "e": "G\t2\tk|r1\tk|r2\nK\tCAT\tk|r3\t0 0 \nG\t2\tk|r3"
+            "\x1et:1\tH1800000000000,60000\n2 CAT@main\n1 a b@w\tt:2\tC1800000000000,0\n1 CAT@main"
+            "\tt:3\tH1800000000000,7\n1 CAT@main\tt:4\tH1800000000000,7\n2 CAT@main",
+            "b": "",
+        }
+    )
+    assert entry.events == (
+        LoggedEvent("H", "t:1", "k|r1", "60000", ("2 CAT@main", "1 a b@w")),
+        LoggedEvent("D", "t:2", "k|r2", "", ("1 CAT@main",)),
+        LoggedEvent("K", "CAT", "k|r3", "0 0 ", ()),
+        LoggedEvent("H", "t:3", "k|r3", "7", ("1 CAT@main",)),
+        LoggedEvent("H", "t:4", "k|r3", "7", ("2 CAT@main",)),
+    )
 
 
 def test_every_kind_has_a_name_and_a_row_in_the_readme() -> None:

@@ -68,13 +68,11 @@ def batch(*calls: Call) -> Call:
     return replace(calls[0], operations=operations)
 
 
-def _lines(lines: Lines) -> tuple[Argument, ...]:
-    """Write `2 A@main, 1 B@main` or pairs as a count and the lines."""
+def _lines(lines: Lines) -> list[str]:
+    """Write `2 A@main, 1 B@main` or pairs as lines."""
     if isinstance(lines, str):
-        pairs = [text.split(" ", 1) for text in lines.split(", ")] if lines else []
-    else:
-        pairs = [[str(quantity), level] for quantity, level in lines]
-    return (len(pairs), *(part for pair in pairs for part in pair))
+        return lines.split(", ") if lines else []
+    return [f"{quantity} {level}" for quantity, level in lines]
 
 
 def reserve(
@@ -87,7 +85,8 @@ def reserve(
     max_log_bytes: int = MAX_LOG_BYTES,
 ) -> Call:
     """Hold lines; `ttl` 0 commits them at once."""
-    operation = (reservation_id, by, ttl, *_lines(lines))
+    texts = _lines(lines)
+    operation = (reservation_id, by, f"{ttl} {len(texts)}", *texts)
     return Call("reserve", (retention, max_log_bytes), (operation,))
 
 
@@ -108,7 +107,9 @@ def extend(reservation_id: str, ttl: int, *, max_hold: int = MAX_HOLD) -> Call:
 
 def fulfil(reservation_id: str, part: str = "", lines: Lines = "") -> Call:
     """Ship a part, or everything left."""
-    return Call("fulfil", (RETENTION, MAX_PARTS), ((reservation_id, BY, part, *_lines(lines)),))
+    texts = _lines(lines)
+    operation = (reservation_id, BY, part, len(texts), *texts)
+    return Call("fulfil", (RETENTION, MAX_PARTS), (operation,))
 
 
 def set_stock(

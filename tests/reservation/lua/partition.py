@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import redis
@@ -104,7 +105,10 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The entry that a call adds to the log: its events, and the balances after them."""
+    """The entry that a call adds to the log: its events, and the balances after them.
+
+    A grant is written out: `H` or `D`, id, origin, ttl in ms, lines, tab-separated.
+    """
 
     events: tuple[str, ...]
     balances: tuple[str, ...] = ()
@@ -160,7 +164,7 @@ def expected_differences(before: State, changes: Mapping[str, Any], now: int) ->
 def _with_event(before: State, event: Event, now: int) -> State:
     ms, _, sequence = before["clock version"].partition("-")
     entry = f"{now}-{int(sequence) + 1 if int(ms) == now else 0}"
-    fields = {"e": "\n".join(event.events), "b": "\n".join(event.balances)}
+    fields = {"e": _events(event.events, now), "b": _balances(event.balances)}
     size = int(before["clock log_bytes"]) + sum(len(text.encode()) for text in fields.values())
     return {
         f"events {entry}": fields,
@@ -168,6 +172,28 @@ def _with_event(before: State, event: Event, now: int) -> State:
         "clock now": str(now),
         "clock log_bytes": str(size),
     }
+
+
+def _events(events: tuple[str, ...], now: int) -> str:
+    """Write events as an entry has them: grants that follow each other as one, told by records."""
+    texts, records = [], []
+    for granted, group in groupby(events, key=lambda event: event[0] in "HD"):
+        if not granted:
+            texts += group
+            continue
+        grants = [event.split("\t") for event in group]
+        origins = [origin for _, _, origin, *_ in grants]
+        told = origins if len(set(origins)) > 1 else origins[:1]
+        texts.append("\t".join(("G", str(len(grants)), *told)))
+        for kind, reservation_id, _, ttl, *lines in grants:
+            head = f"H{now},{ttl}" if kind == "H" else f"C{now},0"
+            records += [reservation_id, "\n".join((head, *lines))]
+    return "\n".join(texts) + ("\x1e" + "\t".join(records) if records else "")
+
+
+def _balances(balances: tuple[str, ...]) -> str:
+    """Write balances, each `on_hand safety held committed level`, as an entry has them."""
+    return "\t".join(part for text in balances for part in text.split(" ", 4))
 
 
 def check(partition: Partition, row: Row) -> None:

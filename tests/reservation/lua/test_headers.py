@@ -37,7 +37,7 @@ SHEBANGS = {
 }
 
 _WRITE = re.compile(r"'(HSET|HSETNX|HDEL|ZADD|ZREM|XADD|XTRIM)'|\bcommit(?:_\w+)?\(")
-_CHECK = re.compile(r"\b(?:bad|int|plain|check_id|check_level|ids_of_triples)\(")
+_CHECK = re.compile(r"\b(?:bad|int|plain|check_id|check_level|check_origins|ids_of_triples)\(")
 _FUNCTION = re.compile(
     r"^local function (\w+)\(.*?^end$|^local function (\w+)\(.*? end$", re.MULTILINE | re.DOTALL
 )

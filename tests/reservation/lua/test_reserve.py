@@ -72,7 +72,7 @@ GRANTED = [
             **logged(
                 f"H\ttmall:1\t{BY}\t{TTL}\t10 CAT@main",
                 f"L\tDOG\t{BY}\ttmall:2\t5 4 DOG@main",
-                balances="10 0 10 0 CAT@main",
+                balances=("10 0 10 0 CAT@main", "5 1 0 0 DOG@main"),
             ),
         },
     ),
@@ -322,7 +322,7 @@ REFUSED = [
         [[Status.INSUFFICIENT_STOCK, 0, "DOG@main", "5", "4"]],
         {
             "breaker DOG": f"C\t0\t0\t0\t0\t0\t\t\t\t{T0} tmall:1",
-            **logged(f"L\tDOG\t{BY}\ttmall:1\t5 4 DOG@main"),
+            **logged(f"L\tDOG\t{BY}\ttmall:1\t5 4 DOG@main", balances="5 1 0 0 DOG@main"),
         },
     ),
     Row(
@@ -344,6 +344,7 @@ REFUSED = [
             **logged(
                 f"L\tCAT\t{BY}\ttmall:1\t11 10 CAT@main\t1 0 CAT@west",
                 f"L\tDOG\t{BY}\ttmall:1\t6 4 DOG@main",
+                balances=("10 0 0 0 CAT@main", "0 0 0 0 CAT@west", "5 1 0 0 DOG@main"),
             ),
         },
     ),
@@ -354,7 +355,7 @@ REFUSED = [
         [[Status.INSUFFICIENT_STOCK, 0, "CAT@main", "1", "0"]],
         {
             "breaker CAT": f"C\t0\t0\t0\t0\t0\t\t\t\t{T0} tmall:1",
-            **logged(f"L\tCAT\t{BY}\ttmall:1\t1 0 CAT@main"),
+            **logged(f"L\tCAT\t{BY}\ttmall:1\t1 0 CAT@main", balances="1 3 0 0 CAT@main"),
         },
     ),
     Row(

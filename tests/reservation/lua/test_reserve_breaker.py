@@ -58,13 +58,19 @@ def lost(number: int, sku: str = "CAT", line: str = "99 10 CAT@main") -> str:
     return f"L\t{sku}\t{BY}\ttmall:f{number}\t{line}"
 
 
+CATS, DOGS = "10 0 0 0 CAT@main", "5 1 0 0 DOG@main"  # what there is when a lock fails
+
+
 COUNTING = [
     Row(
         "the second failure joins the first in the window",
         (STOCK, fail(1), Advance(7)),
         fail(2),
         [SHORT],
-        {"breaker CAT": breaker("C", window=window((0, 1), (7, 2))), **logged(lost(2))},
+        {
+            "breaker CAT": breaker("C", window=window((0, 1), (7, 2))),
+            **logged(lost(2), balances=CATS),
+        },
     ),
     Row(
         "the third failure opens in the same step and says so",
@@ -73,7 +79,7 @@ COUNTING = [
         [SHORT_AND_OPENED],
         {
             "breaker CAT": breaker("O", T0 + 7, failures=3, reason=FAILED),
-            **logged(lost(3), f"O\tCAT\t{BY}\t3 0 {FAILED}"),
+            **logged(lost(3), f"O\tCAT\t{BY}\t3 0 {FAILED}", balances=CATS),
         },
     ),
     Row(
@@ -95,7 +101,7 @@ COUNTING = [
         [SHORT_AND_OPENED],
         {
             "breaker CAT": breaker("O", T0 + WINDOW - 1, failures=3, reason=FAILED),
-            **logged(lost(3), f"O\tCAT\t{BY}\t3 0 {FAILED}"),
+            **logged(lost(3), f"O\tCAT\t{BY}\t3 0 {FAILED}", balances=CATS),
         },
     ),
     Row(
@@ -103,14 +109,17 @@ COUNTING = [
         (STOCK, fail(1), Advance(1), fail(2), Advance(WINDOW - 1)),
         fail(3),
         [SHORT],
-        {"breaker CAT": breaker("C", window=window((1, 2), (WINDOW, 3))), **logged(lost(3))},
+        {
+            "breaker CAT": breaker("C", window=window((1, 2), (WINDOW, 3))),
+            **logged(lost(3), balances=CATS),
+        },
     ),
     Row(
         "an id counts again once its failure has aged out",
         (STOCK, fail(1), Advance(WINDOW)),
         fail(1),
         [SHORT],
-        {"breaker CAT": breaker("C", window=window((WINDOW, 1))), **logged(lost(1))},
+        {"breaker CAT": breaker("C", window=window((WINDOW, 1))), **logged(lost(1), balances=CATS)},
     ),
     Row(
         "one order short in two warehouses of a SKU counts once",
@@ -119,7 +128,9 @@ COUNTING = [
         [[Status.INSUFFICIENT_STOCK, 0, "CAT@main", "99", "10", "CAT@west", "1", "0"]],
         {
             "breaker CAT": breaker("C", window=window((0, 1), (0, 2))),
-            **logged(lost(2, line="99 10 CAT@main\t1 0 CAT@west")),
+            **logged(
+                lost(2, line="99 10 CAT@main\t1 0 CAT@west"), balances=(CATS, "0 0 0 0 CAT@west")
+            ),
         },
     ),
     Row(
@@ -129,7 +140,11 @@ COUNTING = [
         [[Status.INSUFFICIENT_STOCK, 1, "CAT", "CAT@west", "1", "0"]],
         {
             "breaker CAT": breaker("O", T0, failures=3, reason=FAILED),
-            **logged(lost(3, line="1 0 CAT@west"), f"O\tCAT\t{BY}\t3 0 {FAILED}"),
+            **logged(
+                lost(3, line="1 0 CAT@west"),
+                f"O\tCAT\t{BY}\t3 0 {FAILED}",
+                balances="0 0 0 0 CAT@west",
+            ),
         },
     ),
     Row(
@@ -153,6 +168,7 @@ COUNTING = [
                 f"O\tCAT\t{BY}\t3 0 {FAILED}",
                 lost(3, "DOG", "99 4 DOG@main"),
                 f"O\tDOG\t{BY}\t3 0 {FAILED}",
+                balances=(CATS, DOGS),
             ),
         },
     ),
@@ -163,7 +179,7 @@ COUNTING = [
         [[Status.INSUFFICIENT_STOCK, 0, "DOG@main", "99", "4"]],
         {
             "breaker DOG": breaker("C", window=window((0, 1))),
-            **logged(lost(1, "DOG", "99 4 DOG@main")),
+            **logged(lost(1, "DOG", "99 4 DOG@main"), balances=DOGS),
         },
     ),
     Row(
@@ -173,7 +189,7 @@ COUNTING = [
         [SHORT, SHORT, SHORT_AND_OPENED, SUSPENDED],
         {
             "breaker CAT": breaker("O", T0, failures=3, reason=FAILED),
-            **logged(lost(1), lost(2), lost(3), f"O\tCAT\t{BY}\t3 0 {FAILED}"),
+            **logged(lost(1), lost(2), lost(3), f"O\tCAT\t{BY}\t3 0 {FAILED}", balances=CATS),
         },
     ),
     Row(
@@ -198,7 +214,7 @@ COUNTING = [
         [SHORT_AND_OPENED],
         {
             "breaker CAT": breaker("O", T0 + 999, failures=2, reason=FAILED, policy="2,1000,0,0"),
-            **logged(lost(2), f"O\tCAT\t{BY}\t2 0 {FAILED}"),
+            **logged(lost(2), f"O\tCAT\t{BY}\t2 0 {FAILED}", balances=CATS),
         },
     ),
 ]

@@ -20,6 +20,8 @@ from tests.reservation.lua.calls import (
 )
 from tests.reservation.lua.partition import Partition, Row, check, logged
 from tests.reservation.lua.test_reserve_breaker import (
+    CATS,
+    DOGS,
     FAILED,
     SHORT,
     SHORT_AND_OPENED,
@@ -52,7 +54,11 @@ COOLING_DOWN = [
                 reason=FAILED,
                 policy=COOLING,
             ),
-            **logged(lost(1), lost(2), lost(3), f"O\tCAT\t{BY}\t3 {REOPENED_AT} {FAILED}"),
+            **logged(
+                *(lost(1), lost(2), lost(3)),
+                f"O\tCAT\t{BY}\t3 {REOPENED_AT} {FAILED}",
+                balances=CATS,
+            ),
         },
     ),
     Row(
@@ -104,6 +110,7 @@ COOLING_DOWN = [
                 f"J\tCAT\t\t3 0 {FAILED}",
                 lost(1),
                 f"O\tCAT\t{BY}\t1 {REOPENED_AT + 2 * MINUTE} {AGAIN}",
+                balances=CATS,
             ),
         },
     ),
@@ -122,7 +129,7 @@ COOLING_DOWN = [
                 reason=AGAIN,
                 policy=COOLING,
             ),
-            **logged(lost(1), f"O\tCAT\t{BY}\t1 {T0 + 2 * DAY} {AGAIN}"),
+            **logged(lost(1), f"O\tCAT\t{BY}\t1 {T0 + 2 * DAY} {AGAIN}", balances=CATS),
         },
     ),
     Row(
@@ -140,7 +147,7 @@ COOLING_DOWN = [
                 reason=AGAIN,
                 policy=COOLING,
             ),
-            **logged(lost(1), f"O\tCAT\t{BY}\t1 {T0 + MAX_COOL_DOWN} {AGAIN}"),
+            **logged(lost(1), f"O\tCAT\t{BY}\t1 {T0 + MAX_COOL_DOWN} {AGAIN}", balances=CATS),
         },
     ),
     Row(
@@ -221,7 +228,7 @@ CLOSING = [
         [[Status.INSUFFICIENT_STOCK, 0, "DOG@main", "99", "4"]],
         {
             "breaker DOG": breaker("C", window=window((0, 1))),
-            **logged(lost(1, "DOG", "99 4 DOG@main")),
+            **logged(lost(1, "DOG", "99 4 DOG@main"), balances=DOGS),
         },
     ),
     Row(

@@ -208,7 +208,7 @@ ROWS = [
         [[Status.INSUFFICIENT_STOCK, 0, "CAT@main", "1", "0"]],
         {
             "breaker CAT": breaker("C", window=f"{NOW - 1} tmall:1"),
-            **logged(f"L\tCAT\t{BY}\ttmall:1\t1 0 CAT@main"),
+            **logged(f"L\tCAT\t{BY}\ttmall:1\t1 0 CAT@main", balances="10 0 10 0 CAT@main"),
         },
     ),
     Row(
@@ -250,7 +250,7 @@ ROWS = [
             f"due {position(2)}.1 1\ntmall:o0": None,
             f"due {NOW}-0.1 1\ntmall:o0": T0 + 9,
             "breaker CAT": breaker("C", window=f"{NOW} tmall:1"),
-            **logged(f"L\tCAT\t{BY}\ttmall:1\t1 0 CAT@main"),
+            **logged(f"L\tCAT\t{BY}\ttmall:1\t1 0 CAT@main", balances="10 0 10 0 CAT@main"),
         },
     ),
 ]

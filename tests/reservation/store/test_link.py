@@ -26,7 +26,7 @@ WEEK_MS = 604_800_000
 
 def commit_one(number: int, sku: str = "CAT") -> list[Any]:
     """Write the arguments of a reserve that takes one unit at once."""
-    return [WEEK_MS, 1 << 30, f"tmall:{number}", "k|r", 0, 1, 1, f"{sku}@main"]
+    return [WEEK_MS, 1 << 30, f"tmall:{number}", "k|r", "0 1", f"1 {sku}@main"]
 
 
 def through(proxy: Proxy, directory: Path, **settings: Any) -> Settings:

@@ -37,11 +37,11 @@ DAY = 86_400_000
     [
         (
             Reserve("t:1", LINES, 1_000),
-            [7 * DAY, 1 << 30, "t:1", "k|r", 1_000, 2, 2, "CAT@main", 1, "a@b@west"],
+            [7 * DAY, 1 << 30, "t:1", "k|r", "1000 2", "2 CAT@main", "1 a@b@west"],
         ),
         (
             Reserve("t:1", LINES[:1], 1_000, confirm=True),
-            [7 * DAY, 1 << 30, "t:1", "k|r", 0, 1, 2, "CAT@main"],
+            [7 * DAY, 1 << 30, "t:1", "k|r", "0 1", "2 CAT@main"],
         ),
         (Confirm("t:1"), [7 * DAY, "t:1", "k|r", 0]),
         (Confirm("t:1", reinstate=True), [7 * DAY, "t:1", "k|r", 1]),
@@ -50,7 +50,7 @@ DAY = 86_400_000
         (Fulfil("t:1"), [7 * DAY, MAX_PARTS, "t:1", "k|r", "", 0]),
         (
             Fulfil("t:1", "p-1", LINES[1:]),
-            [7 * DAY, MAX_PARTS, "t:1", "k|r", "p-1", 1, 1, "a@b@west"],
+            [7 * DAY, MAX_PARTS, "t:1", "k|r", "p-1", 1, "1 a@b@west"],
         ),
     ],
 )
