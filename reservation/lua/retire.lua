@@ -1,15 +1,19 @@
 #!lua flags=allow-oom
--- Clear receipts whose retention has passed, and breakers that have nothing left to say.
+-- Clear old receipts and quiet breakers, and tell the cool-downs that have ended.
+--
+-- A suspended SKU may be shown nowhere: no order comes that would tell that it is on trial.
 --
 -- Uses: _prelude.lua _breaker.lua
 -- KEYS[1] reservations hash: id -> record
 -- KEYS[2] ended zset: time (ms) -> receipts to retire
 -- KEYS[3] adjustments hash: level and adjustment id -> receipt
 -- KEYS[4] breaker hash: sku -> breaker
--- KEYS[5] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[5] events stream: the log
+-- KEYS[6] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] cursor text: where the last look at the breakers ended, '0' at first
 -- Returns {now, version, cleared, more (0 or 1), cursor}
+-- Emits J half-opened
 -- Cost O(400 receipts + 100 breakers) a call
 
 local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
@@ -46,8 +50,9 @@ local quiet, scan = {}, { '0', {} }
 if any_breaker then scan = call('HSCAN', K.breaker, ARGV[2], 'COUNT', 100) end
 for i = 1, #scan[2], 2 do
   local sku = scan[2][i]
-  if sku ~= SENTINEL then
-    local breaker = unpack_breaker(scan[2][i + 1])
+  if sku ~= SENTINEL and not breakers[sku] then -- a scan may name one twice
+    breakers[sku] = unpack_breaker(scan[2][i + 1])
+    local breaker = breaker_now(sku)
     local youngest = breaker.window[#breaker.window]
     if breaker.state == 'C' and breaker.policy_text == ''
       and (not youngest or now - youngest.at >= policy_of(breaker).window_ms) then
@@ -56,6 +61,8 @@ for i = 1, #scan[2], 2 do
   end
 end
 
+if #W.events > 0 then write_events() end
+commit_breakers()
 in_chunks('HDEL', K.reservations, cleared)
 in_chunks('HDEL', K.adjustments, old)
 in_chunks('ZREM', K.ended, entries)

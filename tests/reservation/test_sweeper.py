@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from reservation import metrics
 from reservation.config import Durability, load
 from reservation.engine import Engine
+from reservation.events.entries import read_entry
 from reservation.model import Line, Origin, Release, Reserve, SetBreakerPolicy, SetStock
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.keys import key
@@ -131,6 +132,27 @@ async def test_two_sweepers_share_the_work(store: Store, clock: Clock) -> None:
     sweepers = [Sweeper(store, store.settings) for _ in range(2)]
     assert sum(await asyncio.gather(*(sweeper.expire() for sweeper in sweepers))) == 60
     assert await store.client.hget(key(0, "held"), "CAT@main") == "0"
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+async def test_tidying_tells_that_a_cool_down_has_ended(
+    engine: Engine, store: Store, clock: Clock
+) -> None:
+    """A SKU that is shown nowhere gets no order: who waits for its trial is told all the same."""
+    await store.set_stock([SetStock("CAT", "main", 5)], "test")
+    await engine.breakers.set_policy(
+        SetBreakerPolicy("CAT", threshold=1, cool_down_seconds=60), Origin("wang")
+    )
+    await engine.reserve(Reserve("tmall:1", (Line("CAT", "main", 9),), 1_000), Origin("tmall"))
+    sweeper = Sweeper(store, store.settings)
+    for seconds, kind in ((0, "O"), (60, "J")):
+        await clock.advance(seconds)
+        await sweeper.tidy()
+        _, position = await store.position()
+        (_, fields), *_ = reversed(await store.read_log("", count=100))
+        assert read_entry(fields).events[-1].kind == kind
+    await sweeper.tidy()
+    assert (await store.position())[1] == position
 
 
 async def test_tidying_counts_what_is_suspended(engine: Engine, store: Store) -> None:

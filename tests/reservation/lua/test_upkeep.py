@@ -33,7 +33,7 @@ from tests.reservation.lua.calls import (
     set_stock,
     trim,
 )
-from tests.reservation.lua.partition import COUNTED, Partition, Row, check
+from tests.reservation.lua.partition import COUNTED, Partition, Row, check, logged
 
 MAX = 2**53 - 1
 ENDED = (STOCK, reserve("tmall:1", "2 CAT@main", ttl=0), release("tmall:1"))
@@ -145,6 +145,18 @@ TIDIED = [
         (STOCK, SHORT, Advance(5 * MINUTE - 1)),
         retire(),
         [0, 0, "0"],
+    ),
+    Row(
+        "one whose cool-down has ended goes on trial, and the log says so",
+        (
+            STOCK,
+            raw("HSET", "breaker", "CAT", breaker("O", T0, failures=3, retry_at=T0 + 9)),
+            raw("HSET", "breaker", "DOG", breaker("O", T0, failures=3, retry_at=T0 + 10)),
+            Advance(9),
+        ),
+        retire(),
+        [0, 0, "0"],
+        {"breaker CAT": breaker("H", T0 + 9, failures=3), **logged("J\tCAT\t\t3 0 ")},
     ),
     Row(
         "one with a policy of its own stays, and so does one that is open or half-open",
