@@ -55,7 +55,9 @@ COMMAND_VARIABLES = frozenset({"URL", "KEY"})
 class Settings(BaseSettings):
     """The configuration of one process. Durations and sizes carry their unit in the name."""
 
-    model_config = SettingsConfigDict(env_prefix="HOLDFAST_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="HOLDFAST_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     # Where things are.
     redis_url: str | None = Field(
@@ -258,7 +260,8 @@ def load(config_file: Path | None = None, **overrides: Any) -> Settings:
         ]
         raise ConfigurationError("; ".join(findings)) from error
     except SettingsError as error:  # a variable of several values that pydantic cannot read
-        message = f"{error}: it must be JSON"
+        name = str(error).partition('"')[2].partition('"')[0]
+        message = f"HOLDFAST_{name.upper()}: must be JSON"
         raise ConfigurationError(message) from error
     except (ValueError, OSError) as error:  # malformed TOML, unreadable file
         message = f"{config_file or 'environment'}: {error}"

@@ -37,13 +37,20 @@ T = TypeVar("T")
 
 def output() -> Console:
     """Make the console for a command's output; what goes into a pipe or a file is never cut."""
-    console = Console(soft_wrap=True, highlight=False)
-    return console if console.is_terminal else Console(soft_wrap=True, highlight=False, width=250)
+    console = _console()
+    return console if console.is_terminal else _console(width=250)
 
 
 def errors() -> Console:
     """Make the console for what is not the command's output."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """Make a console that shows texts as they are: a SKU `[red]` is no markup, `:x:` no picture."""
+    return Console(
+        stderr=stderr, width=width, soft_wrap=True, highlight=False, markup=False, emoji=False
+    )
 
 
 def report(error: BaseException) -> int:

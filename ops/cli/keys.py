@@ -34,7 +34,7 @@ def create(
         typer.Option(help="A channel that it speaks for; may be repeated. Role channel only."),
     ] = None,
     name: Annotated[
-        str, typer.Option(help="Recorded as the actor of what it does [default: its channels].")
+        str, typer.Option(help="Recorded as the actor of what it does (default: its channels).")
     ] = "",
     data_dir: DataDirOption = None,
     config: ConfigOption = None,

@@ -18,18 +18,18 @@ DataDirOption = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIRECTORY",
-        help="Keys, embedded store and archive [HOLDFAST_DATA_DIR; default ./var].",
+        help="Keys, embedded store and archive (HOLDFAST_DATA_DIR; default ./var).",
     ),
 ]
 HostOption = Annotated[
-    str | None, typer.Option("--host", help="Address to listen on [default 127.0.0.1].")
+    str | None, typer.Option("--host", help="Address to listen on (default 127.0.0.1).")
 ]
 PortOption = Annotated[
     int | None,
-    typer.Option("--port", min=0, max=65_535, help="Port to listen on; 0: any [default 8000]."),
+    typer.Option("--port", min=0, max=65_535, help="Port to listen on; 0: any (default 8000)."),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, max=64, help="API processes [default 1].")
+    int | None, typer.Option("--workers", min=1, max=64, help="API processes (default 1).")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ops.access import KeyOption, UrlOption, service_key, service_url
-from ops.cli.endings import ANSWER_IS_NO, DONE, INTERRUPTED, UNREACHABLE, errors
+from ops.cli.endings import ANSWER_IS_NO, DONE, INTERRUPTED, UNREACHABLE, errors, output
 from ops.cli.options import ConfigOption, DataDirOption, settings_of
 from ops.replay.gateway import Gateway
 from ops.replay.orders import MAX_FILE_BYTES, InvalidOrderFile, Order, parse
@@ -95,7 +95,7 @@ def replay_command(
         errors().print(errors_table(error.errors, title))
         raise typer.Exit(ANSWER_IS_NO) from error
     stock_files = _stock_files(stock, orders)
-    console = Console(soft_wrap=True, highlight=False)
+    console = output()
     raise typer.Exit(
         asyncio.run(_play(orders, stock_files, gateway, plan, settings=settings, console=console))
     )

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from ops.admin_key import first_key, key_file
+from ops.cli.endings import output
 from ops.cli.options import (
     ConfigOption,
     DataDirOption,
@@ -94,7 +95,7 @@ def agents_command(data_dir: DataDirOption = None, config: ConfigOption = None) 
 
 def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> None:
     """Listen, start the store, supervise; nothing is left running, however this ends."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = output()
     for text in misspelt_variables():
         console.print(Text(text, style="yellow"))
     if settings.test_clock:

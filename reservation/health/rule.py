@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PACE_MS: Final = 300_000
 # A burst that has just begun is not taken for its pace over the first instants.
 LEAST_PACE_MS: Final = 10_000
+# One order, however large, is no pace: there is one once sales have been seen for so long.
+LEAST_SELLING_MS: Final = 5_000
 # What has not sold for so long has no pace, and nothing is kept of it.
 QUIET_MS: Final = 6 * PACE_MS
 LONGEST_FORECAST_SECONDS: Final = 30 * 86_400
@@ -79,6 +81,8 @@ class Health:
         """
         if available == 0:
             return 0
+        if self.sold_at_ms - self.selling_since_ms < LEAST_SELLING_MS:
+            return None
         age_ms = max(now_ms - self.selling_since_ms, LEAST_PACE_MS)
         discounted = _discounted(self.sold, self.sold_at_ms, now_ms)
         # Of a mean over the whole past only the part since sales began has been seen.

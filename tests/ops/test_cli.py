@@ -69,6 +69,17 @@ class TestKeys:
         assert again.returncode == 1
         assert "keys list" in again.stderr
 
+    def test_a_name_is_no_markup(self, service: Service, data_dir: Path) -> None:
+        """A key named `[/x]` was made and never shown, and the list failed from then on."""
+        assert service.ready()
+        for name in ("[/x]", "[red]", ":boom:"):
+            made = holdfast(
+                *("keys", "create", "--role", "viewer", "--name", name, "--data-dir", data_dir)
+            )
+            assert f"({name}, viewer), shown only now" in made.stderr
+            assert made.stdout.strip()
+            assert name in holdfast("keys", "list", "--data-dir", data_dir).stdout
+
     @pytest.mark.parametrize(
         ("arguments", "cause"),
         [
@@ -224,3 +235,4 @@ class TestEnds:
         told = holdfast("--help").stdout
         for command in ("up", "api", "agents", "keys", "stock", "replay", "audit", "doctor"):
             assert command in told
+        assert "127.0.0.1)." in holdfast("up", "--help").stdout  # in brackets it was lost

@@ -64,6 +64,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         load(tmp_path / "nowhere.toml")
 
 
+def test_a_variable_that_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As shells and compose files write what is not wanted."""
+    monkeypatch.setenv("HOLDFAST_ALERTS", "")
+    monkeypatch.setenv("HOLDFAST_WAREHOUSES", "")
+    assert not load().alerts
+    assert load().warehouses is None
+
+
 def test_a_misspelt_variable_is_told_with_what_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has no effect: one that was to keep stock safe must not be lost in silence."""
     for name in ("HOLDFAST_DURABILTY", "HOLDFAST_ZZZ", "HOLDFAST_URL", "HOLDFAST_PORT"):

@@ -47,7 +47,7 @@ def test_the_environment_gives_receivers_as_json(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ConfigurationError, match=r"^HOLDFAST_ALERTS: ops: url: Field required$"):
         load()
     monkeypatch.setenv("HOLDFAST_ALERTS", '{"ops"')
-    with pytest.raises(ConfigurationError, match="must be JSON"):
+    with pytest.raises(ConfigurationError, match=r"^HOLDFAST_ALERTS: must be JSON$"):
         load()
 
 

@@ -128,12 +128,15 @@ async def test_a_fall_and_its_rise_by_time_alone_between_two_looks_are_both_told
 
 
 async def test_what_is_given_back_is_taken_off_the_pace(
-    store: Store, monitor: HealthMonitor, engine: Engine
+    store: Store, monitor: HealthMonitor, engine: Engine, clock: Clock
 ) -> None:
-    await hold(store, 1, 20)
+    await hold(store, 1, 10)
+    await clock.advance(5)
+    await hold(store, 2, 10)
     await monitor.look()
     assert (await of(engine, "CAT")).sold_out_in_seconds is not None
     await release(store, 1)
+    await release(store, 2)
     await monitor.look()
     assert (await of(engine, "CAT")).sold_out_in_seconds is None
 

@@ -147,6 +147,14 @@ def test_what_cannot_be_read_is_as_if_nothing_were_noted(text: str | None) -> No
     assert unpack(text) == Health()
 
 
+def test_one_order_is_no_pace() -> None:
+    """A dealer took 60 of 100 at once: that all is gone in seconds was told, and was not so."""
+    one = sold(Health(), 60, T)
+    assert one.sold_out_in_seconds(40, T + 20_000) is None
+    assert sold(one, 1, T + 4_999).sold_out_in_seconds(39, T + 5_000) is None
+    assert sold(one, 1, T + 5_000).sold_out_in_seconds(39, T + 5_000) is not None
+
+
 def test_without_sales_there_is_no_forecast() -> None:
     assert Health().sold_out_in_seconds(10, T) is None
     one = sold(Health(), 1, T)
