@@ -193,8 +193,8 @@ class Words:
 
 
 def harmless(text: str) -> str:
-    """Take from a text what a robot's markdown would act on; it stays readable."""
-    return text.translate(_HARMLESS)
+    """Take from a text what a robot's markdown would act on, its lines too; it stays readable."""
+    return " ".join(text.translate(_HARMLESS).split())
 
 
 def name_of(alert: Alert) -> str:

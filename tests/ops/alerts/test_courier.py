@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ops.alerts.courier import SETTLE_MS, spacing_of
 from ops.alerts.outbox import AlertsUnavailable, DeliveryState, Outbox, SharedOutbox, outbox_path
@@ -366,6 +367,18 @@ async def test_a_name_cannot_speak_markdown(
     assert "<@" not in text
     assert re.findall(r"\]\((?!https://hf\.example\.com/board#/sku/)", text) == []
     assert "］(http://evil.example) ＜@all＞ ＊＊x＊＊ ｀y｀" in text
+
+
+async def test_a_reason_makes_no_heading(
+    wecom: WeComRobot, courier_of: CourierOf, outbox: Outbox, wall: WallClock
+) -> None:
+    """A reason of several lines stays in the line that tells it."""
+    by_hand = replace(suspended(0, sku="CAT"), by="wang", reason="recall\n# All is well")
+    note(outbox, wall, by_hand)
+    await work_off(courier_of("wecom", wecom.url), outbox, wall, seconds=5)
+    (text,) = wecom.texts()
+    assert "recall # All is well" in text
+    assert not [line for line in text.splitlines() if line.startswith("#")]
 
 
 def test_two_that_ask_at_once_share_no_slot(
