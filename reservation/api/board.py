@@ -16,12 +16,12 @@ import orjson
 
 from reservation import metrics
 from reservation.api.exchange import OK, Answer, Stream, json_answer
-from reservation.api.history import EVENT_STREAM, MAX_STREAMS, RETRY_MS, UNBUFFERED
 from reservation.api.problems import Refused
 from reservation.api.query import parameters
 from reservation.api.refusals import sku_not_found
+from reservation.api.streams import EVENT_STREAM, RETRY_MS, UNBUFFERED
 from reservation.api.views import level_json
-from reservation.errors import ArchiveUnavailable, InvalidRequest, Overloaded, StoreUnavailable
+from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavailable
 from reservation.events.feed import Told
 from reservation.health.reads import LevelHealth, ratio_or_none
 from reservation.model import Breaker, BreakerState
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from reservation.api.pipeline import Call
+    from reservation.api.streams import Places
     from reservation.engine import Engine
     from reservation.events.feed import Followed
 
@@ -46,8 +47,9 @@ _RESERVE_ROUTES: Final = frozenset({"/v1/reservations", "/v1/reservations/batch"
 class Boards:
     """The board's data over HTTP."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, places: Places) -> None:
         self._engine = engine
+        self._places = places
         self._figures: tuple[float, dict[str, Any]] = (0.0, {})
         self._sampling = asyncio.Lock()
 
@@ -62,11 +64,12 @@ class Boards:
         Changes come within a second of what causes them.
         """
         parameters(call.exchange.query, known=())
-        if self._engine.feed.followers >= MAX_STREAMS:
-            raise Overloaded(f"{MAX_STREAMS} streams of events are open already")
-        events = await self._engine.feed.follow(None, idle_seconds=QUIET_SECONDS)
-        state = await self._state()  # after the position from which changes are told
-        return Stream(self._pieces(state, events), EVENT_STREAM, UNBUFFERED)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._places.taken())
+            events = await self._engine.feed.follow(None, idle_seconds=QUIET_SECONDS)
+            state = await self._state()  # after the position from which changes are told
+            ended = stack.pop_all().close
+        return Stream(self._pieces(state, events), EVENT_STREAM, UNBUFFERED, ended)
 
     async def timeline(self, call: Call) -> Answer:
         """Answer a SKU's balances over the last minutes, for a chart."""
@@ -117,6 +120,7 @@ class Boards:
                     continue
                 return
         finally:
+            collected.left = True
             collecting.cancel()
             with contextlib.suppress(asyncio.CancelledError, StoreUnavailable, ArchiveUnavailable):
                 await collecting
@@ -155,12 +159,15 @@ class _Collected:
         self._tape: deque[Told] = deque(maxlen=MAX_TAPE)
         self._count = 0
         self._something = asyncio.Event()
+        self.left = False  # nobody looks any more; a cancellation alone may get lost on the way
 
     async def follow(self, events: AsyncGenerator[Followed, None]) -> None:
-        """Collect until the feed ends."""
+        """Collect until the feed ends, or who looks has left: seen when it tells of anything."""
         try:
             async with contextlib.aclosing(events):
                 async for told in events:
+                    if self.left:
+                        return
                     if isinstance(told, Told):
                         self._skus.update(dict.fromkeys(told.skus))
                         self._tape.append(told)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +15,7 @@ from reservation.api.problems import Problem, Refused, Slug
 from reservation.model import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -34,6 +33,7 @@ _DISCARDED_BYTES: Final = 1 << 16
 # A client that is still sending loses an answer that closes at once: it gets this long to read it.
 _LINGER_SECONDS: Final = 1.0
 _LINGER_BYTES: Final = 32 << 20
+_CANCEL_AGAIN_SECONDS: Final = 0.1
 
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT: Final = re.compile(
@@ -71,11 +71,15 @@ class Answer(Struct, frozen=True):
 
 
 class Stream(Struct, frozen=True):
-    """What is sent piece by piece, until it ends or the client hangs up."""
+    """What is sent piece by piece, until it ends or the client hangs up.
+
+    `ended` is called once in any case, also where no piece was ever asked for.
+    """
 
     pieces: AsyncGenerator[bytes, None]
     media_type: bytes
-    headers: Headers = ()
+    headers: Headers
+    ended: Callable[[], None]
 
 
 def json_answer(status: int, document: Any, headers: Headers = ()) -> Answer:
@@ -213,31 +217,33 @@ class Exchange:
             (b"content-type", stream.media_type),
             *stream.headers,
         ]
-        await self.send({"type": "http.response.start", "status": OK, "headers": headers})
-        if self.method != "HEAD":
-            hung_up = asyncio.ensure_future(self._hang_up())
-            try:
-                await self._send_pieces(stream.pieces, hung_up)
-            finally:
-                hung_up.cancel()
-                await stream.pieces.aclose()  # where it stands at a piece that nobody takes
+        try:
+            await self.send({"type": "http.response.start", "status": OK, "headers": headers})
+            if self.method != "HEAD":
+                await self._send_pieces(stream.pieces)
+        finally:
+            stream.ended()
         await self.send({"type": "http.response.body", "body": b""})
 
-    async def _send_pieces(
-        self, pieces: AsyncGenerator[bytes, None], hung_up: asyncio.Future[None]
-    ) -> None:
-        while True:
-            coming: asyncio.Future[Any] = asyncio.ensure_future(anext(pieces, None))
-            await asyncio.wait({coming, hung_up}, return_when=asyncio.FIRST_COMPLETED)
-            if not coming.done():
+    async def _send_pieces(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        hung_up = asyncio.ensure_future(self._hang_up())
+        coming: asyncio.Future[bytes | None]
+        try:
+            while True:  # until the pieces end, or whoever takes them leaves
+                coming = asyncio.ensure_future(anext(pieces, None))
+                await asyncio.wait({coming, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+                piece = coming.result() if coming.done() else None
+                if piece is None:
+                    return
+                await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            hung_up.cancel()
+            # What runs cannot be closed. A cancellation may get lost on the way: Python 3.11's
+            # `wait_for`, under which the store's client sends, swallows one that comes as it ends.
+            while not coming.done():
                 coming.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await coming
-                return
-            piece = coming.result()
-            if piece is None:
-                return
-            await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+                await asyncio.wait({coming}, timeout=_CANCEL_AGAIN_SECONDS)
+            await pieces.aclose()  # where it stands at a piece that nobody takes
 
     async def _hang_up(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":

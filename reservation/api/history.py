@@ -13,9 +13,10 @@ from reservation.api.history_views import level_list_json, proof_json, reservati
 from reservation.api.problems import Refused
 from reservation.api.query import after_sku, limit_of, parameters
 from reservation.api.refusals import sku_not_found
-from reservation.errors import ArchiveUnavailable, InvalidRequest, Overloaded, StoreUnavailable
+from reservation.api.streams import EVENT_STREAM, RETRY_MS, UNBUFFERED
+from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavailable
 from reservation.events.cloud import event_id
-from reservation.events.feed import Begun, Reset
+from reservation.events.feed import Begun, Reset, Told
 from reservation.model import CHANNEL, State
 from reservation.security import Action, Scope
 
@@ -23,24 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from reservation.api.pipeline import Call
+    from reservation.api.streams import Places
     from reservation.engine import Engine
     from reservation.events.feed import Followed
 
-EVENT_STREAM: Final = b"text/event-stream"
-# A proxy that buffers would keep events back.
-UNBUFFERED: Final = ((b"x-accel-buffering", b"no"),)
 # A connection on which nothing is said looks dead to what stands between.
 KEEP_ALIVE_SECONDS: Final = 15.0
-NOTHING_NEW: Final = b": nothing new\n\n"
-RETRY_MS: Final = 1_000  # after which a browser connects again
-MAX_STREAMS: Final = 256  # a process; boards and feeds, not shoppers
 
 
 class Histories:
     """What has happened, over HTTP."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, places: Places) -> None:
         self._engine = engine
+        self._places = places
 
     async def list_stock(self, call: Call) -> Answer:
         """List all levels by SKU, as they were at `as_of`."""
@@ -105,20 +102,20 @@ class Histories:
     async def events(self, call: Call) -> Stream:
         """Stream events as they happen, each a CloudEvent (Server-Sent Events).
 
-        It goes on behind `Last-Event-ID`, and without one begins now: then an id without an event
-        says where that is. A position that is no longer
-        kept gets one event `reset` first, then comes the oldest that is kept. A channel sees its
-        own reservations, and all of stock and breakers.
+        It goes on behind `Last-Event-ID`, and without one begins now. An id without an event says
+        where one is: at the beginning, and every 15 s while what happens is not for the reader. A
+        position that is no longer kept gets one event `reset` first, then comes the oldest that is
+        kept. A channel sees its own reservations, and all of stock and breakers.
         """
         parameters(call.exchange.query, known=())
-        feed = self._engine.feed
-        if feed.followers >= MAX_STREAMS:
-            raise Overloaded(f"{MAX_STREAMS} streams of events are open already")
         last = call.exchange.headers.get(b"last-event-id")
-        events = await feed.follow(
-            None if last is None else last.decode("latin-1"), idle_seconds=KEEP_ALIVE_SECONDS
-        )
-        return Stream(_frames(events, _channels(call, None)), EVENT_STREAM, UNBUFFERED)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._places.taken())
+            events = await self._engine.feed.follow(
+                None if last is None else last.decode("latin-1"), idle_seconds=KEEP_ALIVE_SECONDS
+            )
+            ended = stack.pop_all().close
+        return Stream(_frames(events, _channels(call, None)), EVENT_STREAM, UNBUFFERED, ended)
 
 
 async def _frames(
@@ -129,19 +126,31 @@ async def _frames(
         async with contextlib.aclosing(events):
             yield b"retry: %d\n\n" % RETRY_MS
             spoke_at = time.monotonic()
+            position: str | None = None  # of the last event, also where it was not for us
             async for told in events:
                 frame = _frame(told, channels)
+                position = told.event_id if isinstance(told, Told | Begun) else position
                 # Where others are busy and nothing is for us, we are there all the same.
-                if not frame and time.monotonic() - spoke_at >= KEEP_ALIVE_SECONDS:
-                    frame = NOTHING_NEW
+                if told is None or time.monotonic() - spoke_at >= KEEP_ALIVE_SECONDS:
+                    frame = frame or nothing_new(position)
                 if frame:
                     spoke_at = time.monotonic()
                     yield frame
 
 
+def nothing_new(position: str | None) -> bytes:
+    """Write a sign of life, and where one is: who comes again need not read what was passed over.
+
+    An id without data is remembered and dispatches nothing. Source: WHATWG HTML, "Interpreting an
+    event stream", where an event is dispatched.
+    """
+    identified = b"" if position is None else b"id: %s\n" % position.encode()
+    return b": nothing new\n%s\n" % identified
+
+
 def _frame(told: Followed, channels: tuple[str, ...] | None) -> bytes:
     if told is None:
-        return NOTHING_NEW
+        return b""
     if isinstance(told, Begun):  # an id alone is no event: who listens only notes it
         return b"id: %s\n\n" % told.event_id.encode()
     if isinstance(told, Reset):

@@ -18,6 +18,7 @@ from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT
 from reservation.api.reservations import Reservations
 from reservation.api.stock import Stocks
 from reservation.api.stock_csv import COLUMNS, CONTENT_TYPE
+from reservation.api.streams import Places
 from reservation.api.table_board import board_endpoints, session_endpoints
 from reservation.api.table_history import history_endpoints
 from reservation.api.views import (
@@ -77,9 +78,10 @@ def endpoints(
         **_operation(operations, settings),
         **_pages(openapi),
     }
+    places = Places()
     for part in (
-        history_endpoints(engine),
-        board_endpoints(engine),
+        history_endpoints(engine, places),
+        board_endpoints(engine, places),
         session_endpoints(*signing_in, decoder),
     ):
         for path, methods in part.items():

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from reservation.api.board import MAX_MINUTES, Boards
 from reservation.api.exchange import JSON, NO_CONTENT, OK
-from reservation.api.history import EVENT_STREAM
 from reservation.api.openapi import Documented
 from reservation.api.pipeline import BodyRule, Endpoint
 from reservation.api.problems import Slug
 from reservation.api.signing_in import SessionForm, SessionView, SigningIn
+from reservation.api.streams import EVENT_STREAM
 from reservation.api.views import View
 from reservation.security import Action
 
 if TYPE_CHECKING:
     from reservation.api.decode import Decoder
     from reservation.api.sessions import Sessions
+    from reservation.api.streams import Places
     from reservation.engine import Engine
     from reservation.store.keyring import Keyring
 
@@ -39,9 +40,9 @@ class TimelineView(View):
     marks: list[dict[str, Any]]
 
 
-def board_endpoints(engine: Engine) -> dict[str, dict[str, Endpoint]]:
+def board_endpoints(engine: Engine, places: Places) -> dict[str, dict[str, Endpoint]]:
     """Name the endpoints of the board's data by path and method."""
-    some = Boards(engine)
+    some = Boards(engine, places)
     refusals = (Slug.INVALID_REQUEST, Slug.ARCHIVE_UNAVAILABLE)
     state = Documented("read_board", "board", {OK: (BoardView, "What it shows.")}, refusals)
     stream = Documented(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reservation.api.exchange import OK
 from reservation.api.forms import SKU_SCHEMA, anchored
 from reservation.api.health import HealthListView, Healths, SkuHealthView
-from reservation.api.history import EVENT_STREAM, Histories
+from reservation.api.history import Histories
 from reservation.api.history_views import (
     LedgerView,
     LevelListView,
@@ -18,10 +18,12 @@ from reservation.api.openapi import Documented
 from reservation.api.pipeline import Endpoint
 from reservation.api.problems import Slug
 from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT
+from reservation.api.streams import EVENT_STREAM
 from reservation.model import CHANNEL, RESERVATION_ID, HealthStatus, State
 from reservation.security import Action
 
 if TYPE_CHECKING:
+    from reservation.api.streams import Places
     from reservation.engine import Engine
 
 _LIMIT: Final = {
@@ -33,9 +35,9 @@ _EVENT_ID: Final = {"type": "string", "pattern": r"^[0-9]{1,16}-[0-9]{1,16}\.[0-
 _REFUSALS: Final = (Slug.INVALID_REQUEST, Slug.ARCHIVE_UNAVAILABLE)
 
 
-def history_endpoints(engine: Engine) -> dict[str, dict[str, Endpoint]]:
+def history_endpoints(engine: Engine, places: Places) -> dict[str, dict[str, Endpoint]]:
     """Name the endpoints of history by path and method."""
-    some = Histories(engine)
+    some = Histories(engine, places)
     stock = _told("list_stock", "The levels.", LevelListView, _after(SKU_SCHEMA), _LIMIT)
     orders = _told(
         "list_reservations",

@@ -97,6 +97,36 @@ async def test_a_channel_sees_its_own_orders_and_all_stock(
     assert found[2]["type"] == "io.holdfast.breaker.opened"
 
 
+@pytest.mark.usefixtures("agents")
+@pytest.mark.parametrize("idle_seconds", [0.0, 0.05])
+async def test_what_was_passed_over_is_not_read_again(
+    url: str, admin: Caller, keyring: Keyring, monkeypatch: pytest.MonkeyPatch, idle_seconds: float
+) -> None:
+    """Where only others are busy, or nobody any more, a sign of life says how far one has come."""
+    monkeypatch.setattr("reservation.api.history.KEEP_ALIVE_SECONDS", idle_seconds)
+    await admin("PUT", f"/v1/stock/{SKU}", {"on_hand": 1_000})
+    _, token = await keyring.create(Role.CHANNEL, channels=("douyin",))
+    headers = {"authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
+        async with client.stream("GET", "/v1/events") as answer:
+            lines = answer.aiter_lines()
+            while not (await anext(lines)).startswith("id: "):
+                pass
+            for number in range(3):
+                await admin.reserve(f"tmall:{number}", (SKU, 1))
+            listed = (await admin("GET", f"/v1/skus/{SKU}/ledger")).json()["items"]
+            last = next(one["id"] for one in listed if one["subject"] == "tmall:2")
+            async with asyncio.timeout(10):
+                told: list[str] = []
+                while f"id: {last}" not in told:
+                    told.append(await anext(lines))
+        assert not [line for line in told if line.startswith("data")]
+        await admin.reserve("douyin:1", (SKU, 1))
+        async with client.stream("GET", "/v1/events", headers={"last-event-id": last}) as answer:
+            (first,) = await frames(answer.aiter_lines(), 1)
+    assert json.loads(first["data"])["subject"] == "douyin:1"
+
+
 async def test_a_stream_ends_when_the_server_does(
     app: FastAPI, engine: Engine, ops: Caller
 ) -> None:
