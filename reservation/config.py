@@ -167,6 +167,12 @@ class Settings(BaseSettings):
     # Operation.
     admin_key: str | None = Field(None, min_length=16, description="the first admin key")
     test_clock: bool = Field(False, description="the store's clock can be moved; never production")
+    session_max_seconds: int = Field(
+        DAY_SECONDS // 2,
+        ge=60,
+        le=7 * DAY_SECONDS,
+        description="a browser's session, from signing in; unused it ends after an hour",
+    )
     metrics_public: bool = True
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     log_format: str = Field("auto", pattern="^(auto|json|console)$")

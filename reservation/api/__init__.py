@@ -55,7 +55,7 @@ def create_app(
     (`sessions.session_secret`); without one they are this application's alone.
     """
     decoder = Decoder(settings)
-    sessions = Sessions(secret or secrets.token_bytes(32))
+    sessions = Sessions(secret or secrets.token_bytes(32), max_seconds=settings.session_max_seconds)
     gate = Gate(keyring, RateLimit(settings.rate_limit_per_second), sessions)
     told: dict[str, Any] = {}
 

@@ -121,8 +121,10 @@ class Gate:
 
     async def _of_session(self, exchange: Exchange) -> ApiKey | None:
         session = self._sessions.read(exchange.headers[b"cookie"])
-        key = None if session is None else await self._keyring.active(session.key_id)
-        if session is None or key is None:
+        if session is None:
+            return None
+        key = await self._keyring.of_session(session.key_id, session.session_id)
+        if key is None:
             return None
         exchange.key, exchange.session = key, session
         token = exchange.headers.get(CSRF_HEADER, b"")
@@ -157,13 +159,14 @@ class Gate:
                 yield piece
 
     async def _is_valid(self, exchange: Exchange) -> bool:
-        session = exchange.session
+        session, key = exchange.session, exchange.key
         if session is not None and self._sessions.has_ended(session):
             return False
         with contextlib.suppress(StoreUnavailable):  # it ends what it has to end by itself
-            return (
-                exchange.key is None or await self._keyring.active(exchange.key.key_id) is not None
-            )
+            if session is not None:
+                found = await self._keyring.of_session(session.key_id, session.session_id)
+                return found is not None
+            return key is None or await self._keyring.active(key.key_id) is not None
         return True
 
     async def turn_away(self, exchange: Exchange, problem: Problem) -> Problem:

@@ -36,7 +36,7 @@ class SessionView(View):
     role: str
     channels: list[str]
     csrf: str
-    expires_at: str = time_field("Reading the session renews it.")
+    expires_at: str = time_field("Reading the session renews it, up to session_max_seconds.")
 
 
 class SigningIn:
@@ -58,7 +58,7 @@ class SigningIn:
             detail = f"A key of the role {key.role} does not open the board; a viewer's does."
             raise Refused(Problem(Slug.FORBIDDEN, detail))
         session, cookie = self._sessions.begin(key.key_id)
-        return _told(call, key, session, cookie)
+        return self._told(call, key, session, cookie)
 
     async def who(self, call: Call) -> Answer:
         """Say who has signed in, and renew the session."""
@@ -67,22 +67,32 @@ class SigningIn:
             detail = "The request has no session; sign in with POST /v1/session."
             raise Refused(Problem(Slug.UNAUTHENTICATED, detail, headers=CHALLENGE))
         renewed, cookie = self._sessions.renew(session)
-        return _told(call, key, renewed, cookie)
+        return self._told(call, key, renewed, cookie)
 
     async def sign_out(self, call: Call) -> Answer:
-        """Take the session's cookie away."""
+        """End the session, with every copy of its cookie, and take the cookie away.
+
+        Other processes hear of it within 5 s.
+        """
+        session = call.exchange.session
+        if session is not None:
+            await self._keyring.end_session(
+                session.session_id, ends_at=self._sessions.ends_at(session)
+            )
         return Answer(NO_CONTENT, b"", headers=(set_cookie("", secure=_secure(call), seconds=0),))
 
-
-def _told(call: Call, key: ApiKey, session: Session, cookie: str) -> Answer:
-    document = {
-        "name": key.name,
-        "role": key.role,
-        "channels": list(key.channels),
-        "csrf": session.csrf,
-        "expires_at": rfc3339(session.expires_at * 1000),
-    }
-    return json_answer(OK, document, (set_cookie(cookie, secure=_secure(call)),))
+    def _told(self, call: Call, key: ApiKey, session: Session, cookie: str) -> Answer:
+        document = {
+            "name": key.name,
+            "role": key.role,
+            "channels": list(key.channels),
+            "csrf": session.csrf,
+            "expires_at": rfc3339(session.expires_at * 1000),
+        }
+        seconds = self._sessions.seconds_left(session)
+        return json_answer(
+            OK, document, (set_cookie(cookie, secure=_secure(call), seconds=seconds),)
+        )
 
 
 def _secure(call: Call) -> bool:

@@ -1,15 +1,17 @@
 """The API keys, kept hashed in the store and cached by every process for at most 5 s.
 
-A revoked key is refused everywhere within `CACHE_SECONDS`, a new one works at once. While the
-store cannot be reached, keys that this process knows keep opening doors (what is behind them
-answers 503 by itself), and of any other key nobody can say that it is wrong: StoreUnavailable.
+A revoked key is refused everywhere within `CACHE_SECONDS`, a new one works at once. The same holds
+for the sessions of browsers that were signed out: their ids are kept until they would have ended
+anyway. While the store cannot be reached, keys that this process knows keep opening doors (what is
+behind them answers 503 by itself), and of any other key nobody can say that it is wrong:
+StoreUnavailable.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
@@ -18,7 +20,7 @@ from redis.exceptions import RedisError
 from reservation import metrics
 from reservation.errors import HoldfastError, StoreUnavailable
 from reservation.security import ApiKey, Role, key_id_of, new_key, opens, record_of
-from reservation.store.keys import API_KEYS
+from reservation.store.keys import API_KEYS, ENDED_SESSIONS
 from reservation.store.link import unavailable
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ MAX_WAIT_SECONDS: Final = 1.0
 # what a flood of wrong keys costs the store.
 MAX_LOOKUPS_PER_SECOND: Final = 50
 MAX_KEYS: Final = 10_000
+# Who holds a key could sign in and out for ever. Beyond it those that end first are forgotten.
+MAX_ENDED_SESSIONS: Final = 10_000
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +65,7 @@ class Keyring:
         self._client = client
         self._monotonic = monotonic
         self._keys: Mapping[str, ApiKey] = {}
+        self._ended: frozenset[str] = frozenset()  # sessions that were signed out
         self._read_at: float | None = None  # when the cache was last known to be true
         self._refreshing: asyncio.Task[None] | None = None
         self._failing = False  # the last refresh could not reach the store
@@ -80,6 +85,31 @@ class Keyring:
         """Find an active key by its id, for who has shown it before; else as `authenticate`."""
         record = await self._find(key_id)
         return record if record is not None and record.active else None
+
+    async def of_session(self, key_id: str, session_id: str) -> ApiKey | None:
+        """Find the active key of a session that was not signed out; else as `authenticate`."""
+        key = await self.active(key_id)
+        if self._read_at is None:
+            detail = "whether the session was signed out cannot be told"
+            raise StoreUnavailable(detail, effect="not_applied")
+        return None if session_id in self._ended else key
+
+    async def end_session(self, session_id: str, *, ends_at: int) -> None:
+        """Sign a session out for all processes; `ends_at` (s) is when it would end anyway.
+
+        Other processes refuse it within `CACHE_SECONDS`, this one at once.
+        Raises StoreUnavailable: then it may go on, and ending it again is safe.
+        """
+        now = _now_ms() // 1000
+        try:
+            async with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.zadd(ENDED_SESSIONS, {session_id: ends_at})
+                pipeline.zremrangebyscore(ENDED_SESSIONS, "-inf", now)
+                pipeline.zremrangebyrank(ENDED_SESSIONS, 0, -MAX_ENDED_SESSIONS - 1)
+                await pipeline.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _unreachable(error, sent=True) from error
+        self._ended |= {session_id}
 
     async def _find(self, key_id: str) -> ApiKey | None:
         age = self._age()
@@ -159,9 +189,11 @@ class Keyring:
         return self._refreshing
 
     async def _read_all(self) -> None:
-        asked_at = self._monotonic()
+        asked_at, before = self._monotonic(), self._ended
         try:
             self._keys = await self._fetch_all()
+            # What was signed out here meanwhile may not have been read.
+            self._ended = await self._fetch_ended() | (self._ended - before)
         except StoreUnavailable as error:
             if not self._failing:
                 log.warning("keys cannot be refreshed", cause=str(error))
@@ -194,6 +226,13 @@ class Keyring:
             raise _unreachable(error) from error
         records = ((_text(key_id), _record(value)) for key_id, value in fields.items())
         return {key_id: record for key_id, record in records if record is not None}
+
+    async def _fetch_ended(self) -> frozenset[str]:
+        try:
+            ids: list[Any] = await self._client.zrange(ENDED_SESSIONS, 0, -1)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _unreachable(error) from error
+        return frozenset(map(_text, ids))
 
     async def _fetch(self, key_id: str) -> ApiKey | None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 PREFIX = "hf"
 META = f"{PREFIX}:meta"  # hash: partitions, layout, born_ms
 API_KEYS = f"{PREFIX}:keys"  # hash: key id -> JSON
+ENDED_SESSIONS = f"{PREFIX}:sessions"  # zset: id of a session that was signed out -> its end (s)
 
 LAYOUT = 2  # version of records, events and entries; another one is refused at start
 PARTITIONS = 1  # more need the router of the scale-out step

@@ -185,3 +185,20 @@ async def test_a_stream_ends_with_its_key(
         await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 6_543_210})
         async with asyncio.timeout(5):
             assert "6543210" not in "".join([line async for line in lines])
+
+
+async def test_a_stream_ends_when_its_session_is_signed_out(
+    url: str, ops: Caller, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also that of a copy: who signs out is not looked over the shoulder any longer."""
+    monkeypatch.setattr("reservation.api.pipeline.LOOK_SECONDS", 0.0)
+    _, token = await keyring.create(Role.VIEWER)
+    async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+        csrf = (await client.post("/v1/session", json={"key": token})).json()["csrf"]
+        async with client.stream("GET", "/v1/events") as answer:
+            lines = answer.aiter_lines()
+            await anext(lines)
+            await client.delete("/v1/session", headers={"x-csrf-token": csrf})
+            await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 6_543_210})
+            async with asyncio.timeout(5):
+                assert "6543210" not in "".join([line async for line in lines])

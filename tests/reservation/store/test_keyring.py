@@ -11,7 +11,7 @@ from reservation.errors import StoreUnavailable
 from reservation.security import Role
 from reservation.store import keyring as module
 from reservation.store.keyring import CACHE_SECONDS, AmbiguousKey, Keyring, UnknownKey
-from reservation.store.keys import API_KEYS
+from reservation.store.keys import API_KEYS, ENDED_SESSIONS
 from reservation.store.store import Store
 
 NOWHERE = "unix:///nonexistent/store.sock"
@@ -183,3 +183,63 @@ async def test_the_store_never_sees_a_key(ring: Keyring, store: Store) -> None:
     kept = repr(await store.client.hgetall(API_KEYS))
     assert token.rpartition("_")[2] not in kept
     assert "an-operators-own-key" not in kept
+
+
+async def test_a_session_that_was_signed_out_is_ended_everywhere_when_the_cache_ends(
+    ring: Keyring, store: Store, time: Time
+) -> None:
+    key, _ = await ring.create(Role.OPS)
+    other = Keyring(store.client, monotonic=time)
+    assert await other.of_session(key.key_id, "aa") == key
+    await ring.end_session("aa", ends_at=2**40)
+    assert await ring.of_session(key.key_id, "aa") is None
+    assert await ring.of_session(key.key_id, "bb") == key
+    time.now += CACHE_SECONDS + 0.001
+    assert await other.of_session(key.key_id, "aa") is None
+    await ring.revoke("ops")
+    assert await ring.of_session(key.key_id, "bb") is None
+
+
+async def test_a_refresh_under_way_does_not_bring_a_session_back(
+    ring: Keyring, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have read the store before the session was signed out."""
+    key, _ = await ring.create(Role.OPS)
+    await ring.of_session(key.key_id, "aa")
+    read, go_on = asyncio.Event(), asyncio.Event()
+    fetch = ring._fetch_ended
+
+    async def slow() -> frozenset[str]:
+        found = await fetch()
+        read.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(ring, "_fetch_ended", slow)
+    refresh = ring._refresh()
+    await read.wait()
+    await ring.end_session("aa", ends_at=2**40)
+    go_on.set()
+    await refresh
+    assert await ring.of_session(key.key_id, "aa") is None
+
+
+async def test_ended_sessions_are_kept_until_their_end_and_bounded(
+    ring: Keyring, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the bound those that end first are forgotten."""
+    monkeypatch.setattr(module, "MAX_ENDED_SESSIONS", 3)
+    for name, ends_at in (("past", 1), ("c", 2**40 + 3), ("a", 2**40), ("d", 2**40 + 4)):
+        await ring.end_session(name, ends_at=ends_at)
+    assert await store.client.zrange(ENDED_SESSIONS, 0, -1) == ["a", "c", "d"]
+    await ring.end_session("b", ends_at=2**40 + 2)
+    assert await store.client.zrange(ENDED_SESSIONS, 0, -1) == ["b", "c", "d"]
+
+
+async def test_who_cannot_ask_the_store_does_not_take_a_session_for_signed_in(
+    ring: Keyring, time: Time
+) -> None:
+    key, _ = await ring.create(Role.OPS)
+    ring._client = redis.Redis.from_url(NOWHERE)
+    with pytest.raises(StoreUnavailable):
+        await ring.of_session(key.key_id, "aa")
