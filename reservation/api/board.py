@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavaila
 from reservation.events.feed import Told
 from reservation.health.reads import LevelHealth, ratio_or_none
 from reservation.model import Breaker, BreakerState
+from reservation.store.records import version_key
 from reservation.times import rfc3339, rfc3339_or_none
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from reservation.api.pipeline import Call
     from reservation.api.streams import Places
+    from reservation.config import Settings
     from reservation.engine import Engine
     from reservation.events.feed import Followed
 
@@ -40,6 +43,7 @@ QUIET_SECONDS: Final = 1.0  # between looks at the figures where nothing happens
 SKUS_PER_READ: Final = 200  # a script call stays below 2 ms
 MAX_TAPE: Final = 20  # events a tick that are shown; the rest is only counted
 MAX_MINUTES: Final = 24 * 60
+VERSION: Final = re.compile(r"[0-9]{1,16}-[0-9]{1,16}")  # SQLite takes no longer numbers
 _ALL: Final = 1_000_000
 _RESERVE_ROUTES: Final = frozenset({"/v1/reservations", "/v1/reservations/batch"})
 
@@ -47,9 +51,15 @@ _RESERVE_ROUTES: Final = frozenset({"/v1/reservations", "/v1/reservations/batch"
 class Boards:
     """The board's data over HTTP."""
 
-    def __init__(self, engine: Engine, places: Places) -> None:
+    def __init__(self, engine: Engine, places: Places, settings: Settings) -> None:
         self._engine = engine
         self._places = places
+        self._limits = {
+            "at_risk_above": settings.health_at_risk_above,
+            "restored_below": settings.health_restored_below,
+            "dwell_seconds": settings.health_dwell_seconds,
+            "base": settings.health_base,
+        }
         self._figures: tuple[float, dict[str, Any]] = (0.0, {})
         self._sampling = asyncio.Lock()
 
@@ -72,20 +82,31 @@ class Boards:
         return Stream(self._pieces(state, events), EVENT_STREAM, UNBUFFERED, ended)
 
     async def timeline(self, call: Call) -> Answer:
-        """Answer a SKU's balances over the last minutes, for a chart."""
-        given = dict(parameters(call.exchange.query, known={"minutes"}))
-        text = given.get("minutes", "60")
+        """Answer a SKU's balances over the last minutes, for a chart.
+
+        `after`, the `version` of an earlier answer, asks only for what has happened since.
+        """
+        given = dict(parameters(call.exchange.query, known={"minutes", "after"}))
+        text, after = given.get("minutes", "60"), given.get("after")
         minutes = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+        errors: list[tuple[str, str]] = []
         if not 1 <= minutes <= MAX_MINUTES:
-            raise InvalidRequest([("/minutes", f"must be an integer from 1 to {MAX_MINUTES}")])
+            errors.append(("/minutes", f"must be an integer from 1 to {MAX_MINUTES}"))
+        if after is not None and not VERSION.fullmatch(after):
+            errors.append(("/after", "must be the version of an earlier answer, <ms>-<seq>"))
+        if errors:
+            raise InvalidRequest(errors)
         sku = call.sku()
         if await self._engine.stock(sku) is None:
             raise Refused(sku_not_found(sku))
-        drawn = await self._engine.history.timeline(sku, minutes=minutes)
+        drawn = await self._engine.history.timeline(
+            sku, minutes=minutes, after=None if after is None else version_key(after)
+        )
         return json_answer(
             OK,
             {
                 "sku": sku,
+                "version": drawn.version,
                 "points": drawn.points,
                 "marks": [
                     {"at": at, "what": what, "detail": text} for at, what, text in drawn.marks
@@ -99,6 +120,7 @@ class Boards:
         by_sku = {breaker.sku: breaker for breaker in breakers}
         return {
             "as_of": rfc3339(as_of_ms),
+            "limits": self._limits,
             "levels": [_row(row, by_sku.get(row.level.sku)) for row in rows],
             "figures": await self._sampled(),
         }

@@ -81,7 +81,7 @@ def endpoints(
     places = Places()
     for part in (
         history_endpoints(engine, places),
-        board_endpoints(engine, places),
+        board_endpoints(engine, places, settings),
         session_endpoints(*signing_in, decoder),
     ):
         for path, methods in part.items():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reservation.api.board import MAX_MINUTES, Boards
+from reservation.api.board import MAX_MINUTES, VERSION, Boards
 from reservation.api.exchange import JSON, NO_CONTENT, OK
+from reservation.api.forms import anchored
 from reservation.api.openapi import Documented
 from reservation.api.pipeline import BodyRule, Endpoint
 from reservation.api.problems import Slug
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from reservation.api.decode import Decoder
     from reservation.api.sessions import Sessions
     from reservation.api.streams import Places
+    from reservation.config import Settings
     from reservation.engine import Engine
     from reservation.store.keyring import Keyring
 
@@ -28,21 +30,28 @@ class BoardView(View):
     """All that the board shows; its members are the board's own and may change with it."""
 
     as_of: str
+    limits: dict[str, Any]
     levels: list[dict[str, Any]]
     figures: dict[str, Any]
 
 
 class TimelineView(View):
-    """Points: ms, on hand, held, committed, available. Marks: what happened when (ms)."""
+    """Points: ms, on hand, held, committed, available. Marks: what happened when (ms).
+
+    `version` given as `after` asks for what has happened since.
+    """
 
     sku: str
+    version: str
     points: list[list[int]]
     marks: list[dict[str, Any]]
 
 
-def board_endpoints(engine: Engine, places: Places) -> dict[str, dict[str, Endpoint]]:
+def board_endpoints(
+    engine: Engine, places: Places, settings: Settings
+) -> dict[str, dict[str, Endpoint]]:
     """Name the endpoints of the board's data by path and method."""
-    some = Boards(engine, places)
+    some = Boards(engine, places, settings)
     refusals = (Slug.INVALID_REQUEST, Slug.ARCHIVE_UNAVAILABLE)
     state = Documented("read_board", "board", {OK: (BoardView, "What it shows.")}, refusals)
     stream = Documented(
@@ -57,12 +66,18 @@ def board_endpoints(engine: Engine, places: Places) -> dict[str, dict[str, Endpo
         "in": "query",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_MINUTES, "default": 60},
     }
+    after = {
+        "name": "after",
+        "in": "query",
+        "schema": {"type": "string", "pattern": anchored(VERSION)},
+        "description": "Absent: from the beginning of that time.",
+    }
     timeline = Documented(
         "read_timeline",
         "board",
         {OK: (TimelineView, "The balances over time.")},
         (*refusals, Slug.SKU_NOT_FOUND),
-        query=(minutes,),
+        query=(minutes, after),
     )
     read = Action.READ_LEDGER
     return {

@@ -6,7 +6,9 @@ One process writes it (`archive_writer`, where the tables are), any number read.
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -20,6 +22,9 @@ from reservation.model import Reservation, State, StockLevel, level_key
 
 FILE: Final = "archive.sqlite3"
 FORMAT: Final = 2  # of the tables and the entries; another one is refused
+_STEPS_PER_LOOK: Final = 10_000  # of SQLite's machine, between looks at the deadline: some 0.1 ms
+
+TOO_LATE: Final = "the archive has not answered before the request's deadline; ask for less"
 
 # version -> fields of an entry, as the store's stream has them
 RawEntry = tuple[str, dict[str, str]]
@@ -33,11 +38,13 @@ def archive_path(data_dir: Path) -> Path:
 class ArchiveReader:
     """What the archive says, at one moment: every read of one reader sees the same transaction.
 
-    Use it as a context, in one thread. Raises ArchiveUnavailable where there is no archive.
+    Use it as a context, in one thread. `ends_at` (`time.monotonic`, s) bounds its reads.
+    Raises ArchiveUnavailable where there is no archive, and for a read that took too long.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, ends_at: float = math.inf) -> None:
         self._path = path
+        self._ends_at = ends_at
 
     def __enter__(self) -> Self:
         # A client is told of it: the name, not where it lies.
@@ -45,6 +52,7 @@ class ArchiveReader:
             self._db = sqlite3.connect(
                 f"file:{self._path}?mode=ro", uri=True, timeout=LOCK_SECONDS, isolation_level=None
             )
+            self._db.set_progress_handler(self._is_late, _STEPS_PER_LOOK)
             self._db.execute("BEGIN")
             if fact_of(self._db, "format") != FORMAT:
                 message = f"{self._path.name} is of another version of Holdfast"
@@ -54,8 +62,13 @@ class ArchiveReader:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._db.close()
         if isinstance(error, sqlite3.Error):
+            if self._is_late():
+                raise ArchiveUnavailable(TOO_LATE) from error
             message = f"{self._path.name}: {error}"
             raise ArchiveUnavailable(message) from error
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._ends_at
 
     @property
     def position(self) -> str | None:

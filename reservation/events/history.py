@@ -7,13 +7,14 @@ is never older than the question; where that takes too long, it says so instead 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reservation.config import day_offset_ms
 from reservation.errors import ArchiveUnavailable
-from reservation.events.archive import ArchiveReader, RawEntry, archive_path
+from reservation.events.archive import TOO_LATE, ArchiveReader, RawEntry, archive_path
 from reservation.events.cloud import cloud_event
 from reservation.events.entries import (
     Balance,
@@ -27,9 +28,9 @@ from reservation.events.entries import (
 )
 from reservation.events.figures import day_of
 from reservation.events.life import KINDS_OF_LIFE, reservation_after
-from reservation.events.timeline import Timeline, draw
+from reservation.events.timeline import Timeline, Window, draw
 from reservation.model import Reservation, State, Stock, StockLevel, level_key
-from reservation.store.records import unpack_reservation, version_key
+from reservation.store.records import Version, unpack_reservation, version_key
 
 if TYPE_CHECKING:
     from reservation.config import Settings
@@ -101,6 +102,7 @@ class History:
         self._bounded = bounded
         self._path = archive_path(settings.data_dir)
         self._day_offset_ms = day_offset_ms(settings)
+        self._seconds = settings.request_timeout_ms / 1000
 
     async def stock(self, *, after: str, limit: int) -> Page:
         """List the levels of SKUs behind a SKU, by the bytes of its code."""
@@ -126,14 +128,16 @@ class History:
         day = day_of(now_ms, self._day_offset_ms)
         return await self._ask(_ANY_VERSION, lambda archive: archive.figures(day))
 
-    async def timeline(self, sku: str, *, minutes: int) -> Timeline:
+    async def timeline(self, sku: str, *, minutes: int, after: Version | None = None) -> Timeline:
         """Draw a SKU's balances over all its warehouses, and what happened to its breaker.
 
-        Cost: O(its events in that time).
+        `after` is the version of an earlier drawing that this one goes on from.
+        Cost: O(its events in that time); what passes the request's deadline is given up.
         """
+        ends_at = time.monotonic() + self._seconds
         now_ms, version = await self._bounded(self._store.position())
-        since_ms = now_ms - minutes * 60_000
-        return await self._ask(version, lambda archive: draw(archive, sku, since_ms, now_ms))
+        window = Window(now_ms - minutes * 60_000, now_ms, after)
+        return await self._ask(version, lambda archive: draw(archive, sku, window), ends_at=ends_at)
 
     async def reservations(
         self,
@@ -173,12 +177,22 @@ class History:
     async def proof(self, sku: str) -> Proof | None:
         """Compute a SKU's balances from its history and from its live reservations, and compare.
 
-        None where the SKU has no level. Cost: O(events of the SKU), one read of its reservations.
+        None where the SKU has no level. Cost: O(events of the SKU), one read of its reservations;
+        what passes the request's deadline is given up.
         """
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._proof(sku, ends_at=time.monotonic() + self._seconds)
+        except TimeoutError as error:
+            raise ArchiveUnavailable(TOO_LATE) from error
+
+    async def _proof(self, sku: str, *, ends_at: float) -> Proof | None:
         (stock,) = await self._bounded(self._store.read_stock([sku]))
         if not stock.levels:
             return None
-        known: _Account = await self._ask(stock.version, lambda archive: _account(archive, sku))
+        known: _Account = await self._ask(
+            stock.version, lambda archive: _account(archive, sku), ends_at=ends_at
+        )
         read_at: dict[str, tuple[int, int]] = {}
         records: dict[str, Reservation] = {}
         ids = sorted(known.live)
@@ -191,6 +205,7 @@ class History:
         entries: list[RawEntry] = await self._ask(
             stock.version,
             lambda archive: list(archive.entries_of(sku, after=known.next_entry, up_to=up_to)),
+            ends_at=ends_at,
         )
         for version, fields in entries:
             for event, after in steps(read_entry(fields)):
@@ -211,21 +226,38 @@ class History:
         }
         return version_key(reply[1]), found
 
-    async def _ask(self, version: str, question: Callable[[ArchiveReader], T]) -> T:
-        """Ask the archive as soon as it has come to a position."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE_SECONDS
-        wanted = version_key(version)
-        while True:
-            try:
-                return await asyncio.to_thread(self._look, wanted, question)
-            except ArchiveUnavailable:
-                if loop.time() >= deadline:
-                    raise
-                await asyncio.sleep(POLL_SECONDS)
+    async def _ask(
+        self,
+        version: str,
+        question: Callable[[ArchiveReader], T],
+        *,
+        ends_at: float | None = None,
+    ) -> T:
+        """Ask the archive as soon as it has come to a position.
 
-    def _look(self, wanted: tuple[int, int], question: Callable[[ArchiveReader], T]) -> T:
-        with ArchiveReader(self._path) as archive:
+        What takes longer than until `ends_at` (the request's deadline unless told otherwise) is
+        given up, also by the thread that works on it.
+        """
+        now = time.monotonic()
+        ends_at = now + self._seconds if ends_at is None else ends_at
+        deadline = min(now + PATIENCE_SECONDS, ends_at)
+        wanted = version_key(version)
+        try:
+            async with asyncio.timeout(max(0.0, ends_at - now)):
+                while True:
+                    try:
+                        return await asyncio.to_thread(self._look, wanted, question, ends_at)
+                    except ArchiveUnavailable:
+                        if time.monotonic() >= deadline:
+                            raise
+                        await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError as error:
+            raise ArchiveUnavailable(TOO_LATE) from error
+
+    def _look(
+        self, wanted: tuple[int, int], question: Callable[[ArchiveReader], T], ends_at: float
+    ) -> T:
+        with ArchiveReader(self._path, ends_at=ends_at) as archive:
             position = archive.position
             if position is None:
                 raise ArchiveUnavailable("the archive is empty so far: are the agents running?")

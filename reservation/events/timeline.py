@@ -22,20 +22,31 @@ Point = tuple[int, int, int, int, int]  # ms, on hand, held, committed, availabl
 
 @dataclass(slots=True)
 class Timeline:
-    """Points in order of time, and marks (ms, what, detail)."""
+    """Points in order of time, and marks (ms, what, detail), up to a version of the log."""
 
+    version: str | None
     points: list[Point] = field(default_factory=list)
     marks: list[tuple[int, str, str]] = field(default_factory=list)
 
 
-def draw(archive: ArchiveReader, sku: str, since_ms: int, now_ms: int) -> Timeline:
-    """Draw a SKU's history from a time to another, each point the last of its share of it.
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From when to when (ms) is drawn; behind the version `after` where that is later."""
+
+    since_ms: int
+    now_ms: int
+    after: Version | None = None
+
+
+def draw(archive: ArchiveReader, sku: str, window: Window) -> Timeline:
+    """Draw a SKU's history, each point the last of its share of the window.
 
     The balances at the beginning follow from those at the end, by taking back what happened.
     """
-    begin: Version = (since_ms, -1)
-    if archive.since is not None:  # before it nothing is known
-        begin = max(begin, version_key(archive.since))
+    begin: Version = (window.since_ms, -1)
+    for later in (window.after, None if archive.since is None else version_key(archive.since)):
+        if later is not None:  # what came before is drawn already, or not known
+            begin = max(begin, (later[0], later[1] + 1))
     happened = [
         (version_key(version)[0], event, after)
         for version, fields in archive.entries_of(sku, after=begin)
@@ -45,7 +56,7 @@ def draw(archive: ArchiveReader, sku: str, since_ms: int, now_ms: int) -> Timeli
     balances: Balances = defaultdict(lambda: (0, 0, 0, 0), archive.balances_of(sku))
     for _, event, _ in reversed(happened):
         undo(event, balances)
-    width = max(1, (now_ms - since_ms) // POINTS)
+    width = max(1, (window.now_ms - window.since_ms) // POINTS)
     shares: dict[int, Point] = {}
     if any(sums := _sums(balances, sku)):  # it was there already
         shares[begin[0] // width] = (begin[0], *sums)
@@ -57,8 +68,8 @@ def draw(archive: ArchiveReader, sku: str, since_ms: int, now_ms: int) -> Timeli
         shares[at_ms // width] = (at_ms, *_sums(balances, sku))
     points = list(shares.values())
     if points:
-        points.append((max(now_ms, points[-1][0]), *points[-1][1:]))
-    return Timeline(points, marks[-MAX_MARKS:])
+        points.append((max(window.now_ms, points[-1][0]), *points[-1][1:]))
+    return Timeline(archive.position, points, marks[-MAX_MARKS:])
 
 
 def _sums(balances: Balances, sku: str) -> tuple[int, int, int, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 
 from reservation.api import board
 from reservation.engine import Engine
+from reservation.events.archive import ArchiveReader, RawEntry
 from tests.conftest import Clock
 from tests.reservation.api.conftest import SKU, Caller, slug
 from tests.reservation.api.wire import serving
@@ -32,6 +34,12 @@ async def test_the_board_has_all_levels_with_health_and_breaker(tmall: Caller, o
     await ops("PUT", "/v1/stock/calm", {"on_hand": 10})
     await busy(tmall, ops)
     state = (await ops("GET", "/v1/board")).json()
+    assert state["limits"] == {
+        "at_risk_above": 0.3,
+        "restored_below": 0.2,
+        "dwell_seconds": 60,
+        "base": "available",
+    }
     worst, calm = state["levels"]
     assert (worst["sku"], worst["held"], worst["available"]) == (SKU, 4, 6)
     assert (worst["status"], worst["breaker"]["state"]) == ("at_risk", "open")
@@ -59,9 +67,61 @@ async def test_a_timeline_has_points_and_marks(tmall: Caller, ops: Caller, clock
     assert first[1:] == [10, 0, 0, 10]
 
 
+async def test_a_timeline_goes_on_from_where_one_was(
+    tmall: Caller, ops: Caller, clock: Clock
+) -> None:
+    """Piece by piece it is the same as at once, each event in one piece only."""
+    await busy(tmall, ops)
+    path = f"/v1/board/skus/{SKU}/timeline?minutes=60"
+    first = (await ops("GET", path)).json()
+    nothing = (await ops("GET", f"{path}&after={first['version']}")).json()
+    assert (nothing["marks"], {tuple(point[1:]) for point in nothing["points"]}) == (
+        [],
+        {(10, 4, 0, 6)},
+    )
+    await clock.advance(60)
+    await tmall.move("tmall:1", "release")
+    assert (await tmall.reserve("tmall:3", (SKU, 99))).status_code == 409
+    await ops("POST", f"/v1/skus/{SKU}/breaker/reset", {"reason": "checked"})
+    rest = (await ops("GET", f"{path}&after={first['version']}")).json()
+    assert [tuple(point[1:]) for point in rest["points"]][-1] == (10, 0, 0, 10)
+    whole = (await ops("GET", path)).json()
+    assert first["marks"] + rest["marks"] == whole["marks"]
+    assert "closed" in [mark["what"] for mark in rest["marks"]]
+
+
+@pytest.mark.parametrize(
+    "path", [f"/v1/board/skus/{SKU}/timeline", f"/v1/skus/{SKU}/proof", f"/v1/skus/{SKU}/ledger"]
+)
+async def test_what_takes_longer_than_the_request_may_is_given_up(
+    ops: Caller, tmall: Caller, engine: Engine, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer comes at the deadline, and the thread that reads ends with it."""
+    await busy(tmall, ops)
+    assert (await ops("GET", path)).status_code == 200
+    ended = threading.Event()
+
+    def endless(archive: ArchiveReader, *_: Any, **__: Any) -> Iterator[RawEntry]:
+        count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+        try:
+            for (number,) in archive._db.execute(count):
+                yield f"{number}-0", {"e": "", "b": ""}
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(ArchiveReader, "entries_of", endless)
+    monkeypatch.setattr(engine.history, "_seconds", 0.3)
+    answer = await ops("GET", path)
+    assert (answer.status_code, slug(answer)) == (503, "archive-unavailable")
+    assert "deadline" in answer.json()["detail"]
+    assert answer.json()["outcome"] == "not_applied"
+    assert await asyncio.to_thread(ended.wait, 10)
+
+
 @pytest.mark.parametrize(
     ("path", "status", "name"),
     [
+        (f"/v1/board/skus/{SKU}/timeline?after=1", 422, "invalid-request"),
         (f"/v1/board/skus/{SKU}/timeline?minutes=0", 422, "invalid-request"),
         (f"/v1/board/skus/{SKU}/timeline?minutes=1441", 422, "invalid-request"),
         ("/v1/board/skus/nowhere/timeline", 404, "sku-not-found"),

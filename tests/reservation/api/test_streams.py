@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from reservation.api.board import Boards
 from reservation.api.history import KEEP_ALIVE_SECONDS
 from reservation.api.streams import Places
+from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.errors import StoreUnavailable
 from tests.reservation.api.conftest import Caller
@@ -124,7 +125,9 @@ async def test_a_board_whose_state_cannot_be_read_gives_its_place_back(
     await streams.all_are_free()
 
 
-async def test_a_board_ends_although_a_cancellation_was_lost(engine: Engine) -> None:
+async def test_a_board_ends_although_a_cancellation_was_lost(
+    engine: Engine, settings: Settings
+) -> None:
     """What reads the store may swallow one; the board does not wait for ever then."""
 
     async def deaf() -> AsyncGenerator[None, None]:
@@ -136,7 +139,7 @@ async def test_a_board_ends_although_a_cancellation_was_lost(engine: Engine) -> 
             await asyncio.sleep(0.01)
             yield None
 
-    pieces = Boards(engine, Places())._pieces({}, deaf())
+    pieces = Boards(engine, Places(), settings)._pieces({}, deaf())
     for _ in range(3):  # how soon to come again, the state, a change
         await anext(pieces)
     closing = asyncio.create_task(pieces.aclose())
