@@ -28,11 +28,11 @@ from reservation.client.results import (
     Page,
     Proof,
     Reservation,
-    Reset,
     SkuHealth,
     SkuLevels,
     Stock,
 )
+from reservation.client.synchronous_events import Events
 from reservation.client.synchronous_speaker import SyncSpeaker
 from reservation.model import BreakerState, HealthStatus, Readiness, State
 
@@ -303,14 +303,14 @@ class Client(SyncSpeaker):
                 return
             asked["after"] = page.next
 
-    def events(self, *, after: str | None = None) -> Generator[Event | Reset, None, None]:
+    def events(self, *, after: str | None = None) -> Events:
         """Follow what happens, over all connections that it takes: each event once, in order.
 
         It begins behind the id `after`, else now. A connection that is lost, or silent for 40 s, is
         made anew behind the last event, for as long as you listen; a `Reset` says that events are
         missing. A channel's key sees its own orders, and all of stock and breakers. Close it when
-        you stop (`contextlib.aclosing`, `closing`). Raises Refused, and Unavailable where it is no
-        service.
+        you stop (`with`): from another thread that ends a `next` which waits. Raises Refused, and
+        Unavailable where it is no service.
         """
         return self._follow(Following(after, self._retry))
 

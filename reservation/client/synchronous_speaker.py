@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,8 +15,8 @@ from reservation.client.answers import Reply
 from reservation.client.calls import Call
 from reservation.client.connection import Options, Speaker
 from reservation.client.conversation import Pause, Retry, Send, Silence
-from reservation.client.following import LOST, OK, Following
-from reservation.client.results import Event, Reset
+from reservation.client.following import Following
+from reservation.client.synchronous_events import Events
 
 T = TypeVar("T")
 
@@ -36,7 +35,7 @@ class SyncSpeaker(Speaker):
         max_connections: int = connection.MAX_CONNECTIONS,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         """Connect lazily. Raises ConfigurationError where address or key cannot be one."""
         super().__init__(base_url, Options(deadline_seconds=deadline_seconds), retry, clock)
@@ -44,7 +43,8 @@ class SyncSpeaker(Speaker):
             transport=transport,
             **connection.arguments(base_url, key, verify=verify, max_connections=max_connections),
         )
-        self._sleep = sleep
+        self._own_sleep = sleep
+        self._sleep = sleep or time.sleep
 
     def __enter__(self) -> Self:
         return self
@@ -89,18 +89,5 @@ class SyncSpeaker(Speaker):
 
     # -- one stream ------------------------------------------------------------------------------
 
-    def _follow(self, following: Following) -> Generator[Event | Reset, None, None]:
-        while True:  # until whoever listens stops, or `refused` raises
-            request = connection.stream_of(self._http, self._options, following)
-            with contextlib.suppress(httpx.RequestError, *LOST):
-                answer = self._http.send(request, stream=True)
-                try:
-                    if answer.status_code != OK:
-                        answer.read()
-                        following.refused(connection.reply_of(answer))
-                    else:
-                        for chunk in answer.iter_raw():
-                            yield from following.heard(chunk)
-                finally:
-                    answer.close()
-            self._sleep(following.pause_seconds())
+    def _follow(self, following: Following) -> Events:
+        return Events(self._http, self._options, following, self._own_sleep)

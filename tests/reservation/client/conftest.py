@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from reservation.client import AsyncClient, Client, Retry
+from reservation.client.synchronous_events import Events
 from tests.conftest import RunningService
 from tests.reservation.client.unreliable import Unreliable, unreliable_server
 
@@ -48,7 +49,9 @@ class InThread:
         return InThread(self._client.with_options(**options))
 
 
-async def _in_thread(iterator: Generator[Any, None, None]) -> AsyncGenerator[Any, None]:
+async def _in_thread(
+    iterator: Events | Generator[Any, None, None],
+) -> AsyncGenerator[Any, None]:
     """Wait for each item in a thread."""
     end = object()
     try:

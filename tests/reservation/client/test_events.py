@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from msgspec import ValidationError
 
-from reservation.client import AsyncClient, Event, Reset, Unauthenticated, Unavailable
+from reservation.api.history import nothing_new
+from reservation.client import AsyncClient, Client, Event, Reset, Unauthenticated, Unavailable
 from reservation.client.frames import MAX_EVENT_BYTES, Frame, Frames
 from tests.conftest import RunningService
 from tests.reservation.client.conftest import Waits
@@ -25,7 +26,7 @@ from tests.reservation.client.unreliable import (
     say,
     stream,
 )
-from tests.waiting import happens
+from tests.waiting import happens, until
 
 HEAD_BYTES = len("retry: 1000\n\nid: 1795467268987-0.999999\n\n")  # before the first event
 
@@ -193,6 +194,58 @@ async def test_who_stops_gives_the_connection_back(
     async with aclosing(lone.events(after=done[0])) as events:
         await take(events, 1)
     assert (await lone.stock(name)).level("main") is not None
+
+
+async def test_a_sign_of_life_says_where_to_go_on(
+    client: AsyncClient, unreliable: Unreliable, holdfast: AsyncClient, name: str
+) -> None:
+    """It tells of nothing; what was passed over before it is not read again."""
+    await holdfast.set_stock(name, 5)
+    await holdfast.reserve(f"{name}:1", [(name, 2)])
+    done = await history(holdfast, name)
+    unreliable.will(say(200, nothing_new(done[0]), content_type="text/event-stream"), stream())
+    async with aclosing(client.events()) as events:
+        (event,) = await about(events, name, 1)
+    assert event.id == done[1]
+    asked = [one.headers.get("last-event-id") for one in unreliable.requests]
+    assert asked == [None, done[0]]
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_another_thread_ends_who_waits(
+    service: RunningService, unreliable: Unreliable, *, silent: bool
+) -> None:
+    """At once, on a connection that says nothing, and in a pause; the connection is free again."""
+    unreliable.will(*([begin_and_fall_silent] if silent else [problem(503, "x", retry_after=60)]))
+    url = unreliable.url
+    with Client(url, service.admin_key, max_connections=1, deadline_seconds=5) as holdfast:
+        events = holdfast.events()
+        told: list[Any] = []
+        waiting = threading.Thread(target=lambda: told.extend(events), daemon=True)
+        waiting.start()
+        until(lambda: unreliable.requests, "the stream was asked for")
+        until(lambda: events._socket is not None or not silent, "it waits")
+        events.close()
+        waiting.join(5)
+        assert not waiting.is_alive()
+        assert (told, list(events)) == ([], [])
+        assert holdfast.readiness().ready
+
+
+def test_closing_from_where_one_listens_is_heard(service: RunningService) -> None:
+    """Between two events, and before the first: nothing more is told."""
+    with Client(service.url, service.admin_key, max_connections=1) as holdfast:
+        holdfast.set_stock("closing", 5)
+        holdfast.set_stock("closing", 6)
+        first = holdfast.ledger("closing").items[0]
+        with holdfast.events(after=first.id) as events:
+            assert isinstance(next(events), Event)
+            events.close()
+            assert list(events) == []
+        with holdfast.events() as never:
+            never.close()
+            assert list(never) == []
+        assert holdfast.stock("closing").level("main") is not None
 
 
 TEXT = (
