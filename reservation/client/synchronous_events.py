@@ -94,10 +94,7 @@ class Events(Iterator[Event | Reset]):
                 self._following.refused(connection.reply_of(answer))
                 return
             for chunk in answer.iter_raw():
-                for told in self._following.heard(chunk):
-                    yield told
-                    if self._closed.is_set():
-                        return
+                yield from self._following.heard(chunk)
         finally:
             with self._lock:
                 self._socket = None

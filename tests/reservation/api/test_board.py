@@ -153,19 +153,28 @@ async def pieces(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, Any]]:
             yield name, json.loads(line.removeprefix("data: "))
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br, gzip;q=0", "identity"])
 async def test_a_stream_begins_with_all_and_goes_on_with_what_changes(
-    app: FastAPI, engine: Engine, tmall: Caller, ops: Caller, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI,
+    engine: Engine,
+    tmall: Caller,
+    ops: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+    encoding: str,
 ) -> None:
+    """Compressed for who takes it: each change can be read as soon as it is there."""
     monkeypatch.setattr(board, "TICK_SECONDS", 0.01)
     await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 10})
     await ops("PUT", "/v1/stock/calm", {"on_hand": 10})
-    headers = {"authorization": f"Bearer {ops.token}"}
+    headers = {"authorization": f"Bearer {ops.token}", "accept-encoding": encoding}
     async with serving(app) as server:
         url = f"http://127.0.0.1:{server.port}"
         async with (
             httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
             client.stream("GET", "/v1/board/stream") as answer,
         ):
+            gzipped = "gzip" if encoding == "gzip" else None
+            assert answer.headers.get("content-encoding") == gzipped
             told = pieces(answer.aiter_lines())
             name, state = await anext(told)
             assert (name, len(state["levels"])) == ("state", 2)
