@@ -3,6 +3,7 @@
 import { switchLanguage, t } from "./text.js";
 import { draw, drawSignIn, tick } from "./view.js";
 
+const STREAM = "/v1/board/stream";
 const RETRY_MS = 1000; // after a stream that ended
 const SESSION_MS = 600000; // a session lives an hour: it is renewed long before
 const KEPT_SAMPLES = 15; // of the figures, one a second
@@ -13,17 +14,25 @@ export const state = {
   connection: "connecting", // or "live", "lost"
   levels: new Map(), // "sku@warehouse" -> row
   tape: [], // the newest events, newest first
-  skipped: 0,
   samples: [], // figures of the last seconds
   filter: "all",
   search: "",
   shown: 100,
+  limits: null, // of health, as they are set
   clockOffset: 0, // the store's time less this browser's, in ms
+  heardAt: Date.now(), // when the stream last told anything
+  beginnings: 0, // of the stream
   loaded: false,
+  notReady: false, // the service answers, and has nothing to show
+  fault: "", // of the last thing that somebody did
 };
 
 let stream = null;
 let drawing = false;
+
+export function now() {
+  return Date.now() + state.clockOffset;
+}
 
 // ---- drawing --------------------------------------------------------------------------------
 
@@ -65,6 +74,16 @@ async function resume() {
     else setTimeout(resume, RETRY_MS);
     return;
   }
+  if (state.connection === "lost") {
+    // A stream that fails does not say why.
+    const look = await fetch(STREAM, { method: "HEAD", cache: "no-store" }).catch(() => null);
+    state.notReady = look !== null && !look.ok;
+    if (!look?.ok) {
+      changed();
+      setTimeout(resume, RETRY_MS);
+      return;
+    }
+  }
   connect();
   changed();
 }
@@ -78,13 +97,21 @@ export async function signIn(key) {
 export async function signOut() {
   try {
     await request("DELETE", "/v1/session");
-  } finally {
     signedOut();
+  } catch (problem) {
+    if (problem.status === 401) signedOut();
+    else say(t("signOutFailed", { why: problem.message }));
   }
+}
+
+function say(fault) {
+  state.fault = fault;
+  changed();
 }
 
 function signedOut() {
   state.session = null;
+  state.fault = "";
   stream?.close();
   stream = null;
   changed();
@@ -99,12 +126,15 @@ export function mayAct() {
 function connect() {
   stream?.close();
   state.connection = state.loaded ? state.connection : "connecting";
-  stream = new EventSource("/v1/board/stream");
+  stream = new EventSource(STREAM);
   stream.addEventListener("state", (event) => {
     const document = JSON.parse(event.data);
     state.levels = new Map(document.levels.map((row) => [name(row), row]));
+    state.limits = document.limits;
+    state.beginnings += 1;
     state.clockOffset = Date.parse(document.as_of) - Date.now();
     state.loaded = true;
+    state.notReady = false;
     state.connection = "live";
     state.samples = [];
     take(document.figures);
@@ -114,7 +144,6 @@ function connect() {
     const document = JSON.parse(event.data);
     for (const row of document.levels) state.levels.set(name(row), row);
     state.tape = [...document.tape.reverse(), ...state.tape].slice(0, KEPT_TAPE);
-    state.skipped += document.events - document.tape.length;
     take(document.figures);
     changed();
   });
@@ -133,6 +162,7 @@ function name(row) {
 }
 
 function take(figures) {
+  state.heardAt = Date.now();
   const last = state.samples.at(-1);
   if (last && figures.at <= last.at) return;
   state.samples = [...state.samples, figures].slice(-KEPT_SAMPLES);

@@ -1,0 +1,65 @@
+"""The board's dictionary: every word in both languages, none that nobody says, none missing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ops.board.pages import ASSETS
+from reservation.api.problems import Slug
+from reservation.events.entries import KINDS
+from reservation.events.timeline import MARKED
+from reservation.model import HealthStatus
+from reservation.receivers import ReceiverKind
+
+OURS = [path for path in sorted(ASSETS.glob("*.js")) if not path.name.startswith("uPlot")]
+SCRIPTS = "\n".join(path.read_text() for path in OURS if path.name != "text.js")
+REASONS = {"failed locks", "failed lock in half-open"}  # of a breaker, written by `_breaker.lua`
+# What the service says is looked up as it is; a slug without words is shown itself.
+TOLD = {*KINDS.values(), *MARKED.values(), *HealthStatus, *ReceiverKind, *REASONS}
+MAY_BE_TOLD = {slug.value for slug in Slug}
+WORD = re.compile(r'(?:^|[{,\s])(?:"([^"\n]+)"|(\w+)): (?=")')
+LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
+
+
+def words(language: str) -> set[str]:
+    """Read the words of a language, in the form in which they are written."""
+    text = (ASSETS / "text.js").read_text()
+    begin = text.index(f"\n  {language}: {{\n")
+    block = text[begin : text.index("\n  },", begin)]
+    # A text may look like a word with its meaning: its own content is not looked at.
+    found = re.sub(r'(: |\+ )"(?:[^"\\]|\\.)*"', r'\1""', block.partition("{\n")[2])
+    return {quoted or plain for quoted, plain in WORD.findall(found)}
+
+
+def said() -> set[str]:
+    """Name every text that stands in a script, and with it what `t` may be asked for."""
+    texts = set(LITERAL.findall(SCRIPTS))
+    acts = {f"{act}{part}" for act in ("suspend", "reopen") for part in ("", "Title", "Meaning")}
+    return texts | acts | TOLD | MAY_BE_TOLD
+
+
+def asked() -> set[str]:
+    """Name what `t` is asked for by a text, and the lists that are looked up one by one."""
+    return set(re.findall(r'\bt\((?:[^()"]*\? )?"([^"]+)"', SCRIPTS)) | {
+        word
+        for row in re.findall(r"const (?:columns|made|counts) = \[(.*?)\]", SCRIPTS)
+        for word in re.findall(r'"(\w+)"', row)
+    }
+
+
+def test_both_languages_have_the_same_words() -> None:
+    assert words("en") == words("zh")
+    assert len(words("en")) > 100
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_word_that_is_said_is_there(language: str) -> None:
+    assert asked() | TOLD <= words(language)
+    assert len(asked()) > 60
+
+
+def test_every_word_is_said() -> None:
+    """A word that nobody says any more is not translated for nothing."""
+    assert words("en") - said() == set()
