@@ -3,7 +3,7 @@
 The cookie says which key signed in, when, until when, and holds no secret of the key: a key that
 is revoked ends its sessions within seconds. A session is renewed while it is used, but never beyond
 `session_max_seconds` after signing in. It has an id of its own: signing out ends that id, and with
-it every copy and renewal of the session (`Keyring.end_session`, docs/adr/009). Whoever holds the
+it every copy and renewal of the session (`Keyring.end_session`, docs/adr/010). Whoever holds the
 signing secret could make sessions, so it lies in the data directory, readable by its owner only.
 """
 
