@@ -1,4 +1,4 @@
-"""The service's port: bound by the parent, one listening socket for each API worker.
+"""The ports: the service's, one listening socket for each API worker, and that of the agents.
 
 The kernel spreads new connections evenly over the sockets (Linux; elsewhere one may get them
 all). What waits at a worker that does not come is taken by its neighbours.
@@ -19,8 +19,8 @@ from reservation.errors import ConfigurationError
 BACKLOG = 2_048  # connections that wait to be accepted; the kernel may allow fewer
 
 _REASONS = {
-    errno.EADDRINUSE: "is taken: end what listens there, or give another --port",
-    errno.EACCES: "needs more rights: give a --port above 1023",
+    errno.EADDRINUSE: "is taken: end what listens there, or give another {option}",
+    errno.EACCES: "needs more rights: give a {option} above 1023",
     errno.EADDRNOTAVAIL: "is no address of this machine: give another --host",
 }
 
@@ -33,19 +33,34 @@ def listen(settings: Settings) -> list[socket.socket]:
 
     Raises ConfigurationError saying what is in the way and what to do.
     """
-    place = f"port {settings.port} on {settings.host}"
+    return _listen(settings.host, settings.port, count=settings.workers, option="--port")
+
+
+def listen_for_metrics(settings: Settings) -> socket.socket | None:
+    """Bind and listen where the agents tell their series; None where they do not.
+
+    Raises ConfigurationError, as `listen`.
+    """
+    port = settings.agents_metrics_port
+    if port is None:
+        return None
+    return _listen(settings.host, port, count=1, option="--metrics-port")[0]
+
+
+def _listen(host: str, port: int, *, count: int, option: str) -> list[socket.socket]:
+    place = f"port {port} on {host}"
     try:
         family, _, _, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (socket.gaierror, UnicodeError) as error:
-        message = f"{settings.host!r} is no address of this machine: give another --host ({error})"
+        message = f"{host!r} is no address of this machine: give another --host ({error})"
         raise ConfigurationError(message) from error
     listeners: list[socket.socket] = []
     try:
         # A socket that shares its port would also share it with another service of ours.
         _bound(family, address, shared=False).close()
-        for _ in range(settings.workers):
+        for _ in range(count):
             listeners.append(_bound(family, address, shared=True))
             address = listeners[0].getsockname()
         for listener in listeners:
@@ -54,7 +69,7 @@ def listen(settings: Settings) -> list[socket.socket]:
         for listener in listeners:
             listener.close()
         reason = _REASONS.get(error.errno or 0, f"cannot be listened on: {error.strerror}")
-        raise ConfigurationError(f"{place} {reason}") from error
+        raise ConfigurationError(f"{place} {reason.format(option=option)}") from error
     return listeners
 
 

@@ -20,8 +20,8 @@ from ops.alerts.service import run_alerts
 from ops.awaited import AwaitedStore
 from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
-from ops.listening import Neighbours, take_waiting
-from reservation.api import create_app
+from ops.listening import Neighbours, address_of, take_waiting
+from reservation.api import create_app, create_observed_app
 from reservation.api.hardening import BoundedServer, server_options
 from reservation.api.sessions import session_secret
 from reservation.config import Settings
@@ -34,6 +34,7 @@ from reservation.sweeper import Sweeper
 log = structlog.get_logger(__name__)
 
 CLOSE_SECONDS = 2.0  # of the time to drain: for closing the engine, when requests have ended
+TELLING_SECONDS = 1  # for the series that are being told when the agents end
 
 
 class Server(BoundedServer):
@@ -51,6 +52,10 @@ class Server(BoundedServer):
         super().__init__(config)
         self._listeners = listeners
         self._serving = serving
+
+    async def serve_listeners(self) -> None:
+        """Serve until `should_exit` is set, then drain."""
+        await self.serve(sockets=[self._listeners[0]])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve what comes to our own socket, the first, and what nobody takes from the others."""
@@ -93,10 +98,13 @@ def run_api(
     return 0
 
 
-def run_agents(settings: Settings) -> int:
-    """Run the background loops until SIGTERM or SIGINT."""
+def run_agents(settings: Settings, observed: socket.socket | None = None) -> int:
+    """Run the background loops until SIGTERM or SIGINT, and tell their series at `observed`.
+
+    Without it nothing is served: the API of the same supervisor sums them up.
+    """
     logs.configure(level=settings.log_level, form=settings.log_format)
-    uvloop.run(serve_agents(settings))
+    uvloop.run(serve_agents(settings, observed))
     return 0
 
 
@@ -144,7 +152,7 @@ async def serve_api(
         # A worker that replaces another must not refuse what the rest of them could serve.
         await store.looked.wait()
         with ended_where_it_hangs():
-            await server.serve(sockets=[listeners[0]])
+            await server.serve_listeners()
     finally:
         await _cancel(opening)
         await keyring.close()
@@ -152,28 +160,59 @@ async def serve_api(
         log.info("api_drained")
 
 
-async def serve_agents(settings: Settings) -> None:
-    """Run the loops as soon as the store is there; each ends between two rounds."""
+async def serve_agents(settings: Settings, observed: socket.socket | None = None) -> None:
+    """Run the loops as soon as the store is there; each ends between two rounds.
+
+    Their series are told from the beginning, while the store is away as well.
+    """
     store = AwaitedStore(settings)
+    keyring = Keyring(store.client)
+    tellers = [] if observed is None else [_teller(settings, keyring, observed)]
     stop = asyncio.Event()
-    _on_end(stop.set)
+
+    def leave() -> None:
+        stop.set()
+        for teller in tellers:
+            teller.should_exit = True
+
+    _on_end(leave)
     opening = asyncio.create_task(store.open_when_there(), name="store awaited")
-    opening.add_done_callback(_leave_on_fault(stop.set))
+    opening.add_done_callback(_leave_on_fault(leave))
     stopped = asyncio.create_task(stop.wait())
-    try:
+
+    async def work() -> None:
         await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await _together(
+            Sweeper(store, settings).run(stop),
+            Archivist(store, settings).run(stop),
+            HealthMonitor(store, settings).run(stop),
+            run_alerts(store, settings, stop),
+        )
+
+    try:
         with ended_where_it_hangs():
-            await _together(
-                Sweeper(store, settings).run(stop),
-                Archivist(store, settings).run(stop),
-                HealthMonitor(store, settings).run(stop),
-                run_alerts(store, settings, stop),
-            )
+            await _together(work(), *(teller.serve_listeners() for teller in tellers))
     finally:
         await _cancel(opening)
         stopped.cancel()
+        await keyring.close()
         await store.close()
         log.info("agents_stopped")
+
+
+def _teller(settings: Settings, keyring: Keyring, listener: socket.socket) -> Server:
+    """Make the server that tells the series of a process without an API."""
+
+    def tell() -> None:
+        log.info("metrics_served", address=f"{address_of(listener)}/metrics")
+
+    config = uvicorn.Config(
+        create_observed_app(keyring, settings),
+        **server_options(),
+        log_level="warning",
+        timeout_graceful_shutdown=TELLING_SECONDS,
+    )
+    return Server(config, listeners=[listener], serving=tell)
 
 
 async def _seed_admin_key(settings: Settings, keyring: Keyring) -> None:

@@ -174,6 +174,13 @@ class Settings(BaseSettings):
         description="a browser's session, from signing in; unused it ends after an hour",
     )
     metrics_public: bool = True
+    # Off: several agents may stand by on one machine, and two cannot have one port.
+    agents_metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="where `holdfast agents` alone serves /metrics, on `host`; none: nowhere",
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     log_format: str = Field("auto", pattern="^(auto|json|console)$")
 

@@ -28,6 +28,15 @@ PortOption = Annotated[
     int | None,
     typer.Option("--port", min=0, max=65_535, help="Port to listen on; 0: any (default 8000)."),
 ]
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        min=0,
+        max=65_535,
+        help="Port to serve /metrics and /healthz on; 0: any (default none).",
+    ),
+]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, max=64, help="API processes (default 1).")
 ]

@@ -24,12 +24,13 @@ from ops.cli.options import (
     ConfigOption,
     DataDirOption,
     HostOption,
+    MetricsPortOption,
     PortOption,
     WorkersOption,
     settings_of,
 )
 from ops.demo import play
-from ops.listening import address_of, listen
+from ops.listening import address_of, listen, listen_for_metrics
 from ops.processes import Supervisor
 from reservation.config import Settings, misspelt_variables
 from reservation.errors import ConfigurationError, StoreUnavailable
@@ -85,12 +86,22 @@ def api_command(
     _serve(settings, embedded=False, agents=False, demo=False)
 
 
-def agents_command(data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
-    """Run the background work alone, against HOLDFAST_REDIS_URL."""
-    settings = settings_of(config, data_dir=data_dir)
+def agents_command(
+    *,
+    host: HostOption = None,
+    metrics_port: MetricsPortOption = None,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run the background work alone, against HOLDFAST_REDIS_URL.
+
+    With --metrics-port its series are told there, which those of an API alone do not hold.
+    """
+    settings = settings_of(config, host=host, agents_metrics_port=metrics_port, data_dir=data_dir)
+    observed = listen_for_metrics(settings)
     from ops.server import run_agents  # noqa: PLC0415 (half a second of imports)
 
-    run_agents(settings)
+    run_agents(settings, observed)
 
 
 def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> None:

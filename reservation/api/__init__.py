@@ -24,7 +24,7 @@ from reservation.api.openapi import document
 from reservation.api.pipeline import Endpoint, Gate, Nowhere, Resource
 from reservation.api.rate import RateLimit
 from reservation.api.sessions import Sessions
-from reservation.api.table import endpoints
+from reservation.api.table import endpoints, observation
 
 if TYPE_CHECKING:
     from reservation.api.exchange import Answer
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reservation.engine import Engine
     from reservation.store.keyring import Keyring
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "create_observed_app"]
 
 
 def create_app(
@@ -70,6 +70,23 @@ def create_app(
 
     table = {**endpoints(engine, decoder, settings, openapi, (keyring, sessions)), **more}
     paths = {**table, **pages, "/openapi.json": {"GET": Endpoint(openapi_json)}}
+    app = _application(gate, paths)
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def create_observed_app(keyring: Keyring, settings: Settings) -> FastAPI:
+    """Make the ASGI application of a process without an API: is it alive, and its series.
+
+    Whether the series ask for a key is `metrics_public`, as everywhere.
+    """
+    nobody = secrets.token_bytes(32)  # can sign in here
+    sessions = Sessions(nobody, max_seconds=settings.session_max_seconds)
+    gate = Gate(keyring, RateLimit(settings.rate_limit_per_second), sessions)
+    return _application(gate, observation(settings))
+
+
+def _application(gate: Gate, paths: Mapping[str, Mapping[str, Endpoint]]) -> FastAPI:
     app = FastAPI(
         routes=[Route(path, Resource(gate, path, methods)) for path, methods in paths.items()],
         middleware=[Middleware(Entrance)],
@@ -79,7 +96,6 @@ def create_app(
         redirect_slashes=False,
     )
     app.router.default = Nowhere(gate)
-    app.openapi = openapi  # type: ignore[method-assign]
     return app
 
 

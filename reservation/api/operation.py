@@ -16,16 +16,23 @@ if TYPE_CHECKING:
     from reservation.engine import Engine
 
 
+async def health(_call: Call) -> Answer:
+    """Say that the process is alive, whatever the store does."""
+    return json_answer(OK, {"status": "ok"})
+
+
+async def figures(_call: Call) -> Answer:
+    """Answer all series in Prometheus' text format, summed over the worker processes."""
+    body = await asyncio.to_thread(metrics.render)
+    return Answer(OK, body, metrics.CONTENT_TYPE.encode())
+
+
 class Operations:
-    """What keeps the service running, over HTTP."""
+    """What keeps the service running and asks the engine for it."""
 
     def __init__(self, engine: Engine, decoder: Decoder) -> None:
         self._engine = engine
         self.decoder = decoder
-
-    async def health(self, _call: Call) -> Answer:
-        """Say that the process is alive, whatever the store does."""
-        return json_answer(OK, {"status": "ok"})
 
     async def ready(self, _call: Call) -> Answer:
         """Say whether requests can be served: store reachable, scripts loaded, clock sane."""
@@ -42,11 +49,6 @@ class Operations:
                 retry_after(1),
             )
         )
-
-    async def figures(self, _call: Call) -> Answer:
-        """Answer all series in Prometheus' text format, summed over the worker processes."""
-        body = await asyncio.to_thread(metrics.render)
-        return Answer(OK, body, metrics.CONTENT_TYPE.encode())
 
     async def move_clock(self, call: Call) -> Answer:
         """Move the store's test clock; only where `test_clock` is set, never in production."""

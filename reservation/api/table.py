@@ -10,7 +10,7 @@ from reservation.api.breakers import Breakers
 from reservation.api.exchange import CREATED, HTML, IMPORT_BODY_SECONDS, JSON, OK
 from reservation.api.forms import SKU_SCHEMA, anchored
 from reservation.api.openapi import BatchView, Documented
-from reservation.api.operation import Operations
+from reservation.api.operation import Operations, figures, health
 from reservation.api.pages import documentation_page, problem_page
 from reservation.api.pipeline import BodyRule, Endpoint
 from reservation.api.problems import Slug
@@ -75,7 +75,8 @@ def endpoints(
         **_moves(reservations, body),
         **_stock(stocks, body, settings),
         **_breakers(engine, decoder, body),
-        **_operation(operations, settings),
+        **observation(settings),
+        "/readyz": {"GET": _ready(operations)},
         **_pages(openapi),
     }
     places = Places()
@@ -337,23 +338,27 @@ def _breakers(engine: Engine, decoder: Decoder, body: BodyRule) -> Table:
     }
 
 
-def _operation(operations: Operations, settings: Settings) -> Table:
+def observation(settings: Settings) -> Table:
+    """Make the part of the table by which any process of ours is observed."""
     alive = Documented("check_health", "operation", {OK: (HealthView, "The process is alive.")})
-    ready = Documented(
+    series = Documented(
+        "read_metrics", "operation", {OK: (None, "Prometheus' text format.")}, answer_type=_PLAIN
+    )
+    action = None if settings.metrics_public else Action.READ_METRICS
+    return {
+        "/healthz": {"GET": Endpoint(health, documentation=alive)},
+        "/metrics": {"GET": Endpoint(figures, action, documentation=series)},
+    }
+
+
+def _ready(operations: Operations) -> Endpoint:
+    told = Documented(
         "check_readiness",
         "operation",
         {OK: (ReadinessView, "Requests can be served.")},
         (Slug.STORE_UNAVAILABLE,),
     )
-    figures = Documented(
-        "read_metrics", "operation", {OK: (None, "Prometheus' text format.")}, answer_type=_PLAIN
-    )
-    action = None if settings.metrics_public else Action.READ_METRICS
-    return {
-        "/healthz": {"GET": Endpoint(operations.health, documentation=alive)},
-        "/readyz": {"GET": Endpoint(operations.ready, documentation=ready)},
-        "/metrics": {"GET": Endpoint(operations.figures, action, documentation=figures)},
-    }
+    return Endpoint(operations.ready, documentation=told)
 
 
 def _pages(openapi: Callable[[], dict[str, Any]]) -> Table:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from tests.waiting import alive, until
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds the tree's processes in /proc"
 )
+METRICS_URL = re.compile(r"http://[^\s\"]+/metrics")
+TCP_LISTEN = "0A"  # as /proc/net/tcp writes the state
 BACK_SECONDS = 5.0  # issue 3: service back within 5 s without a human
 
 
@@ -62,6 +65,15 @@ def _accepts(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _listening(pid: int) -> int:
+    """Count the TCP sockets on which a process listens."""
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    inodes = {row[9] for row in rows if row[3] == TCP_LISTEN}
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return len({f"socket:[{inode}]" for inode in inodes} & set(links))
 
 
 def _puts_counted(url: str) -> float:
@@ -341,6 +353,65 @@ class TestAgents:
                 until(lambda: "store_opened" in service.errors, "it has found the store")
                 assert service.end() == 0
                 assert "agents_stopped" in service.errors
+
+    def test_they_tell_their_series_where_they_are_asked_to(self, tmp_path: Path) -> None:
+        """From the start, the store being away or not; none of it is in an API run alone."""
+        store = EmbeddedStore(Settings(data_dir=tmp_path / "store"))
+        with Service(
+            *("agents", "--metrics-port", "0", "--data-dir", tmp_path / "var"),
+            HOLDFAST_REDIS_URL=store.url,
+        ) as service:
+            url = until(lambda: METRICS_URL.search(service.errors), "it tells", seconds=20)[0]
+            assert url.startswith("http://127.0.0.1:")
+            assert httpx.get(url.replace("/metrics", "/healthz")).json() == {"status": "ok"}
+            assert "holdfast_archived_entries_total 0.0" in httpx.get(url).text
+            with store:
+                until(
+                    lambda: "holdfast_archived_entries_total 0.0" not in httpx.get(url).text,
+                    "the archivist has worked",
+                )
+                assert 'holdfast_feed_lag_seconds{feed="archive"} 0.0' in httpx.get(url).text
+                assert httpx.get(url.replace("/metrics", "/board")).status_code == 404
+                assert service.end() == 0
+            assert "agents_stopped" in service.errors
+
+    def test_the_series_ask_for_a_key_where_those_of_the_api_do(self, tmp_path: Path) -> None:
+        """`metrics_public` is one promise for all of a deployment."""
+        with EmbeddedStore(Settings(data_dir=tmp_path / "store")) as store:
+            where = {"HOLDFAST_REDIS_URL": store.url, "HOLDFAST_DATA_DIR": str(tmp_path / "var")}
+            made = holdfast("keys", "create", "--role", "viewer", "--name", "scraper", **where)
+            token = made.stdout.strip().splitlines()[-1]
+            with Service(
+                "agents", "--metrics-port", "0", HOLDFAST_METRICS_PUBLIC="false", **where
+            ) as service:
+                url = until(lambda: METRICS_URL.search(service.errors), "it tells", seconds=20)[0]
+                headers = {"Authorization": f"Bearer {token}"}
+                assert httpx.get(url).status_code == 401
+                assert httpx.get(url, headers=headers).status_code == 200
+
+    def test_without_being_asked_they_listen_nowhere(self, tmp_path: Path) -> None:
+        """Nor below `up`, whatever the setting says: its API tells the sums."""
+        store = EmbeddedStore(Settings(data_dir=tmp_path / "store"))
+        with Service("agents", HOLDFAST_REDIS_URL=store.url) as service, store:
+            until(lambda: "store_opened" in service.errors, "they work", seconds=20)
+            assert _listening(service.process.pid) == 0
+        with Service(
+            *("up", "--data-dir", tmp_path / "var", "--port", "0"),
+            HOLDFAST_AGENTS_METRICS_PORT="0",
+        ) as service:
+            assert until(service.ready, "ready")
+            (agents,) = service.tree()["agents"]
+            assert _listening(agents) == 0
+            assert "holdfast_archived_entries_total" in httpx.get(f"{service.url}/metrics").text
+
+    def test_a_port_that_is_taken_is_refused_with_the_option(self, tmp_path: Path) -> None:
+        """Nothing runs that nobody could observe as was asked."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            done = holdfast("agents", "--metrics-port", port, "--data-dir", tmp_path)
+        assert done.returncode == 2
+        assert f"port {port} on 127.0.0.1 is taken" in done.stderr
+        assert "another --metrics-port" in done.stderr
 
 
 class TestParts:
