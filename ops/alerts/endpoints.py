@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -10,10 +11,18 @@ from pydantic import Field
 
 from ops.alerts.outbox import AlertsUnavailable, Delivery, DeliveryState, Outbox, outbox_path
 from reservation.api.exchange import OK, Answer, json_answer
+from reservation.api.forms import anchored
 from reservation.api.openapi import Documented
 from reservation.api.pipeline import Endpoint
 from reservation.api.problems import Problem, Refused, Slug
-from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT, limit_of, parameters
+from reservation.api.query import (
+    LIMIT_PARAMETER,
+    after_parameter,
+    filter_parameter,
+    limit_of,
+    parameters,
+    place_behind,
+)
 from reservation.api.refusals import archive_fault
 from reservation.api.views import View, time_field
 from reservation.errors import InvalidRequest
@@ -30,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_NAMED: Final = 20  # alerts of a delivery that are named; the rest is counted
-_DELIVERY_ID: Final = {"type": "string", "pattern": "^msg_[0-9a-f]{24}$"}
+_PLACE: Final = re.compile(r"[0-9]{1,16}", re.ASCII)  # in the list: the number of a delivery
 
 
 class AlertView(View):
@@ -91,18 +100,15 @@ class Alerts:
         state = given.get("state")
         if state is not None and state not in set(DeliveryState):
             errors.append(("/state", f"must be one of {', '.join(DeliveryState)}"))
+        before = place_behind(given, errors, _place)
         if errors:
             raise InvalidRequest(errors)
         kept = None if state is None else DeliveryState(state)
 
-        def look(outbox: Outbox) -> dict[str, Any] | None:
-            found = outbox.deliveries(kept, given.get("after"), limit)
-            return None if found is None else self._page(outbox, found, limit)
+        def look(outbox: Outbox) -> dict[str, Any]:
+            return self._page(outbox, outbox.deliveries(kept, before, limit + 1), limit)
 
-        page = await self._with(look)
-        if page is None:
-            raise InvalidRequest([("/after", "is no message that is listed")])
-        return json_answer(OK, page)
+        return json_answer(OK, await self._with(look))
 
     async def resend(self, call: Call) -> Answer:
         """Put a message that was given up on its way again."""
@@ -135,8 +141,8 @@ class Alerts:
             )
         return {
             "receivers": receivers,
-            "items": [_delivery_json(one) for one in found],
-            "next": found[-1].id if len(found) == limit else None,
+            "items": [_delivery_json(one) for one in found[:limit]],
+            "next": str(found[limit - 1].number) if len(found) > limit else None,
         }
 
     async def _with(self, work: Callable[[Outbox], T]) -> T:
@@ -162,23 +168,9 @@ def alert_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
         {OK: (DeliveryListView, "Receivers and messages.")},
         (Slug.INVALID_REQUEST, Slug.ARCHIVE_UNAVAILABLE),
         query=(
-            {
-                "name": "state",
-                "in": "query",
-                "schema": {"type": "string", "enum": list(DeliveryState)},
-                "description": "Absent: all.",
-            },
-            {"name": "after", "in": "query", "schema": _DELIVERY_ID},
-            {
-                "name": "limit",
-                "in": "query",
-                "schema": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": MAX_LIMIT,
-                    "default": DEFAULT_LIMIT,
-                },
-            },
+            filter_parameter("state", {"type": "string", "enum": list(DeliveryState)}),
+            after_parameter({"type": "string", "pattern": anchored(_PLACE)}),
+            LIMIT_PARAMETER,
         ),
     )
     again = Documented(
@@ -193,6 +185,10 @@ def alert_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
             "POST": Endpoint(some.resend, Action.SEND_ALERTS, None, again)
         },
     }
+
+
+def _place(text: str) -> int | None:
+    return int(text) if _PLACE.fullmatch(text) else None
 
 
 def _delivery_json(delivery: Delivery) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class DeliveryState(StrEnum):
 class Delivery(msgspec.Struct, frozen=True):
     """A message to one receiver. Times are Unix time in ms; `last_ms` None: never sent."""
 
+    number: int  # its place among all: the later one was made, the higher
     id: str
     receiver: str
     state: DeliveryState
@@ -287,21 +288,12 @@ class Outbox:
         return found[0] if found else None
 
     def deliveries(
-        self, state: DeliveryState | None, after: str | None, limit: int
-    ) -> list[Delivery] | None:
-        """List deliveries, newest first, behind one that was named; None where there is none."""
-        number = 1 << 62
-        if after is not None:
-            with self._db.reading():
-                row = self._db.execute(
-                    "SELECT number FROM delivery WHERE id = ?", (after,)
-                ).fetchone()
-            if row is None:
-                return None
-            number = row[0]
+        self, state: DeliveryState | None, before: int | None, limit: int
+    ) -> list[Delivery]:
+        """List deliveries, newest first: those with a number below `before`, None: all."""
         return self._deliveries(
-            "WHERE number < ? AND (?2 IS NULL OR state = ?2) ORDER BY number DESC LIMIT ?3",
-            (number, state, limit),
+            "WHERE number < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY number DESC LIMIT ?3",
+            (1 << 62 if before is None else before, state, limit),
         )
 
     def backlogs(self) -> list[Backlog]:
@@ -342,6 +334,7 @@ class Outbox:
         told = tuple(_decode_alert(text) for (text,) in alerts)
         made_ms, attempts, next_ms, last_ms, reason, resent = rest
         return Delivery(
+            number,
             delivery_id,
             receiver,
             DeliveryState(state),

@@ -103,7 +103,7 @@ def list_dead(data_dir: DataDirOption = None, config: ConfigOption = None) -> No
     """List the messages that were given up, newest first, with the reason."""
     settings = settings_of(config, data_dir=data_dir)
     with _outbox(settings) as outbox:
-        found = outbox.deliveries(DeliveryState.DEAD, None, MOST_SHOWN) or []
+        found = outbox.deliveries(DeliveryState.DEAD, None, MOST_SHOWN)
     if not found:
         typer.echo("none: every message was taken, or is still on its way")
         return
@@ -136,7 +136,7 @@ def resend(
     with _outbox(settings) as outbox:
         wanted = [delivery_id]
         if delivery_id == "all":
-            letters = outbox.deliveries(DeliveryState.DEAD, None, MOST_SHOWN) or []
+            letters = outbox.deliveries(DeliveryState.DEAD, None, MOST_SHOWN)
             wanted = [letter.id for letter in letters]
         sent = sum(outbox.send_again(one, now_ms) for one in wanted)
     if not sent and delivery_id != "all":

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from reservation.api.exchange import OK, Answer, json_answer
 from reservation.api.problems import Refused
-from reservation.api.query import limit_of, parameters
+from reservation.api.query import limit_of, parameters, place_behind
 from reservation.api.refusals import sku_not_found
 from reservation.api.views import VERSION_PATTERN, View, time_field
 from reservation.errors import InvalidRequest
-from reservation.health.reads import LevelHealth, ratio_or_none
+from reservation.health.reads import LevelHealth, level_place, ratio_or_none
 from reservation.model import HealthStatus
 from reservation.times import rfc3339
 
@@ -91,15 +91,14 @@ class Healths:
         status = given.get("status")
         if status is not None and status not in set(HealthStatus):
             errors.append(("/status", f"must be one of {', '.join(HealthStatus)}"))
+        after = place_behind(given, errors, level_place)
         if errors:
             raise InvalidRequest(errors)
         page = await self._engine.health.worst(
             status=None if status is None else HealthStatus(status),
-            after=given.get("after"),
+            after=after,
             limit=limit,
         )
-        if page is None:
-            raise InvalidRequest([("/after", "is no level that is listed now")])
         items = [{"sku": row.level.sku, **_level(row)} for row in page.rows]
         return json_answer(OK, {"as_of": rfc3339(page.as_of_ms), "items": items, "next": page.next})
 

@@ -11,10 +11,11 @@ import orjson
 from reservation.api.exchange import OK, Answer, Stream, json_answer
 from reservation.api.history_views import level_list_json, proof_json, reservation_list_json
 from reservation.api.problems import Refused
-from reservation.api.query import after_sku, limit_of, parameters
+from reservation.api.query import after_sku, limit_of, parameters, place_behind
 from reservation.api.refusals import sku_not_found
 from reservation.api.streams import EVENT_STREAM, RETRY_MS, UNBUFFERED
 from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavailable
+from reservation.events.archive import list_place
 from reservation.events.cloud import event_id
 from reservation.events.feed import Begun, Reset, Told
 from reservation.model import CHANNEL, State
@@ -60,16 +61,15 @@ class Histories:
             errors.append(("/channel", "is no channel: [a-z][a-z0-9_-], 2 to 32 characters"))
         if state is not None and state not in set(State):
             errors.append(("/state", f"must be one of {', '.join(State)}"))
+        after = place_behind(given, errors, list_place)
         if errors:
             raise InvalidRequest(errors)
         page = await self._engine.history.reservations(
             channels=_channels(call, channel),
             state=None if state is None else State(state),
-            after=given.get("after"),
+            after=after,
             limit=limit,
         )
-        if page is None:
-            raise InvalidRequest([("/after", "is no reservation that is listed")])
         return json_answer(OK, reservation_list_json(page))
 
     async def ledger(self, call: Call) -> Answer:
@@ -77,9 +77,7 @@ class Histories:
         given = dict(parameters(call.exchange.query, known={"after", "limit"}))
         errors: list[tuple[str, str]] = []
         limit = limit_of(given, errors)
-        after = event_id(given["after"]) if "after" in given else None
-        if "after" in given and after is None:
-            errors.append(("/after", "must be the id of an event, <ms>-<seq>.<n>"))
+        after = place_behind(given, errors, event_id)
         if errors:
             raise InvalidRequest(errors)
         sku = call.sku()

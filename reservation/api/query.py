@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from reservation.api.problems import Problem, Refused, Slug
@@ -11,11 +11,35 @@ from reservation.errors import InvalidRequest
 from reservation.model import sku_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
+
+T = TypeVar("T")
 
 _MAX_PARAMETERS: Final = 1_100  # more than any query here may have
 MAX_LIMIT: Final = 1_000
 DEFAULT_LIMIT: Final = 100
+
+# How the document of the API tells of the parameters that lists have in common.
+LIMIT_PARAMETER: Final = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+}
+
+
+def filter_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Document a parameter that narrows a list."""
+    return {"name": name, "in": "query", "schema": schema, "description": "Absent: all."}
+
+
+def after_parameter(schema: dict[str, Any]) -> dict[str, Any]:
+    """Document the place behind which a page begins."""
+    return {
+        "name": "after",
+        "in": "query",
+        "schema": schema,
+        "description": "Absent: from the beginning; else 'next' of the page before.",
+    }
 
 
 def parameters(
@@ -56,6 +80,22 @@ def limit_of(given: Mapping[str, str], errors: list[tuple[str, str]]) -> int:
     if not 1 <= limit <= MAX_LIMIT:
         errors.append(("/limit", f"must be an integer from 1 to {MAX_LIMIT}"))
     return limit
+
+
+def place_behind(
+    given: Mapping[str, str], errors: list[tuple[str, str]], read: Callable[[str], T | None]
+) -> T | None:
+    """Read the place in a list behind which a page begins, None for the first.
+
+    `read` says what a text stands for, None where for nothing: that is added to `errors`. A place
+    is no row: it stays one whatever becomes of the row that it was made of.
+    """
+    if "after" not in given:
+        return None
+    place = read(given["after"])
+    if place is None:
+        errors.append(("/after", "must be 'next' of a page of this list"))
+    return place
 
 
 def after_sku(given: Mapping[str, str], errors: list[tuple[str, str]]) -> str:

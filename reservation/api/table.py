@@ -14,7 +14,7 @@ from reservation.api.operation import Operations, figures, health
 from reservation.api.pages import documentation_page, problem_page
 from reservation.api.pipeline import BodyRule, Endpoint
 from reservation.api.problems import Slug
-from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT
+from reservation.api.query import LIMIT_PARAMETER, after_parameter, filter_parameter
 from reservation.api.reservations import Reservations
 from reservation.api.stock import Stocks
 from reservation.api.stock_csv import COLUMNS, CONTENT_TYPE
@@ -317,14 +317,13 @@ def _breakers(engine: Engine, decoder: Decoder, body: BodyRule) -> Table:
     trips = told("trip_breakers", BreakersView, forms.skus, many)
     resets = told("reset_breakers", BreakersView, forms.skus, many)
     states = {"type": "string", "enum": [state.value for state in BreakerState]}
-    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
     pages = told(
         "list_breakers",
         BreakerListView,
         query=(
-            {"name": "state", "in": "query", "schema": states, "description": "Absent: all."},
-            {"name": "after", "in": "query", "schema": SKU_SCHEMA},
-            {"name": "limit", "in": "query", "schema": limit},
+            filter_parameter("state", states),
+            after_parameter(SKU_SCHEMA),
+            LIMIT_PARAMETER,
         ),
     )
     return {

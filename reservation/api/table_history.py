@@ -17,20 +17,17 @@ from reservation.api.history_views import (
 from reservation.api.openapi import Documented
 from reservation.api.pipeline import Endpoint
 from reservation.api.problems import Slug
-from reservation.api.query import DEFAULT_LIMIT, MAX_LIMIT
+from reservation.api.query import LIMIT_PARAMETER, after_parameter, filter_parameter
 from reservation.api.streams import EVENT_STREAM
-from reservation.model import CHANNEL, RESERVATION_ID, HealthStatus, State
+from reservation.events.archive import LIST_PLACE
+from reservation.health.reads import LEVEL_PLACE
+from reservation.model import CHANNEL, HealthStatus, State
 from reservation.security import Action
 
 if TYPE_CHECKING:
     from reservation.api.streams import Places
     from reservation.engine import Engine
 
-_LIMIT: Final = {
-    "name": "limit",
-    "in": "query",
-    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-}
 _EVENT_ID: Final = {"type": "string", "pattern": r"^[0-9]{1,16}-[0-9]{1,16}\.[0-9]{1,16}$"}
 _REFUSALS: Final = (Slug.INVALID_REQUEST, Slug.ARCHIVE_UNAVAILABLE)
 
@@ -38,17 +35,26 @@ _REFUSALS: Final = (Slug.INVALID_REQUEST, Slug.ARCHIVE_UNAVAILABLE)
 def history_endpoints(engine: Engine, places: Places) -> dict[str, dict[str, Endpoint]]:
     """Name the endpoints of history by path and method."""
     some = Histories(engine, places)
-    stock = _told("list_stock", "The levels.", LevelListView, _after(SKU_SCHEMA), _LIMIT)
+    stock = _told(
+        "list_stock", "The levels.", LevelListView, after_parameter(SKU_SCHEMA), LIMIT_PARAMETER
+    )
     orders = _told(
         "list_reservations",
         "The reservations.",
         ReservationListView,
-        _query("channel", {"type": "string", "pattern": anchored(CHANNEL)}),
-        _query("state", {"type": "string", "enum": [state.value for state in State]}),
-        _after({"type": "string", "pattern": anchored(RESERVATION_ID)}),
-        _LIMIT,
+        filter_parameter("channel", {"type": "string", "pattern": anchored(CHANNEL)}),
+        filter_parameter("state", {"type": "string", "enum": [state.value for state in State]}),
+        after_parameter({"type": "string", "pattern": anchored(LIST_PLACE)}),
+        LIMIT_PARAMETER,
     )
-    ledger = _told("read_ledger", "The events.", LedgerView, _after(_EVENT_ID), _LIMIT, of_sku=True)
+    ledger = _told(
+        "read_ledger",
+        "The events.",
+        LedgerView,
+        after_parameter(_EVENT_ID),
+        LIMIT_PARAMETER,
+        of_sku=True,
+    )
     proof = _told("prove_balances", "The balances, three ways.", ProofView, of_sku=True)
     events = Documented(
         "follow_events",
@@ -72,9 +78,11 @@ def history_endpoints(engine: Engine, places: Places) -> dict[str, dict[str, End
         "list_health",
         "The levels, worst first.",
         HealthListView,
-        _query("status", {"type": "string", "enum": [status.value for status in HealthStatus]}),
-        _after({"type": "string"}),
-        _LIMIT,
+        filter_parameter(
+            "status", {"type": "string", "enum": [status.value for status in HealthStatus]}
+        ),
+        after_parameter({"type": "string", "pattern": anchored(LEVEL_PLACE)}),
+        LIMIT_PARAMETER,
     )
     healths = Healths(engine)
     read_all, read_ledger = Action.READ_STOCK, Action.READ_LEDGER
@@ -97,16 +105,3 @@ def _told(
 ) -> Documented:
     refusals = (*_REFUSALS, Slug.SKU_NOT_FOUND) if of_sku else _REFUSALS
     return Documented(name, "history", {OK: (view, meaning)}, refusals, query=query)
-
-
-def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schema, "description": "Absent: all."}
-
-
-def _after(schema: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": "after",
-        "in": "query",
-        "schema": schema,
-        "description": "Absent: from the beginning; else 'next' of the page before.",
-    }

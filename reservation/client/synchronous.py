@@ -245,10 +245,7 @@ class Client(SyncSpeaker):
         after: str | None = None,
         limit: int | None = None,
     ) -> Page[Reservation]:
-        """List reservations, newest first; a channel's key sees its own.
-
-        Raises InvalidRequest also where `after` is a reservation that is no longer listed.
-        """
+        """List reservations, newest first; a channel's key sees its own."""
         return self._ask(calls.list_reservations(channel, state, after, limit))
 
     def sku_health(self, sku: str) -> SkuHealth:
@@ -267,8 +264,8 @@ class Client(SyncSpeaker):
     ) -> Page[LevelHealth]:
         """List levels, worst first.
 
-        The order changes with every sale: a level that moves between two pages is missed or seen
-        twice, and where `after` itself is gone, InvalidRequest is raised.
+        The order changes with every sale: a level that moves between two pages may be missed or
+        seen twice.
         """
         return self._ask(calls.list_health(status, after, limit))
 

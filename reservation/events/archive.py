@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import sqlite3
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,7 +20,7 @@ import msgspec
 from reservation.database import LOCK_SECONDS, fact_of
 from reservation.errors import ArchiveUnavailable
 from reservation.events.entries import Balances
-from reservation.model import Reservation, State, StockLevel, level_key
+from reservation.model import RESERVATION_ID, Reservation, State, StockLevel, level_key
 
 FILE: Final = "archive.sqlite3"
 FORMAT: Final = 2  # of the tables and the entries; another one is refused
@@ -28,6 +30,24 @@ TOO_LATE: Final = "the archive has not answered before the request's deadline; a
 
 # version -> fields of an entry, as the store's stream has them
 RawEntry = tuple[str, dict[str, str]]
+
+# A place in the list of reservations: when one was created (ms), and its id.
+ListPlace = tuple[int, str]
+LIST_PLACE: Final = re.compile(rf"([0-9]{{1,16}})\.({RESERVATION_ID.pattern})", re.ASCII)
+
+
+def list_place(text: str) -> ListPlace | None:
+    """Read a place as `place_text` writes it; None where it is none."""
+    found = LIST_PLACE.fullmatch(text)
+    return None if found is None else (int(found[1]), found[2])
+
+
+def place_text(last: Reservation) -> str:
+    """Write the place of a reservation, behind which a page goes on.
+
+    It tells nothing but of this one: a number of ours would count the orders of all channels.
+    """
+    return f"{last.created_at_ms}.{last.reservation_id}"
 
 
 def archive_path(data_dir: Path) -> Path:
@@ -166,24 +186,18 @@ class ArchiveReader:
         now_ms: int,
         channels: Sequence[str] | None,
         state: State | None,
-        after: str | None,
+        after: ListPlace | None,
         limit: int,
-    ) -> list[Reservation] | None:
-        """List reservations, newest first, as they are at a time; None where `after` is unknown.
+    ) -> list[Reservation]:
+        """List reservations behind a place, newest first, as they are at a time.
 
         A hold whose deadline has passed is expired although nothing has told the log so yet.
         """
-        where, values = ["number < ?"], [2**62]
-        if after is not None:
-            row = self._db.execute("SELECT number, channel FROM reservation WHERE id = ?", (after,))
-            found = row.fetchone()
-            # Whoever may not see it is not told whether it exists.
-            if found is None or (channels is not None and found[1] not in channels):
-                return None
-            values = [found[0]]
+        where: list[str] = ["number < ?"]
+        values: list[Any] = [2**62 if after is None else self._number_of(after, channels)]
         if channels is not None:
             where.append(f"channel IN ({','.join('?' * len(channels))})")
-            values += channels  # type: ignore[arg-type]
+            values += channels
         if state is not None:
             condition, more = _in_state(state, now_ms)
             where.append(condition)
@@ -195,6 +209,33 @@ class ArchiveReader:
             (*values, limit),
         )
         return [_as_of(decode(body), now_ms) for (body,) in rows]
+
+    def _number_of(self, place: ListPlace, channels: Sequence[str] | None) -> int:
+        """Find the number at a place: that of its row, while it is there.
+
+        Of one that was forgotten, the number before which all was created up to its time: nothing
+        is missed, but what was created in the same ms may be listed again. What is of a channel
+        that may not be seen counts as not there, so that nobody learns whether it is.
+        Cost: O(log reservations) rows.
+        """
+        created_ms, reservation_id = place
+        found = self._db.execute(
+            "SELECT number, channel, body FROM reservation WHERE id = ?", (reservation_id,)
+        ).fetchone()
+        if found is not None and (channels is None or found[1] in channels):
+            number: int = found[0]
+            if decode(found[2]).created_at_ms == created_ms:  # else its id has begun anew
+                return number
+        (last,) = self._db.execute("SELECT COALESCE(MAX(number), -1) FROM reservation").fetchone()
+        # Numbers are given as the log tells of reservations: in the order of their creation.
+        return bisect_right(range(last + 1), created_ms, key=self._created_from)
+
+    def _created_from(self, number: int) -> int:
+        """Say when the first reservation from a number on was created (ms); there is one."""
+        (body,) = self._db.execute(
+            "SELECT body FROM reservation WHERE number >= ? ORDER BY number LIMIT 1", (number,)
+        ).fetchone()
+        return decode(body).created_at_ms
 
 
 def _in_state(state: State, now_ms: int) -> tuple[str, list[Any]]:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reservation.config import day_offset_ms
 from reservation.errors import ArchiveUnavailable
-from reservation.events.archive import TOO_LATE, ArchiveReader, RawEntry, archive_path
+from reservation.events.archive import (
+    TOO_LATE,
+    ArchiveReader,
+    ListPlace,
+    RawEntry,
+    archive_path,
+    place_text,
+)
 from reservation.events.cloud import cloud_event
 from reservation.events.entries import (
     Balance,
@@ -52,7 +59,7 @@ _LIVE = (State.HELD, State.CONFIRMED)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of a list, as of a time (ms); `next` says after which to go on, None at the end."""
+    """Some rows of a list, as of a time (ms); `next` is the place behind them, None at the end."""
 
     rows: list[Any]
     next: str | None
@@ -144,21 +151,19 @@ class History:
         *,
         channels: Sequence[str] | None,
         state: State | None,
-        after: str | None,
+        after: ListPlace | None,
         limit: int,
-    ) -> Page | None:
-        """List reservations, newest first; None where `after` is no reservation that is listed."""
+    ) -> Page:
+        """List reservations behind a place, newest first."""
         now_ms, version = await self._bounded(self._store.position())
-        rows: list[Reservation] | None = await self._ask(
+        rows: list[Reservation] = await self._ask(
             version,
             lambda archive: archive.reservations(
                 now_ms=now_ms, channels=channels, state=state, after=after, limit=limit + 1
             ),
         )
-        if rows is None:
-            return None
         more = len(rows) > limit
-        return Page(rows[:limit], rows[limit - 1].reservation_id if more else None, now_ms)
+        return Page(rows[:limit], place_text(rows[limit - 1]) if more else None, now_ms)
 
     async def ledger(self, sku: str, *, after: EventId | None, limit: int) -> Page | None:
         """Page through all that happened to a SKU, oldest first, as CloudEvents.

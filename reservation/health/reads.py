@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reservation.events.entries import read_entry
 from reservation.events.history import Page
@@ -17,7 +19,7 @@ from reservation.health.rule import (
     unpack,
     unshipped_ratio,
 )
-from reservation.model import HealthStatus, level_key
+from reservation.model import WAREHOUSE, HealthStatus, level_key, split_level_key
 from reservation.store.keys import SENTINEL
 from reservation.store.records import version_key
 
@@ -32,6 +34,18 @@ if TYPE_CHECKING:
 MAX_ENTRIES_BEHIND = 2_000
 
 _UNSEEN = Health()
+
+# A place in the order of the list: the ratio negated, SKU, warehouse.
+Place = tuple[float, str, str]
+LEVEL_PLACE: Final = re.compile(
+    rf"(inf|[0-9]{{1,20}}(?:\.[0-9]{{1,25}})?(?:e[+-][0-9]{{1,3}})?),(.{{1,64}}@{WAREHOUSE.pattern})"
+)
+
+
+def level_place(text: str) -> Place | None:
+    """Read a place as the list's `next` writes it; None where it is none."""
+    found = LEVEL_PLACE.fullmatch(text)
+    return None if found is None else (-float(found[1]), *split_level_key(found[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +113,19 @@ class HealthReads:
             for stock in stocks
         ]
 
-    async def worst(
-        self, *, status: HealthStatus | None, after: str | None, limit: int
-    ) -> Page | None:
-        """List levels (`LevelHealth`), worst first; None where `after` is not listed.
+    async def worst(self, *, status: HealthStatus | None, after: Place | None, limit: int) -> Page:
+        """List levels (`LevelHealth`) behind a place, worst first.
 
+        What gets worse or better between two pages may be in both or in neither.
         At most a second behind. Raises ArchiveUnavailable too. Cost: O(levels).
         """
         rows, as_of_ms = await self.every()
         if status is not None:
             rows = [row for row in rows if row.status is status]
-        start = 0
-        if after is not None:
-            names = [level_key(row.level.sku, row.level.warehouse) for row in rows]
-            if after not in names:
-                return None
-            start = names.index(after) + 1
+        start = 0 if after is None else bisect_right(rows, after, key=_place)
         page = rows[start : start + limit]
-        last = page[-1].level if page and start + limit < len(rows) else None
-        following = None if last is None else level_key(last.sku, last.warehouse)
-        return Page(page, following, as_of_ms)
+        more = start + limit < len(rows)
+        return Page(page, _place_text(page[-1]) if more else None, as_of_ms)
 
     async def every(self) -> tuple[list[LevelHealth], int]:
         """Read all levels, worst first, and as of when (ms); else as `worst`."""
@@ -128,7 +135,7 @@ class HealthReads:
             self._judged(level, noted.get(level_key(level.sku, level.warehouse), _UNSEEN), as_of_ms)
             for level in levels
         ]
-        rows.sort(key=lambda row: (-row.ratio, row.level.sku, row.level.warehouse))
+        rows.sort(key=_place)
         return rows, as_of_ms
 
     async def _carried(self, names: list[str], version: str) -> dict[str, Health]:
@@ -168,6 +175,14 @@ class HealthReads:
             health.weight,
             health.sold_out_in_seconds(level.available, now_ms),
         )
+
+
+def _place(row: LevelHealth) -> Place:
+    return -row.ratio, row.level.sku, row.level.warehouse
+
+
+def _place_text(row: LevelHealth) -> str:
+    return f"{row.ratio!r},{level_key(row.level.sku, row.level.warehouse)}"
 
 
 def ratio_or_none(ratio: float) -> float | None:

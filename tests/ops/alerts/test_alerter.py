@@ -227,7 +227,7 @@ async def test_a_message_to_nobody_is_given_up(
     outbox.note({}, [("renamed", suspended(1))], 1)
     outbox.seal("renamed", [suspended(1)], b"{}", time.time_ns() // 1_000_000)
     await alerter.tidy()
-    (letter,) = outbox.deliveries(None, None, 10) or []
+    (letter,) = outbox.deliveries(None, None, 10)
     assert (letter.state, letter.reason) == ("dead", "no longer configured")
 
 
@@ -302,7 +302,7 @@ async def test_what_is_long_over_is_forgotten(
             alert = suspended(number)
             outbox.note({}, [(receiver, alert)], now_ms - round(days * day_ms))
     await alerter.tidy()
-    kept = [letter.id for letter in outbox.deliveries(None, None, 10) or []]
+    kept = [letter.id for letter in outbox.deliveries(None, None, 10)]
     assert kept == [dying, new]
     assert [alert.sku for alert in alerts(outbox, "gone")] == ["SKU-0006"]
     assert [alert.sku for alert in alerts(outbox, "trips")] == ["SKU-0005", "SKU-0006"]

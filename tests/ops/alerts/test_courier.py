@@ -194,7 +194,7 @@ async def test_what_is_refused_is_a_dead_letter(
     note(outbox, wall, suspended(1))
     await work_off(courier, outbox, wall, seconds=10)
     assert wecom.linked() == ["SKU-0001"]
-    (dead,) = outbox.deliveries(DeliveryState.DEAD, None, 10) or []
+    (dead,) = outbox.deliveries(DeliveryState.DEAD, None, 10)
     said = trouble[1]["errmsg"] if isinstance(trouble[1], dict) else str(trouble[0])
     assert said in dead.reason
     assert [alert.sku for alert in dead.alerts] == ["SKU-0000"]
@@ -228,7 +228,7 @@ async def test_it_is_given_up_after_a_day(
     note(outbox, wall, suspended(0))
     while outbox.backlogs()[0].waiting:
         wall.advance(max(60, await away.look()))
-    (dead,) = outbox.deliveries(DeliveryState.DEAD, None, 10) or []
+    (dead,) = outbox.deliveries(DeliveryState.DEAD, None, 10)
     assert dead.reason == "given up, last: no answer (ConnectError)"
     assert dead.last_ms is not None
     assert 86_400_000 <= dead.last_ms - dead.made_ms <= 87_000_000
@@ -300,7 +300,7 @@ async def test_a_wrong_secret_is_said(
     note(outbox, wall, suspended(1))
     other = "whsec_" + "B" * 32
     await work_off(courier_of("webhook", hook.url, other), outbox, wall, seconds=5)
-    second, first = outbox.deliveries(DeliveryState.DEAD, None, 10) or []
+    second, first = outbox.deliveries(DeliveryState.DEAD, None, 10)
     assert first.reason == "errcode 310000: sign not match"
     assert second.reason == "HTTP 401 No matching signature found"
 
@@ -477,7 +477,7 @@ async def test_what_waits_behind_a_receiver_that_is_gone_becomes_dead_letters(
         wall.advance(max(60, await away.look()))
     (backlog,) = outbox.backlogs()
     assert backlog.waiting == 0
-    letters = outbox.deliveries(DeliveryState.DEAD, None, 100) or []
+    letters = outbox.deliveries(DeliveryState.DEAD, None, 100)
     assert sum(len(letter.alerts) for letter in letters) == 200
     assert {letter.reason for letter in letters} == {
         "given up, last: no answer (ConnectError)",

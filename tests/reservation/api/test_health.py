@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.conftest import Clock
@@ -83,13 +85,54 @@ async def test_the_worst_come_first(tmall: Caller, ops: Caller) -> None:
     risky = (await tmall("GET", "/v1/health?status=at_risk")).json()
     assert [item["sku"] for item in risky["items"]] == ["b", "c"]
     page = (await tmall("GET", "/v1/health?limit=3")).json()
-    assert page["next"] == "a@main"
-    rest = (await tmall("GET", "/v1/health?limit=3&after=a@main")).json()
+    rest = (await tmall("GET", f"/v1/health?limit=3&after={page['next']}")).json()
     assert [item["sku"] for item in rest["items"]] == ["d"]
     assert rest["next"] is None
 
 
-@pytest.mark.parametrize("query", ["?status=ill", "?limit=0", "?after=none@main", "?x=1"])
+async def test_a_page_goes_on_whatever_became_of_the_level_before_it(
+    tmall: Caller, ops: Caller, clock: Clock
+) -> None:
+    """The last of a page is healthy again, or another's ratio is now the same: none is missed."""
+    for sku, held in (("a,b@c", 10), ("b", 9), ("c", 8), ("d", 7), ("e", 7)):
+        await ops("PUT", f"/v1/stock/{quote(sku)}", {"on_hand": 10})
+        assert (await tmall.reserve(f"tmall:{held}{sku[0]}", (sku, held))).status_code == 201
+
+    async def page(after: str | None) -> tuple[list[str], str | None]:
+        behind = f"&after={quote(after)}" if after else ""
+        answer = await tmall("GET", f"/v1/health?status=at_risk&limit=1{behind}")
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        return [item["sku"] for item in found["items"]], found["next"]
+
+    first, place = await page(None)
+    assert first == ["a,b@c"]
+    second, place = await page(place)
+    assert second == ["b"]
+    await tmall.move("tmall:9b", "release")
+    await clock.advance(60)  # it has left the list
+    found = []
+    while place is not None:
+        skus, place = await page(place)
+        found += skus
+    assert found == ["c", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?status=ill",
+        "?limit=0",
+        "?x=1",
+        "?after=",
+        "?after=none@main",
+        "?after=-1,none@main",
+        "?after=nan,none@main",
+        "?after=1_0,none@main",
+        "?after=0.3,none",
+        "?after=0.3,@main",
+    ],
+)
 async def test_an_impossible_question_is_422(ops: Caller, query: str) -> None:
     answer = await ops("GET", f"/v1/health{query}")
     assert (answer.status_code, slug(answer)) == (422, "invalid-request")

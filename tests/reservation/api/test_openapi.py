@@ -39,7 +39,6 @@ SPANNING = {
     "/lines",  # the sum over lines that name the same SKU and warehouse
     "/fulfilment_id",  # both or neither
     "/delta",  # the level that it would lead to
-    "/after",  # a reservation that is there
     "",  # at least one member of the test clock
     "/advance_seconds",  # whole milliseconds: multipleOf is no rule for binary fractions
 }

@@ -70,11 +70,11 @@ async def test_reservations_come_newest_first(holdfast: AsyncClient, name: str, 
 
     found = [*page.items, *rest.items]
     assert [item.reservation_id for item in found] == orders[::-1]
-    assert (len(page.items), page.next, rest.next) == (3, orders[2], None)
+    assert (len(page.items), rest.next) == (3, None)
     assert [item.reservation_id for item in confirmed.items] == orders[:1]
     assert confirmed.items[0] == await holdfast.reservation(orders[0])
     with pytest.raises(InvalidRequest):
-        await holdfast.list_reservations(after=f"{name}:never")
+        await holdfast.list_reservations(after="nowhere")
 
 
 async def test_every_list_is_walked_alike(holdfast: AsyncClient, name: str, sku: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reservation.errors import ArchiveUnavailable
-from reservation.events.archive import ArchiveReader
+from reservation.events.archive import ArchiveReader, ListPlace
 from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.snapshot import take_snapshot
 from reservation.model import Fulfil, Line, Reservation, Reserve, SetStock, State, StockLevel
@@ -245,11 +245,13 @@ async def test_a_hold_past_its_deadline_is_listed_as_expired(
     )
 
 
-def held(number: int, at: int, channel: str = "tmall") -> tuple[str, dict[str, str]]:
+def held(
+    number: int, at: int, channel: str = "tmall", sequence: int = 0
+) -> tuple[str, dict[str, str]]:
     """Write the entry of a hold."""
     record = f"H{at},60000\n1 CAT@main"
     event = f"G\t1\tk|r\x1e{channel}:{number}\t{record}"
-    return f"{at}-0", {"e": event, "b": balances(9, number)}
+    return f"{at}-{sequence}", {"e": event, "b": balances(9, number)}
 
 
 def balances(on_hand: int, held: int) -> str:
@@ -261,17 +263,48 @@ def test_lists_are_newest_first_and_paged(archive: ArchiveWriter, path: Path) ->
     archive.append([held(n, T + n, "tmall" if n % 2 else "douyin") for n in range(1, 9)])
     with ArchiveReader(path) as reader:
 
-        def page(after: str | None, *channels: str, limit: int = 3) -> list[str] | None:
+        def page(after: ListPlace | None, *channels: str, limit: int = 3) -> list[str]:
             rows = reader.reservations(
                 now_ms=T, channels=channels or None, state=None, after=after, limit=limit
             )
-            return None if rows is None else [one.reservation_id for one in rows]
+            return [one.reservation_id for one in rows]
 
         assert page(None) == ["douyin:8", "tmall:7", "douyin:6"]
-        assert page("douyin:6") == ["tmall:5", "douyin:4", "tmall:3"]
-        assert page("tmall:5", "tmall", limit=9) == ["tmall:3", "tmall:1"]
+        assert page((T + 6, "douyin:6")) == ["tmall:5", "douyin:4", "tmall:3"]
+        assert page((T + 5, "tmall:5"), "tmall", limit=9) == ["tmall:3", "tmall:1"]
         assert page(None, "douyin", "none", limit=2) == ["douyin:8", "douyin:6"]
-        assert page("tmall:99") is None
+
+
+def test_a_place_stays_when_its_row_has_gone(archive: ArchiveWriter, path: Path) -> None:
+    """Behind it comes what was created up to then: of its own ms rather twice than not at all."""
+    archive.append([held(n, T + n // 2, sequence=n) for n in range(1, 6)])
+    released = {"e": "\n".join(f"R\ttmall:{n}\tk|r\tH \t1 CAT@main" for n in (1, 2)), "b": ""}
+
+    def behind(*place: int | str) -> list[str]:
+        made_ms, name = place
+        with ArchiveReader(path) as reader:
+            rows = reader.reservations(
+                now_ms=T, channels=None, state=None, after=(int(made_ms), str(name)), limit=9
+            )
+        return [one.reservation_id for one in rows]
+
+    assert behind(T + 1, "tmall:3") == ["tmall:2", "tmall:1"]
+    assert behind(T + 1, "tmall:2") == ["tmall:1"]
+    archive.append([(f"{T + 9}-0", released)])
+    archive.forget(T + 9)
+    assert behind(T + 1, "tmall:3") == []
+    assert behind(T + 1, "tmall:2") == ["tmall:3"]
+    assert behind(T, "tmall:1") == []
+    assert behind(T + 2, "tmall:99") == ["tmall:5", "tmall:4", "tmall:3"]
+    assert behind(10**16, "tmall:99") == ["tmall:5", "tmall:4", "tmall:3"]
+
+
+def test_a_place_in_an_empty_list_has_nothing_behind_it(archive: ArchiveWriter, path: Path) -> None:
+    """Nor is it a fault."""
+    assert archive.position is None
+    with ArchiveReader(path) as reader:
+        place = (T, "tmall:1")
+        assert not reader.reservations(now_ms=T, channels=None, state=None, after=place, limit=1)
 
 
 def test_an_id_that_begins_anew_is_listed_where_it_begins(
