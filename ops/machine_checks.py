@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from ops.admin_key import key_file
-from ops.alerts.outbox import AlertsUnavailable, Outbox, outbox_path
+from ops.alerts.deliveries import AlertsUnavailable, Deliveries, look, outbox_path
 from ops.verdicts import Check, fine, warning, wrong
 from reservation.config import Durability, Settings
 from reservation.receivers import is_loopback
@@ -210,15 +210,11 @@ def alerts(settings: Settings) -> Check:
     """Say who is alerted, and whether the messages arrive and their links lead anywhere."""
     if not settings.alerts:
         return fine("alerts", "nobody is alerted; docs/alerts.md says how")
-    path = outbox_path(settings.data_dir)
-    dead = 0
-    if path.exists():
-        try:
-            outbox = Outbox(path)
-            dead = sum(backlog.dead for backlog in outbox.backlogs())
-            outbox.close()
-        except AlertsUnavailable as error:
-            return wrong("alerts", str(error), "mend the file's rights, or move it away")
+    try:
+        backlogs = look(outbox_path(settings.data_dir), Deliveries.backlogs)
+    except AlertsUnavailable as error:
+        return wrong("alerts", str(error), "mend the file's rights, or move it away")
+    dead = sum(backlog.dead for backlog in backlogs or ())
     told = f"{len(settings.alerts)} receivers: {', '.join(sorted(settings.alerts))}"
     if dead:
         remedy = "'holdfast alerts dead' says why, 'holdfast alerts resend' sends them again"

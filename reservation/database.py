@@ -18,7 +18,67 @@ LOCK_SECONDS: Final = 5.0  # for which one process waits for another
 _FACTS: Final = "CREATE TABLE fact (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
 
 
-class Database:
+class _Connection:
+    """One connection to a file; threads take turns. Raises `fault` where it cannot be used."""
+
+    _db: sqlite3.Connection
+
+    def __init__(self, path: Path, fault: type[ArchiveUnavailable]) -> None:
+        self.path = path
+        self._fault = fault
+        self._turn = threading.RLock()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let no other thread use the connection, and name what goes wrong as a fault of ours."""
+        try:
+            with self._turn:
+                yield
+        except (sqlite3.Error, OSError) as error:
+            message = f"{self.path}: {error}"
+            raise self._fault(message) from error
+
+    def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
+        """Execute one statement, within `reading` or, where there is one, `transaction`."""
+        return self._db.execute(statement, tuple(values))
+
+    def fact(self, name: str) -> Any:
+        """Read what is noted under a name; None where nothing is."""
+        with self.reading():
+            return fact_of(self._db, name)
+
+    def _connect(self, target: str) -> None:
+        self._db = sqlite3.connect(
+            target, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+        )
+
+    def _refuse_other_forms(self, form: int) -> None:
+        found = self.fact("format")
+        if found != form:
+            message = f"{self.path} has format {found}, this version reads {form}"
+            raise self._fault(message)
+
+
+class DatabaseReader(_Connection):
+    """One connection that only reads what a `Database` writes: nothing is made or changed by it.
+
+    Raises `fault` where the file cannot be read: here, in `reading`.
+    """
+
+    def __init__(
+        self, path: Path, *, form: int, fault: type[ArchiveUnavailable] = ArchiveUnavailable
+    ) -> None:
+        super().__init__(path, fault)
+        with self.reading():
+            self._connect(f"{path.absolute().as_uri()}?mode=ro")
+        self._refuse_other_forms(form)
+
+
+class Database(_Connection):
     """One connection to a file that others may read and write too; threads take turns.
 
     `tables` are statements that make a new file, each with a semicolon at its line's end; `form` is
@@ -34,14 +94,10 @@ class Database:
         form: int,
         fault: type[ArchiveUnavailable] = ArchiveUnavailable,
     ) -> None:
-        self.path = path
-        self._fault = fault
-        self._turn = threading.RLock()
+        super().__init__(path, fault)
         with self.reading():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(
-                path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            self._connect(path.absolute().as_uri())
             os.chmod(path, 0o600)  # noqa: PTH101 - it may be a path whose parent is a link
             self._db.execute("PRAGMA journal_mode=WAL")
             # Others forget what we say we have: that must be on the disk.
@@ -52,13 +108,7 @@ class Database:
                     for statement in (_FACTS, *tables.strip().split(";\n")):
                         self._db.execute(statement)
                     self.set_fact("format", form)
-            if self.fact("format") != form:
-                message = f"{path} has format {self.fact('format')}, this version reads {form}"
-                raise fault(message)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        self._refuse_other_forms(form)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -74,28 +124,9 @@ class Database:
                     self._db.execute("ROLLBACK")
                 raise
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Let no other thread use the connection, and name what goes wrong as a fault of ours."""
-        try:
-            with self._turn:
-                yield
-        except (sqlite3.Error, OSError) as error:
-            message = f"{self.path}: {error}"
-            raise self._fault(message) from error
-
-    def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
-        """Execute one statement, within `transaction` or `reading`."""
-        return self._db.execute(statement, tuple(values))
-
     def executemany(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Execute one statement for each row, within `transaction`."""
         self._db.executemany(statement, rows)
-
-    def fact(self, name: str) -> Any:
-        """Read what is noted under a name; None where nothing is."""
-        with self.reading():
-            return fact_of(self._db, name)
 
     def set_fact(self, name: str, value: Any) -> None:
         """Note something under a name, within `transaction`."""

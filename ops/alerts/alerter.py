@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ops.alerts.alert import Alert, alerts_of, may_alert, with_levels
-from ops.alerts.outbox import DeliveryState, Outbox, SharedOutbox
+from ops.alerts.deliveries import DeliveryState
+from ops.alerts.outbox import Outbox, SharedOutbox
 from reservation import metrics
 from reservation.background import Every, repeat
 from reservation.config import DAY_SECONDS

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import structlog
 
+from ops.alerts.deliveries import AlertsUnavailable
 from ops.alerts.dingtalk import DingTalk
-from ops.alerts.outbox import AlertsUnavailable, SharedOutbox
+from ops.alerts.outbox import SharedOutbox
 from ops.alerts.receiving import Delivered, Later, Parcel, Telling, Verdict
 from ops.alerts.webhook import Webhook
 from ops.alerts.wecom import WeCom
@@ -28,7 +29,8 @@ from reservation.background import repeat
 from reservation.receivers import ReceiverKind, is_loopback
 
 if TYPE_CHECKING:
-    from ops.alerts.outbox import Delivery, Outbox
+    from ops.alerts.deliveries import Delivery
+    from ops.alerts.outbox import Outbox
     from ops.alerts.receiving import Dialect
     from reservation.config import Settings
     from reservation.receivers import Receiver

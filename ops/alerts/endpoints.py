@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import Field
 
-from ops.alerts.outbox import AlertsUnavailable, Delivery, DeliveryState, Outbox, outbox_path
+from ops.alerts.deliveries import (
+    AlertsUnavailable,
+    Backlog,
+    Deliveries,
+    Delivery,
+    DeliveryState,
+    look,
+    outbox_path,
+    receiver_rows,
+)
+from ops.alerts.outbox import Outbox
 from reservation.api.exchange import OK, Answer, json_answer
 from reservation.api.forms import anchored
 from reservation.api.openapi import Documented
@@ -26,7 +36,7 @@ from reservation.api.query import (
 from reservation.api.refusals import archive_fault
 from reservation.api.views import View, time_field
 from reservation.errors import InvalidRequest
-from reservation.receivers import ReceiverKind
+from reservation.receivers import AlertType, ReceiverKind
 from reservation.security import Action
 from reservation.times import rfc3339, rfc3339_or_none
 
@@ -71,6 +81,7 @@ class ReceiverView(View):
 
     name: str
     kind: ReceiverKind | None = Field(description="Null: no longer configured.")
+    events: list[AlertType] = Field(description="What it is told of.")
     waiting: int = Field(description="Alerts that it has not been told.")
     since: str | None = Field(description="Since when the oldest waits.")
     dead: int = Field(description="Messages that were given up.")
@@ -105,58 +116,44 @@ class Alerts:
             raise InvalidRequest(errors)
         kept = None if state is None else DeliveryState(state)
 
-        def look(outbox: Outbox) -> dict[str, Any]:
-            return self._page(outbox, outbox.deliveries(kept, before, limit + 1), limit)
+        def ask(told: Deliveries) -> tuple[list[Backlog], list[Delivery]]:
+            return told.backlogs(), told.deliveries(kept, before, limit + 1)
 
-        return json_answer(OK, await self._with(look))
+        read = await _off_the_loop(lambda: look(self._path, ask))
+        backlogs, found = read or ([], [])
+        return json_answer(
+            OK,
+            {
+                "receivers": receiver_rows(self._receivers, backlogs),
+                "items": [_delivery_json(one) for one in found[:limit]],
+                "next": str(found[limit - 1].number) if len(found) > limit else None,
+            },
+        )
 
     async def resend(self, call: Call) -> Answer:
         """Put a message that was given up on its way again."""
         delivery_id = call.segment("delivery_id") or ""
 
-        def again(outbox: Outbox) -> dict[str, Any] | None:
-            outbox.send_again(delivery_id, time.time_ns() // 1_000_000)
-            found = outbox.delivery(delivery_id)
-            return None if found is None else _delivery_json(found)
-
-        told = await self._with(again)
-        if told is None:
-            raise Refused(Problem(Slug.NOT_FOUND, "There is no such message."))
-        return json_answer(OK, told)
-
-    def _page(self, outbox: Outbox, found: list[Delivery], limit: int) -> dict[str, Any]:
-        backlogs = {backlog.receiver: backlog for backlog in outbox.backlogs()}
-        receivers = []
-        for name in sorted({*self._receivers, *backlogs}):
-            receiver, backlog = self._receivers.get(name), backlogs.get(name)
-            receivers.append(
-                {
-                    "name": name,
-                    "kind": receiver.kind if receiver else None,
-                    "waiting": backlog.waiting if backlog else 0,
-                    "since": rfc3339_or_none(backlog.since_ms if backlog else None),
-                    "dead": backlog.dead if backlog else 0,
-                    "reason": (backlog.reason if backlog else "") or None,
-                }
-            )
-        return {
-            "receivers": receivers,
-            "items": [_delivery_json(one) for one in found[:limit]],
-            "next": str(found[limit - 1].number) if len(found) > limit else None,
-        }
-
-    async def _with(self, work: Callable[[Outbox], T]) -> T:
-        def opened() -> T:
+        def again() -> Delivery | None:
             outbox = Outbox(self._path)
             try:
-                return work(outbox)
+                outbox.send_again(delivery_id, time.time_ns() // 1_000_000)
+                return outbox.delivery(delivery_id)
             finally:
                 outbox.close()
 
-        try:
-            return await asyncio.to_thread(opened)
-        except AlertsUnavailable:  # its text names a place on this machine
-            raise Refused(archive_fault(AlertsUnavailable("The alerts cannot be read"))) from None
+        told = await _off_the_loop(again)
+        if told is None:
+            raise Refused(Problem(Slug.NOT_FOUND, "There is no such message."))
+        return json_answer(OK, _delivery_json(told))
+
+
+async def _off_the_loop(work: Callable[[], T]) -> T:
+    """Do work on the file in a thread; what is wrong with it is told without its place."""
+    try:
+        return await asyncio.to_thread(work)
+    except AlertsUnavailable:
+        raise Refused(archive_fault(AlertsUnavailable("The alerts cannot be read"))) from None
 
 
 def alert_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:

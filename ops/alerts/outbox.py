@@ -11,18 +11,15 @@ import os
 import secrets
 import threading
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from ops.alerts.alert import Alert
+from ops.alerts.deliveries import FORMAT, AlertsUnavailable, Deliveries, Delivery, DeliveryState
 from reservation.database import Database, held_alone
-from reservation.errors import ArchiveUnavailable
 
-FILE: Final = "alerts.sqlite3"
-FORMAT: Final = 1  # of the tables; another one is refused
 MOST_SILENCE_MS: Final = 3_600_000  # for which a receiver may ask
 
 _TABLES: Final = """
@@ -42,76 +39,28 @@ CREATE INDEX alert_waiting ON alert (receiver, number) WHERE delivery IS NULL;
 CREATE INDEX alert_of ON alert (delivery);
 CREATE INDEX delivery_by_state ON delivery (state, number);
 """
-_DELIVERIES: Final = (
-    "SELECT number, id, receiver, state, body, made_ms, attempts, next_ms, last_ms, reason,"
-    " resent FROM delivery"
-)
 
-
-class AlertsUnavailable(ArchiveUnavailable):
-    """The alerts' file cannot be used; the text says why. It is tried again."""
-
-
-class DeliveryState(StrEnum):
-    """What has become of a delivery."""
-
-    PENDING = "pending"  # it is sent until it is taken
-    DELIVERED = "delivered"
-    DEAD = "dead"  # given up, or refused: it is sent again only when someone says so
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """A message to one receiver. Times are Unix time in ms; `last_ms` None: never sent."""
-
-    number: int  # its place among all: the later one was made, the higher
-    id: str
-    receiver: str
-    state: DeliveryState
-    body: bytes
-    made_ms: int
-    attempts: int
-    next_ms: int  # not sent before
-    last_ms: int | None
-    reason: str  # why it was not taken the last time
-    resent: bool  # it was given up once: what is new goes first
-    alerts: tuple[Alert, ...] = ()
-
-
-class Backlog(msgspec.Struct, frozen=True):
-    """How much a receiver has not been told: alerts that wait, and deliveries given up."""
-
-    receiver: str
-    waiting: int
-    since_ms: int | None  # of the oldest that waits
-    dead: int
-    reason: str  # why the pending delivery was not taken the last time; "" where it was not sent
-
-
-_decode_alert: Final = msgspec.json.Decoder(Alert).decode
 _encode: Final = msgspec.json.encode
 
 
-def outbox_path(data_dir: Path) -> Path:
-    """Name the outbox's file in a data directory."""
-    return data_dir / FILE
-
-
-class Outbox:
-    """The alerts' file. Any number of processes may have it open; `alone` says who sends.
+class Outbox(Deliveries):
+    """The alerts' file, to write it. Any number of processes may; `alone` says who sends.
 
     Every method may raise AlertsUnavailable.
     """
 
+    _db: Database
+
     def __init__(self, path: Path) -> None:
+        super().__init__(Database(path, _TABLES, form=FORMAT, fault=AlertsUnavailable))
         self.path = path
         self._lock: int | None = None
-        self._db = Database(path, _TABLES, form=FORMAT, fault=AlertsUnavailable)
         with self._db.reading():
             self._inode = path.stat().st_ino
 
     def close(self) -> None:
         """Close the file, and let another one send."""
-        self._db.close()
+        super().close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -130,10 +79,6 @@ class Outbox:
 
     # -- what was found in the log ---------------------------------------------------------------
 
-    def fact(self, name: str) -> Any:
-        """Read what is noted under a name; None where nothing is."""
-        return self._db.fact(name)
-
     def note(self, facts: dict[str, str], found: Sequence[tuple[str, Alert]], at_ms: int) -> None:
         """Note alerts, each with its receiver, and the facts that hold with them: all or none."""
         with self._db.transaction():
@@ -145,24 +90,6 @@ class Outbox:
                 self._db.set_fact(name, value)
 
     # -- what is sent ----------------------------------------------------------------------------
-
-    def waiting(self, receiver: str, limit: int) -> tuple[int | None, list[Alert]]:
-        """Read what waits to be put into a message, oldest first, and since when it does (ms)."""
-        with self._db.reading():
-            rows = self._db.execute(
-                "SELECT noted_ms, body FROM alert WHERE receiver = ? AND delivery IS NULL"
-                " ORDER BY number LIMIT ?",
-                (receiver, limit),
-            ).fetchall()
-        return (rows[0][0] if rows else None), [_decode_alert(body) for _, body in rows]
-
-    def pending(self, receiver: str) -> Delivery | None:
-        """Read the delivery that is to be sent next; None where there is none."""
-        found = self._deliveries(
-            "WHERE receiver = ? AND state = 'pending' ORDER BY resent, made_ms, number LIMIT 1",
-            (receiver,),
-        )
-        return found[0] if found else None
 
     def seal(self, receiver: str, alerts: Sequence[Alert], body: bytes, at_ms: int) -> Delivery:
         """Make a delivery of alerts that wait; it stays as it is from now on."""
@@ -279,74 +206,6 @@ class Outbox:
                 " AND receiver NOT IN (SELECT value FROM json_each(?))",
                 (before_ms, _encode(receivers).decode()),
             )
-
-    # -- what people look at ---------------------------------------------------------------------
-
-    def delivery(self, delivery_id: str) -> Delivery | None:
-        """Read one delivery with its alerts."""
-        found = self._deliveries("WHERE id = ?", (delivery_id,))
-        return found[0] if found else None
-
-    def deliveries(
-        self, state: DeliveryState | None, before: int | None, limit: int
-    ) -> list[Delivery]:
-        """List deliveries, newest first: those with a number below `before`, None: all."""
-        return self._deliveries(
-            "WHERE number < ?1 AND (?2 IS NULL OR state = ?2) ORDER BY number DESC LIMIT ?3",
-            (1 << 62 if before is None else before, state, limit),
-        )
-
-    def backlogs(self) -> list[Backlog]:
-        """Count what each receiver has not been told, by name; who has nothing is left out."""
-        with self._db.reading():
-            rows = self._db.execute(
-                "SELECT receiver, SUM(waiting), MIN(since), SUM(dead) FROM ("
-                " SELECT receiver, 1 AS waiting, noted_ms AS since, 0 AS dead FROM alert"
-                "  WHERE delivery IS NULL"
-                " UNION ALL SELECT alert.receiver, 1, noted_ms, 0 FROM delivery"
-                "  JOIN alert ON alert.delivery = delivery.number WHERE state = 'pending'"
-                " UNION ALL SELECT receiver, 0, NULL, 1 FROM delivery WHERE state = 'dead'"
-                ") GROUP BY receiver ORDER BY receiver"
-            ).fetchall()
-        found = []
-        for receiver, waiting, since_ms, dead in rows:
-            pending = self.pending(receiver)
-            found.append(
-                Backlog(receiver, waiting, since_ms, dead, pending.reason if pending else "")
-            )
-        return found
-
-    # -- inside ----------------------------------------------------------------------------------
-
-    def _deliveries(self, where: str, values: tuple[Any, ...]) -> list[Delivery]:
-        with self._db.reading():
-            rows = self._db.execute(
-                f"{_DELIVERIES} {where}",
-                values,
-            ).fetchall()
-            return [self._read(row) for row in rows]
-
-    def _read(self, row: tuple[Any, ...]) -> Delivery:
-        number, delivery_id, receiver, state, body, *rest = row
-        alerts = self._db.execute(
-            "SELECT body FROM alert WHERE delivery = ? ORDER BY number", (number,)
-        )
-        told = tuple(_decode_alert(text) for (text,) in alerts)
-        made_ms, attempts, next_ms, last_ms, reason, resent = rest
-        return Delivery(
-            number,
-            delivery_id,
-            receiver,
-            DeliveryState(state),
-            bytes(body),
-            made_ms,
-            attempts,
-            next_ms,
-            last_ms,
-            reason,
-            bool(resent),
-            told,
-        )
 
     def _change(self, what: str, values: tuple[Any, ...], delivery_id: str) -> None:
         with self._db.reading():

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ops.alerts.alerter import Alerter
 from ops.alerts.courier import Courier
-from ops.alerts.outbox import SharedOutbox, outbox_path
+from ops.alerts.deliveries import outbox_path
+from ops.alerts.outbox import SharedOutbox
 
 if TYPE_CHECKING:
     from reservation.config import Settings

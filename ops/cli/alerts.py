@@ -8,14 +8,21 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from ops.alerts.alert import Alert, Level, Shortage
 from ops.alerts.courier import DIALECTS, client_for, send, spacing_of, words_of
-from ops.alerts.outbox import DeliveryState, Outbox, outbox_path
+from ops.alerts.deliveries import (
+    Deliveries,
+    DeliveryState,
+    look,
+    outbox_path,
+    receiver_rows,
+)
+from ops.alerts.outbox import Outbox
 from ops.alerts.receiving import Delivered, Parcel, Telling, Verdict
 from ops.cli.endings import errors, output
 from ops.cli.options import ConfigOption, DataDirOption, JsonOption, settings_of
@@ -64,21 +71,8 @@ def list_receivers(
 ) -> None:
     """List the receivers, with what they have not been told yet."""
     settings = settings_of(config, data_dir=data_dir)
-    with _outbox(settings) as outbox:
-        backlogs = {backlog.receiver: backlog for backlog in outbox.backlogs()}
-    rows: list[dict[str, Any]] = []
-    for name in sorted({*settings.alerts, *backlogs}):
-        receiver, backlog = settings.alerts.get(name), backlogs.get(name)
-        rows.append(
-            {
-                "name": name,
-                "kind": receiver.kind.value if receiver else None,
-                "events": sorted(receiver.events) if receiver else [],
-                "waiting": backlog.waiting if backlog else 0,
-                "dead": backlog.dead if backlog else 0,
-                "reason": (backlog.reason if backlog else "") or None,
-            }
-        )
+    backlogs = look(outbox_path(settings.data_dir), Deliveries.backlogs)
+    rows = receiver_rows(settings.alerts, backlogs or [])
     if as_json:
         output().print_json(json.dumps(rows))
         return
@@ -102,8 +96,10 @@ def list_receivers(
 def list_dead(data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
     """List the messages that were given up, newest first, with the reason."""
     settings = settings_of(config, data_dir=data_dir)
-    with _outbox(settings) as outbox:
-        found = outbox.deliveries(DeliveryState.DEAD, None, MOST_SHOWN)
+    found = look(
+        outbox_path(settings.data_dir),
+        lambda told: told.deliveries(DeliveryState.DEAD, None, MOST_SHOWN),
+    )
     if not found:
         typer.echo("none: every message was taken, or is still on its way")
         return

@@ -11,7 +11,8 @@ import pytest
 import redis.asyncio as redis
 
 from ops import machine_checks
-from ops.alerts.outbox import Outbox, outbox_path
+from ops.alerts.deliveries import outbox_path
+from ops.alerts.outbox import Outbox
 from ops.doctor import _allocator_in_use, examine, exit_code, store_checks, store_program
 from ops.verdicts import Check, Verdict
 from reservation.config import Durability, Settings

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import threading
 from pathlib import Path
 
 import pytest
 
-from reservation.database import Database, held_alone
+from reservation.database import Database, DatabaseReader, held_alone
 from reservation.errors import ArchiveUnavailable
 
 TABLES = "CREATE TABLE thing (name TEXT);\nCREATE INDEX by_name ON thing (name);\n"
@@ -52,6 +53,41 @@ def test_another_form_is_refused(database: Database) -> None:
     """A file of a later version is not guessed at."""
     with pytest.raises(ArchiveUnavailable, match="has format 1, this version reads 2"):
         Database(database.path, TABLES, form=2)
+
+
+def test_a_reader_reads_while_another_writes_and_changes_nothing(database: Database) -> None:
+    """It waits for nobody, and nobody for it; what is not committed it does not see."""
+    with database.transaction():
+        database.execute("INSERT INTO thing VALUES ('x')")
+    reader = DatabaseReader(database.path, form=1)
+    with database.transaction():
+        database.execute("INSERT INTO thing VALUES ('y')")
+        assert reader.execute("SELECT name FROM thing").fetchall() == [("x",)]
+    assert reader.execute("SELECT name FROM thing").fetchall() == [("x",), ("y",)]
+    with pytest.raises(ArchiveUnavailable, match="readonly"), reader.reading():
+        reader.execute("DELETE FROM thing")
+    reader.close()
+
+
+def test_a_reader_makes_no_file(tmp_path: Path) -> None:
+    """What is not there is a fault; so is what is no file of ours, or of another version."""
+    with pytest.raises(ArchiveUnavailable, match="unable to open"):
+        DatabaseReader(tmp_path / "none.sqlite3", form=1)
+    assert list(tmp_path.iterdir()) == []
+    Database(tmp_path / "things.sqlite3", TABLES, form=1).close()
+    with pytest.raises(ArchiveUnavailable, match="has format 1, this version reads 2"):
+        DatabaseReader(tmp_path / "things.sqlite3", form=2)
+    sqlite3.connect(tmp_path / "theirs.sqlite3").close()
+    with pytest.raises(ArchiveUnavailable, match="no such table"):
+        DatabaseReader(tmp_path / "theirs.sqlite3", form=1)
+
+
+def test_a_name_of_any_kind_is_a_file_s(tmp_path: Path) -> None:
+    """SQLite is told the file by address: what means something there is written otherwise."""
+    path = tmp_path / "50% 猫?mode=memory#1.sqlite3"
+    Database(path, TABLES, form=1).close()
+    DatabaseReader(path, form=1).close()
+    assert path.exists()
 
 
 def test_threads_take_turns(database: Database) -> None:

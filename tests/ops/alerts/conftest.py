@@ -9,7 +9,8 @@ import pytest
 
 from ops.alerts.alert import Alert, Level, Shortage
 from ops.alerts.courier import Courier
-from ops.alerts.outbox import Outbox, SharedOutbox, outbox_path
+from ops.alerts.deliveries import outbox_path
+from ops.alerts.outbox import Outbox, SharedOutbox
 from reservation.config import Settings, load
 from reservation.receivers import AlertType
 from tests.ops.alerts.endpoints import DingTalkRobot, WebhookEndpoint, WeComRobot, served

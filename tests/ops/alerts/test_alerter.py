@@ -10,7 +10,8 @@ import pytest
 
 from ops.alerts.alert import Alert
 from ops.alerts.alerter import FRESH_SECONDS, Alerter
-from ops.alerts.outbox import Outbox, SharedOutbox, outbox_path
+from ops.alerts.deliveries import outbox_path
+from ops.alerts.outbox import Outbox, SharedOutbox
 from reservation import metrics
 from reservation.config import Settings
 from reservation.engine import Engine

@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from ops.alerts.courier import SETTLE_MS, spacing_of
-from ops.alerts.outbox import AlertsUnavailable, DeliveryState, Outbox, SharedOutbox, outbox_path
+from ops.alerts.deliveries import AlertsUnavailable, DeliveryState, outbox_path
+from ops.alerts.outbox import Outbox, SharedOutbox
 from reservation.receivers import Receiver
 from tests.ops.alerts.conftest import CourierOf, WallClock, note, suspended, work_off
 from tests.ops.alerts.endpoints import (

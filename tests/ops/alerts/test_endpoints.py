@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
+from ops.alerts.deliveries import DeliveryState, outbox_path
 from ops.alerts.endpoints import alert_endpoints
-from ops.alerts.outbox import DeliveryState, Outbox
+from ops.alerts.outbox import Outbox
 from reservation.api import create_app
 from reservation.config import Settings
+from reservation.database import LOCK_SECONDS
 from reservation.engine import Engine
 from reservation.security import Role
 from reservation.store.keyring import Keyring
@@ -76,6 +80,26 @@ async def test_a_page_that_is_just_full_has_none_behind_it(
     """Nobody is sent to fetch nothing."""
     given_up(outbox, 1)
     assert (await viewer.get("/v1/alerts?limit=1")).json()["next"] is None
+
+
+async def test_a_look_makes_no_file_and_waits_for_nobody(
+    viewer: httpx.AsyncClient, settings: Settings
+) -> None:
+    """The agents make the file; while they write, who looks sees what was there before."""
+    empty = (await viewer.get("/v1/alerts")).json()
+    assert empty == {"receivers": [], "items": [], "next": None}
+    assert not outbox_path(settings.data_dir).exists()
+    outbox = Outbox(outbox_path(settings.data_dir))
+    letter = given_up(outbox, 1)
+    writer = sqlite3.connect(outbox.path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("DELETE FROM delivery")
+    async with asyncio.timeout(LOCK_SECONDS / 2):
+        answer = await viewer.get("/v1/alerts")
+    writer.close()
+    assert [item["id"] for item in answer.json()["items"]] == [letter]
+    told = {"name": "ops", "kind": None, "events": [], "waiting": 0, "since": None, "dead": 1}
+    assert answer.json()["receivers"] == [{**told, "reason": None}]
 
 
 @pytest.mark.parametrize("after", ["", "msg_0", "-1", "1.5", "٣", "9" * 17])

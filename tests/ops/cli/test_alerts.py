@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.alerts.outbox import Outbox, outbox_path
+from ops.alerts.deliveries import outbox_path
+from ops.alerts.outbox import Outbox
 from tests.ops.alerts.conftest import suspended
 from tests.ops.alerts.endpoints import DingTalkRobot, WebhookEndpoint, WeComRobot, served
 from tests.ops.service import holdfast
@@ -66,7 +67,13 @@ async def test_one_is_tried_out(tmp_path: Path, robots: tuple[WeComRobot, DingTa
 async def test_what_nobody_took_is_listed_and_sent_again(
     tmp_path: Path, robots: tuple[WeComRobot, DingTalkRobot]
 ) -> None:
-    """A dead letter names its SKUs and the reason; `resend` puts it on its way."""
+    """A dead letter names its SKUs and the reason; `resend` puts it on its way.
+
+    To look makes no file: the agents make it.
+    """
+    assert (await run(tmp_path, "dead"))[1].startswith("none")
+    assert "console" in (await run(tmp_path, "list"))[1]
+    assert not (tmp_path / "var").exists()
     outbox = Outbox(outbox_path(tmp_path / "var"))
     alert = suspended(7)
     outbox.note({}, [("ops", alert), ("gone", alert)], 1)
