@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _STATES: Final = {state.value: state for state in BreakerState}
 
 
-class Breakers:
-    """Breakers over HTTP."""
+class BreakerEndpoints:
+    """What people do to breakers, over HTTP; `engine.breakers` does it."""
 
     def __init__(self, engine: Engine, decoder: Decoder) -> None:
         self._engine = engine

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation import metrics
 from reservation.api.batch import Batches
-from reservation.api.breakers import Breakers
+from reservation.api.breakers import BreakerEndpoints
 from reservation.api.exchange import CREATED, HTML, IMPORT_BODY_SECONDS, JSON, OK
 from reservation.api.forms import SKU_SCHEMA, anchored
 from reservation.api.openapi import BatchView, Documented
@@ -299,7 +299,7 @@ def _availability(stocks: Stocks, settings: Settings) -> Endpoint:
 
 
 def _breakers(engine: Engine, decoder: Decoder, body: BodyRule) -> Table:
-    some, forms = Breakers(engine, decoder), decoder.forms
+    some, forms = BreakerEndpoints(engine, decoder), decoder.forms
     path, act = "/v1/skus/{sku}/breaker", Action.SET_BREAKERS
     why = {"recall": {"reason": "recall of lot 7"}}
     many = {"recall": {"skus": ["CATFOOD-10KG"], "reason": "recall of lot 7"}}

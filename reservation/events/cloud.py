@@ -14,9 +14,7 @@ from reservation.events.entries import (
     KINDS,
     Balances,
     LoggedEvent,
-    read_entry,
     shortages_of,
-    steps,
     units_of,
 )
 from reservation.model import split_level_key
@@ -33,21 +31,13 @@ def source_of(partition: int) -> str:
     return f"/holdfast/p{partition:04d}"
 
 
-def cloud_events(
-    version: str, fields: dict[str, str], *, partition: int = 0
-) -> Iterator[dict[str, Any]]:
-    """Write every event of a log entry as a CloudEvent, in order.
-
-    `version` is the entry's position; an event's id is it, a dot and its number from 1.
-    """
-    for number, (event, balances) in enumerate(steps(read_entry(fields)), start=1):
-        yield cloud_event(version, number, event, balances, partition=partition)
-
-
 def cloud_event(
     version: str, number: int, event: LoggedEvent, balances: Balances, *, partition: int = 0
 ) -> dict[str, Any]:
-    """Write one event of an entry, with the balances after it."""
+    """Write one event of an entry, with the balances after it.
+
+    `version` is the entry's position; the event's id is it, a dot and its number from 1.
+    """
     at_ms = int(version.partition("-")[0])
     actor, request_id, traceparent = (*event.origin.split("|"), "", "")[:3]
     document: dict[str, Any] = {
@@ -185,15 +175,13 @@ def _breaker(event: LoggedEvent, _balances: Balances, _at_ms: int) -> dict[str, 
 
 
 def _policy(event: LoggedEvent, _balances: Balances, _at_ms: int) -> dict[str, Any]:
-    policy = None
-    if event.extra:
-        own = unpack_policy(event.extra)
-        policy = {
-            "threshold": own.threshold,
-            "window_seconds": own.window_seconds,
-            "cool_down_seconds": own.cool_down_seconds,
-            "exempt": own.exempt,
-        }
+    own = unpack_policy(event.extra)
+    policy = {
+        "threshold": own.threshold,
+        "window_seconds": own.window_seconds,
+        "cool_down_seconds": own.cool_down_seconds,
+        "exempt": own.exempt,
+    }
     return {"sku": event.subject, "policy": policy}
 
 

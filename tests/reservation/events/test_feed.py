@@ -13,11 +13,11 @@ import pytest
 from reservation.config import Settings
 from reservation.events import feed as feed_module
 from reservation.events.archivist import Archivist
-from reservation.events.cloud import cloud_events
 from reservation.events.feed import Begun, Feed, Reset, Told
 from reservation.model import Line, Reserve, SetStock
 from reservation.store.store import Store
 from tests.reservation.events.doings import ORIGIN, Doings
+from tests.reservation.events.told import told_of
 
 IDLE = 0.05  # only where a test waits for it
 
@@ -37,8 +37,7 @@ async def feed(store: Store, settings: Settings) -> AsyncIterator[Feed]:
 
 async def all_ids(store: Store) -> list[str]:
     """Name every event of the stream."""
-    entries = await store.read_log("", count=100_000)
-    return [event["id"] for version, fields in entries for event in cloud_events(version, fields)]
+    return [event["id"] for event in await told_of(store)]
 
 
 async def take(events: Any, count: int) -> list[Any]:

@@ -11,7 +11,6 @@ from reservation import metrics
 from reservation.config import HealthBase, Settings
 from reservation.engine import Engine
 from reservation.errors import StoreUnavailable
-from reservation.events.cloud import cloud_events
 from reservation.health.monitor import HealthMonitor
 from reservation.health.reads import LevelHealth
 from reservation.model import Confirm, Fulfil, HealthStatus, Line, Release, Reserve, SetStock
@@ -19,6 +18,7 @@ from reservation.store.keys import key
 from reservation.store.store import Store
 from tests.conftest import SERVERS, Clock
 from tests.reservation.events.doings import LEVELS, ORIGIN, Doings
+from tests.reservation.events.told import told_of
 from tests.reservation.health.following import Following
 
 HEALTHY, AT_RISK = HealthStatus.HEALTHY, HealthStatus.AT_RISK
@@ -46,11 +46,9 @@ async def release(store: Store, number: int) -> None:
 
 async def crossings(store: Store) -> list[tuple[str, str]]:
     """Name the SKU and the status of every crossing that the log tells."""
-    entries = await store.read_log("", count=100_000)
     return [
         (event["subject"], event["data"]["status"])
-        for version, fields in entries
-        for event in cloud_events(version, fields)
+        for event in await told_of(store)
         if event["type"] == "io.holdfast.health.changed"
     ]
 
@@ -73,12 +71,8 @@ async def test_a_crossing_is_one_event_with_its_figures(
         await hold(store, number, 1)
         await monitor.look()
     assert await crossings(store) == [("CAT", "at_risk")]
-    entries = await store.read_log("", count=100)
     (event,) = [
-        event
-        for version, fields in entries
-        for event in cloud_events(version, fields)
-        if event["type"] == "io.holdfast.health.changed"
+        event for event in await told_of(store) if event["type"] == "io.holdfast.health.changed"
     ]
     data = event["data"]
     assert (data["sku"], data["warehouse"], data["status"]) == ("CAT", "main", "at_risk")
