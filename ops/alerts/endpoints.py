@@ -27,15 +27,12 @@ from reservation.api.pipeline import Endpoint
 from reservation.api.problems import Problem, Refused, Slug
 from reservation.api.query import (
     LIMIT_PARAMETER,
+    ListQuery,
     after_parameter,
     filter_parameter,
-    limit_of,
-    parameters,
-    place_behind,
 )
 from reservation.api.refusals import archive_fault
 from reservation.api.views import View, time_field
-from reservation.errors import InvalidRequest
 from reservation.receivers import AlertType, ReceiverKind
 from reservation.security import Action
 from reservation.times import rfc3339, rfc3339_or_none
@@ -105,19 +102,12 @@ class Alerts:
 
     async def listed(self, call: Call) -> Answer:
         """List who is alerted, and the messages to them, newest first."""
-        given = dict(parameters(call.exchange.query, known={"state", "after", "limit"}))
-        errors: list[tuple[str, str]] = []
-        limit = limit_of(given, errors)
-        state = given.get("state")
-        if state is not None and state not in set(DeliveryState):
-            errors.append(("/state", f"must be one of {', '.join(DeliveryState)}"))
-        before = place_behind(given, errors, _place)
-        if errors:
-            raise InvalidRequest(errors)
-        kept = None if state is None else DeliveryState(state)
+        asked = ListQuery(call.exchange.query, "state")
+        state, before = asked.one_of("state", DeliveryState), asked.place(_place)
+        asked.check()
 
         def ask(told: Deliveries) -> tuple[list[Backlog], list[Delivery]]:
-            return told.backlogs(), told.deliveries(kept, before, limit + 1)
+            return told.backlogs(), told.deliveries(state, before, asked.limit + 1)
 
         read = await _off_the_loop(lambda: look(self._path, ask))
         backlogs, found = read or ([], [])
@@ -125,8 +115,8 @@ class Alerts:
             OK,
             {
                 "receivers": receiver_rows(self._receivers, backlogs),
-                "items": [_delivery_json(one) for one in found[:limit]],
-                "next": str(found[limit - 1].number) if len(found) > limit else None,
+                "items": [_delivery_json(one) for one in found[: asked.limit]],
+                "next": str(found[asked.limit - 1].number) if len(found) > asked.limit else None,
             },
         )
 

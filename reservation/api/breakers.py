@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from reservation.api.exchange import OK, Answer, json_answer
 from reservation.api.problems import Refused
-from reservation.api.query import after_sku, limit_of, parameters
+from reservation.api.query import ListQuery
 from reservation.api.refusals import sku_not_found
 from reservation.api.views import breaker_json
-from reservation.errors import InvalidRequest
 from reservation.model import BreakerState, SetBreakerPolicy
 from reservation.status import Status
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from reservation.api.pipeline import Call
     from reservation.engine import Engine
     from reservation.model import BreakerOutcome
-
-_STATES: Final = {state.value: state for state in BreakerState}
 
 
 class BreakerEndpoints:
@@ -77,8 +74,13 @@ class BreakerEndpoints:
 
         That is: all but those closed without failures and without a policy of their own.
         """
-        state, after, limit = _list_query(call.exchange.query)
-        page, following = await self._engine.breakers.known(state=state, after=after, limit=limit)
+        asked = ListQuery(call.exchange.query, "state")
+        state = asked.one_of("state", BreakerState)
+        after = asked.sku_before()
+        asked.check()
+        page, following = await self._engine.breakers.known(
+            state=state, after=after, limit=asked.limit
+        )
         items = [breaker_json(breaker) for breaker in page]
         return json_answer(OK, {"items": items, "next": following})
 
@@ -96,17 +98,3 @@ def _many(skus: Sequence[str], outcomes: Sequence[BreakerOutcome]) -> Answer:
             raise Refused(sku_not_found(sku))
         items.append(breaker_json(outcome.breaker))
     return json_answer(OK, {"items": items})
-
-
-def _list_query(query: bytes) -> tuple[BreakerState | None, str, int]:
-    """Read `state`, `after` and `limit`. Raises InvalidRequest naming all that is wrong."""
-    given = dict(parameters(query, known={"state", "after", "limit"}))
-    errors: list[tuple[str, str]] = []
-    state: Any = given.get("state")
-    if state is not None and state not in _STATES:
-        errors.append(("/state", f"must be one of {', '.join(_STATES)}"))
-    limit = limit_of(given, errors)
-    after = after_sku(given, errors)
-    if errors:
-        raise InvalidRequest(errors)
-    return _STATES.get(state), after, limit

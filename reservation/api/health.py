@@ -8,10 +8,9 @@ from pydantic import Field
 
 from reservation.api.exchange import OK, Answer, json_answer
 from reservation.api.problems import Refused
-from reservation.api.query import limit_of, parameters, place_behind
+from reservation.api.query import ListQuery
 from reservation.api.refusals import sku_not_found
 from reservation.api.views import VERSION_PATTERN, View, time_field
-from reservation.errors import InvalidRequest
 from reservation.health.reads import LevelHealth, level_place, ratio_or_none
 from reservation.model import HealthStatus
 from reservation.times import rfc3339
@@ -85,20 +84,11 @@ class Healths:
 
     async def worst(self, call: Call) -> Answer:
         """List levels, worst first, at most a second behind."""
-        given = dict(parameters(call.exchange.query, known={"status", "after", "limit"}))
-        errors: list[tuple[str, str]] = []
-        limit = limit_of(given, errors)
-        status = given.get("status")
-        if status is not None and status not in set(HealthStatus):
-            errors.append(("/status", f"must be one of {', '.join(HealthStatus)}"))
-        after = place_behind(given, errors, level_place)
-        if errors:
-            raise InvalidRequest(errors)
-        page = await self._engine.health.worst(
-            status=None if status is None else HealthStatus(status),
-            after=after,
-            limit=limit,
-        )
+        asked = ListQuery(call.exchange.query, "status")
+        status = asked.one_of("status", HealthStatus)
+        after = asked.place(level_place)
+        asked.check()
+        page = await self._engine.health.worst(status=status, after=after, limit=asked.limit)
         items = [{"sku": row.level.sku, **_level(row)} for row in page.rows]
         return json_answer(OK, {"as_of": rfc3339(page.as_of_ms), "items": items, "next": page.next})
 

@@ -11,10 +11,10 @@ import orjson
 from reservation.api.exchange import OK, Answer, Stream, json_answer
 from reservation.api.history_views import level_list_json, proof_json, reservation_list_json
 from reservation.api.problems import Refused
-from reservation.api.query import after_sku, limit_of, parameters, place_behind
+from reservation.api.query import ListQuery, parameters
 from reservation.api.refusals import sku_not_found
 from reservation.api.streams import EVENT_STREAM, RETRY_MS, UNBUFFERED
-from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavailable
+from reservation.errors import ArchiveUnavailable, StoreUnavailable
 from reservation.events.archive import list_place
 from reservation.events.cloud import event_id
 from reservation.events.feed import Begun, Reset, Told
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reservation.engine import Engine
     from reservation.events.feed import Followed
 
+NO_CHANNEL: Final = "is no channel: [a-z][a-z0-9_-], 2 to 32 characters"
 # A connection on which nothing is said looks dead to what stands between.
 KEEP_ALIVE_SECONDS: Final = 15.0
 
@@ -42,46 +43,31 @@ class Histories:
 
     async def list_stock(self, call: Call) -> Answer:
         """List all levels by SKU, as they were at `as_of`."""
-        given = dict(parameters(call.exchange.query, known={"after", "limit"}))
-        errors: list[tuple[str, str]] = []
-        limit = limit_of(given, errors)
-        after = after_sku(given, errors)
-        if errors:
-            raise InvalidRequest(errors)
-        page = await self._engine.history.stock(after=after, limit=limit)
+        asked = ListQuery(call.exchange.query)
+        after = asked.sku_before()
+        asked.check()
+        page = await self._engine.history.stock(after=after, limit=asked.limit)
         return json_answer(OK, level_list_json(page))
 
     async def list_reservations(self, call: Call) -> Answer:
         """List reservations, newest first, as they were at `as_of`; a channel sees its own."""
-        given = dict(parameters(call.exchange.query, known={"channel", "state", "after", "limit"}))
-        errors: list[tuple[str, str]] = []
-        limit = limit_of(given, errors)
-        channel, state = given.get("channel"), given.get("state")
-        if channel is not None and not CHANNEL.fullmatch(channel):
-            errors.append(("/channel", "is no channel: [a-z][a-z0-9_-], 2 to 32 characters"))
-        if state is not None and state not in set(State):
-            errors.append(("/state", f"must be one of {', '.join(State)}"))
-        after = place_behind(given, errors, list_place)
-        if errors:
-            raise InvalidRequest(errors)
+        asked = ListQuery(call.exchange.query, "channel", "state")
+        channel = asked.matching("channel", CHANNEL, NO_CHANNEL)
+        state = asked.one_of("state", State)
+        after = asked.place(list_place)
+        asked.check()
         page = await self._engine.history.reservations(
-            channels=_channels(call, channel),
-            state=None if state is None else State(state),
-            after=after,
-            limit=limit,
+            channels=_channels(call, channel), state=state, after=after, limit=asked.limit
         )
         return json_answer(OK, reservation_list_json(page))
 
     async def ledger(self, call: Call) -> Answer:
         """Page through all that happened to a SKU, oldest first, each with the balance after it."""
-        given = dict(parameters(call.exchange.query, known={"after", "limit"}))
-        errors: list[tuple[str, str]] = []
-        limit = limit_of(given, errors)
-        after = place_behind(given, errors, event_id)
-        if errors:
-            raise InvalidRequest(errors)
+        asked = ListQuery(call.exchange.query)
+        after = asked.place(event_id)
+        asked.check()
         sku = call.sku()
-        page = await self._engine.history.ledger(sku, after=after, limit=limit)
+        page = await self._engine.history.ledger(sku, after=after, limit=asked.limit)
         if page is None:
             raise Refused(sku_not_found(sku))
         return json_answer(OK, {"items": page.rows, "next": page.next})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -11,9 +12,11 @@ from reservation.errors import InvalidRequest
 from reservation.model import sku_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    import re
+    from collections.abc import Callable, Collection
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 _MAX_PARAMETERS: Final = 1_100  # more than any query here may have
 MAX_LIMIT: Final = 1_000
@@ -73,38 +76,66 @@ def parameters(
     return found
 
 
-def limit_of(given: Mapping[str, str], errors: list[tuple[str, str]]) -> int:
-    """Read how many rows a page may have; add to `errors` where that is no such number."""
-    text = given.get("limit", str(DEFAULT_LIMIT))
-    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
-    if not 1 <= limit <= MAX_LIMIT:
-        errors.append(("/limit", f"must be an integer from 1 to {MAX_LIMIT}"))
-    return limit
+class ListQuery:
+    """The query of a list, read part by part; `check` names all that was wrong, at once.
 
-
-def place_behind(
-    given: Mapping[str, str], errors: list[tuple[str, str]], read: Callable[[str], T | None]
-) -> T | None:
-    """Read the place in a list behind which a page begins, None for the first.
-
-    `read` says what a text stands for, None where for nothing: that is added to `errors`. A place
-    is no row: it stays one whatever becomes of the row that it was made of.
+    Raises, when made: as `parameters`.
     """
-    if "after" not in given:
-        return None
-    place = read(given["after"])
-    if place is None:
-        errors.append(("/after", "must be 'next' of a page of this list"))
-    return place
 
+    def __init__(self, query: bytes, *narrowing: str) -> None:
+        self._given = dict(parameters(query, known={*narrowing, "after", "limit"}))
+        self._errors: list[tuple[str, str]] = []
+        self.limit = self._limit()
 
-def after_sku(given: Mapping[str, str], errors: list[tuple[str, str]]) -> str:
-    """Read the SKU behind which a page begins, "" for the first; add to `errors` if it is none."""
-    after = given.get("after", "")
-    problem = sku_problem(after) if "after" in given else None
-    if problem:
-        errors.append(("/after", problem))
-    return after
+    def check(self) -> None:
+        """Raise InvalidRequest naming every part that was wrong."""
+        if self._errors:
+            raise InvalidRequest(self._errors)
+
+    def one_of(self, name: str, kind: type[E]) -> E | None:
+        """Read which of some names is asked for; None where that is left open."""
+        text = self._given.get(name)
+        if text is None:
+            return None
+        if text not in set(kind):
+            self._errors.append((f"/{name}", f"must be one of {', '.join(kind)}"))
+            return None
+        return kind(text)
+
+    def matching(self, name: str, pattern: re.Pattern[str], otherwise: str) -> str | None:
+        """Read a text of a form; `otherwise` says what is wrong with any other."""
+        text = self._given.get(name)
+        if text is not None and not pattern.fullmatch(text):
+            self._errors.append((f"/{name}", otherwise))
+        return text
+
+    def place(self, read: Callable[[str], T | None]) -> T | None:
+        """Read the place behind which the page begins, None for the first.
+
+        `read` says what a text stands for, None where for nothing. A place is no row: it stays one
+        whatever becomes of the row that it was made of.
+        """
+        if "after" not in self._given:
+            return None
+        place = read(self._given["after"])
+        if place is None:
+            self._errors.append(("/after", "must be 'next' of a page of this list"))
+        return place
+
+    def sku_before(self) -> str:
+        """Read the SKU behind which the page begins, "" for the first."""
+        after = self._given.get("after", "")
+        problem = sku_problem(after) if "after" in self._given else None
+        if problem:
+            self._errors.append(("/after", problem))
+        return after
+
+    def _limit(self) -> int:
+        text = self._given.get("limit", str(DEFAULT_LIMIT))
+        limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+        if not 1 <= limit <= MAX_LIMIT:
+            self._errors.append(("/limit", f"must be an integer from 1 to {MAX_LIMIT}"))
+        return limit
 
 
 def _unreadable() -> Problem:

@@ -28,10 +28,9 @@ from reservation.model import (
     SetStock,
 )
 from reservation.status import Status
-from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
 from tests.conftest import SERVERS
-from tests.reservation.store.proxy import Proxy, proxied
+from tests.reservation.store.proxy import Proxy
 
 WHO = Origin("key", "r-1", "00-ab-cd-01")
 ONE, TWO = (Line("CAT", "main", 1),), (Line("CAT", "main", 2),)
@@ -40,12 +39,6 @@ ONE, TWO = (Line("CAT", "main", 1),), (Line("CAT", "main", 2),)
 async def stocked(engine: Engine, on_hand: int = 10, sku: str = "CAT") -> None:
     """Have cats."""
     await engine.set_stock(SetStock(sku, "main", on_hand), WHO)
-
-
-@pytest.fixture
-async def proxy(server: EmbeddedStore) -> AsyncIterator[Proxy]:
-    async with proxied(server.socket) as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,11 @@ from reservation.config import Durability, load
 from reservation.engine import Engine
 from reservation.events.entries import read_entry
 from reservation.model import Line, Origin, Release, Reserve, SetBreakerPolicy, SetStock
-from reservation.store.embedded import EmbeddedStore
 from reservation.store.keys import key
 from reservation.store.store import Store
 from reservation.sweeper import Sweeper
 from tests.conftest import SERVERS, Clock
-from tests.reservation.store.proxy import Proxy, proxied
+from tests.reservation.store.proxy import Proxy
 from tests.waiting import happens
 
 
@@ -78,12 +76,6 @@ async def test_a_loop_works_until_it_is_told_to_stop(store: Store, clock: Clock)
     await happens(expired)
     stop.set()
     await asyncio.wait_for(running, 1)
-
-
-@pytest.fixture
-async def proxy(server: EmbeddedStore) -> AsyncIterator[Proxy]:
-    async with proxied(server.socket) as made:
-        yield made
 
 
 async def test_a_store_that_goes_away_is_waited_for(

@@ -21,9 +21,10 @@ from reservation.security import Role
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from tests.conftest import Clock
+from tests.reservation.api import wire
 from tests.reservation.api.conformance import keeps_the_document
 
-SKU = "CATFOOD-10KG"
+SKU = wire.SKU
 
 
 @dataclass
@@ -106,9 +107,21 @@ async def nobody(client: httpx.AsyncClient) -> Caller:
 
 
 @pytest.fixture
-async def tmall(client: httpx.AsyncClient, keyring: Keyring) -> Caller:
+async def port(app: FastAPI) -> AsyncIterator[int]:
+    """Run a real server on loopback; the value is its port."""
+    async with wire.serving(app) as server:
+        yield server.port
+
+
+@pytest.fixture
+async def token(keyring: Keyring) -> str:
+    """Make a key of the channel tmall."""
+    return (await keyring.create(Role.CHANNEL, channels=("tmall",)))[1]
+
+
+@pytest.fixture
+async def tmall(client: httpx.AsyncClient, token: str) -> Caller:
     """Make the gateway of the channel tmall."""
-    _, token = await keyring.create(Role.CHANNEL, channels=("tmall",))
     return Caller(client, token)
 
 

@@ -20,11 +20,6 @@ from tests.reservation.api.wire import Serving, Wire, body, head, serving
 pytestmark = pytest.mark.usefixtures("stocked")
 
 
-@pytest.fixture
-async def token(keyring: Keyring) -> str:
-    return (await keyring.create(Role.CHANNEL, channels=("tmall",)))[1]
-
-
 class Brake:
     """Holds reservations up until it is let go."""
 

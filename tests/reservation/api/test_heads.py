@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 
 import pytest
-from fastapi import FastAPI
 
 from reservation.api import connection
 from reservation.engine import Engine
-from reservation.security import Role
-from reservation.store.keyring import Keyring
-from tests.reservation.api.wire import Wire, body, head, serving
+from tests.reservation.api.wire import Wire, body, head
 
 pytestmark = pytest.mark.usefixtures("stocked")
 
@@ -22,18 +18,6 @@ UPGRADES = {
     "websocket": ("Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: eA=="),
     "twice": ("Upgrade: h2c", "Connection: upgrade", "Upgrade: websocket"),
 }
-
-
-@pytest.fixture
-async def port(app: FastAPI) -> AsyncIterator[int]:
-    """Run a real server on loopback; the value is its port."""
-    async with serving(app) as server:
-        yield server.port
-
-
-@pytest.fixture
-async def token(keyring: Keyring) -> str:
-    return (await keyring.create(Role.CHANNEL, channels=("tmall",)))[1]
 
 
 async def test_a_head_that_trickles_or_swells_is_cut_off(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -17,7 +16,7 @@ from reservation.model import Origin, Reserve
 from reservation.security import Role
 from reservation.store.keyring import Keyring
 from tests.reservation.api.conftest import SKU
-from tests.reservation.api.wire import Wire, body, head, serving
+from tests.reservation.api.wire import Wire, body, head
 
 pytestmark = pytest.mark.usefixtures("stocked")
 LIMIT = 4_096
@@ -31,18 +30,6 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def app(engine: Engine, keyring: Keyring, settings: Settings) -> FastAPI:
     return create_app(engine, keyring, settings)
-
-
-@pytest.fixture
-async def port(app: FastAPI) -> AsyncIterator[int]:
-    """Run a real server on loopback; the value is its port."""
-    async with serving(app) as server:
-        yield server.port
-
-
-@pytest.fixture
-async def token(keyring: Keyring) -> str:
-    return (await keyring.create(Role.CHANNEL, channels=("tmall",)))[1]
 
 
 async def test_a_chunked_body_is_taken_and_the_connection_kept(port: int, token: str) -> None:

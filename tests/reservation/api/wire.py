@@ -13,7 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from reservation.api.hardening import BoundedServer, server_options
-from tests.reservation.api.conftest import SKU
+
+SKU = "CATFOOD-10KG"
 
 
 class Serving:

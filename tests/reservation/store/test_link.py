@@ -14,7 +14,6 @@ from reservation.config import Durability, Settings, load
 from reservation.errors import ConfigurationError, ScriptBug, StoreUnavailable
 from reservation.model import Release, Reserve, SetStock
 from reservation.status import Status
-from reservation.store.embedded import EmbeddedStore
 from reservation.store.link import connect
 from reservation.store.store import Store
 from tests.conftest import SERVERS
@@ -33,12 +32,6 @@ def through(proxy: Proxy, directory: Path, **settings: Any) -> Settings:
     """Make settings for a store behind a proxy."""
     values = {"durability": Durability.MEMORY, "test_clock": True, **settings}
     return load(data_dir=directory, redis_url=proxy.url, **values)
-
-
-@pytest.fixture
-async def proxy(server: EmbeddedStore) -> AsyncIterator[Proxy]:
-    async with proxied(server.socket) as made:
-        yield made
 
 
 @pytest.fixture

@@ -28,10 +28,9 @@ from reservation.model import (
 )
 from reservation.status import Status
 from reservation.store import store as module
-from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import MAX_ATTEMPTS, Store
 from tests.conftest import SERVERS, Clock
-from tests.reservation.store.proxy import Proxy, proxied
+from tests.reservation.store.proxy import Proxy
 
 ONE = (Line("CAT", "main", 1),)
 LOST = b"-LOADING the store is loading\r\n"
@@ -46,12 +45,6 @@ async def run(store: Store, operation: Operation) -> Outcome:
 async def level(store: Store, sku: str = "CAT") -> StockLevel:
     """Read a SKU's only level."""
     return (await store.read_stock([sku]))[0].levels[0]
-
-
-@pytest.fixture
-async def proxy(server: EmbeddedStore) -> AsyncIterator[Proxy]:
-    async with proxied(server.socket) as made:
-        yield made
 
 
 @pytest.fixture
