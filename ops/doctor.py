@@ -18,6 +18,7 @@ from reservation.config import Settings
 from reservation.config import misspelt_variables as misspelt
 from reservation.errors import ConfigurationError, StoreError, UnsafeStore
 from reservation.store import checks
+from reservation.store.attendance import REMEDY, present
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.keys import LAYOUT, META, PARTITION_KEYS, PARTITIONS, key
 from reservation.store.link import connect, unavailable
@@ -123,7 +124,7 @@ async def _ask_store(client: redis.Redis, settings: Settings) -> list[Check]:
             f"{config.get('appendonly')}, appendfsync {config.get('appendfsync')}"
         )
         found.append(fine("store settings", f"{told}, {info.get('maxmemory_policy')}"))
-    found += [_allocator_in_use(info), await _layout(client)]
+    found += [_allocator_in_use(info), await _layout(client), await _agents(client)]
     return [*found, *await _clock(client, settings)]
 
 
@@ -160,6 +161,15 @@ async def _layout(client: redis.Redis) -> Check:
             text = f"{key(0, name)} is a {kind}, not a {wanted}"
             return wrong("store layout", text, "give Holdfast a store of its own; run the audit")
     return fine("store layout", f"layout {LAYOUT}, every key in its place")
+
+
+async def _agents(client: redis.Redis) -> Check:
+    """Check that the agents at work have one data directory in common."""
+    places = await present(client)
+    if len(places) > 1:
+        text = f"they work in {len(places)} data directories: {', '.join(places)}"
+        return wrong("agents", text, REMEDY)
+    return fine("agents", f"at work in {places[0]}" if places else "none at work")
 
 
 async def _clock(client: redis.Redis, settings: Settings) -> list[Check]:

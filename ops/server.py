@@ -17,6 +17,7 @@ import uvloop
 from ops import logs
 from ops.alerts.endpoints import alert_endpoints
 from ops.alerts.service import run_alerts
+from ops.attendance import Roll
 from ops.awaited import AwaitedStore
 from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
@@ -187,6 +188,7 @@ async def serve_agents(settings: Settings, observed: socket.socket | None = None
             Archivist(store, settings).run(stop),
             HealthMonitor(store, settings).run(stop),
             run_alerts(store, settings, stop),
+            Roll(store, settings).run(stop),
         )
 
     try:

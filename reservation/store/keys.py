@@ -10,6 +10,7 @@ PREFIX = "hf"
 META = f"{PREFIX}:meta"  # hash: partitions, layout, born_ms
 API_KEYS = f"{PREFIX}:keys"  # hash: key id -> JSON
 ENDED_SESSIONS = f"{PREFIX}:sessions"  # zset: id of a session that was signed out -> its end (s)
+AGENTS = f"{PREFIX}:agents"  # hash: data directory -> ms of its agents' last look, place
 
 LAYOUT = 2  # version of records, events and entries; another one is refused at start
 PARTITIONS = 1  # more need the router of the scale-out step

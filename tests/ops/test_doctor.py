@@ -16,6 +16,7 @@ from ops.alerts.outbox import Outbox
 from ops.doctor import _allocator_in_use, examine, exit_code, store_checks, store_program
 from ops.verdicts import Check, Verdict
 from reservation.config import Durability, Settings
+from reservation.store.attendance import attend
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
 from tests.conftest import need_program
@@ -76,6 +77,22 @@ class TestStore:
         in_use = named(found, "allocator in use")
         assert in_use.verdict is Verdict.FINE
         assert ("mimalloc" if built_in == "libc" else "jemalloc") in in_use.found
+
+    async def test_agents_of_several_directories(
+        self, asked: Settings, running: EmbeddedStore, client: redis.Redis
+    ) -> None:
+        """Their places are named; those of one are as they should be."""
+        assert running
+        await lay(asked)
+        assert "none at work" in named(await store_checks(asked), "agents").found
+        await attend(client, "d1", "web-1:/srv/a")
+        check = named(await store_checks(asked), "agents")
+        assert (check.verdict, check.found) == (Verdict.FINE, "at work in web-1:/srv/a")
+        await attend(client, "d2", "web-2:/srv/b")
+        check = named(await store_checks(asked), "agents")
+        assert check.verdict is Verdict.WRONG
+        assert "web-1:/srv/a, web-2:/srv/b" in check.found
+        assert "one data directory" in check.remedy
 
     async def test_one_that_does_not_run(self, asked: Settings) -> None:
         """It says how to start it, and the machine is examined all the same."""

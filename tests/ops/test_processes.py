@@ -404,6 +404,22 @@ class TestAgents:
             assert _listening(agents) == 0
             assert "holdfast_archived_entries_total" in httpx.get(f"{service.url}/metrics").text
 
+    def test_those_of_another_data_directory_say_so(self, tmp_path: Path) -> None:
+        """Each would trim the log and send the alerts as if it were the only one."""
+        with EmbeddedStore(Settings(data_dir=tmp_path / "store")) as store:
+            where = {"HOLDFAST_REDIS_URL": store.url}
+            first, second = tmp_path / "a", tmp_path / "b"
+            with Service("agents", "--data-dir", first, **where) as one:
+                until((first / "archive.sqlite3").exists, "they work", seconds=20)
+                with Service("agents", "--data-dir", second, **where) as other:
+                    until(
+                        lambda: "agents_of_several_directories" in other.errors,
+                        "it says so",
+                        seconds=20,
+                    )
+                    assert str(first) in other.errors
+                assert one.end() == 0
+
     def test_a_port_that_is_taken_is_refused_with_the_option(self, tmp_path: Path) -> None:
         """Nothing runs that nobody could observe as was asked."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
