@@ -19,11 +19,20 @@ import msgspec
 
 from reservation.database import LOCK_SECONDS, fact_of
 from reservation.errors import ArchiveUnavailable
-from reservation.events.entries import Balances
-from reservation.model import RESERVATION_ID, Reservation, State, StockLevel, level_key
+from reservation.events.entries import Balance, Balances, read_balances
+from reservation.model import (
+    RESERVATION_ID,
+    Reservation,
+    State,
+    StockLevel,
+    level_key,
+    split_level_key,
+)
+from reservation.store.records import Version
 
 FILE: Final = "archive.sqlite3"
 FORMAT: Final = 2  # of the tables and the entries; another one is refused
+LAST_POSITION: Final = (2**62, 2**62)  # behind every entry
 _STEPS_PER_LOOK: Final = 10_000  # of SQLite's machine, between looks at the deadline: some 0.1 ms
 
 TOO_LATE: Final = "the archive has not answered before the request's deadline; ask for less"
@@ -98,7 +107,10 @@ class ArchiveReader:
 
     @property
     def since(self) -> str | None:
-        """Name the position before which nothing is known; None where the archive has it all."""
+        """Name the entry from which on the archive is whole; None where it has it all.
+
+        What it has of older history does not reach up to that entry.
+        """
         found: str | None = fact_of(self._db, "since")
         return found
 
@@ -109,22 +121,29 @@ class ArchiveReader:
         )
         return {level_key(sku, row[0]): row[1:] for row in rows}
 
-    def entries(self, after: tuple[int, int], limit: int) -> list[RawEntry]:
-        """Read entries behind a position, in order."""
-        rows = self._db.execute(
-            "SELECT ms, seq, events, balances FROM entry WHERE (ms, seq) > (?, ?)"
-            " ORDER BY ms, seq LIMIT ?",
-            (*after, limit),
-        )
-        return [_raw(row) for row in rows]
+    def has_entry(self, position: Version) -> bool:
+        """Say whether there is an entry at a position."""
+        row = self._db.execute("SELECT 1 FROM entry WHERE (ms, seq) = (?, ?)", position)
+        return row.fetchone() is not None
 
-    def first(self) -> tuple[int, int] | None:
+    def entries(
+        self, after: Version, limit: int, *, up_to: Version = LAST_POSITION
+    ) -> list[RawEntry]:
+        """Read entries behind a position up to another, in order."""
+        rows = self._db.execute(
+            "SELECT ms, seq, events, balances FROM entry"
+            " WHERE (ms, seq) > (?, ?) AND (ms, seq) <= (?, ?) ORDER BY ms, seq LIMIT ?",
+            (*after, *up_to, limit),
+        )
+        return [raw_entry(row) for row in rows]
+
+    def first(self) -> Version | None:
         """Name the oldest entry that is kept."""
         row = self._db.execute("SELECT ms, seq FROM entry ORDER BY ms, seq LIMIT 1").fetchone()
         return None if row is None else (row[0], row[1])
 
     def entries_of(
-        self, sku: str, *, after: tuple[int, int], up_to: tuple[int, int] | None = None
+        self, sku: str, *, after: Version, up_to: Version = LAST_POSITION
     ) -> Iterator[RawEntry]:
         """Read the entries that concern a SKU from a position on (it included), in order."""
         rows = self._db.execute(
@@ -133,19 +152,25 @@ class ArchiveReader:
             " JOIN entry e ON e.ms = c.ms AND e.seq = c.seq"
             " WHERE s.name = ? AND (c.ms, c.seq) >= (?, ?) AND (c.ms, c.seq) <= (?, ?)"
             " ORDER BY c.ms, c.seq",
-            (sku, *after, *(up_to or (2**62, 2**62))),
+            (sku, *after, *up_to),
         )
-        return map(_raw, rows)
+        return map(raw_entry, rows)
 
-    def position_before(self, sku: str, position: tuple[int, int], count: int) -> tuple[int, int]:
-        """Name the entry of a SKU that lies so many before a position, or its first one."""
-        row = self._db.execute(
-            "SELECT min(ms), min(seq) FROM (SELECT c.ms AS ms, c.seq AS seq FROM sku s"
-            " JOIN concern c ON c.sku = s.number WHERE s.name = ? AND (c.ms, c.seq) < (?, ?)"
-            " ORDER BY c.ms DESC, c.seq DESC LIMIT ?)",
-            (sku, *position, count),
-        ).fetchone()
-        return (row[0] or 0, row[1] or 0)
+    def balance_before(self, level: str, position: Version, *, since: Version) -> Balance | None:
+        """Find the last balance of a level that the log tells before a position.
+
+        None where it tells none from `since` on. Cost: O(entries of its SKU in between), by the
+        index, about 2 µs each.
+        """
+        rows = self._db.execute(
+            "SELECT e.balances FROM sku s JOIN concern c ON c.sku = s.number"
+            " JOIN entry e ON e.ms = c.ms AND e.seq = c.seq"
+            " WHERE s.name = ? AND (c.ms, c.seq) < (?, ?) AND (c.ms, c.seq) >= (?, ?)"
+            " AND instr(e.balances || char(9), ?) ORDER BY c.ms DESC, c.seq DESC LIMIT 1",
+            (split_level_key(level)[0], *position, *since, f"\t{level}\t"),
+        )
+        found = rows.fetchone()
+        return None if found is None else read_balances(found[0])[level]
 
     def live_ids(self, sku: str) -> set[str]:
         """Name the reservations that claim units of a SKU. Cost: O(live reservations)."""
@@ -259,7 +284,8 @@ encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Reservation).decode
 
 
-def _raw(row: tuple[int, int, str, str]) -> RawEntry:
+def raw_entry(row: tuple[int, int, str, str]) -> RawEntry:
+    """Read an entry as a row has it: ms, seq, events, balances."""
     return f"{row[0]}-{row[1]}", {"e": row[2], "b": row[3]}
 
 

@@ -9,18 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reservation.database import Database
-from reservation.events.archive import FORMAT, RawEntry, decode, encode
+from reservation.events.archive import FORMAT, RawEntry, decode, encode, raw_entry
 from reservation.events.entries import Balances, LogEntry, read_entry, skus_of
 from reservation.events.figures import day_of, figures_of
 from reservation.events.life import KINDS_OF_LIFE, reservation_after
 from reservation.model import Reservation, split_level_key
-from reservation.store.records import version_key
+from reservation.store.records import Version, version_before, version_key
+
+if TYPE_CHECKING:
+    from reservation.events.snapshot import Snapshot
 
 IDS_PER_QUERY: Final = 500  # SQLite takes 999 parameters and more
 FORGOTTEN_PER_CALL: Final = 1_000
+ENTRIES_PER_STEP: Final = 500  # of many that go or come, so many are unpacked at a time
+
+Read = Sequence[tuple[Version, LogEntry]]
 
 _TABLES: Final = """
 CREATE TABLE entry (
@@ -83,13 +89,16 @@ class ArchiveWriter:
         with self._db.transaction():
             self._db.set_fact(name, value)
 
-    def has(self, version: str, fields: dict[str, str]) -> bool:
-        """Say whether an entry is in the archive just as it is given."""
+    def newest(self, first: Version, last: Version, count: int) -> list[RawEntry]:
+        """Read the newest entries from one position up to another, in order."""
         with self._db.reading():
-            found = self._db.execute(
-                "SELECT events, balances FROM entry WHERE ms = ? AND seq = ?", version_key(version)
-            ).fetchone()
-        return bool(found == (fields["e"], fields["b"]))
+            rows = self._db.execute(
+                "SELECT ms, seq, events, balances FROM entry"
+                " WHERE (ms, seq) >= (?, ?) AND (ms, seq) <= (?, ?)"
+                " ORDER BY ms DESC, seq DESC LIMIT ?",
+                (*first, *last, count),
+            ).fetchall()
+        return [raw_entry(row) for row in reversed(rows)]
 
     def append(self, entries: Sequence[RawEntry]) -> None:
         """Add entries of the log in one transaction, and all that follows from them.
@@ -97,49 +106,52 @@ class ArchiveWriter:
         What is in the archive already is passed over.
         """
         known = version_key(self.position) if self.position else (-1, -1)
-        new = [(version_key(version), fields) for version, fields in entries]
-        new = [(position, fields) for position, fields in new if position > known]
+        new = [entry for entry in entries if version_key(entry[0]) > known]
         if not new:
             return
         with self._db.transaction():
-            read = [(position, read_entry(fields)) for position, fields in new]
-            self._db.executemany(
-                "INSERT INTO entry VALUES (?, ?, ?, ?)",
-                [(*position, fields["e"], fields["b"]) for position, fields in new],
-            )
-            self._index(read)
+            read = self._take_in(new)
             balances: Balances = {}
             for _, entry in read:
                 balances.update(entry.balances)
             self._write_levels("level", balances)
             self._live_through(read)
-            self._count(read)
-            ms, sequence = new[-1][0]
-            self._db.set_fact("position", f"{ms}-{sequence}")
+            self._db.set_fact("position", new[-1][0])
+
+    def go_back(self, common: str, entries: Sequence[RawEntry], snapshot: Snapshot) -> int:
+        """Take the log as it is behind an entry that it has in common with the archive.
+
+        What the archive has behind `common` never survived: it goes, and all that was counted of
+        it. `entries` are those of the log from there up to the snapshot, which says what is true
+        of levels and reservations then: what the lost ones have changed cannot be taken back.
+        Returns how many entries went. All of it is one transaction.
+        Cost: O(entries that go and come, levels, reservations).
+        """
+        with self._db.transaction():
+            lost = self._drop_behind(version_key(common))
+            for first in range(0, len(entries), ENTRIES_PER_STEP):
+                self._take_in(entries[first : first + ENTRIES_PER_STEP])
+            self._take_over(snapshot)
+        return lost
 
     def begin_with(
-        self, version: str, reservations: Iterable[Reservation], balances: Balances
-    ) -> None:
+        self, snapshot: Snapshot, entry: dict[str, str], *, kept: Version | None = None
+    ) -> int:
         """Begin anew from what the store says at a position: its log no longer tells it all.
 
-        What the archive had of the log up to there stays; what it had beyond never happened, but
-        the figures of the day have counted it.
+        `entry` is what the log has at that position. Of what the archive had, all up to `kept`
+        stays (None: all before the snapshot); the rest never survived, as in `go_back`, and so are
+        what is returned and the cost.
         """
-        position = version_key(version)
+        before = version_before(version_key(snapshot.version))
         with self._db.transaction():
-            for table in ("level", "baseline", "reservation"):
-                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
-            for table in ("entry", "concern"):
-                self._db.execute(
-                    f"DELETE FROM {table} WHERE (ms, seq) > (?, ?)",  # noqa: S608
-                    position,
-                )
-            self._write_levels("level", balances)
-            self._write_levels("baseline", balances)
-            ordered = sorted(reservations, key=lambda found: found.created_at_ms)
-            self._write_reservations((found, None) for found in ordered)
-            self._db.set_fact("position", version)
-            self._db.set_fact("since", version)
+            lost = self._drop_behind(before if kept is None else min(before, kept))
+            self._take_in([(snapshot.version, entry)])
+            self._take_over(snapshot)
+            self._db.execute("DELETE FROM baseline")
+            self._write_levels("baseline", snapshot.balances)
+            self._db.set_fact("since", snapshot.version)
+        return lost
 
     def forget(self, before_ms: int) -> int:
         """Drop reservations that ended up to a time, bounded a call; their events stay."""
@@ -150,23 +162,58 @@ class ArchiveWriter:
                 (before_ms, FORGOTTEN_PER_CALL),
             ).rowcount
 
-    def _index(self, read: Sequence[tuple[tuple[int, int], LogEntry]]) -> None:
+    def _take_in(self, entries: Sequence[RawEntry]) -> Read:
+        """Add entries to history, index and figures; returns them unpacked."""
+        read = [(version_key(version), read_entry(fields)) for version, fields in entries]
+        self._db.executemany(
+            "INSERT INTO entry VALUES (?, ?, ?, ?)",
+            [(*version_key(version), fields["e"], fields["b"]) for version, fields in entries],
+        )
+        self._db.executemany("INSERT INTO concern VALUES (?, ?, ?)", self._concerns(read))
+        self._count(read)
+        return read
+
+    def _drop_behind(self, position: Version) -> int:
+        """Take entries out of history, index and figures; returns how many."""
+        rows = self._db.execute(
+            "SELECT ms, seq, events, balances FROM entry WHERE (ms, seq) > (?, ?)", position
+        )
+        while some := [raw_entry(row) for row in rows.fetchmany(ENTRIES_PER_STEP)]:
+            read = [(version_key(version), read_entry(fields)) for version, fields in some]
+            self._db.executemany(
+                "DELETE FROM concern WHERE sku = ? AND ms = ? AND seq = ?", self._concerns(read)
+            )
+            self._count(read, sign=-1)
+        self._db.execute("DELETE FROM figure WHERE value = 0")
+        return self._db.execute("DELETE FROM entry WHERE (ms, seq) > (?, ?)", position).rowcount
+
+    def _take_over(self, snapshot: Snapshot) -> None:
+        """Let levels and reservations be those of a snapshot."""
+        for table in ("level", "reservation"):
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
+        self._write_levels("level", snapshot.balances)
+        ordered = sorted(snapshot.reservations.values(), key=lambda found: found.created_at_ms)
+        self._write_reservations((found, None) for found in ordered)
+        self._db.set_fact("position", snapshot.version)
+
+    def _concerns(self, read: Read) -> list[tuple[int, int, int]]:
+        """Name each SKU that an entry concerns, with its position."""
         rows = []
         for position, entry in read:
             skus: set[str] = set()
             for event in entry.events:
                 skus |= skus_of(event)
             rows += [(self._number(sku), *position) for sku in skus]
-        self._db.executemany("INSERT INTO concern VALUES (?, ?, ?)", rows)
+        return rows
 
-    def _count(self, read: Sequence[tuple[tuple[int, int], LogEntry]]) -> None:
-        """Add to the figures of the day, for people to look at."""
+    def _count(self, read: Read, *, sign: int = 1) -> None:
+        """Add to the figures of the day, for people to look at, or take away."""
         figures: Counter[tuple[int, str]] = Counter()
         for position, entry in read:
             day = day_of(position[0], self._day_offset_ms)
             for event in entry.events:
                 for name, value in figures_of(event):
-                    figures[day, name] += value
+                    figures[day, name] += sign * value
         self._db.executemany(
             "INSERT INTO figure VALUES (?, ?, ?)"
             " ON CONFLICT (day, name) DO UPDATE SET value = value + excluded.value",
@@ -187,7 +234,7 @@ class ArchiveWriter:
             [(*split_level_key(level), *units) for level, units in balances.items()],
         )
 
-    def _live_through(self, read: Sequence[tuple[tuple[int, int], LogEntry]]) -> None:
+    def _live_through(self, read: Read) -> None:
         """Carry the reservations that the entries name over their events."""
         events = [
             (position[0], event)

@@ -21,12 +21,15 @@ from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
 from reservation.events.archive import archive_path
 from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.entries import read_entry
+from reservation.events.parting import last_common
 from reservation.events.snapshot import take_snapshot
+from reservation.store.records import version_before, version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
     from reservation.config import Settings
     from reservation.events.archive import RawEntry
+    from reservation.events.snapshot import Snapshot
     from reservation.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -139,35 +142,82 @@ class Archivist:
         return ArchiveWriter(self._path, day_offset_ms=day_offset_ms(self._settings))
 
     async def _get_in_step(self, archive: ArchiveWriter) -> ArchiveWriter:
-        """Make sure that the log goes on where the archive ends, or begin it anew."""
+        """Make sure that the log goes on where the archive ends, or mend the archive."""
         await self._store.position(partition=self._partition)  # the store has passed its checks
         archive = await self._of_this_store(archive)
         if archive.position is None:
             oldest = await self._store.read_log("", count=1, partition=self._partition)
             if oldest and not read_entry(oldest[0][1]).events:  # the store's birth
                 return archive
-        else:
-            entry = await self._store.log_entry(archive.position, partition=self._partition)
-            if entry is not None and await self._agrees(archive, entry):
-                return archive
-            log.error(
-                "archive_out_of_step",
-                archived=archive.position,
-                remedy="the store has lost what was acknowledged, or another archive has "
-                "trimmed its log; the archive goes on from what the store has now",
-            )
-        snapshot = await take_snapshot(self._store, partition=self._partition)
-        await asyncio.to_thread(
-            archive.begin_with, snapshot.version, snapshot.reservations.values(), snapshot.balances
-        )
+            snapshot = await take_snapshot(self._store, partition=self._partition)
+            await asyncio.to_thread(archive.begin_with, snapshot, await self._entry_of(snapshot))
+            return archive
+        last = version_key(archive.position)
+        entry = await self._store.log_entry(archive.position, partition=self._partition)
+        ours = await asyncio.to_thread(archive.newest, last, last, 1)
+        if entry is None or ours != [(archive.position, entry)]:
+            await self._mend(archive)
         return archive
 
-    async def _agrees(self, archive: ArchiveWriter, entry: dict[str, str]) -> bool:
-        position = archive.position
-        # An archive that began with a snapshot has not the entry that it began at.
-        if position is None or position == archive.fact("since"):
-            return True
-        return await asyncio.to_thread(archive.has, position, entry)
+    async def _mend(self, archive: ArchiveWriter) -> None:
+        """Bring an archive that the log has parted from in step with what the store has now.
+
+        It goes back to the last entry that both have. Where the log has none any more (another
+        archive trimmed it), or only one from before the archive began with a snapshot, it begins
+        anew. Cost: see `last_common`, `take_snapshot`, `ArchiveWriter.go_back`; memory for every
+        record and for the entries since the parting.
+        """
+        archived, since = archive.position, archive.fact("since")
+        common = await last_common(self._store, archive, partition=self._partition)
+        snapshot = await take_snapshot(self._store, partition=self._partition)
+        if common is not None and version_key(common) >= version_key(since or "0-0"):
+            entries = await self._entries_up_to(snapshot, after=common)
+            lost = await asyncio.to_thread(archive.go_back, common, entries, snapshot)
+            metrics.ARCHIVED_ENTRIES.inc(len(entries))
+            log.error(
+                "archive_went_back",
+                archived=archived,
+                back_to=common,
+                entries_lost=lost,
+                remedy="the store has lost what was acknowledged; what the archive had of it is "
+                "gone from there too",
+            )
+            return
+        if common is None:
+            (oldest,) = await self._store.read_log("", count=1, partition=self._partition)
+            kept = version_before(version_key(oldest[0]))  # what is older may have survived
+        else:
+            kept = version_key(common)
+        entry = await self._entry_of(snapshot)
+        lost = await asyncio.to_thread(archive.begin_with, snapshot, entry, kept=kept)
+        log.error(
+            "archive_began_anew",
+            archived=archived,
+            since=snapshot.version,
+            entries_lost=lost,
+            remedy="the log does not go on from the archive's last entry: another archive has "
+            "trimmed it, or the store has lost what was acknowledged; what happened in between "
+            "is not known",
+        )
+
+    async def _entry_of(self, snapshot: Snapshot) -> dict[str, str]:
+        entry = await self._store.log_entry(snapshot.version, partition=self._partition)
+        if entry is None:
+            raise StoreUnavailable("the event log was trimmed meanwhile", effect="not_applied")
+        return entry
+
+    async def _entries_up_to(self, snapshot: Snapshot, *, after: str) -> list[RawEntry]:
+        entries = [
+            entry
+            async for entry in self._store.log_between(
+                after, snapshot.version, partition=self._partition
+            )
+        ]
+        # Looked at behind the read: what is not trimmed now was not trimmed then.
+        begins = await self._store.log_entry(after, partition=self._partition) is not None
+        if not begins or (entries[-1][0] if entries else after) != snapshot.version:
+            raise StoreUnavailable("the event log was trimmed meanwhile", effect="not_applied")
+        return entries
 
     async def _of_this_store(self, archive: ArchiveWriter) -> ArchiveWriter:
         """Set an archive aside that belongs to another store."""

@@ -81,12 +81,17 @@ def read_entry(fields: Mapping[str, str]) -> LogEntry:
         else:
             extra, *lines = rest
             events.append(LoggedEvent(kind, subject, origin, extra, tuple(filter(None, lines))))
+    return LogEntry(tuple(events), read_balances(fields["b"]))
+
+
+def read_balances(text: str) -> Balances:
+    """Read the balances of an entry of the stream."""
     balances = {}
-    if fields["b"]:
-        texts = iter(fields["b"].split("\t"))
+    if text:
+        texts = iter(text.split("\t"))
         for on_hand, safety, held, committed, level in zip(*[texts] * 5, strict=True):
             balances[level] = (int(on_hand), int(safety), int(held), int(committed))
-    return LogEntry(tuple(events), balances)
+    return balances
 
 
 def _grants(records: str) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,7 @@ from reservation.events.entries import (
 from reservation.events.figures import day_of
 from reservation.events.life import KINDS_OF_LIFE, reservation_after
 from reservation.events.timeline import Timeline, Window, draw
-from reservation.model import Reservation, State, Stock, StockLevel, level_key
+from reservation.model import Reservation, State, Stock, StockLevel, level_key, split_level_key
 from reservation.store.records import Version, unpack_reservation, version_key
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ EventId = tuple[int, int, int]
 PATIENCE_SECONDS = 2.0  # for which an answer waits for the archive
 POLL_SECONDS = 0.02
 ALL = 1 << 62
-LOOK_BACK = 50  # entries before a page, from which it learns the balances that it begins with
 RECORDS_PER_READ = 500  # a read of records stays below 1 ms
 _FROM_THE_START = (0, 0)
 _ANY_VERSION = "0-0"
@@ -259,9 +258,7 @@ class History:
         except TimeoutError as error:
             raise ArchiveUnavailable(TOO_LATE) from error
 
-    def _look(
-        self, wanted: tuple[int, int], question: Callable[[ArchiveReader], T], ends_at: float
-    ) -> T:
+    def _look(self, wanted: Version, question: Callable[[ArchiveReader], T], ends_at: float) -> T:
         with ArchiveReader(self._path, ends_at=ends_at) as archive:
             position = archive.position
             if position is None:
@@ -270,37 +267,76 @@ class History:
                 seconds = max(0, wanted[0] - version_key(position)[0]) / 1000
                 message = f"the archive is {seconds:.1f} s behind the log: are the agents running?"
                 raise ArchiveUnavailable(message)
+            if wanted != _FROM_THE_START and not archive.has_entry(wanted):
+                # The store came back without its last seconds: soon the archive will know.
+                raise ArchiveUnavailable("the archive is out of step with the store")
             return question(archive)
 
 
 def _ledger(
     archive: ArchiveReader, sku: str, after: EventId | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Read a page of a SKU's ledger; what an entry does not say of a balance is carried along."""
-    since = _since(archive)
-    start = _FROM_THE_START if after is None else after[:2]
-    balances: Balances = {}
-    begin = archive.position_before(sku, start, LOOK_BACK)
-    if begin <= since <= start:
-        balances, begin = archive.baseline(sku), since
+    """Read a page of a SKU's ledger.
+
+    What an entry does not say of a balance of this SKU is carried along, and looked for before the
+    page where nothing in the page has told it; other SKUs' balances are told where they changed.
+    """
+    carried = _Carried(archive, sku)
     found: list[dict[str, Any]] = []
-    for version, fields in archive.entries_of(sku, after=begin):
+    start = _FROM_THE_START if after is None else after[:2]
+    for version, fields in archive.entries_of(sku, after=start):
+        position = version_key(version)
+        carried.come_to(position)
         for number, (event, told) in enumerate(steps(read_entry(fields)), start=1):
             if sku not in skus_of(event):
                 continue
-            balances.update(told)
-            if after is not None and (*version_key(version), number) <= after:
+            named = carried.over(event, told)
+            if after is not None and (*position, number) <= after:
                 continue
-            named = {
-                level: balances[level] for level in sorted(levels_of(event)) if level in balances
-            }
             found.append(cloud_event(version, number, event, named))
             if len(found) == limit:
                 return found
     return found
 
 
-def _since(archive: ArchiveReader) -> tuple[int, int]:
+class _Carried:
+    """The balances of a SKU's levels along its ledger; None: not known."""
+
+    def __init__(self, archive: ArchiveReader, sku: str) -> None:
+        self._archive = archive
+        self._sku = sku
+        self._since = _since(archive)
+        self._balances: dict[str, Balance | None] = {}
+        self._position = _FROM_THE_START
+
+    def come_to(self, position: Version) -> None:
+        """Begin with the entry at a position."""
+        if self._position < self._since <= position:
+            self._balances = {}  # what came between is not known
+        self._position = position
+
+    def over(self, event: LoggedEvent, told: Balances) -> Balances:
+        """Say what is known after an event; `told` is what its entry says."""
+        self._balances.update(told)
+        named = dict(told)
+        for level in levels_of(event) - told.keys():
+            if split_level_key(level)[0] == self._sku:
+                if level not in self._balances:
+                    self._balances[level] = self._look_back(level)
+                if (balance := self._balances[level]) is not None:
+                    named[level] = balance
+        return dict(sorted(named.items()))
+
+    def _look_back(self, level: str) -> Balance | None:
+        whole = self._position >= self._since
+        since = self._since if whole else _FROM_THE_START
+        found = self._archive.balance_before(level, self._position, since=since)
+        if found is None and whole:
+            return self._archive.baseline(self._sku).get(level)
+        return found
+
+
+def _since(archive: ArchiveReader) -> Version:
     return version_key(archive.since) if archive.since else _FROM_THE_START
 
 

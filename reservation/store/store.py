@@ -400,6 +400,12 @@ class Store:
                 return
             after = entries[-1][0]
 
+    async def last_entry(self, *, partition: int = 0) -> tuple[str, dict[str, str]]:
+        """Read the last entry of the event log, which is never empty."""
+        with named_faults():
+            entries = await self.client.xrevrange(key(partition, "events"), count=1)
+        return entries[0][0], entries[0][1]
+
     async def log_entry(self, version: str, *, partition: int = 0) -> dict[str, str] | None:
         """Read the entry at a position; None where there is none, or not any more."""
         with named_faults():

@@ -214,9 +214,11 @@ async def test_it_begins_anew_from_a_snapshot_and_goes_on(
     archive.append(
         [(lost, {"e": f"G\t1\tk|r\x1etmall:lost\tH{T},60000\n1 CAT@main", "b": balances(1, 1)})]
     )
-    archive.begin_with(snapshot.version, snapshot.reservations.values(), snapshot.balances)
+    begun = await store.log_entry(snapshot.version)
+    assert begun is not None
+    assert archive.begin_with(snapshot, begun) == 1
     with ArchiveReader(path) as reader:
-        assert reader.entries((0, 0), 10_000) == entries
+        assert reader.entries((0, 0), 10_000) == [*entries, (snapshot.version, begun)]
         assert reader.since == snapshot.version
         assert reader.baseline("DOG") == {"DOG@main": snapshot.balances["DOG@main"]}
     await doings.some(40)

@@ -12,8 +12,10 @@ from reservation.errors import ArchiveUnavailable
 from reservation.events.archive import ArchiveReader, archive_path
 from reservation.events.archivist import Archivist
 from reservation.store.keys import META, key
+from reservation.store.records import version_key
 from reservation.store.store import Store
 from tests.reservation.events.doings import Doings
+from tests.reservation.events.losing import kept, lose
 from tests.reservation.events.test_archive import agrees, levels
 from tests.waiting import happens
 
@@ -98,20 +100,17 @@ async def test_an_archive_that_comes_late_begins_with_what_there_is(
         assert reader.since is not None
 
 
-@pytest.mark.parametrize("fault", ["lost", "trimmed", "differs"])
-async def test_it_begins_anew_where_the_store_has_parted_from_it(
+@pytest.mark.parametrize("fault", ["trimmed", "differs"])
+async def test_it_begins_anew_where_the_log_has_nothing_of_it(
     store: Store, doings: Doings, archivist: Archivist, settings: Settings, fault: str
 ) -> None:
-    """A store that lost what it acknowledged, a log that another one trimmed, or that differs."""
+    """A log that another one trimmed, or that differs: see `test_parting` for what is lost."""
     await doings.some(40)
     await copied(archivist, store)
     archivist.close()
     _, last = await store.position()
     events = key(0, "events")
-    if fault == "lost":
-        await store.client.xdel(events, last)
-        await doings.some(30)
-    elif fault == "differs":  # the same millisecond had another call
+    if fault == "differs":  # the same millisecond had another call
         fields = await store.log_entry(last)
         assert fields is not None
         other = {"e": "P\tCAT\tx||\t3,300,0,0", "b": ""}
@@ -176,12 +175,14 @@ async def test_a_store_that_lost_its_end_behind_a_connection_is_noticed(
 ) -> None:
     """Also where nothing failed in between: the last entry is compared at every copy."""
     await doings.some(40)
+    past = await kept(store)
+    await doings.some(40)
     await copied(archivist, store)
-    _, last = await store.position()
-    await store.client.xdel(key(0, "events"), last)
+    _, lost = await store.position()
+    await lose(store, past)
     await doings.some(10)
     await archivist.copy()
     with ArchiveReader(archive_path(settings.data_dir)) as reader:
-        assert reader.since is not None
+        assert not reader.has_entry(version_key(lost))
     await copied(archivist, store)
     await agrees(store, doings, archive_path(settings.data_dir))
