@@ -72,6 +72,13 @@ class ArchiveUnavailable(HoldfastError):
     """The archive of the event log cannot be used here, or has not come far enough."""
 
 
+class PositionLost(HoldfastError):
+    """What follows a position in the event log is not known, or its entry never survived.
+
+    Who was there has to begin anew, with the oldest that is kept or with what is true now.
+    """
+
+
 class UnsafeStore(StoreError):
     """A start-up check refused the store; the text names the finding and how to mend it."""
 

@@ -6,13 +6,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from ops.alerts.alert import Alert, alerts_of, may_alert, with_levels
 from ops.alerts.deliveries import DeliveryState
 from ops.alerts.outbox import Outbox, SharedOutbox
 from reservation import metrics
 from reservation.background import Every, repeat
 from reservation.config import DAY_SECONDS
-from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
+from reservation.errors import ArchiveUnavailable, PositionLost, ScriptBug, StoreUnavailable
 from reservation.events.archive import archive_path
 from reservation.events.entries import read_entry
 from reservation.events.feed import entries_behind
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from reservation.config import Settings
     from reservation.events.archive import RawEntry
     from reservation.store.store import Store
+
+log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 0.2  # between looks at a log that had nothing new
 READS_A_ROUND: Final = 20  # of the log; a long backlog yields to the next round
@@ -40,7 +44,12 @@ _FAULTS: Final = (StoreUnavailable, ArchiveUnavailable, ScriptBug)
 
 
 class Alerter:
-    """One background loop over one partition."""
+    """One background loop over one partition.
+
+    Where the store has lost what was read of its log, or nothing keeps what comes next, it goes on
+    a little while ago, as a new outbox does; an alert bears the id of its event, so none is told
+    twice. What was noted is told although it may not have survived: whom it stopped, it stopped.
+    """
 
     def __init__(self, store: Store, settings: Settings, outbox: SharedOutbox) -> None:
         self._store = store
@@ -48,6 +57,7 @@ class Alerter:
         self._shared = outbox
         self._path = archive_path(settings.data_dir)
         self._position: Version | None = None  # behind which the log is still to be read
+        self._seen = False  # whether that is an entry that was read, and no mere time
         self._stored: Version | None = None
         self._good_at: float | None = None  # when a round went well the last time
         self._tidying = Every(TIDY_INTERVAL_SECONDS)
@@ -84,11 +94,21 @@ class Alerter:
         outbox = await asyncio.to_thread(self._shared.opened)
         now_ms, last = await self._store.position()
         if self._position is None:
-            self._position = self._stored = await self._begin(outbox, now_ms, version_key(last))
+            await self._begin(outbox, now_ms, version_key(last))
+        assert self._position is not None
         more = True
         for _ in range(READS_A_ROUND):
-            entries = await entries_behind(self._store, self._path, self._position)
+            try:
+                entries = await entries_behind(
+                    self._store, self._path, self._position, seen=self._seen
+                )
+            except PositionLost as error:
+                log.warning("alerts_begin_anew", reason=str(error))
+                self._position, self._seen = _fresh(now_ms), False
+                return True
             await self._take(outbox, entries)
+            if not self._seen:  # nothing is that new: what comes, comes behind the last entry
+                self._position, self._seen = version_key(last), True
             more = len(entries) == ENTRIES_PER_READ
             if not more:
                 break
@@ -99,7 +119,7 @@ class Alerter:
     async def tidy(self) -> None:
         """Store how far the log was read, forget what is long over, count what is not told."""
         outbox = await asyncio.to_thread(self._shared.opened)
-        if self._position is not None and self._position != self._stored:
+        if self._position is not None and self._seen and self._position != self._stored:
             await asyncio.to_thread(outbox.note, self._facts(), [], 0)
             self._stored = self._position
         if self._forgetting.is_due():
@@ -108,7 +128,7 @@ class Alerter:
         metrics.ALERTS_WAITING.set(sum(backlog.waiting for backlog in backlogs))
         metrics.ALERT_DEAD_LETTERS.set(sum(backlog.dead for backlog in backlogs))
 
-    async def _begin(self, outbox: Outbox, now_ms: int, last: Version) -> Version:
+    async def _begin(self, outbox: Outbox, now_ms: int, last: Version) -> None:
         """Find where to go on: where we were in this store's log, else a little while ago.
 
         What is older than alerts are kept for is no news any more.
@@ -117,10 +137,11 @@ class Alerter:
         kept = await asyncio.to_thread(outbox.fact, "position")
         of_this = await asyncio.to_thread(outbox.fact, "store_born_ms") == born
         self._born = born
+        self._position, self._seen = _fresh(now_ms), False
         if kept and of_this and version_key(kept) <= last:
-            oldest_ms = now_ms - self._settings.alerts_give_up_seconds * 1000
-            return max(version_key(kept), (oldest_ms, 0))
-        return (now_ms - FRESH_SECONDS * 1000, 0)
+            oldest = (now_ms - self._settings.alerts_give_up_seconds * 1000, 0)
+            self._position, self._seen = max((version_key(kept), True), (oldest, False))
+        self._stored = self._position
 
     async def _take(self, outbox: Outbox, entries: Sequence[RawEntry]) -> None:
         if not entries:
@@ -138,7 +159,7 @@ class Alerter:
             for name, receiver in self._settings.alerts.items()
             if alert.type in receiver.events
         ]
-        self._position = position
+        self._position, self._seen = position, True
         if told:
             await asyncio.to_thread(outbox.note, self._facts(), told, _now_ms())
             self._stored = position
@@ -155,6 +176,10 @@ class Alerter:
     def _facts(self) -> dict[str, str]:
         assert self._position is not None
         return {"position": f"{self._position[0]}-{self._position[1]}", "store_born_ms": self._born}
+
+
+def _fresh(now_ms: int) -> Version:
+    return (now_ms - FRESH_SECONDS * 1000, 0)
 
 
 def _forget(outbox: Outbox, receivers: Sequence[str]) -> None:

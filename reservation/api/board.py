@@ -30,7 +30,7 @@ from reservation.api.streams import (
 )
 from reservation.api.views import level_json
 from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavailable
-from reservation.events.feed import Told
+from reservation.events.feed import Reset, Told
 from reservation.health.reads import LevelHealth, ratio_or_none
 from reservation.model import Breaker, BreakerState
 from reservation.store.records import version_key
@@ -194,11 +194,15 @@ class _Collected:
         self.left = False  # nobody looks any more; a cancellation alone may get lost on the way
 
     async def follow(self, events: AsyncGenerator[Followed, None]) -> None:
-        """Collect until the feed ends, or who looks has left: seen when it tells of anything."""
+        """Collect until the feed ends or does not go on from where it was, or who looks has left.
+
+        Where it does not go on, what is shown may never have happened: who looks connects again,
+        and gets all anew. Who has left is seen when it tells of anything.
+        """
         try:
             async with contextlib.aclosing(events):
                 async for told in events:
-                    if self.left:
+                    if self.left or isinstance(told, Reset):
                         return
                     if isinstance(told, Told):
                         self._skus.update(dict.fromkeys(told.skus))

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
-from reservation.errors import ArchiveUnavailable, StoreUnavailable
+from reservation.errors import ArchiveUnavailable, PositionLost, StoreUnavailable
 from reservation.events.archive import ArchiveReader, RawEntry, archive_path
 from reservation.events.cloud import cloud_event, event_id
 from reservation.events.entries import read_entry, skus_of, steps
 from reservation.store.keys import key
 from reservation.store.link import named_faults
-from reservation.store.records import Version, version_key
+from reservation.store.records import Version, version_before, version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ KEPT_ENTRIES = 1_000  # of the newest, in each process that has followers
 MAX_BLOCK_MS = 1_000  # a wait for what is new; then it is looked whether anyone still follows
 FAULT_SECONDS = 0.5  # before a store that failed is asked again
 LAST_NUMBER = 999_999  # of an event within an entry; no call does so much
-LAST_SEQUENCE = (1 << 63) - 1  # of a millisecond; no call comes near
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +75,39 @@ async def entries_behind(
     path: Path,
     position: Version,
     *,
+    seen: bool = True,
     count: int = ENTRIES_PER_READ,
     partition: int = 0,
 ) -> list[RawEntry]:
     """Read entries behind a position from the stream, or the archive where that was trimmed.
 
-    Raises StoreUnavailable, and ArchiveUnavailable where only the archive may have what comes
-    next: nothing is passed over. What neither has is gone; the log says so.
+    `seen` says that the position is that of an entry which the caller has read; else it is a time
+    or a place to begin at, and what is not kept behind it is passed over. Fewer than `count` are
+    all that there are.
+    Raises StoreUnavailable; ArchiveUnavailable where only the archive may have what comes next;
+    PositionLost where the entry at the position was lost by the store, or what comes next is kept
+    nowhere: nothing is passed over in silence.
     """
-    after = f"{position[0]}-{position[1]}"
-    entries = await store.read_log(after, count=count, partition=partition)
+    after = _text(position)
+    entries = await store.read_log(after, count=count + 1, partition=partition, inclusive=True)
+    if entries and entries[0][0] == after:
+        return entries[1:]
     # Looked at behind the read: what is not trimmed now was not trimmed then.
-    (oldest,) = await store.read_log("", count=1, partition=partition)
-    if _before(version_key(oldest[0])) <= position or _is_birth(oldest):
-        return entries
-    archived = await asyncio.to_thread(_archived, path, position, count)
-    if not archived:
-        log.error("feed_gap", behind=after, goes_on_at=oldest[0])
-    return archived or entries
+    (first,) = await store.read_log("", count=1, partition=partition)
+    oldest = version_key(first[0])
+    if seen and (oldest <= position or _is_birth(first)):
+        raise PositionLost(f"{after} is not in the event log: the store has lost it")
+    if version_before(oldest) <= position or _is_birth(first):
+        return entries[:count]
+    archived = await asyncio.to_thread(_archived, path, position, oldest, count, seen=seen)
+    if len(archived) == count:
+        return archived
+    if archived and archived[-1][0] == first[0]:  # and on in the stream: a short page is the end
+        rest = count - len(archived)
+        return archived + await entries_behind(store, path, oldest, count=rest, partition=partition)
+    if seen:
+        raise PositionLost(f"what came behind {after} is not kept: the log goes on at {first[0]}")
+    return entries[:count]
 
 
 def _is_birth(entry: RawEntry) -> bool:
@@ -101,14 +115,50 @@ def _is_birth(entry: RawEntry) -> bool:
     return not read_entry(entry[1]).events
 
 
-def _archived(path: Path, position: Version, count: int) -> list[RawEntry]:
+def _archived(
+    path: Path, position: Version, oldest: Version, count: int, *, seen: bool
+) -> list[RawEntry]:
+    """Read what the archive has behind a position, up to the stream's oldest: that knows better.
+
+    Nothing where the archive does not go on from the position.
+    """
     with ArchiveReader(path) as archive:
-        return archive.entries(position, count)
+        since = version_key(archive.since) if archive.since else None
+        if seen and ((since and position < since) or not archive.has_entry(position)):
+            return []
+        if since is not None:
+            position = max(position, version_before(since))
+        return archive.entries(position, count, up_to=oldest)
 
 
-def _first_archived(path: Path) -> Version | None:
+async def oldest_kept(store: Store, path: Path, *, partition: int = 0) -> Version:
+    """Find the oldest entry from which on everything is kept, in the stream or in the archive.
+
+    Raises StoreUnavailable.
+    """
+    (first,) = await store.read_log("", count=1, partition=partition)
+    oldest = version_key(first[0])
+    with contextlib.suppress(ArchiveUnavailable):
+        archived = await asyncio.to_thread(_first_archived, path, oldest)
+        oldest = min(oldest, archived or oldest)
+    return oldest
+
+
+def _first_archived(path: Path, up_to: Version) -> Version | None:
+    """Find from where on the archive is whole; None where it does not reach up to a position."""
     with ArchiveReader(path) as archive:
-        return archive.first()
+        if archive.position is None or version_key(archive.position) < up_to:
+            return None
+        return version_key(archive.since) if archive.since else archive.first()
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a follower is. `seen`: see `entries_behind`; `epoch`: when it was last compared."""
+
+    position: Version
+    seen: bool
+    epoch: int = 0
 
 
 class Feed:
@@ -120,6 +170,8 @@ class Feed:
         self._path = archive_path(settings.data_dir)
         self._newest: deque[tuple[Version, list[Told]]] = deque()
         self._known_from: Version | None = None  # all behind this position is in `_newest`
+        # Each time that the store may have come back with another past is the begin of one.
+        self._epoch = 0
         # A wait must end before the client library takes it for a fault.
         self._block_ms = max(1, min(MAX_BLOCK_MS, settings.request_timeout_ms // 2))
         self._followers = 0
@@ -144,15 +196,16 @@ class Feed:
     ) -> AsyncGenerator[Followed, None]:
         """Tell every event behind an id, then each as it comes, until `close`.
 
-        Without `after` it begins now, and says where that is. None comes when nothing has come for
-        `idle_seconds`.
+        Without `after` it begins now, and says where that is. A position that is not kept, or not
+        any more, is told by `Reset`, and what follows begins with the oldest that is. None comes
+        when nothing has come for `idle_seconds`.
         Raises StoreUnavailable and ArchiveUnavailable, here and while it goes on.
         """
-        position, first = await self._begin(after)
-        return self._follow(position, first, idle_seconds)
+        place, first = await self._begin(after)
+        return self._follow(place, first, idle_seconds)
 
     async def _follow(
-        self, position: Version, first: list[Told | Begun | Reset], idle_seconds: float
+        self, place: _Place, first: list[Told | Begun | Reset], idle_seconds: float
     ) -> AsyncGenerator[Followed, None]:
         self._followers += 1
         try:
@@ -161,55 +214,66 @@ class Feed:
             while not self._closed:
                 self._listen()
                 changed = self._changed
-                entries = await self._behind(position)
+                try:
+                    entries = await self._behind(place)
+                except PositionLost as error:
+                    log.warning("feed_reset", reason=str(error))
+                    place, reset = await self._reset()
+                    yield reset
+                    continue
                 for version, events in entries:
                     for event in events:
                         yield event
-                    position = version
+                    place.position, place.seen = version, True
                 if not entries and not await _within(changed, idle_seconds):
                     yield None
         finally:
             self._followers -= 1
 
-    async def _begin(self, after: str | None) -> tuple[Version, list[Told | Begun | Reset]]:
+    async def _begin(self, after: str | None) -> tuple[_Place, list[Told | Begun | Reset]]:
         """Find the entry behind which to go on, and what is to be told before that."""
-        _, now = await self._store.position(partition=self._partition)
         if after is None:
-            return version_key(now), [Begun(f"{now}.{LAST_NUMBER}")]
-        oldest = await self._oldest()
+            now, _ = await self._store.last_entry(partition=self._partition)
+            return _Place(version_key(now), seen=True), [Begun(f"{now}.{LAST_NUMBER}")]
         wanted = event_id(after)
-        if wanted is None or not oldest <= wanted[:2] <= version_key(now):
-            return _before(oldest), [Reset(f"{oldest[0]}-{oldest[1]}.1")]
-        version = f"{wanted[0]}-{wanted[1]}"
+        fields = None if wanted is None else await self._entry(wanted[:2])
+        if wanted is None or fields is None:
+            place, reset = await self._reset()
+            return place, [reset]
+        told = _told(_text(wanted[:2]), fields, self._partition)
+        return _Place(wanted[:2], seen=True), list(told[wanted[2] :])
+
+    async def _reset(self) -> tuple[_Place, Reset]:
+        oldest = await oldest_kept(self._store, self._path, partition=self._partition)
+        return _Place(version_before(oldest), seen=False), Reset(f"{_text(oldest)}.1")
+
+    async def _entry(self, position: Version) -> dict[str, str] | None:
+        """Read the entry at a position; None where it is not kept."""
+        try:
+            entries = await entries_behind(
+                self._store,
+                self._path,
+                version_before(position),
+                seen=False,
+                count=1,
+                partition=self._partition,
+            )
+        except ArchiveUnavailable:
+            return None
+        return dict(entries).get(_text(position))
+
+    async def _behind(self, place: _Place) -> list[tuple[Version, list[Told]]]:
+        """Find the next entries behind a place, among the newest or where they are kept."""
+        known, epoch = self._known_from, self._epoch
+        if known is not None and place.epoch == epoch and place.position >= known:
+            return [entry for entry in self._newest if entry[0] > place.position]
         entries = await entries_behind(
-            self._store, self._path, _before(wanted[:2]), count=1, partition=self._partition
+            self._store, self._path, place.position, seen=place.seen, partition=self._partition
         )
-        rest = [
-            told
-            for found, fields in entries
-            if found == version
-            for told in _told(found, fields, self._partition)[wanted[2] :]
-        ]
-        return wanted[:2], list(rest)
-
-    async def _oldest(self) -> Version:
-        """Find the oldest entry that is kept anywhere."""
-        stream = await self._store.read_log("", count=1, partition=self._partition)
-        oldest = version_key(stream[0][0])
-        with contextlib.suppress(ArchiveUnavailable):
-            archived = await asyncio.to_thread(_first_archived, self._path)
-            oldest = min(oldest, archived or oldest)
-        return oldest
-
-    async def _behind(self, position: Version) -> list[tuple[Version, list[Told]]]:
-        """Find the next entries behind a position, among the newest or where they are kept."""
-        if self._known_from is not None and position >= self._known_from:
-            return [entry for entry in self._newest if entry[0] > position]
+        place.epoch = epoch
         return [
             (version_key(version), _told(version, fields, self._partition))
-            for version, fields in await entries_behind(
-                self._store, self._path, position, partition=self._partition
-            )
+            for version, fields in entries
         ]
 
     # -- what is new -----------------------------------------------------------------------------
@@ -220,41 +284,55 @@ class Feed:
 
     async def _keep_newest(self) -> None:
         """Wait for new entries and keep the newest, as long as anyone follows."""
-        position: Version | None = None
+        last: RawEntry | None = None
         try:
             while self._followers and not self._closed:
                 try:
-                    if position is None:
-                        _, now = await self._store.position(partition=self._partition)
-                        position = version_key(now)
-                        self._newest.clear()
-                        self._known_from = position
-                    position = await self._take_new(position)
+                    if last is None:
+                        last = await self._store.last_entry(partition=self._partition)
+                        self._begin_epoch(version_key(last[0]))
+                    last = await self._take_new(last)
                 except StoreUnavailable as error:
                     log.warning("feed_waits", reason=str(error))
+                    self._known_from = last = None
                     await asyncio.sleep(FAULT_SECONDS)
         finally:
             self._known_from = None
             self._newest.clear()
 
-    async def _take_new(self, position: Version) -> Version:
+    def _begin_epoch(self, position: Version) -> None:
+        """Keep what is new behind a position; whoever follows has to compare where it is."""
+        self._epoch += 1
+        self._newest.clear()
+        self._known_from = position
+        self._wake()
+
+    async def _take_new(self, last: RawEntry) -> RawEntry | None:
+        """Wait for what is new; None where the last entry is not the store's any more."""
+        events = key(self._partition, "events")
         with named_faults():
-            answer = await self._store.client.xread(
-                {key(self._partition, "events"): f"{position[0]}-{position[1]}"},
-                count=ENTRIES_PER_READ,
-                block=self._block_ms,
-            )
+            # In one go: between two, the store may come back without its last seconds.
+            async with self._store.client.pipeline(transaction=False) as pipeline:
+                pipeline.xrange(events, last[0], last[0])
+                pipeline.xread({events: last[0]}, count=ENTRIES_PER_READ, block=self._block_ms)
+                found, answer = await pipeline.execute()
+        if not found or (found[0][0], found[0][1]) != last:
+            return None
         # RESP3 answers by stream, in pages.
         for entries in (answer or {}).values():
             for version, fields in (entry for page in entries for entry in page):
-                position = version_key(version)
-                self._newest.append((position, _told(version, fields, self._partition)))
+                last = (version, fields)
+                told = _told(version, fields, self._partition)
+                self._newest.append((version_key(version), told))
                 if len(self._newest) > KEPT_ENTRIES:
                     self._known_from, _ = self._newest.popleft()
         if answer:
-            self._changed.set()
-            self._changed = asyncio.Event()
-        return position
+            self._wake()
+        return last
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 def _told(version: str, fields: dict[str, str], partition: int) -> list[Told]:
@@ -267,9 +345,8 @@ def _told(version: str, fields: dict[str, str], partition: int) -> list[Told]:
     return found
 
 
-def _before(version: Version) -> Version:
-    ms, sequence = version
-    return (ms, sequence - 1) if sequence else (ms - 1, LAST_SEQUENCE)
+def _text(position: Version) -> str:
+    return f"{position[0]}-{position[1]}"
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -10,9 +10,11 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import structlog
+
 from reservation import metrics
 from reservation.background import Every, repeat
-from reservation.errors import ArchiveUnavailable, ScriptBug, StoreUnavailable
+from reservation.errors import ArchiveUnavailable, PositionLost, ScriptBug, StoreUnavailable
 from reservation.events.archive import archive_path
 from reservation.events.entries import Balance, Balances, LogEntry, read_entry, units_of
 from reservation.events.feed import entries_behind
@@ -36,7 +38,10 @@ if TYPE_CHECKING:
     import asyncio
 
     from reservation.config import Settings
+    from reservation.events.archive import RawEntry
     from reservation.store.store import Store
+
+log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.1  # between looks at a log that had nothing new
 LEVELS_PER_CALL = 200  # a script call stays below 1 ms
@@ -67,7 +72,11 @@ def after_entry(
 
 
 class HealthMonitor:
-    """One background loop over one partition."""
+    """One background loop over one partition.
+
+    Where the store has lost what it had followed, or nothing keeps what comes next, it begins anew
+    with what the store has noted: that came back from the same instant as the log.
+    """
 
     def __init__(self, store: Store, settings: Settings, *, partition: int = 0) -> None:
         self._store = store
@@ -107,9 +116,12 @@ class HealthMonitor:
         now_ms, _ = await self._store.position(partition=self._partition)
         more = True
         for _ in range(READS_A_ROUND):
-            entries = await entries_behind(
-                self._store, self._path, version_key(self._position), partition=self._partition
-            )
+            try:
+                entries = await self._behind(self._position)
+            except PositionLost as error:
+                log.warning("health_begins_anew", reason=str(error))
+                self._in_step = False
+                return True
             for version, fields in entries:
                 await self._take(version, read_entry(fields))
             more = len(entries) == ENTRIES_PER_READ
@@ -122,8 +134,15 @@ class HealthMonitor:
         metrics.FEED_LAG_SECONDS.labels(feed="health").set(max(0, lag) / 1000)
         return more
 
+    async def _behind(self, position: str) -> list[RawEntry]:
+        return await entries_behind(
+            self._store, self._path, version_key(position), partition=self._partition
+        )
+
     async def tidy(self) -> None:
         """Forget what has become quiet."""
+        if not self._in_step:  # what it knows may never have survived
+            return
         now_ms, _ = await self._store.position(partition=self._partition)
         for level in [name for name, health in self._noted.items() if health.is_quiet(now_ms)]:
             del self._noted[level]
@@ -135,7 +154,12 @@ class HealthMonitor:
         metrics.LEVELS_AT_RISK.set(at_risk)
 
     async def _get_in_step(self) -> None:
-        """Begin with what is noted in the store, else with its birth, else with what it has now."""
+        """Begin with what is noted in the store, else with its birth, else with what it has now.
+
+        Also on top of what is noted it begins with what there is now, where the log does not go on
+        from there: what crossed a limit and came back in between is never told, and the pace of
+        sales has not seen it.
+        """
         self._pending = {}
         noted: dict[str, Health] = {}
         self._kept_position = await self._store.health_position(partition=self._partition)
@@ -148,16 +172,24 @@ class HealthMonitor:
                 self._position, self._balances, self._in_step = oldest[0], {}, True
                 return
         snapshot = await take_balances(self._store, partition=self._partition)
-        if self._kept_position:
+        self._balances = {level: snapshot.balances.get(level, (0, 0, 0, 0)) for level in noted}
+        if self._kept_position and await self._is_kept(self._kept_position):
             # What moves meanwhile is replayed on top; what does not is as it was there.
             self._position = self._kept_position
-            self._balances = {level: snapshot.balances.get(level, (0, 0, 0, 0)) for level in noted}
         else:
-            self._position, self._balances = snapshot.version, {}
+            self._position = snapshot.version
             at_ms = version_key(snapshot.version)[0]
             for level, balance in snapshot.balances.items():
-                self._judge(level, _UNSEEN, balance, at_ms)
+                self._judge(level, noted.get(level, _UNSEEN), balance, at_ms)
         self._in_step = True
+
+    async def _is_kept(self, position: str) -> bool:
+        try:
+            await self._behind(position)
+        except PositionLost as error:
+            log.warning("health_begins_with_now", reason=str(error))
+            return False
+        return True
 
     async def _take(self, version: str, entry: LogEntry) -> None:
         at_ms = version_key(version)[0]

@@ -24,6 +24,7 @@ from reservation.store.keys import key
 from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.ops.alerts.conftest import suspended
+from tests.reservation.events.losing import kept, lose
 
 ORIGIN = "gateway|r-1"
 TTL_MS = 1_800_000
@@ -309,3 +310,62 @@ async def test_what_is_long_over_is_forgotten(
     assert [alert.sku for alert in alerts(outbox, "trips")] == ["SKU-0005", "SKU-0006"]
     assert metrics.ALERTS_WAITING._value.get() == 3
     assert metrics.ALERT_DEAD_LETTERS._value.get() == 1
+
+
+@pytest.mark.parametrize("seconds", [0, 3_600], ids=["at once", "an hour later"])
+async def test_a_store_that_lost_what_was_told_is_followed_on(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox, seconds: int
+) -> None:
+    """What was told stays told, once; what comes is told, whatever its position is."""
+    await stock(store, "CAT", "DOG", "OWL")
+    for number in range(3):
+        await fail(store, number, "CAT")
+    await alerter.look()
+    past = await kept(store)
+    for number in range(3):
+        await fail(store, number, "DOG")
+        await clock.advance(1)
+    await alerter.look()
+    await alerter.tidy()
+    assert [alert.sku for alert in alerts(outbox)] == ["CAT", "DOG"]
+    await lose(store, past)
+    await clock.advance(seconds)
+    for number in range(3):
+        await fail(store, 10 + number, "OWL")
+    while await alerter.look():
+        pass
+    assert [alert.sku for alert in alerts(outbox)] == ["CAT", "DOG", "OWL"]
+
+
+async def test_a_log_that_does_not_go_on_is_followed_from_where_it_does(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox, told: Settings
+) -> None:
+    """What came in between is kept nowhere: it cannot be told, what comes is."""
+    await stock(store, "CAT", "DOG", "OWL")
+    await alerter.look()
+    for number in range(3):
+        await fail(store, number, "CAT")
+    store.settings = told.model_copy(update={"event_log_trim_bytes": 0})
+    await stock(store, "CAT", units=90)
+    await store.trim((await store.position())[1])
+    archivist = Archivist(store, told)
+    await archivist.copy()  # begins with what there is
+    archivist.close()
+    for number in range(3):
+        await fail(store, number, "DOG")
+    while await alerter.look():
+        pass
+    assert [alert.sku for alert in alerts(outbox)] == ["DOG"]
+    await alerter.tidy()
+    assert outbox.fact("position") == (await store.position())[1]
+
+
+async def test_where_nothing_is_new_it_goes_on_behind_the_last_entry(
+    store: Store, clock: Clock, alerter: Alerter, outbox: Outbox
+) -> None:
+    """A mere time is no position to go on from: nobody could say whether it was lost."""
+    await stock(store, "CAT")
+    await clock.advance(3_600)
+    await alerter.look()
+    await alerter.tidy()
+    assert outbox.fact("position") == (await store.position())[1]

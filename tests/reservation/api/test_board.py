@@ -15,9 +15,11 @@ from fastapi import FastAPI
 from reservation.api import board
 from reservation.engine import Engine
 from reservation.events.archive import ArchiveReader, RawEntry
+from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.reservation.api.conftest import SKU, Caller, slug
 from tests.reservation.api.wire import serving
+from tests.reservation.events.losing import kept, lose
 
 pytestmark = pytest.mark.usefixtures("agents")
 
@@ -197,6 +199,31 @@ async def test_a_stream_begins_with_all_and_goes_on_with_what_changes(
             async with asyncio.timeout(5):
                 async for _ in told:
                     pass
+
+
+async def test_a_stream_ends_where_what_it_showed_was_lost(
+    app: FastAPI, engine: Engine, store: Store, tmall: Caller, ops: Caller
+) -> None:
+    """Who looks connects again and gets all anew: a change alone would not take it back."""
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 10})
+    past = await kept(store)
+    headers = {"authorization": f"Bearer {ops.token}"}
+    async with serving(app) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        async with (
+            httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
+            client.stream("GET", "/v1/board/stream") as answer,
+        ):
+            told = pieces(answer.aiter_lines())
+            await anext(told)
+            await tmall.reserve("tmall:1", (SKU, 9))
+            while not (await anext(told))[1]["tape"]:
+                pass
+            await lose(store, past)
+            async with asyncio.timeout(10):
+                async for _ in told:
+                    pass
+        engine.feed.close()
 
 
 async def test_a_timeline_knows_what_stood_still(ops: Caller, clock: Clock, tmall: Caller) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -11,12 +11,17 @@ import orjson
 import pytest
 
 from reservation.config import Settings
+from reservation.errors import PositionLost
 from reservation.events import feed as feed_module
+from reservation.events.archive import archive_path
 from reservation.events.archivist import Archivist
-from reservation.events.feed import Begun, Feed, Reset, Told
+from reservation.events.feed import Begun, Feed, Reset, Told, entries_behind
 from reservation.model import Line, Reserve, SetStock
+from reservation.store.records import Version, version_key
 from reservation.store.store import Store
+from tests.conftest import Clock
 from tests.reservation.events.doings import ORIGIN, Doings
+from tests.reservation.events.losing import kept, lose
 from tests.reservation.events.told import told_of
 
 IDLE = 0.05  # only where a test waits for it
@@ -187,3 +192,172 @@ async def test_who_is_slow_misses_nothing(
 def _subject(told: Told) -> str:
     subject: str = orjson.loads(told.document)["subject"]
     return subject
+
+
+# -- a store that came back without its end, an archive that began anew ---------------------------
+
+
+@pytest.fixture
+def archivist(store: Store, settings: Settings) -> Iterator[Archivist]:
+    made = Archivist(store, settings)
+    yield made
+    made.close()
+
+
+def position_of(event: str) -> Version:
+    return version_key(event.rpartition(".")[0])
+
+
+async def archive_all(archivist: Archivist) -> None:
+    while await archivist.copy():
+        pass
+
+
+@pytest.mark.parametrize("archived", [False, True], ids=["no archive", "archive"])
+async def test_who_comes_back_with_what_was_lost_is_reset(
+    store: Store,
+    doings: Doings,
+    feed: Feed,
+    archivist: Archivist,
+    clock: Clock,
+    *,
+    archived: bool,
+) -> None:
+    """What was told never survived: all that is kept is told anew, not only what is newer."""
+    await doings.some(20)
+    past = await kept(store)
+    before = set(await all_ids(store))
+    await doings.some(20)
+    lost = [one for one in await all_ids(store) if one not in before]
+    if archived:
+        await archive_all(archivist)  # it has not noticed yet, below
+    await lose(store, past)
+    await clock.advance(3_600)
+    await doings.some(20)
+    every = await all_ids(store)
+    for after in (lost[0], lost[-1]):
+        async with aclosing(await feed.follow(after, idle_seconds=20)) as events:
+            reset, *told = await take(events, 1 + len(every))
+        assert isinstance(reset, Reset)
+        assert reset.oldest == f"{(await store.read_log('', count=1))[0][0]}.1"
+        assert ids(told) == every
+    if archived:  # also where the log has been trimmed since, and only the archive may know
+        await archive_all(archivist)
+        await archivist.tidy()
+        assert len(await store.read_log("", count=10)) == 1
+        with pytest.raises(PositionLost):
+            await entries_behind(
+                store, archive_path(store.settings.data_dir), position_of(lost[-1])
+            )
+
+
+@pytest.mark.parametrize("quiet", [False, True], ids=["new events", "nothing new"])
+async def test_who_follows_while_the_store_loses_its_end_is_reset(
+    store: Store, doings: Doings, feed: Feed, clock: Clock, *, quiet: bool
+) -> None:
+    """Also where no connection notices, and nothing has happened since."""
+    await doings.some(20)
+    past = await kept(store)
+    kept_ids = await all_ids(store)
+    events = await feed.follow(None, idle_seconds=20)
+    await doings.some(30)
+    lost = (await all_ids(store))[len(kept_ids) :]
+    assert ids(await take(events, len(lost))) == lost
+    await lose(store, past)
+    if not quiet:
+        await clock.advance(3_600)
+        await doings.some(20)
+    every = await all_ids(store)
+    reset, *told = await take(events, 1 + len(every))
+    assert isinstance(reset, Reset)
+    assert ids(told) == every
+    await doings.some(20)
+    newer = (await all_ids(store))[len(every) :]
+    assert ids(await take(events, len(newer))) == newer
+
+
+async def test_who_would_jump_over_a_gap_is_reset(
+    store: Store, doings: Doings, feed: Feed, archivist: Archivist, settings: Settings
+) -> None:
+    """What an archive that began anew has of older history does not go on: it is not followed."""
+    await doings.some(30)
+    old = await all_ids(store)
+    await archive_all(archivist)
+    archivist.close()
+    await doings.some(30)
+    await store.trim((await store.position())[1])  # by another one: what came between is gone
+    async with aclosing(await feed.follow(old[3], idle_seconds=20)) as events:
+        assert isinstance((await take(events, 1))[0], Reset)  # before the archive has noticed
+    second = Archivist(store, settings)
+    await archive_all(second)
+    await doings.some(30)
+    await archive_all(second)
+    new = await all_ids(store)
+    await second.tidy()
+    assert len(await store.read_log("", count=10)) == 1
+    for after in (old[3], old[-1]):
+        async with aclosing(await feed.follow(after, idle_seconds=20)) as events:
+            reset, *told = await take(events, 1 + len(new))
+        assert isinstance(reset, Reset)
+        assert ids(told) == new
+        with pytest.raises(PositionLost):
+            await entries_behind(store, archive_path(settings.data_dir), position_of(after))
+    async with aclosing(await feed.follow(new[0], idle_seconds=20)) as events:
+        assert ids(await take(events, len(new) - 1)) == new[1:]
+    begun = await entries_behind(store, archive_path(settings.data_dir), (0, 0), seen=False)
+    assert begun[0][0] == new[0].rpartition(".")[0]
+    second.close()
+
+
+async def test_what_an_archive_has_beyond_the_log_is_not_told(
+    store: Store, doings: Doings, feed: Feed, archivist: Archivist
+) -> None:
+    """Where both should have it, the log is right: the archive has not noticed a loss yet."""
+    await doings.some(20)
+    every = await all_ids(store)
+    await archive_all(archivist)
+    await archivist.tidy()
+    await doings.some(10)
+    past = await kept(store)
+    every += [one for one in await all_ids(store) if one not in set(every)]
+    await doings.some(20)
+    await archive_all(archivist)
+    await lose(store, past)
+    survived = len(await all_ids(store))
+    async with aclosing(await feed.follow(every[0], idle_seconds=20)) as events:
+        assert ids(await take(events, len(every) - 1)) == every[1:]
+        await doings.some(20)
+        newer = (await all_ids(store))[survived:]
+        assert ids(await take(events, len(newer))) == newer
+
+
+async def test_a_mere_time_to_begin_at_is_never_lost(
+    store: Store, doings: Doings, settings: Settings
+) -> None:
+    """Unless it is an entry that was read, nothing has to be there."""
+    await doings.some(10)
+    entries = await store.read_log("", count=1_000)
+    first, last = version_key(entries[0][0]), version_key(entries[-1][0])
+    path = archive_path(settings.data_dir)
+    for position in ((0, 0), (first[0] - 1, 0), (first[0], 999), (last[0] + 1, 0)):
+        found = await entries_behind(store, path, position, seen=False)
+        assert found == [one for one in entries if version_key(one[0]) > position]
+        with pytest.raises(PositionLost):
+            await entries_behind(store, path, position)
+
+
+async def test_a_short_page_is_the_end(
+    store: Store, doings: Doings, archivist: Archivist, settings: Settings
+) -> None:
+    """Also where it begins in the archive and goes on in the stream."""
+    await doings.some(60)
+    entries = await store.read_log("", count=1_000)
+    await archive_all(archivist)
+    await archivist.tidy()
+    await doings.some(20)
+    entries += await store.read_log(entries[-1][0], count=1_000)
+    path = archive_path(settings.data_dir)
+    position = version_key(entries[0][0])
+    for count in range(1, len(entries) + 2):
+        found = await entries_behind(store, path, position, count=count)
+        assert found == entries[1 : count + 1]

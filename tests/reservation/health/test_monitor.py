@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,17 +12,26 @@ from reservation import metrics
 from reservation.config import HealthBase, Settings
 from reservation.engine import Engine
 from reservation.errors import StoreUnavailable
+from reservation.events.archivist import Archivist
 from reservation.health.monitor import HealthMonitor
 from reservation.health.reads import LevelHealth
+from reservation.health.rule import Health, pack, unpack
 from reservation.model import Confirm, Fulfil, HealthStatus, Line, Release, Reserve, SetStock
 from reservation.store.keys import key
 from reservation.store.store import Store
 from tests.conftest import SERVERS, Clock
 from tests.reservation.events.doings import LEVELS, ORIGIN, Doings
+from tests.reservation.events.losing import kept, lose
 from tests.reservation.events.told import told_of
 from tests.reservation.health.following import Following
 
 HEALTHY, AT_RISK = HealthStatus.HEALTHY, HealthStatus.AT_RISK
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Trim the log whatever its size."""
+    return settings.model_copy(update={"event_log_trim_bytes": 0})
 
 
 @pytest.fixture
@@ -344,3 +354,125 @@ async def test_tidying_counts_what_is_at_risk(store: Store, monitor: HealthMonit
     await monitor.look()
     await monitor.tidy()
     assert metrics.LEVELS_AT_RISK._value.get() == 1
+
+
+# -- a store that came back without its end, a log that does not go on ---------------------------
+
+
+async def test_it_goes_back_with_the_store(
+    store: Store, monitor: HealthMonitor, clock: Clock, engine: Engine
+) -> None:
+    """What it knew of what was lost is forgotten, though no connection told it of the loss."""
+    await hold(store, 1, 1)
+    await monitor.look()
+    await monitor.tidy()
+    past = await kept(store)
+    await hold(store, 2, 50)
+    await monitor.look()
+    assert await crossings(store) == [("CAT", "at_risk")]
+    await lose(store, past)
+    await clock.advance(10)
+    await hold(store, 3, 50, "DOG")
+    for _ in range(3):
+        await monitor.look()
+        await monitor.tidy()
+    assert await crossings(store) == [("DOG", "at_risk")]
+    assert (await of(engine, "CAT")).status is HEALTHY
+    await hold(store, 4, 50)
+    await monitor.look()
+    assert await crossings(store) == [("DOG", "at_risk"), ("CAT", "at_risk")]
+
+
+async def test_it_notes_no_position_that_was_lost(
+    store: Store, monitor: HealthMonitor, clock: Clock
+) -> None:
+    """What is noted is as of an entry of the log: readers carry it on from there."""
+    await monitor.tidy()
+    past = await kept(store)
+    await store.set_stock([SetStock("OWL", "main", 5)], ORIGIN)  # moves no health
+    await monitor.look()
+    await lose(store, past)
+    await clock.advance(10)
+    for _ in range(2):
+        await monitor.look()
+        await monitor.tidy()
+        noted = await store.health_position()
+        assert await store.log_entry(noted) is not None
+
+
+async def test_where_the_log_does_not_go_on_it_begins_with_now(
+    store: Store, monitor: HealthMonitor, settings: Settings, engine: Engine, clock: Clock
+) -> None:
+    """On top of what was noted: what has fallen rises by the rule, and is not told again."""
+    await hold(store, 1, 50)
+    await monitor.look()
+    (before,) = (await store.read_health(["CAT@main"]))[1]
+    await release(store, 1)
+    await hold(store, 3, 30)  # still at risk, and less so
+    await clock.advance(61)
+    await hold(store, 2, 50, "DOG")
+    await store.trim((await store.position())[1])  # no archive has it
+    archivist = Archivist(store, settings)  # comes late
+    await archivist.copy()
+    archivist.close()
+    second = HealthMonitor(store, settings)
+    for _ in range(2):
+        await second.look()
+        await second.tidy()
+    assert await crossings(store) == [("DOG", "at_risk")]  # the log has no more than that
+    assert (await of(engine, "DOG")).status is AT_RISK
+    (after,) = (await store.read_health(["CAT@main"]))[1]
+    weight = round(1 - (30 / 70 - 0.2) / 0.8, 4)
+    assert unpack(after) == replace(unpack(before), weight=weight)
+    assert await store.health_position() == second._position
+
+
+async def test_the_new_position_is_noted_with_the_last_call_only(
+    store: Store,
+    monitor: HealthMonitor,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who goes on where one call of several failed tells what it had not told."""
+    await monitor.tidy()
+    monkeypatch.setattr("reservation.health.monitor.LEVELS_PER_CALL", 3)
+    await store.set_stock([SetStock(f"S{n}", "main", 10) for n in range(10)], ORIGIN)
+    lines = tuple(Line(f"S{n}", "main", 5) for n in range(10))
+    await store.run(Reserve, [Reserve("tmall:1", lines, 60_000)], [ORIGIN])
+    set_health, calls = store.set_health, []
+
+    async def fails_later(*arguments: object, **options: object) -> bool:
+        calls.append(options["position"])
+        if len(calls) == 3:
+            raise StoreUnavailable("gone", effect="not_applied")
+        return await set_health(*arguments, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "set_health", fails_later)
+        with pytest.raises(StoreUnavailable):
+            await monitor.look()
+    second = HealthMonitor(store, settings)
+    await second.look()
+    assert sorted(await crossings(store)) == [(f"S{n}", "at_risk") for n in range(10)]
+
+
+async def test_where_it_begins_with_a_snapshot_it_judges_every_level(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    """By the rule, at the snapshot's time: what falls there rises no sooner than any other."""
+    rows = [SetStock(sku, "main", 100) for sku in ("CAT", "DOG", "OWL")]
+    await store.set_stock(rows, ORIGIN)
+    await hold(store, 1, 50)
+    await hold(store, 2, 24, "DOG")
+    await hold(store, 3, 10, "OWL")
+    await store.trim((await store.position())[1])
+    begun = await clock.advance(5)
+    await store.set_stock([SetStock("FOX", "main", 1)], ORIGIN)
+    monitor = HealthMonitor(store, settings)
+    await monitor.look()
+    _, (cat, dog, owl) = await store.read_health(["CAT@main", "DOG@main", "OWL@main"])
+    weight = round(1 - (24 / 76 - 0.2) / 0.8, 4)
+    assert cat == pack(Health(AT_RISK, 0.0, fell_at_ms=begun))
+    assert dog == pack(Health(AT_RISK, weight, fell_at_ms=begun))
+    assert owl is None
+    assert sorted(await crossings(store)) == [("CAT", "at_risk"), ("DOG", "at_risk")]
