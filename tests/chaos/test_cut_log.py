@@ -16,6 +16,8 @@ import redis
 from reservation.audit import audit
 from reservation.config import Durability, Settings, load
 from reservation.engine import Engine
+from reservation.events.archive import ArchiveReader, archive_path
+from reservation.events.archivist import Archivist
 from reservation.model import (
     AdjustStock,
     Confirm,
@@ -40,6 +42,7 @@ TRANSACTIONS = 50  # the last of these are cut into
 TTL_MS = 60_000
 MORE_WORK = 4  # after every so manyeth cut the mended log takes new work and loads again
 LOAD_SECONDS = 30.0
+MANY = 100_000  # more entries than there are
 ORIGIN = Origin("chaos")
 
 State = dict[str, Any]
@@ -115,7 +118,20 @@ async def _history(settings: Settings, store: Store) -> tuple[list[int], list[St
         await step(engine.adjust_stock(adjustment, ORIGIN))
         number += 1
     await engine.close()
+    await _archive(store, settings)
     return sizes_, states
+
+
+async def _archive(store: Store, settings: Settings) -> None:
+    """Bring the archive in step: it has what the store has, and nothing that was cut off."""
+    archivist = Archivist(store, settings)
+    while await archivist.copy():
+        pass
+    archivist.close()
+    with ArchiveReader(archive_path(settings.data_dir)) as archive:
+        assert archive.since is None
+        entries = archive.entries((0, 0), MANY)
+    assert entries == await store.read_log("", count=MANY)
 
 
 def _socket(settings: Settings) -> Path:
@@ -139,6 +155,7 @@ async def _check_cut(settings: Settings, expected: State, *, more_work: bool) ->
         try:
             report = await audit(store)
             assert report.ok, report.findings
+            await _archive(store, settings)
             if not more_work:
                 return
             engine = Engine(store, settings)
@@ -146,6 +163,7 @@ async def _check_cut(settings: Settings, expected: State, *, more_work: bool) ->
                 [Reserve("tmall:after", (Line("CUT-A", "main", 1),), TTL_MS)], ORIGIN
             )
             assert getattr(outcome, "status", None) is Status.DONE
+            await _archive(store, settings)
         finally:
             await store.close()
         after = _state(server.url)
@@ -161,11 +179,15 @@ async def _check_cut(settings: Settings, expected: State, *, more_work: bool) ->
 async def test_the_log_is_cut_off(
     tmp_path: Path, each_program: str, cuts: int, say: Say, record: Record
 ) -> None:
-    """Wherever the log ends, the store has what was written whole and nothing of the next call."""
+    """Wherever the log ends, the store has what was written whole and nothing of the next call.
+
+    An archive that has it all goes back with it.
+    """
     settings = _settings(tmp_path / "whole", each_program)
     with EmbeddedStore(settings) as server:
         store = await Store.open(settings)
         sizes_, states = await _history(settings, store)
+        await store.close()
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
         until(lambda: server.poll() is not None, "it is dead")
@@ -177,6 +199,7 @@ async def test_the_log_is_cut_off(
             settings.data_dir / "store" / "appendonlydir",
             copy.data_dir / "store" / "appendonlydir",
         )
+        shutil.copy(archive_path(settings.data_dir), archive_path(copy.data_dir))
         with _log(copy).open("r+b") as log:
             log.truncate(size)
         expected = states[bisect_right(sizes_, size) - 1]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from reservation.errors import ArchiveUnavailable
+from reservation.errors import ArchiveUnavailable, StoreUnavailable
 from reservation.events.archive import ArchiveReader, ListPlace
 from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.snapshot import take_snapshot
 from reservation.model import Fulfil, Line, Reservation, Reserve, SetStock, State, StockLevel
+from reservation.store.keys import key
 from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.reservation.events.doings import LEVELS, Doings
@@ -186,6 +188,26 @@ async def test_a_snapshot_is_carried_to_its_position_by_the_log(
         )
         for level in (await take_levels(store))
     }
+
+
+async def test_a_snapshot_whose_log_was_trimmed_meanwhile_is_tried_again(
+    store: Store, doings: Doings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What moved between its chunks is not known any more: it would be of no instant at all."""
+    await doings.some(20)
+    scan, counts = store.scan, count(1_000)
+
+    async def trimmed_scan(name: str, **options: int):  # type: ignore[no-untyped-def]
+        async for chunk in scan(name, **options):
+            yield chunk
+            await store.set_stock([SetStock("CAT", "main", next(counts))], "k|r")
+            await store.client.xtrim(key(0, "events"), maxlen=1, approximate=False)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "scan", trimmed_scan)
+        with pytest.raises(StoreUnavailable, match="trimmed meanwhile"):
+            await take_snapshot(store)
+    assert (await take_snapshot(store)).reservations == await known(store, doings)
 
 
 async def take_levels(store: Store) -> list[StockLevel]:
