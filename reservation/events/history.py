@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reservation.config import day_offset_ms
@@ -371,6 +371,9 @@ def _account(archive: ArchiveReader, sku: str) -> _Account:
 
 
 def _move(records: dict[str, Reservation], event: LoggedEvent, at_ms: int) -> None:
+    if event.kind == "I" and event.subject not in records:
+        # It claimed nothing when the records were read; its event names all of its lines.
+        event = replace(event, kind="D")
     if event.kind in KINDS_OF_LIFE:
         after = reservation_after(records.get(event.subject), event, at_ms)
         if after is not None:

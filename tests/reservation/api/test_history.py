@@ -184,6 +184,32 @@ async def test_the_proof_holds_while_work_goes_on(
         assert proof["agree"], proof
 
 
+async def test_the_proof_counts_who_is_reinstated_meanwhile(
+    admin: Caller,
+    ops: Caller,
+    store: Store,
+    clock: Clock,
+    stocked: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It claimed nothing when the live reservations were named, and does when they are summed."""
+    assert stocked
+    await admin.reserve("tmall:1", (SKU, 4), ttl_seconds=60)
+    await clock.advance(61)
+    await admin.reserve("tmall:2", (SKU, 1))
+    call = store.call
+
+    async def busy(script: str, arguments: list[Any], **options: Any) -> Any:
+        if script == "read_reservations" and len(arguments) > 1:
+            await admin.move("tmall:1", "confirm", if_expired="reinstate")
+        return await call(script, arguments, **options)
+
+    monkeypatch.setattr(store, "call", busy)
+    proof = (await ops("GET", f"/v1/skus/{SKU}/proof")).json()
+    assert proof["agree"], proof
+    assert proof["warehouses"][0]["reservations"] == {"held": 1, "committed": 4}
+
+
 async def test_the_proof_counts_no_part_twice(
     admin: Caller, ops: Caller, store: Store, stocked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
