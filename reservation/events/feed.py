@@ -311,11 +311,12 @@ class Feed:
         """Wait for what is new; None where the last entry is not the store's any more."""
         events = key(self._partition, "events")
         with named_faults():
-            # In one go: between two, the store may come back without its last seconds.
+            # In one go: between two, the store may come back without its last seconds. Looked at
+            # behind the read: what came behind the last entry came behind that very one.
             async with self._store.client.pipeline(transaction=False) as pipeline:
-                pipeline.xrange(events, last[0], last[0])
                 pipeline.xread({events: last[0]}, count=ENTRIES_PER_READ, block=self._block_ms)
-                found, answer = await pipeline.execute()
+                pipeline.xrange(events, last[0], last[0])
+                answer, found = await pipeline.execute()
         if not found or (found[0][0], found[0][1]) != last:
             return None
         # RESP3 answers by stream, in pages.
