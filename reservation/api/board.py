@@ -17,6 +17,7 @@ import orjson
 
 from reservation import metrics
 from reservation.api.exchange import OK, Answer, Stream, json_answer
+from reservation.api.openings import Openings
 from reservation.api.problems import Refused
 from reservation.api.query import parameters
 from reservation.api.refusals import sku_not_found
@@ -61,6 +62,7 @@ class Boards:
     def __init__(self, engine: Engine, places: Places, settings: Settings) -> None:
         self._engine = engine
         self._places = places
+        self._openings = Openings(engine)
         self._limits = {
             "at_risk_above": settings.health_at_risk_above,
             "restored_below": settings.health_restored_below,
@@ -82,7 +84,7 @@ class Boards:
         """
         parameters(call.exchange.query, known=())
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._places.taken())
+            stack.enter_context(self._places.taken(call.identity()))
             events = await self._engine.feed.follow(None, idle_seconds=QUIET_SECONDS)
             state = await self._state()  # after the position from which changes are told
             ended = stack.pop_all().close
@@ -128,10 +130,16 @@ class Boards:
         rows, as_of_ms = await self._engine.health.every()
         breakers, _ = await self._engine.breakers.known(state=None, after="", limit=_ALL)
         by_sku = {breaker.sku: breaker for breaker in breakers}
+        failed = await self._openings.of(breakers)
         return {
             "as_of": rfc3339(as_of_ms),
             "limits": self._limits,
-            "levels": [_row(row, by_sku.get(row.level.sku)) for row in rows],
+            "levels": [
+                _row(row, by_sku.get(row.level.sku), failed.get(row.level.sku)) for row in rows
+            ],
+            "tape": [
+                orjson.Fragment(told.document) for told in await self._engine.feed.newest(MAX_TAPE)
+            ],
             "figures": await self._sampled(),
         }
 
@@ -161,8 +169,12 @@ class Boards:
         skus, tape, count = collected.take()
         levels: list[dict[str, Any]] = []
         for first in range(0, len(skus), SKUS_PER_READ):
-            for found in await self._engine.health.of_skus(skus[first : first + SKUS_PER_READ]):
-                levels += [_row(row, found.breaker) for row in found.levels]
+            read = await self._engine.health.of_skus(skus[first : first + SKUS_PER_READ])
+            failed = await self._openings.of(found.breaker for found in read if found.breaker)
+            for found in read:
+                levels += [
+                    _row(row, found.breaker, failed.get(row.level.sku)) for row in found.levels
+                ]
         return {
             "levels": levels,
             "tape": [orjson.Fragment(told.document) for told in tape],
@@ -232,7 +244,10 @@ def _frame(name: bytes, document: dict[str, Any]) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name, orjson.dumps(document))
 
 
-def _row(row: LevelHealth, breaker: Breaker | None) -> dict[str, Any]:
+def _row(
+    row: LevelHealth, breaker: Breaker | None, failed: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Write a level, and of an open breaker the failed lock that opened it."""
     level = row.level
     told = None
     if breaker is not None and (breaker.state is not BreakerState.CLOSED or breaker.failures):
@@ -244,6 +259,7 @@ def _row(row: LevelHealth, breaker: Breaker | None) -> dict[str, Any]:
             "failures": breaker.failures,
             "threshold": breaker.policy.threshold,
             "retry_at": rfc3339_or_none(breaker.retry_at_ms),
+            "failed": failed,
         }
     return {
         "sku": level.sku,

@@ -94,7 +94,7 @@ class Histories:
         parameters(call.exchange.query, known=())
         last = call.exchange.headers.get(b"last-event-id")
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._places.taken())
+            stack.enter_context(self._places.taken(call.identity()))
             events = await self._engine.feed.follow(
                 None if last is None else last.decode("latin-1"), idle_seconds=KEEP_ALIVE_SECONDS
             )

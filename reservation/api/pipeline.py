@@ -57,6 +57,10 @@ class Call(Struct, frozen=True):
     key: ApiKey | None
     body: bytes
 
+    def identity(self) -> str:
+        """Name the key that asks, by its id; "" where none was asked for."""
+        return self.key.key_id if self.key is not None else ""
+
     def segment(self, name: str) -> str | None:
         """Decode a path parameter; None where it is no UTF-8 or not properly percent-encoded."""
         return decoded_segment(self.exchange.parameters[name])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import zlib
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from reservation.errors import Overloaded
@@ -17,6 +18,7 @@ EVENT_STREAM: Final = b"text/event-stream"
 UNBUFFERED: Final = ((b"x-accel-buffering", b"no"),)
 RETRY_MS: Final = 1_000  # after which a browser connects again
 MAX_STREAMS: Final = 256  # a process; boards and feeds, not shoppers
+MAX_STREAMS_OF_A_KEY: Final = 64  # a gateway that loses its streams must not close the board
 
 
 GZIPPED: Final = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
@@ -48,18 +50,22 @@ class Places:
     """Count the streams that are open, or about to be."""
 
     def __init__(self) -> None:
-        self._taken = 0
+        self._taken: Counter[str] = Counter()  # by key
 
     @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
+    def taken(self, key_id: str) -> Iterator[None]:
         """Hold a place, from before the first wait until the stream has ended, whichever way.
 
-        Raises Overloaded where all are taken.
+        Raises Overloaded where all are taken, or all that one key may take.
         """
-        if self._taken >= MAX_STREAMS:
+        if self._taken.total() >= MAX_STREAMS:
             raise Overloaded(f"{MAX_STREAMS} streams are open already")
-        self._taken += 1
+        if self._taken[key_id] >= MAX_STREAMS_OF_A_KEY:
+            raise Overloaded(f"{MAX_STREAMS_OF_A_KEY} streams of this key are open: close some")
+        self._taken[key_id] += 1
         try:
             yield
         finally:
-            self._taken -= 1
+            self._taken[key_id] -= 1
+            if not self._taken[key_id]:
+                del self._taken[key_id]

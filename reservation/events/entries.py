@@ -124,6 +124,11 @@ def shortages_of(event: LoggedEvent) -> Iterator[tuple[str, int, int]]:
         yield level, int(requested), int(available)
 
 
+def shortest_of(event: LoggedEvent) -> tuple[str, int, int] | None:
+    """Name the line of a failed lock that lacked most; a lock refused elsewhere names none."""
+    return max(shortages_of(event), key=lambda line: line[1] - line[2], default=None)
+
+
 def skus_of(event: LoggedEvent) -> set[str]:
     """Name the SKUs that an event concerns."""
     if event.kind in ABOUT_A_LEVEL:

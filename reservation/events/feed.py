@@ -191,6 +191,14 @@ class Feed:
         if self._task is not None:
             self._task.cancel()
 
+    async def newest(self, count: int) -> list[Told]:
+        """Tell the last events that have happened, in order. Raises StoreUnavailable."""
+        entries = await self._store.newest_log(count=count, partition=self._partition)
+        told = [
+            one for version, fields in entries for one in _told(version, fields, self._partition)
+        ]
+        return told[-count:]
+
     async def follow(
         self, after: str | None, *, idle_seconds: float
     ) -> AsyncGenerator[Followed, None]:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reservation.config import day_offset_ms
@@ -30,6 +31,7 @@ from reservation.events.entries import (
     carry,
     levels_of,
     read_entry,
+    shortest_of,
     skus_of,
     steps,
 )
@@ -50,6 +52,7 @@ PATIENCE_SECONDS = 2.0  # for which an answer waits for the archive
 POLL_SECONDS = 0.02
 ALL = 1 << 62
 RECORDS_PER_READ = 500  # a read of records stays below 1 ms
+ENTRIES_OF_A_MOMENT = 100  # of one millisecond; a call takes longer than a hundredth of it
 _FROM_THE_START = (0, 0)
 _ANY_VERSION = "0-0"
 _NOTHING: Balance = (0, 0, 0, 0)
@@ -97,6 +100,16 @@ class Proof:
         return all(level.agrees for level in self.levels)
 
 
+@dataclass(frozen=True, slots=True)
+class FailedLock:
+    """What a reservation asked for and what there was, of the line that was shortest, in units."""
+
+    reservation_id: str
+    warehouse: str
+    requested: int
+    available: int
+
+
 class History:
     """Answers from the archive. Raises, from every method: StoreUnavailable, ArchiveUnavailable.
 
@@ -133,6 +146,24 @@ class History:
         now_ms, _ = await self._bounded(self._store.position())
         day = day_of(now_ms, self._day_offset_ms)
         return await self._ask(_ANY_VERSION, lambda archive: archive.figures(day))
+
+    async def opening(self, sku: str, since_ms: int) -> FailedLock | None:
+        """Find the failed lock that opened a SKU's breaker at a time; None where it is not kept.
+
+        The store's log is asked first: the archive may be a moment behind.
+        """
+        entries = await self._bounded(
+            self._store.read_log(f"{since_ms}-0", count=ENTRIES_OF_A_MOMENT, inclusive=True)
+        )
+        if found := _opening(sku, since_ms, entries):
+            return found
+        archived: list[RawEntry] = await self._ask(
+            _ANY_VERSION,
+            lambda archive: list(
+                islice(archive.entries_of(sku, after=(since_ms, -1)), ENTRIES_OF_A_MOMENT)
+            ),
+        )
+        return _opening(sku, since_ms, archived)
 
     async def timeline(self, sku: str, *, minutes: int, after: Version | None = None) -> Timeline:
         """Draw a SKU's balances over all its warehouses, and what happened to its breaker.
@@ -400,3 +431,21 @@ def _compare(stock: Stock, history: Balances, records: dict[str, Reservation]) -
             )
         )
     return proven
+
+
+def _opening(sku: str, since_ms: int, entries: Sequence[RawEntry]) -> FailedLock | None:
+    """Find, in entries of the log, the failed lock that opened a SKU's breaker at a time."""
+    failed: LoggedEvent | None = None
+    for version, fields in entries:
+        if version_key(version)[0] != since_ms:
+            return None
+        for event in read_entry(fields).events:
+            if event.subject == sku and event.kind == "L":
+                failed = event
+            elif event.subject == sku and event.kind == "O" and failed is not None:
+                shortest = shortest_of(failed)
+                if shortest is None:
+                    return None
+                level, requested, available = shortest
+                return FailedLock(failed.extra, split_level_key(level)[1], requested, available)
+    return None

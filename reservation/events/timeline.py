@@ -6,7 +6,16 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reservation.events.entries import Balances, carry, read_entry, skus_of, steps, undo
+from reservation.events.entries import (
+    Balances,
+    LoggedEvent,
+    carry,
+    read_entry,
+    shortest_of,
+    skus_of,
+    steps,
+    undo,
+)
 from reservation.model import split_level_key
 from reservation.store.records import Version, version_key
 
@@ -64,7 +73,7 @@ def draw(archive: ArchiveReader, sku: str, window: Window) -> Timeline:
     for at_ms, event, after in happened:
         carry(event, after, balances)
         if event.kind in MARKED:
-            marks.append((at_ms, MARKED[event.kind], event.extra[:80]))
+            marks.append((at_ms, MARKED[event.kind], _detail(event)))
         shares[at_ms // width] = (at_ms, *_sums(balances, sku))
     points = list(shares.values())
     if points:
@@ -79,3 +88,12 @@ def _sums(balances: Balances, sku: str) -> tuple[int, int, int, int]:
             on_hand, held, committed = on_hand + units, held + holds, committed + commits
             available += max(0, units - safety - holds - commits)
     return on_hand, held, committed, available
+
+
+def _detail(event: LoggedEvent) -> str:
+    """Say what a mark is about: of a failed lock its reservation, requested and available too."""
+    shortest = shortest_of(event) if event.kind == "L" else None
+    if shortest is None:
+        return event.extra[:80]
+    _, requested, available = shortest
+    return f"{event.extra} {requested} {available}"

@@ -385,6 +385,16 @@ class Store:
             )
         return entries
 
+    async def newest_log(
+        self, *, count: int, partition: int = 0
+    ) -> list[tuple[str, dict[str, str]]]:
+        """Read the newest entries of the event log, in order."""
+        with named_faults():
+            entries: list[tuple[str, dict[str, str]]] = await self.client.xrevrange(
+                key(partition, "events"), count=count
+            )
+        return entries[::-1]
+
     async def log_between(
         self, after: str, last: str, *, partition: int = 0
     ) -> AsyncIterator[tuple[str, dict[str, str]]]:

@@ -93,7 +93,7 @@ function letterRow(letter, load, error) {
     "li", { "data-letter": letter.id },
     node("div", {},
       node("b", {}, letter.receiver), " · ", t("letterMade", { at: clock(letter.made_at), n: count(letter.attempts) }),
-      node("p", {}, `${t("letterAlerts", { n: count(letter.alerts) })} `, ...named, more ? " …" : ""),
+      node("p", {}, `${t(letter.alerts === 1 ? "letterAlert" : "letterAlerts", { n: count(letter.alerts) })} `, ...named, more ? " …" : ""),
       node("p", { class: "why" }, letter.reason ?? "")),
     button,
   );

@@ -1,5 +1,6 @@
 // What stands beside the SKUs: each channel's share of the day, and the tape of events.
 
+import { shortage } from "./attention.js";
 import { node, put, show, style } from "./dom.js";
 import { clock, count, percent } from "./format.js";
 import { t } from "./text.js";
@@ -53,16 +54,23 @@ export function eventTape() {
   };
 }
 
+// A lock that the warehouse refused names no lines.
+function failedLock(data) {
+  const channel = data.reservation_id.split(":")[0];
+  const told = (data.lines ?? []).map((line) => shortage({ channel, ...line }));
+  return told[0] ?? data.reservation_id;
+}
+
 function tapeLine(event) {
   const kind = event.type.replace("io.holdfast.", "");
   const data = event.data;
   const lines = (data.lines ?? []).map((line) => `${line.quantity ?? line.requested} × ${line.sku ?? data.sku}`);
   if (lines.length > MOST_LINES) lines.splice(MOST_LINES, Infinity, `+ ${lines.length - MOST_LINES}`);
   const told = kind.startsWith("reservation.") ? `${event.subject} ${lines.join(", ")}`
-    : kind === "lock.failed" ? `${data.reservation_id} ${lines.join(", ")}`
+    : kind === "lock.failed" ? `${event.subject} ${failedLock(data)}`
       : kind === "stock.changed" ? `${event.subject} → ${data.on_hand}`
         : kind === "health.changed" ? `${event.subject} ${t(data.status)} ${percent(data.unshipped_ratio)}`
-          : `${event.subject} ${data.reason ?? ""}`;
+          : `${event.subject} ${t(data.reason ?? "")}`;
   return node(
     "li", { class: kind.replace(/[._]/g, "-") },
     node("time", {}, clock(event.time)), node("b", {}, t(kind)), node("span", {}, told),

@@ -17,8 +17,13 @@ export function urgency(row) {
 }
 
 export function worstFirst(one, other) {
-  return urgency(other) - urgency(one) || ratioOf(other) - ratioOf(one)
+  return urgency(other) - urgency(one) || sinceOf(other) - sinceOf(one) || ratioOf(other) - ratioOf(one)
     || (one.sku < other.sku ? -1 : one.sku > other.sku ? 1 : one.warehouse < other.warehouse ? -1 : 1);
+}
+
+// What was suspended last comes first.
+function sinceOf(row) {
+  return isOpen(row) ? Date.parse(row.breaker.since) : 0;
 }
 
 function ratioOf(row) {
@@ -38,6 +43,11 @@ export function soldOutIn(row) {
   return isOpen(row) ? null : row.sold_out_in_seconds;
 }
 
+// How much a livestream should show of it; null where there is nothing to be sold.
+export function shownOnStream(row) {
+  return isOpen(row) || row.available <= 0 ? null : row.exposure_weight;
+}
+
 export function isSoon(row) {
   const seconds = soldOutIn(row);
   return seconds !== null && seconds < SOON_SECONDS;
@@ -47,8 +57,10 @@ export function why(row, limits, at) {
   const breaker = row.breaker;
   const reasons = [];
   if (isOpen(row)) {
-    const values = { ago: ago(breaker.since, at), reason: breaker.by ? breaker.reason : t(breaker.reason ?? ""), by: breaker.by };
-    reasons.push(t(breaker.by ? "whyOpenBy" : "whyOpen", values));
+    reasons.push(t(breaker.by ? "whyOpenBy" : "whyOpen", {
+      ago: ago(breaker.since, at), by: breaker.by, reason: breaker.by ? breaker.reason : failures(breaker),
+    }));
+    if (breaker.failed) reasons.push(shortage(breaker.failed));
     if (breaker.retry_at) reasons.push(t("whyRetry", { at: clock(breaker.retry_at) }));
   } else if (breaker?.state === "half_open") {
     reasons.push(t("whyHalf", { ago: ago(breaker.since, at) }));
@@ -57,6 +69,17 @@ export function why(row, limits, at) {
   }
   if (row.status === "at_risk") reasons.push(whyAtRisk(row, limits));
   return reasons.join(" · ");
+}
+
+function failures(breaker) {
+  return breaker.reason === "failed locks" ? t("whyFailed", { n: breaker.failures }) : t(breaker.reason ?? "");
+}
+
+// Say what was asked for and what there was when a lock failed.
+export function shortage(failed) {
+  return t("whyShort", {
+    channel: failed.channel, requested: count(failed.requested), available: count(failed.available),
+  });
 }
 
 function whyAtRisk(row, limits) {

@@ -1,6 +1,6 @@
 // The board's state: the session, the stream of changes, what is chosen. view.js draws it.
 
-import { switchLanguage, t } from "./text.js";
+import { has, switchLanguage, t } from "./text.js";
 import { draw, drawSignIn, tick } from "./view.js";
 
 const STREAM = "/v1/board/stream";
@@ -55,15 +55,21 @@ async function request(method, path, body) {
   const answer = await fetch(path, {
     method, headers, credentials: "same-origin", cache: "no-store",
     body: body === undefined ? undefined : JSON.stringify(body),
-  });
+  }).catch(() => { throw new Error(t("noConnection")); });
   const text = await answer.text();
   const document = text ? JSON.parse(text) : null;
   if (!answer.ok) {
-    const problem = new Error(document?.detail ?? `HTTP ${answer.status}`);
+    const problem = new Error(explained(document, answer.status));
     problem.status = answer.status;
     throw problem;
   }
   return document;
+}
+
+// Say what a refusal means to who looks at a board; what has no words is said as the service does.
+function explained(problem, status) {
+  const words = `problem ${problem?.type?.split("/").at(-1)}`;
+  return has(words) ? t(words) : problem?.detail ?? `HTTP ${status}`;
 }
 
 async function resume() {
@@ -137,13 +143,14 @@ function connect() {
     state.notReady = false;
     state.connection = "live";
     state.samples = [];
+    record(document.tape);
     take(document.figures);
     changed();
   });
   stream.addEventListener("change", (event) => {
     const document = JSON.parse(event.data);
     for (const row of document.levels) state.levels.set(name(row), row);
-    state.tape = [...document.tape.reverse(), ...state.tape].slice(0, KEPT_TAPE);
+    record(document.tape);
     take(document.figures);
     changed();
   });
@@ -159,6 +166,13 @@ function connect() {
 
 function name(row) {
   return `${row.sku}@${row.warehouse}`;
+}
+
+// Put events, oldest first, in front of those that are known already.
+function record(events) {
+  const known = new Set(state.tape.map((event) => event.id));
+  const fresh = events.filter((event) => !known.has(event.id)).reverse();
+  state.tape = [...fresh, ...state.tape].slice(0, KEPT_TAPE);
 }
 
 function take(figures) {
@@ -186,6 +200,8 @@ export function act(kind, sku) {
   error.textContent = "";
   dialog.querySelector("form").onsubmit = async (event) => {
     event.preventDefault();
+    error.textContent = reason.value.trim() ? "" : t("reasonNeeded");
+    if (error.textContent) return;
     go.disabled = true;
     try {
       const verb = kind === "suspend" ? "trip" : "reset";
@@ -194,7 +210,10 @@ export function act(kind, sku) {
       dialog.close();
     } catch (problem) {
       error.textContent = problem.message;
-      if (problem.status === 401) signedOut();
+      if (problem.status === 401) {
+        dialog.close();
+        signedOut();
+      }
     } finally {
       go.disabled = false;
     }

@@ -1,7 +1,7 @@
 // The overview: the figures, the SKUs that need attention first, channels and events beside them.
 
 import { channelShare, eventTape } from "./aside.js";
-import { actOn, badgeText, isOpen, isSoon, soldOutIn, urgency, why, worstFirst } from "./attention.js";
+import { actOn, badgeText, isSoon, shownOnStream, soldOutIn, urgency, why, worstFirst } from "./attention.js";
 import { act, changed, mayAct, now, state as board } from "./board.js";
 import { classed, node, put, show, style } from "./dom.js";
 import { strip } from "./figures.js";
@@ -69,7 +69,7 @@ export function overview() {
     if (order.length !== list.children.length || order.some((child, index) => list.children[index] !== child)) {
       list.replaceChildren(...order);
     }
-    put(shown, t("shown", { shown: count(visible.length), total: count(state.levels.size) }));
+    put(shown, t("shown", { shown: count(visible.length), total: count(found.length) }));
     show(more, found.length > visible.length);
     show(tools, state.levels.size > 0);
     show(columns, found.length > 0);
@@ -117,7 +117,8 @@ function levelRow(row) {
       put(reasons, why(row, state.limits, now()));
       bar.update(row);
       ratio.update(row, state.limits);
-      put(weight, isOpen(row) ? t("never") : percent(row.exposure_weight));
+      const share = shownOnStream(row);
+      put(weight, share === null ? t("never") : percent(share));
       put(forecast, span(soldOutIn(row)));
       classed(forecast, isSoon(row) ? "soon" : "");
       put(button, t(actOn(row)));

@@ -1,6 +1,6 @@
 // The page of one SKU: its balances over time, its warehouses, what happened to its breaker.
 
-import { actOn, badgeText, isSoon, soldOutIn, urgency, why, worstFirst } from "./attention.js";
+import { actOn, badgeText, isSoon, shortage, shownOnStream, soldOutIn, urgency, why, worstFirst } from "./attention.js";
 import { act, mayAct, now, read } from "./board.js";
 import { balanceChart } from "./chart.js";
 import { classed, node, put, show } from "./dom.js";
@@ -156,12 +156,13 @@ function worstOf(levels) {
 }
 
 function warehouseRow(row) {
+  const share = shownOnStream(row);
   const units = [row.on_hand, row.safety_stock, row.held, row.committed, row.available];
   return node(
     "tr", {},
     node("th", { scope: "row" }, row.warehouse),
     ...units.map((value) => node("td", {}, count(value))),
-    node("td", {}, percent(row.unshipped_ratio)), node("td", {}, percent(row.exposure_weight)),
+    node("td", {}, percent(row.unshipped_ratio)), node("td", {}, share === null ? t("never") : percent(share)),
     node("td", {}, span(soldOutIn(row))),
   );
 }
@@ -173,7 +174,11 @@ function header() {
 
 function detailOf(mark) {
   const words = mark.detail.split(" ");
-  if (mark.what === "failed") return mark.detail;
+  if (mark.what === "failed") {
+    const [id, requested, available] = words;
+    return requested === undefined ? id
+      : `${shortage({ channel: id.split(":")[0], requested: Number(requested), available: Number(available) })} · ${id}`;
+  }
   if (mark.what === "health") return `${t(words[0])} ${percent(words[1] === "inf" ? null : Number(words[1]))}`;
   return t(words.slice(2).join(" "));
 }

@@ -23,7 +23,7 @@ const WORDS = {
     unshipped: "Unshipped", time: "Time", exposure: "On stream", soldOut: "Sold out in",
     now: "now", never: "—", limit: "limit {limit}",
     channels: "Channels today", noChannels: "No orders yet today.", order: "1 order", orders: "{n} orders",
-    tape: "What happens", quiet: "Nothing has happened since the board was opened.",
+    tape: "What happens", quiet: "Nothing has happened yet.",
     suspend: "Suspend", reopen: "Reopen", cancel: "Cancel", reason: "Reason",
     suspendTitle: "Suspend {sku}?", reopenTitle: "Reopen {sku}?",
     suspendMeaning: "No channel can order it until someone reopens it. Orders that are held stay as they are.",
@@ -31,7 +31,14 @@ const WORDS = {
     whyOpen: "Suspended {ago}: {reason}", whyOpenBy: "Suspended {ago} by {by}: {reason}",
     whyHalf: "On trial since {ago}: the next failure suspends it again",
     whyDwell: "was at risk, settles within {time}",
+    whyFailed: "{n} failed locks", whyShort: "{channel} wanted {requested}, {available} available",
     "failed locks": "failed locks", "failed lock in half-open": "failed again on trial",
+    reasonNeeded: "Say why: it is recorded.", noConnection: "The service cannot be reached. Try again.",
+    "problem unauthenticated": "The session has ended. Sign in again.",
+    "problem forbidden": "This key may not do that: looking takes a viewer's key, acting an ops key.",
+    "problem overloaded": "The service has too much to do. Try again in a moment.",
+    "problem store-unavailable": "The store does not answer. Try again in a moment.",
+    "problem archive-unavailable": "The history is not there yet. It comes as soon as the agents have it.",
     whyNothingLeft: "Nothing left to sell: {n} promised and not shipped",
     whyRisk: "{ratio} of what is left is promised and has not shipped, limit {limit}",
     whyRiskOnHand: "{ratio} of what is on hand is promised and has not shipped, limit {limit}",
@@ -55,7 +62,7 @@ const WORDS = {
     receiver: "Receiver", kind: "Kind", waiting: "Waiting", since: "Since", dead: "Not delivered",
     lastRefusal: "Last refusal", notConfigured: "not configured", resend: "Send again",
     wecom: "WeCom robot", dingtalk: "DingTalk robot", webhook: "Webhook",
-    letterMade: "{at}, sent {n} times", letterAlerts: "{n} alerts:",
+    letterMade: "{at}, sent {n} times", letterAlert: "1 alert:", letterAlerts: "{n} alerts:",
   },
   zh: {
     language: "English", signOut: "退出", live: "实时", connecting: "连接中…",
@@ -79,7 +86,7 @@ const WORDS = {
     unshipped: "预占未出库", exposure: "直播曝光", soldOut: "预计售罄", time: "时间",
     now: "现在", never: "—", limit: "上限 {limit}",
     channels: "今日渠道", noChannels: "今日还没有订单。", order: "1 单", orders: "{n} 单",
-    tape: "实时事件", quiet: "打开看板后还没有事件。",
+    tape: "实时事件", quiet: "还没有事件。",
     suspend: "熔断", reopen: "恢复", cancel: "取消", reason: "原因",
     suspendTitle: "熔断 {sku}？", reopenTitle: "恢复 {sku}？",
     suspendMeaning: "所有渠道停止下单，直到有人恢复。已预占的订单不受影响。",
@@ -87,7 +94,14 @@ const WORDS = {
     whyOpen: "{ago}熔断：{reason}", whyOpenBy: "{ago}由 {by} 熔断：{reason}",
     whyHalf: "{ago}进入试探：再失败一次即熔断",
     whyDwell: "刚有风险，{time}内恢复",
+    whyFailed: "{n} 次锁定失败", whyShort: "{channel} 要 {requested} 件，可售 {available} 件",
     "failed locks": "锁定失败", "failed lock in half-open": "试探中再次失败",
+    reasonNeeded: "请填写原因，会被记录。", noConnection: "无法连接服务，请重试。",
+    "problem unauthenticated": "登录已失效，请重新登录。",
+    "problem forbidden": "此密钥无权这样做：查看需 viewer 密钥，操作需 ops 密钥。",
+    "problem overloaded": "服务繁忙，请稍后重试。",
+    "problem store-unavailable": "存储无响应，请稍后重试。",
+    "problem archive-unavailable": "历史数据尚未就绪，后台代理写入后即可查看。",
     whyNothingLeft: "已无可售：{n} 件预占未出库",
     whyRisk: "预占未出库为可售的 {ratio}，上限 {limit}",
     whyRiskOnHand: "预占未出库为在库的 {ratio}，上限 {limit}",
@@ -111,7 +125,7 @@ const WORDS = {
     receiver: "名称", kind: "类型", waiting: "待发", since: "等待自", dead: "未送达",
     lastRefusal: "最近一次拒绝", notConfigured: "未配置", resend: "重发",
     wecom: "企业微信机器人", dingtalk: "钉钉机器人", webhook: "Webhook",
-    letterMade: "{at}，已发 {n} 次", letterAlerts: "{n} 条：",
+    letterMade: "{at}，已发 {n} 次", letterAlert: "1 条：", letterAlerts: "{n} 条：",
   },
 };
 
@@ -126,6 +140,10 @@ function chosen() {
 }
 
 let language = chosen() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
+
+export function has(key) {
+  return Object.hasOwn(WORDS[language], key);
+}
 
 export function currentLanguage() {
   return language;
@@ -143,6 +161,6 @@ export function switchLanguage() {
 // Give a text with its {places} filled in; what has no words is shown as it is.
 export function t(key, values = {}) {
   // A reason that someone typed may be the name of anything: "constructor", say.
-  const text = Object.hasOwn(WORDS[language], key) ? WORDS[language][key] : key;
+  const text = has(key) ? WORDS[language][key] : key;
   return text.replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
 }

@@ -38,7 +38,7 @@ function frame(state) {
 export function draw(state) {
   frame(state);
   const hash = location.hash;
-  const sku = hash.startsWith("#/sku/") ? decodeURIComponent(hash.slice(6)) : null;
+  const sku = hash.startsWith("#/sku/") ? decoded(hash.slice(6)) : null;
   const key = `${currentLanguage()}|${mayAct()}|${hash}|${state.loaded}`;
   if (page?.key !== key) {
     page?.end?.();
@@ -46,6 +46,14 @@ export function draw(state) {
     main.replaceChildren(page.root);
   }
   page.update(state);
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // an address that someone typed
+  }
 }
 
 export function tick(state) {

@@ -32,12 +32,50 @@ async def test_the_worst_stand_first_and_say_why(deployment: Deployment, page: P
     assert await rows.locator(".sku").all_inner_texts() == ["BROKEN", "RISKY", "CALM"]
     broken, risky = rows.nth(0), rows.nth(1)
     await expect(broken.locator(".badge")).to_have_text("suspended")
-    await expect(broken.locator(".why")).to_contain_text("failed locks")
+    await expect(broken.locator(".why")).to_contain_text("3 failed locks")
+    await expect(broken.locator(".why")).to_contain_text("wanted 9,999, 1 available")
     await expect(risky.locator(".badge")).to_have_text("at risk")
     await expect(risky.locator(".why")).to_contain_text("100 % of what is left is promised")
     await expect(page.locator(".tile.attention b")).to_have_text("2")
     await expect(page.locator(".tile.prevented b")).to_have_text("29,994")
     await expect(page.locator(".channel span").first).to_have_text("tmall")
+
+
+async def test_the_first_look_tells_what_has_happened(deployment: Deployment, page: Page) -> None:
+    """What was suspended last stands first; the tape begins with the last events, in words."""
+    deployment.stock(AAA=2, ZZZ=2)
+    deployment.trip_by_failures("AAA")
+    deployment.trip_by_failures("ZZZ")
+    await sign_in(page, deployment.url)
+    await expect(page.locator(".level .sku")).to_have_text(["ZZZ", "AAA"])
+    await expect(page.locator(".level .figure b").first).to_have_text("—")  # nothing to be shown
+    newest = page.locator(".tape li").first
+    await expect(newest).to_contain_text("suspended")
+    await expect(newest).to_contain_text("ZZZ failed locks")
+    failed = page.locator(".tape li.lock-failed").first
+    await expect(failed).to_contain_text("ZZZ douyin wanted 9,999, 2 available")
+    await page.click(".level .sku >> nth=0")
+    mark = page.locator(".tape li.failed").first
+    await expect(mark).to_contain_text("douyin wanted 9,999, 2 available · douyin:")
+
+
+async def test_a_dialog_says_in_words_what_is_wrong(deployment: Deployment, page: Page) -> None:
+    """No reason, no connection, no session any more: each is told to who looks at the board."""
+    deployment.stock(CAT=5)
+    await sign_in(page, deployment.url)
+    await page.get_by_role("button", name="Suspend", exact=True).click()
+    await page.fill("#act-reason", "  ")
+    await page.click("#act-go")
+    await expect(page.locator("#act-error")).to_have_text("Say why: it is recorded.")
+    await page.route("**/breaker/trip", lambda route: route.abort())
+    await page.fill("#act-reason", "recall")
+    await page.click("#act-go")
+    await expect(page.locator("#act-error")).to_contain_text("cannot be reached")
+    await page.unroute("**/breaker/trip")
+    await page.context.clear_cookies()
+    await page.click("#act-go")
+    await expect(page.locator("#act")).to_be_hidden()
+    await expect(page.locator(".sign-in")).to_be_visible()
 
 
 async def test_a_trip_shows_within_a_second(deployment: Deployment, page: Page) -> None:

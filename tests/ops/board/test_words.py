@@ -37,7 +37,8 @@ def said() -> set[str]:
     """Name every text that stands in a script, and with it what `t` may be asked for."""
     texts = set(LITERAL.findall(SCRIPTS))
     acts = {f"{act}{part}" for act in ("suspend", "reopen") for part in ("", "Title", "Meaning")}
-    return texts | acts | TOLD | MAY_BE_TOLD
+    problems = {f"problem {slug}" for slug in MAY_BE_TOLD}
+    return texts | acts | problems | TOLD | MAY_BE_TOLD
 
 
 def asked() -> set[str]:

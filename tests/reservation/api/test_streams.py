@@ -86,6 +86,18 @@ async def test_who_come_at_once_do_not_pass_the_limit_together(streams: Streams,
     await streams.all_are_free()
 
 
+async def test_a_key_leaves_places_to_others(
+    streams: Streams, viewer: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that lost its streams closed the board to every operator."""
+    monkeypatch.setattr("reservation.api.streams.MAX_STREAMS_OF_A_KEY", MOST - 1)
+    async with AsyncExitStack() as stack:
+        assert await streams.at_once(EVENTS, MOST, stack) == [200] * (MOST - 1) + [503]
+        headers = {"authorization": f"Bearer {viewer.token}"}
+        async with streams.client.stream("GET", BOARD, headers=headers) as board:
+            assert board.status_code == 200
+
+
 @pytest.mark.parametrize("path", [EVENTS, BOARD])
 async def test_whose_stream_never_begins_leaves_no_trace(
     streams: Streams, engine: Engine, path: str, monkeypatch: pytest.MonkeyPatch
