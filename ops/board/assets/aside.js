@@ -72,7 +72,7 @@ function tapeLine(event) {
         : kind === "health.changed" ? `${event.subject} ${t(data.status)} ${percent(data.unshipped_ratio)}`
           : `${event.subject} ${t(data.reason ?? "")}`;
   return node(
-    "li", { class: kind.replace(/[._]/g, "-") },
+    "li", { class: `${kind.replace(/[._]/g, "-")} ${data.status ?? ""}` },
     node("time", {}, clock(event.time)), node("b", {}, t(kind)), node("span", {}, told),
   );
 }

@@ -126,7 +126,7 @@ function skuHistory(sku) {
     drawnAt = 0;
     show(noMarks, !marks.length);
     list.replaceChildren(...[...marks].reverse().map((mark) => node(
-      "li", { class: mark.what }, node("time", {}, clock(mark.at)), node("b", {}, t(mark.what)), node("span", {}, detailOf(mark)),
+      "li", { class: `${mark.what} ${mark.what === "health" ? mark.detail.split(" ")[0] : ""}` }, node("time", {}, clock(mark.at)), node("b", {}, t(mark.what)), node("span", {}, detailOf(mark)),
     )));
     tick(points.at(-1)?.[0] ?? 0);
   }
