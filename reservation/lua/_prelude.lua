@@ -23,7 +23,7 @@ local W = {
   level = {},       -- name -> number
   on_hand = {}, safety = {}, held = {}, committed = {}, -- level -> units, as read a text;
                     -- nil or false where there is no such level
-  touched = {},     -- levels whose balances changed, in order, each once
+  touched = {},     -- levels whose balances the event tells, in order, each once
   is_touched = {},
   record = {},      -- id -> packed record; nil where there is none
   dirty = {},       -- ids whose record changed, in order, each once

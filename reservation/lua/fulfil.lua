@@ -26,11 +26,12 @@ local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
 local max_parts = int(ARGV[2], 1, 1000, 'max_parts')
 
 local ids, first_arg = {}, {}
+local units, name_in = {}, {} -- text of a line -> its quantity, its level
 
 local function read_line(text)
   local quantity, name = match(text, '^(%d+) (.+)$')
   check_level(name)
-  return int(quantity, 1, 1000000000, 'quantity'), name
+  units[text], name_in[text] = int(quantity, 1, 1000000000, 'quantity'), name
 end
 
 do
@@ -48,7 +49,8 @@ do
     if last > #ARGV then bad('too few arguments') end
     local in_part = {}
     for i = at + 4, last do
-      local _, name = read_line(ARGV[i])
+      read_line(ARGV[i])
+      local name = name_in[ARGV[i]]
       if in_part[name] then bad('a level stands twice in a part') end
       in_part[name] = true
     end
@@ -88,19 +90,16 @@ end
 local function asked(at, left)
   local lines = tonumber(ARGV[at + 3])
   if lines == 0 then return left end
-  local units = {}
-  for i = at + 4, at + 3 + lines do
-    local quantity, name = read_line(ARGV[i])
-    units[name] = quantity
-  end
-  return units
+  local found = {}
+  for i = at + 4, at + 3 + lines do found[name_in[ARGV[i]]] = units[ARGV[i]] end
+  return found
 end
 
 -- Refuse what the record does not name, then what is more than is left; nil where it is fine.
 local function part_refusal(raw, at, left, parts)
   local foreign, excess = { STATUS.FOREIGN_LINE, raw }, { STATUS.EXCEEDS_RESERVED, raw }
   for i = at + 4, at + 3 + ARGV[at + 3] do
-    local quantity, name = read_line(ARGV[i])
+    local quantity, name = units[ARGV[i]], name_in[ARGV[i]]
     if not left[name] then
       foreign[#foreign + 1] = name
     elseif left[name] < quantity then
@@ -114,9 +113,9 @@ end
 
 local function ship(id, raw, at, left, order, total, quantities)
   local state, created, confirmed, _, body = unpack_record(raw)
-  local units, texts, moved, remaining = asked(at, left), {}, {}, total
+  local leaving, texts, moved, remaining = asked(at, left), {}, {}, total
   for i, name in ipairs(order) do
-    local gone = units[name] or 0
+    local gone = leaving[name] or 0
     if gone > 0 then
       local level = level_of(name)
       W.on_hand[level] = W.on_hand[level] - gone
