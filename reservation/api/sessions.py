@@ -10,6 +10,7 @@ signing secret could make sessions, so it lies in the data directory, readable b
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -124,18 +125,8 @@ def session_secret(data_dir: Path) -> bytes:
     """
     path = data_dir / SECRET_FILE
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        # Written aside and linked: who comes second reads the first one's, whole.
-        aside = data_dir / f".{SECRET_FILE}.{os.getpid()}"
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_SECRET_BYTES))
-        try:
-            os.link(aside, path)
-        except FileExistsError:
-            pass
-        finally:
-            aside.unlink()
+        if not path.exists():
+            _make_secret(data_dir, path)
         secret = path.read_bytes()
     except OSError as error:
         message = f"{path} cannot be used: {error.strerror}; use another --data-dir"
@@ -144,6 +135,23 @@ def session_secret(data_dir: Path) -> bytes:
         message = f"{path} is too short: remove it, and a new secret is made"
         raise ConfigurationError(message)
     return secret
+
+
+def _make_secret(data_dir: Path, path: Path) -> None:
+    """Write it aside and link it: who comes second reads the first one's, whole.
+
+    The name aside is no process's number: two containers may share the directory and the number.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    aside = data_dir / f".{SECRET_FILE}.{secrets.token_hex(8)}"
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(_SECRET_BYTES))
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, path)
+    finally:
+        aside.unlink()
 
 
 def set_cookie(value: str, *, secure: bool, seconds: int) -> tuple[bytes, bytes]:

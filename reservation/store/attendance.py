@@ -28,28 +28,36 @@ async def attend(client: Redis, directory: str, place: str) -> list[str]:
     Raises StoreUnavailable.
     """
     with named_faults():
-        await client.hset(AGENTS, directory, f"{await _now_ms(client)} {place}")
+        now_ms = await _now_ms(client)
+        await client.hset(AGENTS, directory, f"{now_ms} {place}")
+        for other, (at_ms, _) in (await _notes(client)).items():
+            if now_ms - at_ms >= FORGOTTEN_MS:
+                await client.hdel(AGENTS, other)
     return await present(client)
 
 
 async def present(client: Redis) -> list[str]:
     """Name the places whose agents have looked lately. Raises StoreUnavailable."""
-    found = []
     with named_faults():
         now_ms = await _now_ms(client)
-        for directory, note in (await client.hgetall(AGENTS)).items():
-            at_ms, _, place = str(note).partition(" ")
-            if now_ms - int(at_ms) < GONE_MS:
-                found.append(place)
-            elif now_ms - int(at_ms) >= FORGOTTEN_MS:
-                await client.hdel(AGENTS, directory)
-    return sorted(found)
+        notes = (await _notes(client)).values()
+    return sorted(place for at_ms, place in notes if now_ms - at_ms < GONE_MS)
 
 
 async def leave(client: Redis, directory: str) -> None:
     """Take a directory's note away: its agents have ended. Raises StoreUnavailable."""
     with named_faults():
         await client.hdel(AGENTS, directory)
+
+
+async def _notes(client: Redis) -> dict[str, tuple[int, str]]:
+    """Read the notes by directory: when it was written, the place. One of another form is none."""
+    notes = {}
+    for directory, note in (await client.hgetall(AGENTS)).items():
+        at_ms, _, place = str(note).partition(" ")
+        if at_ms.isascii() and at_ms.isdigit():
+            notes[str(directory)] = (int(at_ms), place)
+    return notes
 
 
 async def _now_ms(client: Redis) -> int:

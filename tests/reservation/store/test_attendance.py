@@ -23,4 +23,14 @@ async def test_who_works_is_named_until_it_leaves_or_is_silent(store: Store) -> 
     for age_ms, kept in ((GONE_MS, True), (FORGOTTEN_MS, False)):
         await client.hset(AGENTS, "d2", f"{int(seconds) * 1000 - age_ms} web-3:/var")
         assert await present(client) == []
+        assert await client.hexists(AGENTS, "d2")  # to look changes nothing
+        await attend(client, "d3", "web-4:/var")
+        await leave(client, "d3")
         assert await client.hexists(AGENTS, "d2") is kept
+
+
+async def test_a_note_of_another_form_is_none(store: Store) -> None:
+    """Another build's, or a hand's: it ended sweeper, archivist, monitor and alerts, every time."""
+    await store.client.hset(AGENTS, mapping={"d1": "v2 12345 host", "d2": "", "d3": "١٢ host"})
+    assert await present(store.client) == []
+    assert await attend(store.client, "d4", "web-1:/var") == ["web-1:/var"]
