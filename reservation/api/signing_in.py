@@ -77,7 +77,7 @@ class SigningIn:
         session = call.exchange.session
         if session is not None:
             await self._keyring.end_session(
-                session.session_id, ends_at=self._sessions.ends_at(session)
+                session.key_id, session.session_id, ends_at=self._sessions.ends_at(session)
             )
         return Answer(NO_CONTENT, b"", headers=(set_cookie("", secure=_secure(call), seconds=0),))
 

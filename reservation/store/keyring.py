@@ -37,8 +37,11 @@ MAX_WAIT_SECONDS: Final = 1.0
 # what a flood of wrong keys costs the store.
 MAX_LOOKUPS_PER_SECOND: Final = 50
 MAX_KEYS: Final = 10_000
-# Who holds a key could sign in and out for ever. Beyond it those that end first are forgotten.
-MAX_ENDED_SESSIONS: Final = 10_000
+# Who holds a key could sign in and out for ever. Beyond it those of the key that end first are
+# forgotten: of that key alone, lest one key's sign-outs bring another's sessions back.
+MAX_ENDED_SESSIONS_OF_A_KEY: Final = 1_000
+# The clocks of the processes differ: who is behind must not find a session forgotten that it takes.
+CLOCKS_DIFFER_SECONDS: Final = 60
 
 log = structlog.get_logger(__name__)
 
@@ -92,24 +95,28 @@ class Keyring:
         if self._read_at is None:
             detail = "whether the session was signed out cannot be told"
             raise StoreUnavailable(detail, effect="not_applied")
-        return None if session_id in self._ended else key
+        return None if _ended_name(key_id, session_id) in self._ended else key
 
-    async def end_session(self, session_id: str, *, ends_at: int) -> None:
+    async def end_session(self, key_id: str, session_id: str, *, ends_at: int) -> None:
         """Sign a session out for all processes; `ends_at` (s) is when it would end anyway.
 
         Other processes refuse it within `CACHE_SECONDS`, this one at once.
         Raises StoreUnavailable: then it may go on, and ending it again is safe.
         """
-        now = _now_ms() // 1000
+        name = _ended_name(key_id, session_id)
+        over = _now_ms() // 1000 - CLOCKS_DIFFER_SECONDS
         try:
             async with self._client.pipeline(transaction=True) as pipeline:
-                pipeline.zadd(ENDED_SESSIONS, {session_id: ends_at})
-                pipeline.zremrangebyscore(ENDED_SESSIONS, "-inf", now)
-                pipeline.zremrangebyrank(ENDED_SESSIONS, 0, -MAX_ENDED_SESSIONS - 1)
-                await pipeline.execute()
+                pipeline.zadd(ENDED_SESSIONS, {name: ends_at})
+                pipeline.zremrangebyscore(ENDED_SESSIONS, "-inf", over)
+                pipeline.zrange(ENDED_SESSIONS, 0, -1)  # those that end first come first
+                _, _, names = await pipeline.execute()
+            of_this_key = [told for told in map(_text, names) if told.startswith(f"{key_id}:")]
+            if surplus := of_this_key[:-MAX_ENDED_SESSIONS_OF_A_KEY]:
+                await self._client.zrem(ENDED_SESSIONS, *surplus)
         except (RedisError, OSError, TimeoutError) as error:
             raise _unreachable(error, sent=True) from error
-        self._ended |= {session_id}
+        self._ended |= {name}
 
     async def _find(self, key_id: str) -> ApiKey | None:
         age = self._age()
@@ -275,3 +282,7 @@ def _text(value: str | bytes) -> str:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _ended_name(key_id: str, session_id: str) -> str:
+    return f"{key_id}:{session_id}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 PREFIX = "hf"
 META = f"{PREFIX}:meta"  # hash: partitions, layout, born_ms
 API_KEYS = f"{PREFIX}:keys"  # hash: key id -> JSON
-ENDED_SESSIONS = f"{PREFIX}:sessions"  # zset: id of a session that was signed out -> its end (s)
+ENDED_SESSIONS = f"{PREFIX}:sessions"  # zset: key id:session id, signed out -> its end (s)
 AGENTS = f"{PREFIX}:agents"  # hash: data directory -> ms of its agents' last look, place
 
 LAYOUT = 2  # version of records, events and entries; another one is refused at start

@@ -191,7 +191,7 @@ async def test_a_session_that_was_signed_out_is_ended_everywhere_when_the_cache_
     key, _ = await ring.create(Role.OPS)
     other = Keyring(store.client, monotonic=time)
     assert await other.of_session(key.key_id, "aa") == key
-    await ring.end_session("aa", ends_at=2**40)
+    await ring.end_session(key.key_id, "aa", ends_at=2**40)
     assert await ring.of_session(key.key_id, "aa") is None
     assert await ring.of_session(key.key_id, "bb") == key
     time.now += CACHE_SECONDS + 0.001
@@ -218,7 +218,7 @@ async def test_a_refresh_under_way_does_not_bring_a_session_back(
     monkeypatch.setattr(ring, "_fetch_ended", slow)
     refresh = ring._refresh()
     await read.wait()
-    await ring.end_session("aa", ends_at=2**40)
+    await ring.end_session(key.key_id, "aa", ends_at=2**40)
     go_on.set()
     await refresh
     assert await ring.of_session(key.key_id, "aa") is None
@@ -227,13 +227,16 @@ async def test_a_refresh_under_way_does_not_bring_a_session_back(
 async def test_ended_sessions_are_kept_until_their_end_and_bounded(
     ring: Keyring, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond the bound those that end first are forgotten."""
-    monkeypatch.setattr(module, "MAX_ENDED_SESSIONS", 3)
+    """Beyond the bound those of the same key that end first are forgotten, no other key's."""
+    monkeypatch.setattr(module, "MAX_ENDED_SESSIONS_OF_A_KEY", 3)
+    await ring.end_session("admin", "copied", ends_at=2**40 - 1)
     for name, ends_at in (("past", 1), ("c", 2**40 + 3), ("a", 2**40), ("d", 2**40 + 4)):
-        await ring.end_session(name, ends_at=ends_at)
-    assert await store.client.zrange(ENDED_SESSIONS, 0, -1) == ["a", "c", "d"]
-    await ring.end_session("b", ends_at=2**40 + 2)
-    assert await store.client.zrange(ENDED_SESSIONS, 0, -1) == ["b", "c", "d"]
+        await ring.end_session("k", name, ends_at=ends_at)
+    kept = ["admin:copied", "k:a", "k:c", "k:d"]
+    assert await store.client.zrange(ENDED_SESSIONS, 0, -1) == kept
+    await ring.end_session("k", "b", ends_at=2**40 + 2)
+    kept[1] = "k:b"
+    assert await store.client.zrange(ENDED_SESSIONS, 0, -1) == kept
 
 
 async def test_who_cannot_ask_the_store_does_not_take_a_session_for_signed_in(
