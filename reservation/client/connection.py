@@ -178,6 +178,7 @@ def stream_of(
 ) -> httpx.Request:
     """Write the request for the next connection of a follower."""
     headers = {"x-request-id": options.request_id or uuid.uuid4().hex, **following.headers()}
+    headers["connection"] = "close"  # no one else's afterwards: `close` may shut it down
     patience = httpx.Timeout(CONNECT_SECONDS, read=SILENT_SECONDS)
     return client.build_request("GET", PATH, headers=headers, timeout=patience)
 

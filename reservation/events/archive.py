@@ -28,7 +28,7 @@ from reservation.model import (
     level_key,
     split_level_key,
 )
-from reservation.store.records import Version
+from reservation.store.records import Version, version_key
 
 FILE: Final = "archive.sqlite3"
 FORMAT: Final = 2  # of the tables and the entries; another one is refused
@@ -113,6 +113,12 @@ class ArchiveReader:
         """
         found: str | None = fact_of(self._db, "since")
         return found
+
+    @property
+    def beginnings(self) -> list[Version]:
+        """Name the entries at which it began anew, in order: before each there is a gap."""
+        found: str | None = fact_of(self._db, "beginnings")
+        return [version_key(version) for version in (found or "").split()]
 
     def balances_of(self, sku: str) -> Balances:
         """Read the balances of a SKU's levels, as of `position`."""

@@ -151,6 +151,8 @@ class ArchiveWriter:
             self._db.execute("DELETE FROM baseline")
             self._write_levels("baseline", snapshot.balances)
             self._db.set_fact("since", snapshot.version)
+            begun = self._db.fact("beginnings")
+            self._db.set_fact("beginnings", f"{begun or ''} {snapshot.version}".strip())
         return lost
 
     def forget(self, before_ms: int) -> int:

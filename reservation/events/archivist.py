@@ -102,11 +102,11 @@ class Archivist:
         )
         if archive.position is not None:
             # The store may have come back without its last seconds, behind the same connection.
-            if not entries or (self._last is not None and entries[0] != self._last):
+            if not entries or entries[0] != self._last:
                 self._in_step = False
-                archive = await self._opened()
+                await self._opened()
                 return 0
-            self._last, *entries = entries
+            entries = entries[1:]
         entries = entries[:ENTRIES_PER_READ]
         if entries:
             await asyncio.to_thread(archive.append, entries)
@@ -134,8 +134,10 @@ class Archivist:
             self._lock = held_alone(self._path)
             self._archive = await asyncio.to_thread(self._new_writer)
         if not self._in_step:
-            self._archive = await self._get_in_step(self._archive)
-            self._in_step, self._last = True, None
+            archive = self._archive = await self._get_in_step(self._archive)
+            # The store may part from it again meanwhile: the next copy compares this very entry.
+            self._last = await asyncio.to_thread(_newest, archive)
+            self._in_step = True
         return self._archive
 
     def _new_writer(self) -> ArchiveWriter:
@@ -244,3 +246,11 @@ class Archivist:
             now_ms, _ = await self._store.position(partition=self._partition)
             lag = max(0, now_ms - int(archive.position.partition("-")[0])) / 1000
         metrics.FEED_LAG_SECONDS.labels(feed="archive").set(lag)
+
+
+def _newest(archive: ArchiveWriter) -> RawEntry | None:
+    if archive.position is None:
+        return None
+    last = version_key(archive.position)
+    (entry,) = archive.newest(last, last, 1)
+    return entry

@@ -273,7 +273,11 @@ class Feed:
     async def _behind(self, place: _Place) -> list[tuple[Version, list[Told]]]:
         """Find the next entries behind a place, among the newest or where they are kept."""
         known, epoch = self._known_from, self._epoch
-        if known is not None and place.epoch == epoch and place.position >= known:
+        # A place that is none of these may have been read from the store just before it lost it.
+        if place.epoch == epoch and (
+            place.position == known
+            or any(position == place.position for position, _ in reversed(self._newest))
+        ):
             return [entry for entry in self._newest if entry[0] > place.position]
         entries = await entries_behind(
             self._store, self._path, place.position, seen=place.seen, partition=self._partition

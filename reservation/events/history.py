@@ -336,14 +336,14 @@ class _Carried:
     def __init__(self, archive: ArchiveReader, sku: str) -> None:
         self._archive = archive
         self._sku = sku
-        self._since = _since(archive)
+        self._beginnings = archive.beginnings
         self._balances: dict[str, Balance | None] = {}
         self._position = _FROM_THE_START
 
     def come_to(self, position: Version) -> None:
         """Begin with the entry at a position."""
-        if self._position < self._since <= position:
-            self._balances = {}  # what came between is not known
+        if any(self._position < beginning <= position for beginning in self._beginnings):
+            self._balances = {}  # what came before it is not known
         self._position = position
 
     def over(self, event: LoggedEvent, told: Balances) -> Balances:
@@ -359,10 +359,11 @@ class _Carried:
         return dict(sorted(named.items()))
 
     def _look_back(self, level: str) -> Balance | None:
-        whole = self._position >= self._since
-        since = self._since if whole else _FROM_THE_START
+        """Look no further than the gap before it; only the last beginning has its baseline kept."""
+        passed = [beginning for beginning in self._beginnings if beginning <= self._position]
+        since = passed[-1] if passed else _FROM_THE_START
         found = self._archive.balance_before(level, self._position, since=since)
-        if found is None and whole:
+        if found is None and passed == self._beginnings:
             return self._archive.baseline(self._sku).get(level)
         return found
 

@@ -1,4 +1,4 @@
-"""The archivist: takes the log off the store, and begins anew where the two have parted."""
+"""The archivist: takes the log off the store; goes back or begins anew where the two parted."""
 
 from __future__ import annotations
 

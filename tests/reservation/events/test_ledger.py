@@ -13,7 +13,7 @@ from reservation.events.archivist import Archivist
 from reservation.events.cloud import event_id
 from reservation.events.entries import Balances, levels_of, read_entry, skus_of, steps
 from reservation.events.history import History
-from reservation.model import Line, Reserve, SetBreakerPolicy, SetStock, split_level_key
+from reservation.model import Extend, Line, Reserve, SetBreakerPolicy, SetStock, split_level_key
 from reservation.store.records import version_key
 from reservation.store.store import Store
 from tests.reservation.events.doings import LEVELS, ORIGIN, Doings
@@ -109,24 +109,22 @@ async def test_every_page_tells_the_balances_that_the_whole_tells(
 async def test_a_balance_is_looked_for_however_long_nothing_has_told_it(
     store: Store, archivist: Archivist, history: History
 ) -> None:
-    """A thousand locks have failed since the last count, and each page knows what there was."""
+    """A thousand holds were extended since, which tells no balance, and each page knows them."""
     rows = [SetStock("CAT", "main", 7), SetStock("CAT", "east", 3)]
     await store.set_stock([*rows, SetStock("BLACK CAT", "main", 5)], ORIGIN)
+    holds = [Reserve(f"tmall:{name}", (Line("CAT", name, 1),), TTL_MS) for name in ("main", "east")]
+    await store.run(Reserve, holds, [ORIGIN] * 2)
     # The last entry that tells balances names another level that ends like the one looked for.
     lines = (Line("CAT", "east", 1), Line("BLACK CAT", "main", 1))
     await store.run(Reserve, [Reserve("tmall:paid", lines, 0, confirm=True)], [ORIGIN])
-    await exempt(store, "CAT")
-    for first in range(0, 1_000, 100):
-        orders = [
-            Reserve(f"tmall:{number}", (Line("CAT", ("main", "east")[number % 2], 9),), TTL_MS)
-            for number in range(first, first + 100)
-        ]
-        await store.run(Reserve, orders, [ORIGIN] * len(orders))
+    for number in range(1_000):
+        longer = Extend(holds[number % 2].reservation_id, TTL_MS + 1_000 * (number + 1))
+        await store.run(Extend, [longer], [ORIGIN])
     await copied(archivist, store)
     whole = await page(history, "CAT", None, ALL)
-    assert len(whole) == 2 + 1 + 1 + 1_000
+    assert len(whole) == 2 + 2 + 1 + 1_000
     found = [balances for _, balances in told(await page(history, "CAT", whole[-3]["id"], 2))]
-    assert found == [{"CAT@main": (7, 0, 0, 0)}, {"CAT@east": (3, 0, 0, 1)}]
+    assert found == [{"CAT@main": (7, 0, 1, 0)}, {"CAT@east": (3, 0, 1, 1)}]
 
 
 async def test_behind_a_gap_a_page_begins_with_what_the_snapshot_says(
