@@ -53,7 +53,7 @@ class SkuHealthView(View):
 
 
 class HealthListView(View):
-    """A page of levels, worst first."""
+    """A page of levels, worst first: at risk before healthy, of these the higher ratio."""
 
     as_of: str = time_field("The store's time of the answer.")
     items: list[LevelHealthView]
@@ -83,7 +83,10 @@ class Healths:
         )
 
     async def worst(self, call: Call) -> Answer:
-        """List levels, worst first, at most a second behind."""
+        """List levels, worst first: at risk before healthy, of these the higher unshipped ratio.
+
+        A level is at risk for a while after its ratio has fallen. At most a second behind.
+        """
         asked = ListQuery(call.exchange.query, "status")
         status = asked.one_of("status", HealthStatus)
         after = asked.place(level_place)

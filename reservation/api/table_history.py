@@ -76,7 +76,7 @@ def history_endpoints(engine: Engine, places: Places) -> dict[str, dict[str, End
     )
     worst = _told(
         "list_health",
-        "The levels, worst first.",
+        "The levels, worst first: at risk before healthy, of these the higher ratio.",
         HealthListView,
         filter_parameter(
             "status", {"type": "string", "enum": [status.value for status in HealthStatus]}

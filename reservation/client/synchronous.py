@@ -262,7 +262,7 @@ class Client(SyncSpeaker):
         after: str | None = None,
         limit: int | None = None,
     ) -> Page[LevelHealth]:
-        """List levels, worst first.
+        """List levels, worst first: at risk before healthy, of these the higher ratio.
 
         The order changes with every sale: a level that moves between two pages may be missed or
         seen twice.

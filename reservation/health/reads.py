@@ -35,17 +35,22 @@ MAX_ENTRIES_BEHIND = 2_000
 
 _UNSEEN = Health()
 
-# A place in the order of the list: the ratio negated, SKU, warehouse.
-Place = tuple[float, str, str]
+# A place in the order of the list, worst first: whether it is healthy, the ratio negated, SKU,
+# warehouse. Status before ratio: who is at risk stays so for a while after the ratio has fallen.
+Place = tuple[bool, float, str, str]
 LEVEL_PLACE: Final = re.compile(
-    rf"(inf|[0-9]{{1,20}}(?:\.[0-9]{{1,25}})?(?:e[+-][0-9]{{1,3}})?),(.{{1,64}}@{WAREHOUSE.pattern})"
+    rf"({'|'.join(HealthStatus)}),(inf|[0-9]{{1,20}}(?:\.[0-9]{{1,25}})?(?:e[+-][0-9]{{1,3}})?),"
+    rf"(.{{1,64}}@{WAREHOUSE.pattern})"
 )
 
 
 def level_place(text: str) -> Place | None:
     """Read a place as the list's `next` writes it; None where it is none."""
     found = LEVEL_PLACE.fullmatch(text)
-    return None if found is None else (-float(found[1]), *split_level_key(found[2]))
+    if found is None:
+        return None
+    status, ratio, level = found.groups()
+    return status == HealthStatus.HEALTHY, -float(ratio), *split_level_key(level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class HealthReads:
         ]
 
     async def worst(self, *, status: HealthStatus | None, after: Place | None, limit: int) -> Page:
-        """List levels (`LevelHealth`) behind a place, worst first.
+        """List levels (`LevelHealth`) behind a place, worst first, as `every` has them.
 
         What gets worse or better between two pages may be in both or in neither.
         At most a second behind. Raises ArchiveUnavailable too. Cost: O(levels).
@@ -128,7 +133,10 @@ class HealthReads:
         return Page(page, _place_text(page[-1]) if more else None, as_of_ms)
 
     async def every(self) -> tuple[list[LevelHealth], int]:
-        """Read all levels, worst first, and as of when (ms); else as `worst`."""
+        """Read all levels, worst first, and as of when (ms); else as `worst`.
+
+        At risk before healthy, of these the higher ratio, of the same the name.
+        """
         levels, as_of_ms = await self._history.every_level()
         noted: dict[str, Health] = await self._bounded(self._every_noted())
         rows = [
@@ -178,11 +186,12 @@ class HealthReads:
 
 
 def _place(row: LevelHealth) -> Place:
-    return -row.ratio, row.level.sku, row.level.warehouse
+    healthy = row.status is HealthStatus.HEALTHY
+    return healthy, -row.ratio, row.level.sku, row.level.warehouse
 
 
 def _place_text(row: LevelHealth) -> str:
-    return f"{row.ratio!r},{level_key(row.level.sku, row.level.warehouse)}"
+    return f"{row.status},{row.ratio!r},{level_key(row.level.sku, row.level.warehouse)}"
 
 
 def ratio_or_none(ratio: float) -> float | None:

@@ -118,6 +118,35 @@ async def test_a_page_goes_on_whatever_became_of_the_level_before_it(
     assert found == ["c", "d", "e"]
 
 
+async def test_who_is_still_at_risk_stands_before_the_healthy(
+    tmall: Caller, ops: Caller, clock: Clock
+) -> None:
+    """Within a minute of its fall a level is shown less although nothing of it is unshipped."""
+    for sku, held in (("calm", 0), ("eased", 5), ("gone", 10), ("near", 2), ("risky", 4)):
+        await ops("PUT", f"/v1/stock/{sku}", {"on_hand": 10})
+        if held:
+            assert (await tmall.reserve(f"tmall:{sku}", (sku, held))).status_code == 201
+    await tmall.move("tmall:eased", "release")
+    ordered = ["gone", "risky", "eased", "near", "calm"]
+
+    async def page(limit: int, after: str | None = None) -> tuple[list[tuple[str, str]], str]:
+        behind = f"&after={quote(after)}" if after else ""
+        answer = await tmall("GET", f"/v1/health?limit={limit}{behind}")
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        return [(item["sku"], item["status"]) for item in found["items"]], found["next"]
+
+    rows, _ = await page(10)
+    assert [sku for sku, _ in rows] == ordered
+    assert [status for _, status in rows] == ["at_risk"] * 3 + ["healthy"] * 2
+    first, place = await page(3)
+    rest, _ = await page(10, place)
+    assert first + rest == rows
+    await clock.advance(60)  # it recovers, and stands behind the place at which it was
+    rest, _ = await page(10, place)
+    assert [sku for sku, _ in rest] == ["near", "calm", "eased"]
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -126,11 +155,13 @@ async def test_a_page_goes_on_whatever_became_of_the_level_before_it(
         "?x=1",
         "?after=",
         "?after=none@main",
-        "?after=-1,none@main",
-        "?after=nan,none@main",
-        "?after=1_0,none@main",
-        "?after=0.3,none",
-        "?after=0.3,@main",
+        "?after=0.3,none@main",
+        "?after=ill,0.3,none@main",
+        "?after=at_risk,-1,none@main",
+        "?after=at_risk,nan,none@main",
+        "?after=healthy,1_0,none@main",
+        "?after=healthy,0.3,none",
+        "?after=healthy,0.3,@main",
     ],
 )
 async def test_an_impossible_question_is_422(ops: Caller, query: str) -> None:
