@@ -149,6 +149,9 @@ def valid_data_is_not_called_invalid(ctx: Any, response: Any, case: Any) -> None
             assert not unexplained, response.text
 
 
+# Of the items that schemathesis makes, pytest 9.2 puts the operation into the id only where there
+# is a parameter, too: without it all would have the same id, and xdist would run one of them.
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
 @schema.parametrize()
 @hypothesis.settings(
     max_examples=EXAMPLES,
