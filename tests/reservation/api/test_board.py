@@ -20,6 +20,7 @@ from tests.conftest import Clock
 from tests.reservation.api.conftest import SKU, Caller, slug
 from tests.reservation.api.wire import serving
 from tests.reservation.events.losing import kept, lose
+from tests.waiting import happens
 
 pytestmark = pytest.mark.usefixtures("agents")
 
@@ -52,15 +53,28 @@ async def test_the_board_has_all_levels_with_health_and_breaker(tmall: Caller, o
     assert (today["oversell_prevented"], today["failed_locks"], today["trips"]) == (3, 1, 1)
 
 
+async def crossed(ops: Caller, times: int) -> None:
+    """Wait until so many crossings of a limit have been told; each stands where it was told."""
+
+    async def told() -> bool:
+        events = (await ops("GET", f"/v1/skus/{SKU}/ledger")).json()["items"]
+        return sum(event["type"].endswith("health.changed") for event in events) == times
+
+    await happens(told)
+
+
 async def test_a_timeline_has_points_and_marks(tmall: Caller, ops: Caller, clock: Clock) -> None:
     await busy(tmall, ops)
+    await crossed(ops, 1)
     await clock.advance(1_000)
     await tmall.move("tmall:1", "release")
+    await crossed(ops, 2)
     drawn = (await ops("GET", f"/v1/board/skus/{SKU}/timeline?minutes=60")).json()
     figures = [tuple(point[1:]) for point in drawn["points"]]
     assert figures == [(10, 4, 0, 6), (10, 0, 0, 10), (10, 0, 0, 10)]
-    marks = [mark["what"] for mark in drawn["marks"] if mark["what"] != "health"]
-    assert marks == ["failed", "opened"]
+    marks = [mark["what"] for mark in drawn["marks"]]
+    assert [what for what in marks if what != "health"] == ["failed", "opened"]
+    assert marks.count("health") == 2
     # Later only what was there before is known, and it is drawn from the edge on.
     await clock.advance(7_200)
     drawn = (await ops("GET", f"/v1/board/skus/{SKU}/timeline?minutes=60")).json()
