@@ -177,7 +177,7 @@ def look(path: Path, question: Callable[[Deliveries], T]) -> T | None:
 
     Raises AlertsUnavailable.
     """
-    if not _is_there(path):
+    if not is_there(path):
         return None
     found = Deliveries(DatabaseReader(path, form=FORMAT, fault=AlertsUnavailable))
     try:
@@ -186,7 +186,8 @@ def look(path: Path, question: Callable[[Deliveries], T]) -> T | None:
         found.close()
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Say whether there is a file, also where it cannot be used."""
     try:
         path.stat()
     except FileNotFoundError:

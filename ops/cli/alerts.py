@@ -18,6 +18,7 @@ from ops.alerts.courier import DIALECTS, client_for, send, spacing_of, words_of
 from ops.alerts.deliveries import (
     Deliveries,
     DeliveryState,
+    is_there,
     look,
     outbox_path,
     receiver_rows,
@@ -128,6 +129,14 @@ def resend(
 ) -> None:
     """Send what was given up again; the agents do it as soon as its receiver may be sent to."""
     settings = settings_of(config, data_dir=data_dir)
+    path = outbox_path(settings.data_dir)
+    if not is_there(path):
+        missing = path if is_there(path.parent) else path.parent
+        message = (
+            f"{missing} does not exist: give --data-dir or HOLDFAST_DATA_DIR the directory in which"
+            " the agents keep what they have sent"
+        )
+        raise HoldfastError(message)
     now_ms = _now_ms()
     with _outbox(settings) as outbox:
         wanted = [delivery_id]

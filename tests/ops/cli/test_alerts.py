@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from ops.alerts.courier import spacing_of
 from ops.alerts.deliveries import outbox_path
 from ops.alerts.outbox import Outbox
+from reservation.receivers import Receiver, ReceiverKind
 from tests.ops.alerts.conftest import suspended
 from tests.ops.alerts.endpoints import DingTalkRobot, WebhookEndpoint, WeComRobot, served
 from tests.ops.service import holdfast
@@ -53,15 +54,26 @@ async def test_one_is_tried_out(tmp_path: Path, robots: tuple[WeComRobot, DingTa
     )
     assert (await run(tmp_path, "test", "duty"))[0] == 0
     assert "[TEST] CATFOOD-10KG suspended" in dingtalk.texts()[0]
-    wecom.troubles.append((200, {"errcode": 93_000, "errmsg": "invalid webhook url"}))
-    started = time.monotonic()
-    code, _, said = await run(tmp_path, "test", "ops")
-    assert code == 1
-    assert "ops did not take it: errcode 93000: invalid webhook url; check [alerts.ops]" in said
-    assert time.monotonic() - started > 1  # it kept the pace that the robot asks for
     code, _, said = await run(tmp_path, "test", "nobody")
     assert code == 2
     assert "no receiver 'nobody': there are console, duty, ops" in said
+
+
+async def test_it_waits_until_the_receiver_may_be_sent_to(
+    tmp_path: Path, robots: tuple[WeComRobot, DingTalkRobot]
+) -> None:
+    """Who tries it out and the agents share its pace; that it refused is said, and what to do."""
+    wecom, _ = robots
+    wecom.troubles.append((200, {"errcode": 93_000, "errmsg": "invalid webhook url"}))
+    outbox = Outbox(outbox_path(tmp_path / "var"))
+    spacing_ms = spacing_of(Receiver(kind=ReceiverKind.WECOM, url=wecom.url))
+    sent_ms = wecom.now_ms()
+    assert outbox.slot("ops", sent_ms, spacing_ms) == 0  # the agents have just sent
+    code, _, said = await run(tmp_path, "test", "ops")
+    assert code == 1
+    assert "ops did not take it: errcode 93000: invalid webhook url; check [alerts.ops]" in said
+    (post,) = wecom.posts
+    assert post.at_ms >= sent_ms + spacing_ms
 
 
 async def test_what_nobody_took_is_listed_and_sent_again(
@@ -94,3 +106,19 @@ async def test_what_nobody_took_is_listed_and_sent_again(
     assert "is no dead letter" in said
     assert (await run(tmp_path, "resend", "all"))[1] == "0 on the way again\n"
     assert (await run(tmp_path, "dead"))[1].startswith("none")
+
+
+@pytest.mark.usefixtures("robots")
+@pytest.mark.parametrize("which", ["msg_1", "all"])
+async def test_where_nothing_was_ever_sent_nothing_is_sent_again(
+    tmp_path: Path, which: str
+) -> None:
+    """What is missing is named, with the next step, and is not made."""
+    code, _, said = await run(tmp_path, "resend", which)
+    assert code == 1
+    assert f"{tmp_path / 'var'} does not exist: give --data-dir" in " ".join(said.split())
+    await asyncio.to_thread((tmp_path / "var").mkdir)
+    code, _, said = await run(tmp_path, "resend", which)
+    assert code == 1
+    assert f"{outbox_path(tmp_path / 'var')} does not exist" in " ".join(said.split())
+    assert not await asyncio.to_thread(outbox_path(tmp_path / "var").exists)
