@@ -51,11 +51,6 @@ class _Connection:
         with self.reading():
             return fact_of(self._db, name)
 
-    def _connect(self, target: str) -> None:
-        self._db = sqlite3.connect(
-            target, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
-        )
-
     def _refuse_other_forms(self, form: int) -> None:
         found = self.fact("format")
         if found != form:
@@ -74,7 +69,7 @@ class DatabaseReader(_Connection):
     ) -> None:
         super().__init__(path, fault)
         with self.reading():
-            self._connect(f"{path.absolute().as_uri()}?mode=ro")
+            self._db = connected(path, read_only=True)
         self._refuse_other_forms(form)
 
 
@@ -97,7 +92,7 @@ class Database(_Connection):
         super().__init__(path, fault)
         with self.reading():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connect(path.absolute().as_uri())
+            self._db = connected(path)
             os.chmod(path, 0o600)  # noqa: PTH101 - it may be a path whose parent is a link
             self._db.execute("PRAGMA journal_mode=WAL")
             # Others forget what we say we have: that must be on the disk.
@@ -131,6 +126,15 @@ class Database(_Connection):
     def set_fact(self, name: str, value: Any) -> None:
         """Note something under a name, within `transaction`."""
         self._db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+
+def connected(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Connect to a file; `read_only` makes none and changes nothing. Raises sqlite3.Error."""
+    # By its address: a name may have characters that mean something there.
+    address = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
+    return sqlite3.connect(
+        address, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+    )
 
 
 def fact_of(db: sqlite3.Connection, name: str) -> Any:

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from reservation.database import LOCK_SECONDS, fact_of
+from reservation.database import connected, fact_of
 from reservation.errors import ArchiveUnavailable
 from reservation.events.entries import Balance, Balances, read_balances
 from reservation.model import (
@@ -78,9 +78,7 @@ class ArchiveReader:
     def __enter__(self) -> Self:
         # A client is told of it: the name, not where it lies.
         with named_faults(Path(self._path.name)):
-            self._db = sqlite3.connect(
-                f"file:{self._path}?mode=ro", uri=True, timeout=LOCK_SECONDS, isolation_level=None
-            )
+            self._db = connected(self._path, read_only=True)
             self._db.set_progress_handler(self._is_late, _STEPS_PER_LOOK)
             self._db.execute("BEGIN")
             if fact_of(self._db, "format") != FORMAT:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reservation.errors import ArchiveUnavailable, StoreUnavailable
-from reservation.events.archive import ArchiveReader, ListPlace
+from reservation.events.archive import ArchiveReader, ListPlace, archive_path
 from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.snapshot import take_snapshot
 from reservation.model import Fulfil, Line, Reservation, Reserve, SetStock, State, StockLevel
@@ -376,6 +376,14 @@ def test_there_may_be_no_archive(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database, but long enough to look like one" * 30)
     with pytest.raises(ArchiveUnavailable, match="not a database"):
         ArchiveWriter(tmp_path / "text")
+
+
+def test_the_directory_may_have_any_name(tmp_path: Path) -> None:
+    """What means something in an address is part of a name all the same."""
+    path = archive_path(tmp_path / "50%20 猫?mode=memory#1")
+    ArchiveWriter(path).close()
+    with ArchiveReader(path) as reader:
+        assert reader.position is None
 
 
 def test_another_format_is_refused(path: Path, archive: ArchiveWriter) -> None:
