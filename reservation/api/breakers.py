@@ -51,7 +51,12 @@ class BreakerEndpoints:
         return _one(sku, outcomes[0])
 
     async def set_policy(self, call: Call) -> Answer:
-        """Give a SKU a policy of its own; what is left out stays as it is."""
+        """Give a SKU a policy of its own; what is left out stays as it is.
+
+        A cool-down that is set, changed or removed while the breaker is open applies from its next
+        opening on: the `retry_at` of the present one stays. Where it opens again on trial, that
+        is twice the cool-down that it had, unless there was none before, or is none now.
+        """
         form = self.decoder.breaker_policy(call.body)
         sku = call.sku()
         policy = SetBreakerPolicy(

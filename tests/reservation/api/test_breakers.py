@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reservation.model import Origin
+from reservation.times import rfc3339
 from tests.conftest import Clock
 from tests.reservation.api.conftest import SKU, Caller, slug
 
@@ -192,3 +193,43 @@ async def test_a_cool_down_that_was_switched_off_does_not_double(
     await tmall.reserve("tmall:9", (SKU, 5))
     breaker = (await ops("GET", path)).json()
     assert (breaker["state"], breaker["retry_at"]) == ("open", None)
+
+
+@pytest.mark.parametrize("later", [0, 30, 600])
+@pytest.mark.parametrize("first", [0, 60])
+async def test_a_cool_down_applies_from_the_next_opening_on(
+    ops: Caller, tmall: Caller, clock: Clock, first: int, later: int
+) -> None:
+    """The one that is open keeps its `retry_at`, or stays without one; the document says so."""
+    await ops("PUT", f"{PATH}/policy", {"cool_down_seconds": first})
+    for number in range(3):
+        await fail(tmall, number)
+    opened = (await ops("GET", PATH)).json()
+    assert (opened["state"], opened["retry_at"] is None) == ("open", first == 0)
+    changed = (await ops("PUT", f"{PATH}/policy", {"cool_down_seconds": later})).json()
+    assert changed["policy"]["cool_down_seconds"] == later
+    assert changed["retry_at"] == opened["retry_at"]
+    await clock.advance(first)
+    assert (await ops("GET", PATH)).json()["state"] == ("half_open" if first else "open")
+    await ops("POST", f"{PATH}/reset", RECALL)
+    for number in range(3):
+        await fail(tmall, number)
+    again = (await ops("GET", PATH)).json()
+    assert (again["state"], again["retry_at"] is None) == ("open", later == 0)
+    told = (await ops("GET", "/openapi.json")).json()["paths"]["/v1/skus/{sku}/breaker/policy"]
+    assert "from its next opening on" in told["put"]["description"]
+
+
+@pytest.mark.parametrize(("later", "seconds"), [(30, 120), (600, 120), (0, None)])
+async def test_on_trial_the_cool_down_that_it_had_is_doubled(
+    ops: Caller, tmall: Caller, clock: Clock, later: int, seconds: int | None
+) -> None:
+    """Not the one that was set meanwhile; removed, there is none."""
+    await ops("PUT", f"{PATH}/policy", {"cool_down_seconds": 60})
+    for number in range(3):
+        await fail(tmall, number)
+    await ops("PUT", f"{PATH}/policy", {"cool_down_seconds": later})
+    now_ms = await clock.advance(60)
+    await fail(tmall, 9)
+    retry_at = (await ops("GET", PATH)).json()["retry_at"]
+    assert retry_at == (None if seconds is None else rfc3339(now_ms + 1_000 * seconds))
