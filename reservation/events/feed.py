@@ -252,8 +252,11 @@ class Feed:
         return _Place(wanted[:2], seen=True), list(told[wanted[2] :])
 
     async def _reset(self) -> tuple[_Place, Reset]:
+        """Go back to the oldest entry that is kept; name the first event: a birth has none."""
         oldest = await oldest_kept(self._store, self._path, partition=self._partition)
-        return _Place(version_before(oldest), seen=False), Reset(f"{_text(oldest)}.1")
+        place = _Place(version_before(oldest), seen=False)
+        first = next((version for version, events in await self._behind(place) if events), oldest)
+        return place, Reset(f"{_text(first)}.1")
 
     async def _entry(self, position: Version) -> dict[str, str] | None:
         """Read the entry at a position; None where it is not kept."""
