@@ -314,7 +314,8 @@ class AsyncClient(AsyncSpeaker):
         It begins behind the id `after`, else now. A connection that is lost, or silent for 40 s, is
         made anew behind the last event, for as long as you listen; a `Reset` says that events are
         missing. A channel's key sees its own orders, and all of stock and breakers. Close it when
-        you stop (`contextlib.aclosing`). Raises Refused, and Unavailable where it is no service.
+        you stop: the plain client's by `with` or `close`, also from another thread, the other's by
+        `contextlib.aclosing`. Raises Refused, and Unavailable where it is no service.
         """
         return self._follow(Following(after, self._retry))
 

@@ -36,6 +36,7 @@ NO_CLASS = {
 
 # What a method of the one hands out or takes, as a method of the other does.
 SYNCHRONOUS = (
+    (re.compile(r"AsyncGenerator\[Event \| Reset, None\]"), "Events"),  # another thread may end it
     (re.compile(r"AsyncGenerator\[(.*), None\]"), r"Generator[\1, None, None]"),
     (re.compile(r"Awaitable\[(.*?\])\]"), r"\1"),
 )
