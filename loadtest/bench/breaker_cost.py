@@ -52,10 +52,9 @@ BREAKER = (
     Cut("reserve.lua", "commit_breakers()\n", ""),
 )
 EVENT = (
-    Cut("reserve.lua", "    if origin ~= origins[#origins]"),
+    Cut("reserve.lua", "    if origin ~= last_origin"),
     Cut("reserve.lua", "  check_origins(origins)"),
-    Cut("reserve.lua", "  W.untold = W.untold + 1"),
-    Cut("reserve.lua", "  W.origins[W.untold]"),
+    Cut("reserve.lua", "  origin_of[filled / 2]"),
     Cut("reserve.lua", "  if log_bytes > max_log_bytes"),
     Cut("reserve.lua", "      touch(level) -- the event tells its balances"),
     Cut("_overdue.lua", "  emit('X'"),

@@ -30,8 +30,8 @@ local W = {
   is_dirty = {},
   granted = {},     -- id and record of each new reservation, in order
   events = {},      -- one text an event, or for grants that follow each other
-  origins = {},     -- of the grants that `events` does not tell yet; how many there are
-  untold = 0,
+  origins = {},     -- of the grants, in order
+  told = 0,         -- how many of them `events` tells already
   due = {},         -- deadline -> ids to hint at, and how many `lines` they have
   done_due = {},    -- members of `due` that were worked off
   ended = {},       -- ids and adjustments whose retention begins
@@ -207,14 +207,14 @@ end
 
 -- Grants are told by their records: one text says how many, and the origin of all or of each.
 local function tell_grants()
-  if W.untold == 0 then return end
-  local origins, differ = W.origins, false
-  for i = 2, W.untold do
-    if origins[i] ~= origins[1] then differ = true end
+  local origins, first, last, differ = W.origins, W.told + 1, #W.origins, false
+  if first > last then return end
+  for i = first + 1, last do
+    if origins[i] ~= origins[first] then differ = true end
   end
-  W.events[#W.events + 1] = 'G\t' .. format('%d', W.untold) .. '\t'
-    .. (differ and concat(origins, '\t', 1, W.untold) or origins[1])
-  W.untold = 0
+  W.events[#W.events + 1] = 'G\t' .. format('%d', last - first + 1) .. '\t'
+    .. (differ and concat(origins, '\t', first, last) or origins[first])
+  W.told = last
 end
 
 local function emit(kind, subject, origin, extra, lines)

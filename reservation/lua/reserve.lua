@@ -60,7 +60,7 @@ local function check_distinct(first, last)
 end
 
 do
-  local at, total, count, shape_of, seen, origins = 3, #argv, 0, {}, {}, {}
+  local at, total, count, shape_of, seen, origins, last_origin = 3, #argv, 0, {}, {}, {}, nil
   while at <= total do
     local id, origin, text = argv[at], argv[at + 1], argv[at + 2]
     local shape = shape_of[text]
@@ -79,7 +79,7 @@ do
       if not units[argv[i]] then read_line(argv[i]) end
     end
     if last > first then check_distinct(first, last) end
-    if origin ~= origins[#origins] then origins[#origins + 1] = origin end
+    if origin ~= last_origin then origins[#origins + 1], last_origin = origin, origin end
     at = last + 1
   end
   check_origins(origins)
@@ -179,7 +179,7 @@ local function count_successes(first, last, origin)
   end
 end
 
-local granted, filled = W.granted, 0
+local granted, origin_of, filled = W.granted, W.origins, 0
 local commits = false -- whether an order was committed at once
 
 -- Set what all grants of a shape share: of their records all but the lines, and the deadline.
@@ -206,8 +206,7 @@ local function grant(id, shape, first, last)
   local due = shape.due
   if due then due[#due + 1], due.lines = id, due.lines + last - first + 1 end
   if any_breaker then count_successes(first, last, argv[first - 2]) end
-  W.untold = W.untold + 1
-  W.origins[W.untold] = argv[first - 2]
+  origin_of[filled / 2] = argv[first - 2]
   return STATUS.DONE
 end
 
