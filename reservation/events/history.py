@@ -23,19 +23,18 @@ from reservation.events.archive import (
     archive_path,
     place_text,
 )
-from reservation.events.cloud import cloud_event
 from reservation.events.entries import (
     Balance,
     Balances,
     LoggedEvent,
     carry,
-    levels_of,
     read_entry,
     shortest_of,
     skus_of,
     steps,
 )
 from reservation.events.figures import day_of
+from reservation.events.ledger import EventId, ledger_page
 from reservation.events.life import KINDS_OF_LIFE, reservation_after
 from reservation.events.timeline import Timeline, Window, draw
 from reservation.model import Reservation, State, Stock, StockLevel, level_key, split_level_key
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from reservation.store.store import Bounded, Store
 
 T = TypeVar("T")
-EventId = tuple[int, int, int]
 
 PATIENCE_SECONDS = 2.0  # for which an answer waits for the archive
 POLL_SECONDS = 0.02
@@ -204,7 +202,7 @@ class History:
         if not stock.levels:
             return None
         rows: list[dict[str, Any]] = await self._ask(
-            stock.version, lambda archive: _ledger(archive, sku, after, limit + 1)
+            stock.version, lambda archive: ledger_page(archive, sku, after, limit + 1)
         )
         more = len(rows) > limit
         return Page(rows[:limit], rows[limit - 1]["id"] if more else None, stock.as_of_ms)
@@ -302,70 +300,6 @@ class History:
                 # The store came back without its last seconds: soon the archive will know.
                 raise ArchiveUnavailable("the archive is out of step with the store")
             return question(archive)
-
-
-def _ledger(
-    archive: ArchiveReader, sku: str, after: EventId | None, limit: int
-) -> list[dict[str, Any]]:
-    """Read a page of a SKU's ledger.
-
-    What an entry does not say of a balance of this SKU is carried along, and looked for before the
-    page where nothing in the page has told it; other SKUs' balances are told where they changed.
-    """
-    carried = _Carried(archive, sku)
-    found: list[dict[str, Any]] = []
-    start = _FROM_THE_START if after is None else after[:2]
-    for version, fields in archive.entries_of(sku, after=start):
-        position = version_key(version)
-        carried.come_to(position)
-        for number, (event, told) in enumerate(steps(read_entry(fields)), start=1):
-            if sku not in skus_of(event):
-                continue
-            named = carried.over(event, told)
-            if after is not None and (*position, number) <= after:
-                continue
-            found.append(cloud_event(version, number, event, named))
-            if len(found) == limit:
-                return found
-    return found
-
-
-class _Carried:
-    """The balances of a SKU's levels along its ledger; None: not known."""
-
-    def __init__(self, archive: ArchiveReader, sku: str) -> None:
-        self._archive = archive
-        self._sku = sku
-        self._beginnings = archive.beginnings
-        self._balances: dict[str, Balance | None] = {}
-        self._position = _FROM_THE_START
-
-    def come_to(self, position: Version) -> None:
-        """Begin with the entry at a position."""
-        if any(self._position < beginning <= position for beginning in self._beginnings):
-            self._balances = {}  # what came before it is not known
-        self._position = position
-
-    def over(self, event: LoggedEvent, told: Balances) -> Balances:
-        """Say what is known after an event; `told` is what its entry says."""
-        self._balances.update(told)
-        named = dict(told)
-        for level in levels_of(event) - told.keys():
-            if split_level_key(level)[0] == self._sku:
-                if level not in self._balances:
-                    self._balances[level] = self._look_back(level)
-                if (balance := self._balances[level]) is not None:
-                    named[level] = balance
-        return dict(sorted(named.items()))
-
-    def _look_back(self, level: str) -> Balance | None:
-        """Look no further than the gap before it; only the last beginning has its baseline kept."""
-        passed = [beginning for beginning in self._beginnings if beginning <= self._position]
-        since = passed[-1] if passed else _FROM_THE_START
-        found = self._archive.balance_before(level, self._position, since=since)
-        if found is None and passed == self._beginnings:
-            return self._archive.baseline(self._sku).get(level)
-        return found
 
 
 def _since(archive: ArchiveReader) -> Version:

@@ -16,7 +16,7 @@ from reservation.events.archive import ArchiveReader, archive_path
 from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.archivist import Archivist
 from reservation.events.feed import Feed, Followed, Reset, Told
-from reservation.events.history import _ledger
+from reservation.events.ledger import ledger_page
 from reservation.events.snapshot import Snapshot
 from reservation.model import SetStock
 from reservation.store.store import Store
@@ -80,7 +80,9 @@ def test_between_two_gaps_nothing_is_told_that_is_not_known(tmp_path: Path) -> N
 
     def last_balances() -> list[dict[str, Any]]:
         with ArchiveReader(path) as reader:
-            balances: list[dict[str, Any]] = _ledger(reader, "CAT", None, 9)[-1]["data"]["balances"]
+            balances: list[dict[str, Any]] = ledger_page(reader, "CAT", None, 9)[-1]["data"][
+                "balances"
+            ]
             return balances
 
     (told,) = last_balances()
