@@ -1,0 +1,234 @@
+"""The history of a load test: what every client asked, when, and what it was told.
+
+One JSON object a line (NDJSON, gzip where the name ends in `.gz`), written while the run goes on.
+`docs/history.md` is for those who write one; `loadtest.check` judges it.
+
+Units: times are integer microseconds since the epoch, on clocks that agree to within
+`Run.clock_error_us`. `start` is taken before the request leaves, `end` once the answer is whole:
+the service's decision lies in between.
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Literal, Self, cast
+
+import msgspec
+from msgspec import Struct
+
+VERSION = 1
+Op = Literal["reserve", "confirm", "release", "extend", "fulfil"]
+Line = tuple[str, str, int]  # SKU, warehouse, units
+_GZIP_LEVEL = 1  # a tenth of the size already; the generator has better uses for its CPU
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class Run(Struct, frozen=True, tag="run", omit_defaults=True):
+    """The first line of every file: which run the file is a part of."""
+
+    scenario: str
+    seed: int
+    started_at: str  # RFC 3339, the same in all files of a run
+    version: int = VERSION
+    worker: str = ""  # which of several generators wrote the file
+    clock_error_us: int = 0  # how far apart the clocks of two machines may be; 0 on one machine
+    # How long after its `end` a call without an answer may still take effect: no less than the
+    # service's `request_timeout_ms`.
+    late_us: int = 10_000_000
+
+
+class Stock(Struct, frozen=True, tag="stock", omit_defaults=True):
+    """A level as it was written, or read, at one instant between `start` and `end`.
+
+    A write is sent again until it is acknowledged, and is one record from the first send to the
+    answer. An adjustment is noted as the level that it left. The first record of a level comes
+    before the first order that names it; nothing is held or committed there.
+    """
+
+    sku: str
+    warehouse: str
+    on_hand: int
+    safety_stock: int
+    start: int
+    end: int
+
+
+class Call(Struct, frozen=True, tag="call", omit_defaults=True):
+    """One request for one reservation, sent once: a retry is a call of its own.
+
+    An operation of a batch is one, with the batch's times. Of the answer it keeps what the body
+    says; `state` and `expires_at_us` are those of the reservation in it.
+    """
+
+    client: str
+    op: Op
+    id: str
+    start: int
+    end: int
+    status: int | None = None  # None: no answer was taken; `lost` says how
+    slug: str | None = None  # of the problem in the answer
+    # `thrown_away`: the answer had come whole before `end`, unread. After the other two the
+    # service may decide later.
+    lost: Literal["thrown_away", "timed_out", "reset"] | None = None
+    lines: tuple[Line, ...] = ()  # asked: of a reserve, of a part to fulfil
+    ttl_ms: int | None = None  # asked: of a reserve or extend; None: the service's default
+    confirm: bool = False  # asked: of a reserve
+    reinstate: bool = False  # asked: of a confirm
+    fulfilment_id: str | None = None  # asked: of a part to fulfil
+    replayed: bool = False
+    state: str | None = None
+    expires_at_us: int | None = None
+    short: tuple[tuple[str, str, int, int], ...] = ()  # SKU, warehouse, requested, available
+    outcome: Literal["not_applied", "unknown"] | None = None  # of a 503
+
+
+class Reservation(Struct, frozen=True, tag="reservation", omit_defaults=True):
+    """A reservation as it was read after the last call; `missing` where the answer was 404."""
+
+    id: str
+    state: Literal["held", "confirmed", "released", "expired", "fulfilled", "missing"]
+    start: int
+    end: int
+    lines: tuple[tuple[str, str, int, int], ...] = ()  # SKU, warehouse, quantity, fulfilled
+    expires_at_us: int | None = None  # while held
+
+
+class Balance(Struct, frozen=True, tag="balance", omit_defaults=True):
+    """A level as it was read after the last call."""
+
+    sku: str
+    warehouse: str
+    on_hand: int
+    safety_stock: int
+    held: int
+    committed: int
+    available: int
+    start: int
+    end: int
+    shortfall: int | None = None
+
+
+class End(Struct, frozen=True, tag="end"):
+    """The last line: the file is whole."""
+
+
+Record = Run | Stock | Call | Reservation | Balance | End
+
+
+class HistoryUnreadable(Exception):
+    """A file is not a history; the text names file, line and reason."""
+
+
+def now_us() -> int:
+    """Read the clock of the history."""
+    return time.time_ns() // 1000
+
+
+class HistoryWriter:
+    """Appends records to a new file; leaving it without an error writes `End`.
+
+    Promises no order among records of several clients and no flush before it is closed.
+    Raises FileExistsError: a history is never overwritten.
+    """
+
+    def __init__(self, path: Path, run: Run) -> None:
+        raw = path.open("xb")
+        self._file = cast(
+            "BinaryIO",
+            gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=_GZIP_LEVEL)
+            if path.suffix == ".gz"
+            else raw,
+        )
+        self._raw = raw
+        self._encode = msgspec.json.Encoder().encode
+        self.write(run)
+
+    def write(self, record: Record) -> None:
+        """Append one record. Cost: some microseconds, no wait for the disk."""
+        self._file.write(self._encode(record) + b"\n")
+
+    def close(self, *, complete: bool = True) -> None:
+        """Close the file, as a whole history or as one that was cut off. Twice does nothing."""
+        if self._raw.closed:
+            return
+        if complete:
+            self.write(End())
+        self._file.close()
+        self._raw.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close(complete=kind is None)
+
+
+class HistoryFile:
+    """Reads a file record by record.
+
+    `complete` says, once it is read, whether `End` was met; a file whose very last line or gzip
+    stream breaks off is one that was cut off, and no fault.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.complete = False
+        self.position = 0  # bytes of the file read so far
+        try:
+            self.size = path.stat().st_size
+        except OSError as error:
+            raise HistoryUnreadable(f"{path}: {error.strerror}") from error
+
+    def __iter__(self) -> Iterator[tuple[int, Record]]:
+        """Yield line numbers, from 1, with their records. Raises HistoryUnreadable."""
+        decode = msgspec.json.Decoder(Record).decode
+        broken = None
+        for number, line in self._lines():
+            if broken is not None:
+                raise HistoryUnreadable(f"{self.path}:{number - 1}: {broken}")
+            try:
+                record = decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                if not isinstance(error, msgspec.ValidationError) and not line.endswith(b"\n"):
+                    broken = error  # the last line, perhaps
+                    continue
+                raise HistoryUnreadable(f"{self.path}:{number}: {error}") from error
+            self._judge(number, record)
+            yield number, record
+
+    def _judge(self, number: int, record: Record) -> None:
+        where = f"{self.path}:{number}"
+        if self.complete:
+            raise HistoryUnreadable(f"{where}: something follows the end")
+        if (number == 1) != isinstance(record, Run):
+            raise HistoryUnreadable(f"{where}: the first line, and no other, describes the run")
+        if isinstance(record, Run) and record.version != VERSION:
+            raise HistoryUnreadable(f"{where}: version {record.version} is unknown here")
+        if isinstance(record, End):
+            self.complete = True
+        elif not isinstance(record, Run) and record.end < record.start:
+            raise HistoryUnreadable(f"{where}: it ends before it starts")
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        try:
+            with self.path.open("rb") as raw:
+                packed = raw.read(2) == _GZIP_MAGIC
+                raw.seek(0)
+                file = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if packed else raw
+                for number, line in enumerate(file, 1):
+                    self.position = raw.tell() if number % 1024 == 0 else self.position
+                    yield number, line
+        except EOFError:
+            return  # the gzip stream breaks off
+        except (OSError, zlib.error) as error:
+            raise HistoryUnreadable(f"{self.path}: {error}") from error
