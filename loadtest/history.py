@@ -192,7 +192,7 @@ class HistoryFile:
     def __iter__(self) -> Iterator[tuple[int, Record]]:
         """Yield line numbers, from 1, with their records. Raises HistoryUnreadable."""
         decode = msgspec.json.Decoder(Record).decode
-        broken = None
+        broken, number = None, 0
         for number, line in self._lines():
             if broken is not None:
                 raise HistoryUnreadable(f"{self.path}:{number - 1}: {broken}")
@@ -205,6 +205,8 @@ class HistoryFile:
                 raise HistoryUnreadable(f"{self.path}:{number}: {error}") from error
             self._judge(number, record)
             yield number, record
+        if number == 0:
+            raise HistoryUnreadable(f"{self.path}: it is empty")
 
     def _judge(self, number: int, record: Record) -> None:
         where = f"{self.path}:{number}"

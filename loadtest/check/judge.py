@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.check.intake import GRANTED, MISSING, OK, READ, UNKNOWN, Evidence, Op, Progress
+from loadtest.check.intake import Evidence, Progress
 from loadtest.check.level import Level
 from loadtest.check.occupancy import Occupancy
+from loadtest.check.op import GRANTED, MISSING, OK, READ, UNKNOWN, Op
 from loadtest.check.recount import Count
 from loadtest.check.rules import Report, Rule
 from loadtest.check.search import Explanation, Undecided, explain
@@ -81,10 +82,8 @@ class _Judge:
 
     def _reservation(self, who: int, ops: list[Op]) -> None:
         self._life(who, ops)
-        self._deadlines(who, ops)
-        occupancy = Occupancy(ops, self._skew)
-        self._spread(who, occupancy)
-        self._found(who, ops, occupancy)
+        if any(op.may_act for op in ops) or len(ops) > 1:
+            self._follow(who, ops)
         for op in ops:
             if op.answer == "insufficient-stock":
                 self._refusal(op)
@@ -92,6 +91,12 @@ class _Judge:
                 self._unknown_sku(op)
             elif op.answer == "sku-suspended":
                 self._suspended += 1
+
+    def _follow(self, who: int, ops: list[Op]) -> None:
+        self._deadlines(who, ops)
+        occupancy = Occupancy(ops, self._skew)
+        self._spread(who, occupancy)
+        self._found(who, ops, occupancy)
 
     def _spread(self, who: int, occupancy: Occupancy) -> None:
         """Note with each level what the reservation took of it."""
@@ -142,13 +147,13 @@ class _Judge:
         if any(op.state == MISSING for op in reads):
             self._find(Rule.FINDABLE, who, "acknowledged, and missing at the end", reads + ops)
             return
+        moves = [op for op in ops if op.verb in _MOVES and op.answer == OK]
         softened = [
-            dataclasses.replace(op, answer=UNKNOWN) if op.verb in _MOVES and op.answer == OK else op
+            dataclasses.replace(op, answer=UNKNOWN, known=False) if op in moves else op
             for op in ops
         ]
         if explain(softened, self._skew).found:
             text = f"{states} at the end, so an acknowledged move had no effect"
-            moves = [op for op in ops if op.verb in _MOVES and op.answer == OK]
             self._find(Rule.EFFECTS, who, text, reads + moves + ops)
         else:
             text = f"{states} at the end, which its calls do not explain: {explained.life.state}"

@@ -11,8 +11,9 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
-from loadtest.check.intake import NEVER, Seen
+from loadtest.check.intake import Seen
 from loadtest.check.occupancy import Left, Span
+from loadtest.check.op import NEVER
 from loadtest.check.timeline import Timeline, added, in_force, most_in_force
 from loadtest.history import Stock
 

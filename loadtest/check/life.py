@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from loadtest.check.intake import GRANTED, MISSING, NEVER, OK, READ, Lines, Op
+from loadtest.check.op import GRANTED, MISSING, NEVER, OK, READ, Lines, Op
 
 MAX_PARTS = 100  # of one reservation; contract section 3, fulfil
 LIVE = ("held", "confirmed", "fulfilled")  # its units are out of the stock that may be promised

@@ -11,20 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from loadtest.check.intake import GRANTED, MISSING, NEVER, OK, READ, Lines, Op
 from loadtest.check.life import LIVE, due
-
-# What a refusal shows of the reservation that it met.
-_SHOWN_BY_REFUSAL = {
-    "reservation-expired": "expired",
-    "reservation-released": "released",
-    "reservation-fulfilled": "fulfilled",
-    "already-confirmed": "confirmed",
-    "not-confirmed": "held",
-    "hold-limit-reached": "held",
-    "reservation-not-found": MISSING,
-}
-_SHOWN_BY_SUCCESS = {"confirm": "confirmed", "release": "released", "extend": "held"}
+from loadtest.check.op import GRANTED, MISSING, NEVER, OK, READ, Lines, Op
 
 
 class Span(NamedTuple):
@@ -51,24 +39,22 @@ class Occupancy:
     def __init__(self, ops: list[Op], skew: int) -> None:
         self._ops = ops
         self._skew = skew
-        self._shown = [(op, shown) for op in ops if (shown := _shows(op))]
         self.reads = [op for op in ops if op.verb == READ]
-        self._releases = [op for op in ops if op.verb == "release" and op.may_act]
-        self._confirms = [op for op in ops if op.verb == "confirm" and op.may_act]
-        self._fulfils = [op for op in ops if op.verb == "fulfil" and op.may_act]
-        self._extends = [op for op in ops if op.verb == "extend" and op.may_act]
-        self._grants = [op for op in ops if op.verb == "reserve" and op.may_act]
+        acts = [op for op in ops if op.may_act]
+        self._releases = [op for op in acts if op.verb == "release"]
+        self._confirms = [op for op in acts if op.verb == "confirm"]
+        self._fulfils = [op for op in acts if op.verb == "fulfil"]
+        self._extends = [op for op in acts if op.verb == "extend"]
+        self._grants = [op for op in acts if op.verb == "reserve"]
         self._reinstates = [op for op in self._confirms if op.reinstate]
         self._new = [op for op in self._grants if op.answer == GRANTED]
-        self._live = [op for op, shown in self._shown if shown in LIVE]
+        self._live = [op for op in ops if op.shown in LIVE]
+        # Whether an answer shows that it was granted.
+        self.exists = bool(self._live) or any(op.shown in {"released", "expired"} for op in ops)
         self.lines = self._known_lines()
         # From here on nothing that was sent changes it but the clock.
-        self.settled = max((op.latest for op in ops if op.may_act), default=-NEVER)
-
-    @property
-    def exists(self) -> bool:
-        """Say whether an answer shows that it was granted."""
-        return bool(self._live) or any(shown in {"released", "expired"} for _, shown in self._shown)
+        self.settled = max((op.latest for op in acts), default=-NEVER)
+        self.deadline = self._deadline()
 
     @property
     def may_exist(self) -> bool:
@@ -90,8 +76,8 @@ class Occupancy:
         """List when its units were out for certain."""
         if not self._live or self.lines is None:
             return []
-        held = [op for op, shown in self._shown if shown == "held"]
-        kept = [op for op, shown in self._shown if shown in {"confirmed", "fulfilled"}]
+        held = [op for op in self._live if op.shown == "held"]
+        kept = [op for op in self._live if op.shown != "held"]
         taken = min((op.start for op in self._new or self._grants), default=-NEVER)
         until = max((self._hold_end(op) for op in held), default=-NEVER)
         kept_until = max((max(op.start, self._first_release(op)) for op in kept), default=-NEVER)
@@ -119,7 +105,7 @@ class Occupancy:
         if not self.may_exist:
             return []
         start = min((op.start for op in self._new or self._grants), default=-NEVER)
-        released = min((op.end for op, shown in self._shown if shown == "released"), default=NEVER)
+        released = min((op.end for op in self._ops if op.shown == "released"), default=NEVER)
         over, again = self._lapse()
         spans = [(start, min(released, over))]
         if again < released:
@@ -135,15 +121,15 @@ class Occupancy:
                     possible.append(Span(level, units - parted, begin, begin, end + 1))
         return possible
 
-    def deadline(self) -> tuple[int, int]:
+    def _deadline(self) -> tuple[int, int]:
         """Bound its last deadline as a hold."""
         for read in reversed(self.reads):
             if read.expires is not None and read.start > self.settled:
                 return read.expires - self._skew, read.expires + self._skew
         named = [
             (op.expires - self._skew, op.expires + self._skew)
-            for op, shown in self._shown
-            if shown == "held" and op.expires is not None
+            for op in self._live
+            if op.shown == "held" and op.expires is not None
         ]
         if not named:
             named = [due(op, self._skew) for op in self._grants]
@@ -203,9 +189,8 @@ class Occupancy:
 
     def _lapse(self) -> tuple[int, int]:
         """Find when the hold was over at the latest, and when it may have been retaken."""
-        expired = [op for op, shown in self._shown if shown == "expired"]
-        over = min((op.end for op in expired), default=NEVER)
-        latest = self.deadline()[1]
+        over = min((op.end for op in self._ops if op.shown == "expired"), default=NEVER)
+        latest = self.deadline[1]
         in_time = any(op.start <= latest for op in self._confirms)
         if not in_time and not any(op.confirm for op in self._grants):
             over = min(over, latest)
@@ -230,18 +215,3 @@ def _summed(parts: Iterable[Left]) -> Lines:
     for part in parts:
         summed[part.level] = summed.get(part.level, 0) + part.units
     return tuple(summed.items())
-
-
-def _shows(op: Op) -> str:
-    """Name the state that an answer shows; empty where it shows none."""
-    if op.verb == READ or op.state:
-        return op.state
-    if op.answer == OK:
-        if op.verb == "fulfil":
-            return "fulfilled" if op.part is None else ""
-        return _SHOWN_BY_SUCCESS.get(op.verb, "")
-    if op.answer == GRANTED:
-        return "confirmed" if op.confirm else "held"
-    if op.answer == "insufficient-stock" and op.verb == "confirm":
-        return "expired"
-    return _SHOWN_BY_REFUSAL.get(op.answer, "")

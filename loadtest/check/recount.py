@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loadtest.check.intake import MISSING, NEVER, Op, Seen
+from loadtest.check.intake import Seen
 from loadtest.check.level import Level
 from loadtest.check.occupancy import Occupancy
+from loadtest.check.op import MISSING, NEVER, Op
 from loadtest.history import Balance
 
 
@@ -42,7 +43,7 @@ class Count:
             for total in (self.held, self.committed, self.left):
                 total.add(0, units)
             return
-        self._add_settled(read, level, occupancy.deadline())
+        self._add_settled(read, level, occupancy.deadline)
 
     def _add_settled(self, read: Op, level: int, deadline: tuple[int, int]) -> None:
         if read.state == MISSING:

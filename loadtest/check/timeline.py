@@ -6,7 +6,8 @@ from array import array
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 
-from loadtest.check.intake import NEVER, Seen
+from loadtest.check.intake import Seen
+from loadtest.check.op import NEVER
 from loadtest.check.ranges import Largest
 
 Change = tuple[int, int]  # time, value from then on

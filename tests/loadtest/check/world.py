@@ -84,10 +84,12 @@ def shape_of(seed: int) -> Shape:
 class World:
     """One run, played to its end: `run` and `records` are its history, without the end."""
 
-    def __init__(self, seed: int, shape: Shape | None = None) -> None:
+    def __init__(
+        self, seed: int, shape: Shape | None = None, *, service: type[Model] = Model
+    ) -> None:
         self._draw = Random(seed)
         self._shape = shape or shape_of(seed)
-        self._model = Model(Rules(threshold=self._shape.threshold))
+        self.model = service(Rules(threshold=self._shape.threshold))
         self._events: list[tuple[int, int, Callable[[int], None]]] = []
         self._order = itertools.count()
         self._sent = itertools.count(1)
@@ -143,7 +145,7 @@ class World:
         if fate not in {"reset", "not_applied"}:
 
             def decide(time: int) -> None:
-                outcome.append(self._model.apply(operation, self._ms(time)))
+                outcome.append(self.model.apply(operation, self._ms(time)))
 
             self._at(decided, decide)
 
@@ -227,7 +229,7 @@ class World:
         end = decided + draw.randint(1, 5_000)
 
         def decide(time: int) -> None:
-            self._model.set_stock(SetStock(*key, on_hand, safety), self._ms(time))
+            self.model.set_stock(SetStock(*key, on_hand, safety), self._ms(time))
             self.records.append(
                 Stock(*key, on_hand, safety, self._time(client, now), self._time(client, end))
             )
@@ -257,7 +259,7 @@ class World:
 
     def _read(self, name: str) -> Callable[[int], Record]:
         def look(now: int) -> Record:
-            known = self._model.reservation(name, self._ms(now)).reservation
+            known = self.model.reservation(name, self._ms(now)).reservation
             if known is None:
                 return Reservation(name, "missing", **self._interval(now))
             return Reservation(
@@ -275,7 +277,7 @@ class World:
 
     def _balance(self, sku: str, warehouse: str) -> Callable[[int], Record]:
         def look(now: int) -> Record:
-            stock = self._model.stock(sku, self._ms(now))
+            stock = self.model.stock(sku, self._ms(now))
             assert stock is not None
             level = next(level for level in stock.levels if level.warehouse == warehouse)
             return Balance(
