@@ -203,23 +203,24 @@ class HistoryFile:
                     broken = error  # the last line, perhaps
                     continue
                 raise HistoryUnreadable(f"{self.path}:{number}: {error}") from error
-            self._judge(number, record)
+            wrong = self._wrong(number, record)
+            if wrong is not None:
+                raise HistoryUnreadable(f"{self.path}:{number}: {wrong}")
             yield number, record
         if number == 0:
             raise HistoryUnreadable(f"{self.path}: it is empty")
 
-    def _judge(self, number: int, record: Record) -> None:
-        where = f"{self.path}:{number}"
+    def _wrong(self, number: int, record: Record) -> str | None:
         if self.complete:
-            raise HistoryUnreadable(f"{where}: something follows the end")
+            return "something follows the end"
         if (number == 1) != isinstance(record, Run):
-            raise HistoryUnreadable(f"{where}: the first line, and no other, describes the run")
-        if isinstance(record, Run) and record.version != VERSION:
-            raise HistoryUnreadable(f"{where}: version {record.version} is unknown here")
+            return "the first line, and no other, describes the run"
+        if isinstance(record, Run):
+            return None if record.version == VERSION else f"version {record.version} is unknown"
         if isinstance(record, End):
             self.complete = True
-        elif not isinstance(record, Run) and record.end < record.start:
-            raise HistoryUnreadable(f"{where}: it ends before it starts")
+            return None
+        return "it ends before it starts" if record.end < record.start else None
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         try:

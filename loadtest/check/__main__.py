@@ -49,7 +49,8 @@ def main(
 
             report = judge(files, clock_error_us=round(clock_error_ms * 1000), progress=progress)
     except HistoryUnreadable as error:
-        errors.print(Text(f"Cannot read the history: {error}", style="bold red"))
+        text = Text(f"Cannot read the history: {error}", style="bold red")
+        errors.print(text, soft_wrap=True)
         raise typer.Exit(_UNREADABLE) from None
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(_as_json(report), indent=2) + b"\n")

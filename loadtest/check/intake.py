@@ -1,4 +1,4 @@
-"""Read the files of a run into columns: about a hundred bytes a call, however long the history.
+"""Read the files of a run into columns, some dozens of bytes a call, however long the history.
 
 Every interval is widened by half the error between clocks, so that from here on two records whose
 intervals do not touch are certainly in that order.
@@ -15,7 +15,7 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from loadtest.check.op import Kind, Lines, Op, kind_of_call, kind_of_read
+from loadtest.check.op import READ, Kind, Lines, Op, kind_of_call, kind_of_read
 from loadtest.history import (
     Balance,
     Call,
@@ -30,6 +30,7 @@ from loadtest.history import (
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]  # what is done, so much, of so much
 
+_TELLS_NOTHING = -1  # no kind
 _BY_START = attrgetter("start")
 _REPORT_EVERY = 8_192  # records between two looks at the progress bar
 
@@ -77,6 +78,7 @@ class Evidence:
         self._level_numbers: dict[tuple[str, str], int] = {}
         self._lines = Numbering[Lines]()
         self._kinds = Numbering[Kind]()
+        self._kind_of_call: dict[tuple[object, ...], int] = {}
         self._parts: dict[int, str] = {}  # row -> the fulfilment's id
         self._left: dict[int, Lines] = {}  # row of a read -> what has left
         self.clock_error = 0  # between two clients
@@ -102,6 +104,15 @@ class Evidence:
             if not file.complete:
                 self.cut_off.append(str(file.path))
         progress("reading", size, size)
+        self._count()
+
+    def _count(self) -> None:
+        for number, count in Counter(self._kind).items():
+            kind = self._kinds.values[number]
+            self.counts["reservations read" if kind.verb == READ else "calls"] += count
+            if not kind.known:
+                self.counts["calls of unknown outcome"] += count
+        self.counts["calls"] += self.counts["calls without effect"]
 
     def level(self, sku: str, warehouse: str) -> int:
         """Return the number of a level."""
@@ -203,29 +214,41 @@ class Evidence:
         kept.setdefault(level, []).append(Seen(where, record, start, end))
 
     def _take_call(self, number: int, call: Call) -> None:
-        self.counts["calls"] += 1
-        kind = kind_of_call(call)
+        # All that the kind depends on: few calls differ in it, so it is worked out once.
+        key = (
+            call.op,
+            call.status,
+            call.slug,
+            call.lost,
+            call.state,
+            call.ttl_ms,
+            call.confirm,
+            call.reinstate,
+            call.outcome,
+            call.fulfilment_id is None,
+        )
+        kind = self._kind_of_call.get(key)
         if kind is None:
+            found = kind_of_call(call)
+            kind = _TELLS_NOTHING if found is None else self._kinds.of(found)
+            self._kind_of_call[key] = kind
+        if kind == _TELLS_NOTHING:
             self.counts["calls without effect"] += 1
             return
-        if not kind.known:
-            self.counts["calls of unknown outcome"] += 1
-        row = len(self._who)
         if call.short:
-            self.short[row] = call.short
+            self.short[len(self._who)] = call.short
         if call.fulfilment_id is not None:
-            self._parts[row] = call.fulfilment_id
+            self._parts[len(self._who)] = call.fulfilment_id
         self._append(number, call, kind, self._summed(call.lines))
 
     def _take_read(self, number: int, read: Reservation) -> None:
-        self.counts["reservations read"] += 1
         lines = self._summed([line[:3] for line in read.lines])
         left = self._summed([(*line[:2], line[3]) for line in read.lines if line[3]])
         if left:
             self._left[len(self._who)] = left
-        self._append(number, read, kind_of_read(read.state), lines)
+        self._append(number, read, self._kinds.of(kind_of_read(read.state)), lines)
 
-    def _append(self, number: int, record: Call | Reservation, kind: Kind, lines: Lines) -> None:
+    def _append(self, number: int, record: Call | Reservation, kind: int, lines: Lines) -> None:
         who = self._id_numbers.get(record.id)
         if who is None:
             who = self._id_numbers[record.id] = len(self.ids)
@@ -234,7 +257,7 @@ class Evidence:
         expires = record.expires_at_us
         self._who.append(who)
         self._line.append(number)
-        self._kind.append(self._kinds.of(kind))
+        self._kind.append(kind)
         self._asked.append(self._lines.of(lines))
         self._start.append(start)
         self._end.append(end)

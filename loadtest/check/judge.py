@@ -31,7 +31,7 @@ def judge(
 ) -> Report:
     """Judge the history in some files. Raises HistoryUnreadable.
 
-    Cost: O(n log n) time, about 200 bytes a call.
+    Cost: O(n log n) time, about 300 bytes a call.
     """
     evidence = Evidence()
     told = progress or _silence
@@ -106,10 +106,11 @@ class _Judge:
             return
         for span in occupancy.possible():
             self._levels[span.level].possible.add(who, span)
-        for part in occupancy.left_by():
-            self._levels[part.level].note_left_by(part)
-        for part in occupancy.left_after():
-            self._levels[part.level].note_left_after(part)
+        if occupancy.fulfils:
+            for part in occupancy.left_by():
+                self._levels[part.level].note_left_by(part)
+            for part in occupancy.left_after():
+                self._levels[part.level].note_left_after(part)
         for number in occupancy.possible_lines():
             for count in self._counts.get(number, ()):
                 count.add(number, occupancy)

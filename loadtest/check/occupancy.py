@@ -43,7 +43,7 @@ class Occupancy:
         acts = [op for op in ops if op.may_act]
         self._releases = [op for op in acts if op.verb == "release"]
         self._confirms = [op for op in acts if op.verb == "confirm"]
-        self._fulfils = [op for op in acts if op.verb == "fulfil"]
+        self.fulfils = [op for op in acts if op.verb == "fulfil"]
         self._extends = [op for op in acts if op.verb == "extend"]
         self._grants = [op for op in acts if op.verb == "reserve"]
         self._reinstates = [op for op in self._confirms if op.reinstate]
@@ -140,12 +140,12 @@ class Occupancy:
 
     def left_by(self) -> list[Left]:
         """List what had left the warehouse for certain, and by when a client knew."""
-        told = [op for op in self._fulfils if op.known]
+        told = [op for op in self.fulfils if op.known]
         return list(self._parted(sorted(told, key=lambda op: op.end), lambda op: op.end))
 
     def left_after(self) -> list[Left]:
         """List what may have left the warehouse, and when it may have at the earliest."""
-        return list(self._parted(self._fulfils, lambda op: op.start))
+        return list(self._parted(self.fulfils, lambda op: op.start))
 
     def _parted(self, fulfils: Iterable[Op], when: Callable[[Op], int]) -> Iterable[Left]:
         gone: dict[int, int] = {}

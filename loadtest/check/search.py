@@ -33,7 +33,10 @@ class Explanation:
 
 
 def explain(ops: list[Op], skew: int) -> Explanation:
-    """Search an order for calls sorted by start. Raises Undecided. Cost: at most MAX_WAYS steps."""
+    """Search an order for calls sorted by start.
+
+    Raises Undecided. Cost: a step a call, and at most MAX_WAYS more.
+    """
     life = _straight(ops, skew)
     if life is not None:
         return Explanation(found=True, life=life, stuck=[])
@@ -48,7 +51,7 @@ def explain(ops: list[Op], skew: int) -> Explanation:
         if not wanted & ~done:
             return Explanation(found=True, life=life, stuck=[])
         tried += 1
-        if tried > MAX_WAYS:
+        if tried > MAX_WAYS + len(ops):
             raise Undecided
         if seen.get((done, life), NEVER) <= now:
             continue
@@ -56,7 +59,10 @@ def explain(ops: list[Op], skew: int) -> Explanation:
         length = (done & wanted).bit_count()
         if length > best[0]:
             best = (length, done, life)
-        ways += _onward(ops, _horizon(ops, wanted & ~done), way, skew)
+        # Whatever stands before the first call not yet placed is done with.
+        first = (~done & (done + 1)).bit_length() - 1
+        horizon = _horizon(ops, first, wanted & ~done)
+        ways += _onward(ops, range(first, len(ops)), horizon, way, skew)
     _, done, life = best
     rest = [op for number, op in enumerate(ops) if op.known and not done >> number & 1]
     horizon = min(op.end for op in rest)
@@ -77,10 +83,11 @@ def _straight(ops: list[Op], skew: int) -> Life | None:
     return life
 
 
-def _horizon(ops: list[Op], rest: int) -> int:
+def _horizon(ops: list[Op], first: int, rest: int) -> int:
     """Find the first end among the answers not yet explained: nothing later comes before it."""
     horizon = NEVER
-    for number, op in enumerate(ops):
+    for number in range(first, len(ops)):
+        op = ops[number]
         if op.start > horizon:
             break
         if op.end < horizon and rest >> number & 1:
@@ -88,14 +95,20 @@ def _horizon(ops: list[Op], rest: int) -> int:
     return horizon
 
 
-def _onward(ops: list[Op], horizon: int, way: _Way, skew: int) -> list[_Way]:
+def _onward(ops: list[Op], open_: range, horizon: int, way: _Way, skew: int) -> list[_Way]:
     """List the ways on; the likeliest, an answer that fits, last: it is tried first."""
     done, life, now = way
     unknown, answered = [], []
-    for number, op in enumerate(ops):
+    for number in open_:
+        op = ops[number]
         if op.start > horizon:
             break
-        if op.latest < now or done >> number & 1:
+        if done >> number & 1:
+            continue
+        if op.latest < now:
+            if op.known:
+                return []  # it was decided before this, and nothing explains it
+            done |= 1 << number  # its time is over: it had no effect
             continue
         after = done | 1 << number
         for leaves, at in _leaves(op, life, max(now, op.start), skew):

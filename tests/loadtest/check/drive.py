@@ -27,7 +27,7 @@ from loadtest.history import (
 
 CLIENTS = 12
 SKUS = 3
-ON_HAND, SAFETY = 40, 5
+ON_HAND, SAFETY = 12, 2
 LATE_US = 1_000_000
 HASTE_SECONDS = 0.004  # after which a hasty client leaves: before or after the decision
 
@@ -66,7 +66,7 @@ class Driver:
         while now_us() < until:
             await self._http.get("/readyz")
             if self._draw.random() < 0.02:
-                await self._stock(self._draw.choice(self._skus), self._draw.randint(10, 80))
+                await self._stock(self._draw.choice(self._skus), self._draw.randint(2, 25))
 
     async def _stock(self, sku: str, on_hand: int) -> None:
         start = now_us()

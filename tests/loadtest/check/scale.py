@@ -1,8 +1,7 @@
-"""Write a long true history: `python -m tests.loadtest.check.scale FILE ORDERS [--wide]`.
+"""Write a long true history: `python -m tests.loadtest.check.scale FILE ORDERS SKUS`.
 
-Orders come every 50 µs and the calls of 40 ms overlap by the hundred. Hot is one level that is
-sold out for most of the time, so that every refusal is looked up among all that went on; wide is
-10,000 levels.
+Orders come every 50 µs and the calls of up to 40 ms overlap by the hundred. A single SKU is sold
+out for half of the time, so that every refusal is looked up among all that went on.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ ORIGIN_US = 1_800_000_000_000_000
 GAP_US = 50
 HALF_CALL_US = 20_000
 TTL_MS = 3_600_000
-WIDE = 10_000
 # What becomes of a hold, each as likely as the others; the second call comes 0.1 to 2 s later.
 LIVES: tuple[Op | None, ...] = ("confirm", "confirm", "release", "release", None)
 STATES = {"confirm": "confirmed", "release": "released", None: "held"}
@@ -35,11 +33,12 @@ class _Level:
         return self.on_hand - self.held - self.committed
 
 
-def write_long(path: Path, orders: int, *, wide: bool = False, seed: int = 1) -> int:
+def write_long(path: Path, orders: int, *, skus: int = 1, seed: int = 1) -> int:
     """Write a history of so many orders; return its calls."""
     draw = Random(seed)
-    units = orders if wide else orders // 2
-    levels = [_Level(f"SKU-{n}", units) for n in range(WIDE if wide else 1)]
+    # One SKU is sold out before half of its orders have come; many never are.
+    units = orders if skus > 1 else orders // 2
+    levels = [_Level(f"SKU-{n}", units) for n in range(skus)]
     run = Run(scenario="long", seed=seed, started_at="2027-01-15T08:00:00Z", late_us=1_000_000)
     ends: dict[str, tuple[str, _Level]] = {}
     later: list[tuple[int, str, Op]] = []
@@ -97,4 +96,4 @@ def write_long(path: Path, orders: int, *, wide: bool = False, seed: int = 1) ->
 
 
 if __name__ == "__main__":
-    print(write_long(Path(sys.argv[1]), int(sys.argv[2]), wide="--wide" in sys.argv))
+    print(write_long(Path(sys.argv[1]), int(sys.argv[2]), skus=int(sys.argv[3])))

@@ -33,8 +33,8 @@ def _judge_real(tmp_path: Path, seconds: float) -> None:
 
 
 def test_the_real_service_is_clean(tmp_path: Path):
-    """Two seconds of orders, payments, cancels and lost answers on three SKUs that run short."""
-    _judge_real(tmp_path, 2)
+    """Three seconds of orders, payments, cancels and lost answers on three SKUs that run short."""
+    _judge_real(tmp_path, 3)
 
 
 @pytest.mark.chaos

@@ -25,7 +25,7 @@ from reservation.model import (
     State,
 )
 from reservation.status import Status
-from tests.loadtest.check.story import judged
+from tests.loadtest.check.story import TEA, Story, judged
 from tests.loadtest.check.world import Shape, World
 from tests.model import Model
 
@@ -206,3 +206,22 @@ def test_a_broken_service_is_found_out(tmp_path: Path, service: type[Broken], ru
     assert faulty >= BROKEN_WORLDS // 4
     assert caught >= 0.9 * faulty, f"{caught} of {faulty}"
     assert found[rule] >= faulty // 3, f"{found} of {faulty}"
+
+
+def test_a_part_sent_again_with_other_lines(tmp_path: Path):
+    """Of a lost part and one of its name that was acknowledged, the second is what left.
+
+    Counting the first alone, the judge once found two units too few on hand.
+    """
+    story = Story()
+    story.stock("stock", TEA, 10)
+    story.reserve("parted", {TEA: 3})
+    story.call("confirm", "confirm", "parted", state="confirmed")
+    part = {"fulfilment_id": "part"}
+    story.call("lost", "fulfil", "parted", None, lost="reset", lines={TEA: 1}, **part)
+    story.call("sent", "fulfil", "parted", state="fulfilled", lines={TEA: 3}, **part)
+    story.stock("counted", TEA, 9)
+    story.wait(6_000)
+    story.read("parted", "fulfilled", {TEA: (3, 3)})
+    story.balance(TEA, on_hand=9, safety_stock=0, held=0, committed=0)
+    assert judged(tmp_path, list(story.records.values())).findings == []
