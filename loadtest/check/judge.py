@@ -196,7 +196,9 @@ class _Judge:
             self._report.find(Rule.REFUSALS, "no line is named short", evidence.where(op.row))
         for level, (requested, available) in short.items():
             name = evidence.level_name(level)
-            if available >= requested or requested != asked.get(level, requested):
+            # A reinstatement asks for the lines that it was granted with.
+            wanted = asked.get(level, 0) if op.verb == "reserve" else requested
+            if available >= requested or requested != wanted:
                 text = f"{name} named short, asked {requested}, available {available}"
                 self._report.find(Rule.REFUSALS, text, evidence.where(op.row))
             self._refused[level].extend((op.row, requested, available))

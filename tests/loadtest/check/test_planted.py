@@ -204,6 +204,10 @@ PLANTED: dict[str, tuple[Tamper, Rule]] = {
         ),
         Rule.REFUSALS,
     ),
+    "a line is named that was not asked for": (
+        change("refuse greedy", short=((TEA, "main", 4, 2), (CAKE, "main", 6, 5))),
+        Rule.REFUSALS,
+    ),
     "no short line is named": (change("refuse cake", short=()), Rule.REFUSALS),
     "unknown, though it was written": (
         change("refuse cake", status=422, slug="unknown-sku", short=()),
