@@ -13,7 +13,6 @@ from typing import NamedTuple
 from loadtest.check.op import GRANTED, MISSING, NEVER, OK, READ, Lines, Op
 
 MAX_PARTS = 100  # of one reservation; contract section 3, fulfil
-LIVE = ("held", "confirmed", "fulfilled")  # its units are out of the stock that may be promised
 
 
 class Life(NamedTuple):
@@ -30,15 +29,14 @@ Outcome = tuple[str, Life]  # what is answered, what it leaves
 NOTHING = Life()
 
 
-def as_seen(life: Life, now: int, latest: int) -> Iterator[tuple[Life, int]]:
-    """Yield what a decision in [now, latest] may meet, and from when on it does."""
+def as_seen(life: Life, now: int, latest: int) -> list[tuple[Life, int]]:
+    """List what a decision in [now, latest] may meet, and from when on it does."""
     if life.state != "held":
-        yield life, now
-        return
-    if now < life.due_until:
-        yield life, now
+        return [(life, now)]
+    seen = [(life, now)] if now < life.due_until else []
     if life.due_from <= latest:
-        yield life._replace(state="expired"), max(now, life.due_from)
+        seen.append((life._replace(state="expired"), max(now, life.due_from)))
+    return seen
 
 
 def decide(life: Life, op: Op, skew: int) -> tuple[Outcome, ...]:

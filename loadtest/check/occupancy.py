@@ -9,9 +9,10 @@ where a client knew that it was over, or with the latest expiry. A span is half 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import NamedTuple
 
-from loadtest.check.life import LIVE, due
+from loadtest.check.life import due
 from loadtest.check.op import GRANTED, MISSING, NEVER, OK, READ, Lines, Op
 
 
@@ -37,24 +38,55 @@ class Occupancy:
     """What the calls of one reservation, in order of their start, show of its units."""
 
     def __init__(self, ops: list[Op], skew: int) -> None:
-        self._ops = ops
         self._skew = skew
-        self.reads = [op for op in ops if op.verb == READ]
-        acts = [op for op in ops if op.may_act]
-        self._releases = [op for op in acts if op.verb == "release"]
-        self._confirms = [op for op in acts if op.verb == "confirm"]
-        self.fulfils = [op for op in acts if op.verb == "fulfil"]
-        self._extends = [op for op in acts if op.verb == "extend"]
-        self._grants = [op for op in acts if op.verb == "reserve"]
+        self.reads: list[Op] = []
+        self.fulfils: list[Op] = []
+        self._grants: list[Op] = []
+        self._confirms: list[Op] = []
+        self._releases: list[Op] = []
+        self._extends: list[Op] = []
+        self._held: list[Op] = []  # whose answer shows it held; confirmed or fulfilled
+        self._kept: list[Op] = []
+        self._first_live = self._released = self._expired = NEVER  # known, at the first
+        # From here on nothing that was sent changes it but the clock.
+        self.settled = -NEVER
+        for op in ops:
+            self._sort(op)
         self._reinstates = [op for op in self._confirms if op.reinstate]
         self._new = [op for op in self._grants if op.answer == GRANTED]
-        self._live = [op for op in ops if op.shown in LIVE]
         # Whether an answer shows that it was granted.
-        self.exists = bool(self._live) or any(op.shown in {"released", "expired"} for op in ops)
-        self.lines = self._known_lines()
-        # From here on nothing that was sent changes it but the clock.
-        self.settled = max((op.latest for op in acts), default=-NEVER)
-        self.deadline = self._deadline()
+        self.exists = min(self._first_live, self._released, self._expired) < NEVER
+        self.lines = self._new[0].lines if self._new else _told_lines(ops, self._grants)
+
+    def _sort(self, op: Op) -> None:
+        if op.may_act:
+            self._of(op.verb).append(op)
+            self.settled = max(self.settled, op.latest)
+        elif op.verb == READ:
+            self.reads.append(op)
+        shown = op.shown
+        if shown == "held":
+            self._held.append(op)
+        elif shown in {"confirmed", "fulfilled"}:
+            self._kept.append(op)
+        elif shown == "released":
+            self._released = min(self._released, op.end)
+            return
+        elif shown == "expired":
+            self._expired = min(self._expired, op.end)
+            return
+        else:
+            return
+        self._first_live = min(self._first_live, op.end)
+
+    def _of(self, verb: str) -> list[Op]:
+        if verb == "reserve":
+            return self._grants
+        if verb == "confirm":
+            return self._confirms
+        if verb == "release":
+            return self._releases
+        return self._extends if verb == "extend" else self.fulfils
 
     @property
     def may_exist(self) -> bool:
@@ -74,21 +106,24 @@ class Occupancy:
 
     def certain(self) -> list[Span]:
         """List when its units were out for certain."""
-        if not self._live or self.lines is None:
+        if self._first_live == NEVER or self.lines is None:
             return []
-        held = [op for op in self._live if op.shown == "held"]
-        kept = [op for op in self._live if op.shown != "held"]
-        taken = min((op.start for op in self._new or self._grants), default=-NEVER)
-        until = max((self._hold_end(op) for op in held), default=-NEVER)
-        kept_until = max((max(op.start, self._first_release(op)) for op in kept), default=-NEVER)
-        if self._reinstates and kept:
+        kept_until = -NEVER
+        for op in self._kept:
+            kept_until = max(kept_until, op.start, self._first_release(op))
+        until = -NEVER
+        if kept_until < NEVER or self._reinstates:
+            until = max((self._hold_end(op) for op in self._held), default=until)
+        if self._reinstates and self._kept:
             # It may have lapsed in between: two spans, unless they touch.
-            again = min(op.end for op in kept)
-            spans = [(min((op.end for op in held), default=NEVER), until), (again, kept_until)]
-            if spans[0][1] >= again:
-                spans = [(min(spans[0][0], again), max(until, kept_until))]
+            held = min((op.end for op in self._held), default=NEVER)
+            again = min(op.end for op in self._kept)
+            spans = [(held, until), (again, kept_until)]
+            if until >= again:
+                spans = [(min(held, again), max(until, kept_until))]
         else:
-            spans = [(min(op.end for op in self._live), max(until, kept_until))]
+            spans = [(self._first_live, max(until, kept_until))]
+        taken = self._first_grant()
         gone = dict(self._gone_for_certain())
         certain = []
         for number, (start, end) in enumerate(spans, 1):
@@ -104,8 +139,7 @@ class Occupancy:
         """List when its units may have been out."""
         if not self.may_exist:
             return []
-        start = min((op.start for op in self._new or self._grants), default=-NEVER)
-        released = min((op.end for op in self._ops if op.shown == "released"), default=NEVER)
+        start, released = self._first_grant(), self._released
         over, again = self._lapse()
         spans = [(start, min(released, over))]
         if again < released:
@@ -121,15 +155,16 @@ class Occupancy:
                     possible.append(Span(level, units - parted, begin, begin, end + 1))
         return possible
 
-    def _deadline(self) -> tuple[int, int]:
+    @cached_property
+    def deadline(self) -> tuple[int, int]:
         """Bound its last deadline as a hold."""
         for read in reversed(self.reads):
             if read.expires is not None and read.start > self.settled:
                 return read.expires - self._skew, read.expires + self._skew
         named = [
             (op.expires - self._skew, op.expires + self._skew)
-            for op in self._live
-            if op.shown == "held" and op.expires is not None
+            for op in self._held
+            if op.expires is not None
         ]
         if not named:
             named = [due(op, self._skew) for op in self._grants]
@@ -162,20 +197,14 @@ class Occupancy:
                 if moved:
                     yield Left(level, moved, when(op))
 
-    def _known_lines(self) -> Lines | None:
-        for op in self._ops:
-            if op.answer == GRANTED:
-                return op.lines
-        for op in reversed(self._ops):
-            if op.verb == READ and op.state != MISSING:
-                return op.lines
-            if op.verb == "reserve" and op.answer == OK:
-                return op.lines
-        asked = {op.lines for op in self._grants}
-        return asked.pop() if len(asked) == 1 else None
+    def _first_grant(self) -> int:
+        grants = self._new or self._grants
+        return grants[0].start if grants else -NEVER  # they stand by their start
 
     def _first_release(self, shown: Op) -> int:
         """Find when a release may first have ended what an answer showed live."""
+        if not self._releases:
+            return NEVER
         return min((op.start for op in self._releases if op.latest >= shown.start), default=NEVER)
 
     def _hold_end(self, shown: Op) -> int:
@@ -189,8 +218,9 @@ class Occupancy:
 
     def _lapse(self) -> tuple[int, int]:
         """Find when the hold was over at the latest, and when it may have been retaken."""
-        over = min((op.end for op in self._ops if op.shown == "expired"), default=NEVER)
-        latest = self.deadline[1]
+        if self._kept and not self._reinstates:
+            return self._expired, NEVER  # it was confirmed in time
+        over, latest = self._expired, self.deadline[1]
         in_time = any(op.start <= latest for op in self._confirms)
         if not in_time and not any(op.confirm for op in self._grants):
             over = min(over, latest)
@@ -208,6 +238,15 @@ class Occupancy:
             if read.state != MISSING and read.start > self.settled:
                 return read.left
         return _summed(self.left_after())
+
+
+def _told_lines(ops: list[Op], grants: list[Op]) -> Lines | None:
+    """Find the lines of a reservation whose grant nobody saw; None where it may have several."""
+    for op in reversed(ops):
+        if (op.verb == READ and op.state != MISSING) or (op.verb == "reserve" and op.answer == OK):
+            return op.lines
+    asked = {op.lines for op in grants}
+    return asked.pop() if len(asked) == 1 else None
 
 
 def _summed(parts: Iterable[Left]) -> Lines:

@@ -36,25 +36,26 @@ class Count:
 
     def add(self, level: int, occupancy: Occupancy) -> None:
         """Add one reservation that may exist, as far as it concerns the level."""
-        units = occupancy.possible_lines().get(level, 0)
         read = occupancy.reads[-1] if occupancy.reads else None
         first = min(self.seen.start, read.start if read else NEVER)
         if read is None or occupancy.settled >= first:
+            units = occupancy.possible_lines().get(level, 0)
             for total in (self.held, self.committed, self.left):
                 total.add(0, units)
             return
-        self._add_settled(read, level, occupancy.deadline)
+        self._add_settled(read, level, occupancy)
 
-    def _add_settled(self, read: Op, level: int, deadline: tuple[int, int]) -> None:
+    def _add_settled(self, read: Op, level: int, occupancy: Occupancy) -> None:
         if read.state == MISSING:
             return
-        left = dict(read.left).get(level, 0)
-        units = dict(read.lines).get(level, 0)
-        self.left.add(left, left)
+        units, left = dict(read.lines).get(level, 0), 0
+        if read.left:
+            left = dict(read.left).get(level, 0)
+            self.left.add(left, left)
         if read.state == "confirmed":
             self.committed.add(units - left, units - left)
         elif read.state in {"held", "expired"}:
-            self.held.add(*self._held(read, units, deadline))
+            self.held.add(*self._held(read, units, occupancy.deadline))
 
     def _held(self, read: Op, units: int, deadline: tuple[int, int]) -> tuple[int, int]:
         """Bound what a hold adds: it may have lapsed between its read and the balance's."""

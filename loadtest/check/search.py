@@ -7,7 +7,6 @@ Of two ways to the same place the earlier one is as good: a deadline is met by w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadtest.check.life import NOTHING, Life, as_seen, decide, follows
@@ -75,11 +74,11 @@ def _straight(ops: list[Op], skew: int) -> Life | None:
     for op in ops:
         if op.start <= now or not op.known:
             return None
-        for leaves, at in _leaves(op, life, op.start, skew):
-            life, now = leaves, max(at, op.end)
-            break
-        else:
+        leaves = _leaves(op, life, op.start, skew)
+        if not leaves:
             return None
+        life, at = leaves[0]
+        now = max(at, op.end)
     return life
 
 
@@ -123,13 +122,15 @@ def _onward(ops: list[Op], open_: range, horizon: int, way: _Way, skew: int) -> 
     return unknown + answered
 
 
-def _leaves(op: Op, life: Life, now: int, skew: int) -> Iterator[tuple[Life, int]]:
-    """Yield what the call leaves, and when, if it comes next; nothing where its answer is wrong."""
+def _leaves(op: Op, life: Life, now: int, skew: int) -> list[tuple[Life, int]]:
+    """List what the call leaves, and when, if it comes next; nothing where its answer is wrong."""
+    leaves = []
     for met, at in as_seen(life, now, op.latest):
         for answer, after in decide(met, op, skew):
             if op.known:
                 shown = follows(op, answer, after, skew)
                 if shown is not None:
-                    yield shown, at
+                    leaves.append((shown, at))
             elif after != met:
-                yield after, at
+                leaves.append((after, at))
+    return leaves
