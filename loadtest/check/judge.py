@@ -60,6 +60,8 @@ class _Judge:
         }
         # level -> row, units asked, available as told: what to look up once the level is whole.
         self._refused: dict[int, array[int]] = defaultdict(lambda: array("q"))
+        # Counted here and not in the report: a key that is an enumeration is slow to hash.
+        self._moves = self._acknowledged = 0
         self._suspended = self._undecided = self._unread = 0
 
     def judge(self) -> Report:
@@ -73,6 +75,9 @@ class _Judge:
             if done % _REPORT_EVERY == 0:
                 self._progress("reservations", done, len(evidence.ids))
         self._progress("reservations", len(evidence.ids), len(evidence.ids))
+        report.judged[Rule.ONE_EFFECT] = len(evidence.ids)
+        report.judged[Rule.FINDABLE] = self._acknowledged
+        report.judged[Rule.EFFECTS] = self._moves
         report.counts |= {"reservations": len(evidence.ids), "levels": len(evidence.levels)}
         for number in range(len(evidence.levels)):
             self._level(number)
@@ -82,7 +87,7 @@ class _Judge:
 
     def _reservation(self, who: int, ops: list[Op]) -> None:
         self._life(who, ops)
-        if any(op.may_act for op in ops) or len(ops) > 1:
+        if len(ops) > 1 or ops[0].may_act:
             self._follow(who, ops)
         for op in ops:
             if op.answer == "insufficient-stock":
@@ -93,7 +98,9 @@ class _Judge:
                 self._suspended += 1
 
     def _follow(self, who: int, ops: list[Op]) -> None:
-        self._deadlines(who, ops)
+        for op in ops:
+            if op.expires is not None and op.ttl is not None:
+                self._deadline(who, op)
         occupancy = Occupancy(ops, self._skew)
         self._spread(who, occupancy)
         self._found(who, ops, occupancy)
@@ -116,9 +123,8 @@ class _Judge:
                 count.add(number, occupancy)
 
     def _life(self, who: int, ops: list[Op]) -> None:
-        report = self._report
-        report.judged[Rule.ONE_EFFECT] += 1
-        report.judged[Rule.EFFECTS] += sum(op.verb in _MOVES and op.answer == OK for op in ops)
+        for op in ops:
+            self._moves += op.answer == OK and op.verb in _MOVES
         try:
             explained = explain(ops, self._skew)
             if explained.found:
@@ -162,22 +168,21 @@ class _Judge:
                 text = f"{states} at the end, but not with the lines or deadline it was given"
             self._find(Rule.FINDABLE, who, text, reads + ops)
 
-    def _deadlines(self, who: int, ops: list[Op]) -> None:
-        for op in ops:
-            if op.expires is None or op.ttl is None or op.verb not in {"reserve", "extend"}:
-                continue
-            if op.answer != (GRANTED if op.verb == "reserve" else OK):
-                continue
-            asked = op.expires - op.ttl
-            if not op.start - self._skew <= asked <= op.end + self._skew:
-                at = self._evidence.at(op.expires)
-                text = f"expires at {at}, which is not its time to live after the call"
-                self._find(Rule.ONE_EFFECT, who, text, [op])
+    def _deadline(self, who: int, op: Op) -> None:
+        if op.answer != (GRANTED if op.verb == "reserve" else OK):
+            return  # a replay tells the deadline that it has
+        assert op.expires is not None
+        assert op.ttl is not None
+        asked = op.expires - op.ttl
+        if not op.start - self._skew <= asked <= op.end + self._skew:
+            at = self._evidence.at(op.expires)
+            text = f"expires at {at}, which is not its time to live after the call"
+            self._find(Rule.ONE_EFFECT, who, text, [op])
 
     def _found(self, who: int, ops: list[Op], occupancy: Occupancy) -> None:
         if not occupancy.exists:
             return
-        self._report.judged[Rule.FINDABLE] += 1
+        self._acknowledged += 1
         if occupancy.reads:
             return
         if self._evidence.cut_off:
