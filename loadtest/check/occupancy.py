@@ -91,7 +91,8 @@ class Occupancy:
     @property
     def may_exist(self) -> bool:
         """Say whether it may have been granted."""
-        absent = any(read.state == MISSING for read in self.reads)
+        # A call that was lost may still grant after a read that found nothing.
+        absent = any(read.state == MISSING and read.start > self.settled for read in self.reads)
         return self.exists or (bool(self._grants) and not absent)
 
     def possible_lines(self) -> dict[int, int]:

@@ -225,3 +225,16 @@ def test_a_part_sent_again_with_other_lines(tmp_path: Path):
     story.read("parted", "fulfilled", {TEA: (3, 3)})
     story.balance(TEA, on_hand=9, safety_stock=0, held=0, committed=0)
     assert judged(tmp_path, list(story.records.values())).findings == []
+
+
+def test_a_lost_call_that_grants_after_the_read(tmp_path: Path):
+    """An order that timed out may be granted after it was read as missing: the balance may differ.
+
+    The judge once took the read for the last word.
+    """
+    story = Story()
+    story.stock("stock", TEA, 10)
+    story.call("lost", "reserve", "late", None, lost="timed_out", lines={TEA: 3})
+    story.read("late", "missing")
+    story.balance(TEA, on_hand=10, safety_stock=0, held=3, committed=0)
+    assert judged(tmp_path, list(story.records.values())).findings == []

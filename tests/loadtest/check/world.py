@@ -97,6 +97,7 @@ class World:
         half = self._shape.clock_error_us // 2
         self._client_error = [self._draw.randint(-half, half) for _ in range(self._shape.clients)]
         self._skus = [(f"SKU-{number}", "main") for number in range(self._shape.levels)]
+        self._shopping = self._shape.clients
         self._baskets: dict[str, tuple[Line, ...]] = {}
         self.run = Run(
             scenario="world",
@@ -121,7 +122,6 @@ class World:
         while self._events:
             now, _, happens = heapq.heappop(self._events)
             happens(now)
-        self._look(now + self._draw.choice([1, 20_000, LATE_US + 1]))
 
     def _at(self, time: int, happens: Callable[[int], None]) -> None:
         heapq.heappush(self._events, (time, next(self._order), happens))
@@ -130,6 +130,10 @@ class World:
         def send(now: int) -> None:
             if next(self._sent) <= self._shape.calls:
                 self._send(now, client)
+                return
+            self._shopping -= 1
+            if not self._shopping:  # what was lost may still be decided while we look
+                self._look(now + self._draw.choice([5_000, 20_000, LATE_US + 5_000]))
 
         return send
 
@@ -250,7 +254,7 @@ class World:
         self._draw.shuffle(looks)
         for look in looks:
             now += self._draw.choice([10, 10, 500, self._draw.randint(1, 20_000)])
-            self.records.append(look(now))
+            self._at(now, lambda time, look=look: self.records.append(look(time)))
 
     def _interval(self, now: int) -> dict[str, int]:
         client = self._draw.randrange(self._shape.clients)
