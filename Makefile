@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 WORKERS ?= 2
 
-.PHONY: help run test check bench chaos loadtest clean
+.PHONY: help run test check bench bench-check chaos loadtest clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -46,8 +46,11 @@ check: $(VENV)/.dev ## linters, types, floors
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.lua_lint
 
-bench: $(VENV)/.dev ## first measurements: store, breaker, engine and HTTP
-	@$(BIN)/holdfast bench all
+bench: $(VENV)/.dev ## every figure beside its bar (half an hour); see docs/benchmarks.md
+	@$(BIN)/holdfast bench all $(ARGS)
+
+bench-check: $(VENV)/.dev ## the guarded figures beside the accepted ones: worse is an error
+	@$(BIN)/holdfast bench guard --against docs/results/accepted.json $(ARGS)
 
 chaos: $(VENV)/.dev ## the long fault suites; see docs/testing.md
 	@$(BIN)/python -m pytest -m chaos -p no:xdist --timeout 7200 $(ARGS)

@@ -1,5 +1,5 @@
-"""Benchmarks: both sides of every ratio are run here, in turn, in one go.
+"""Benchmarks: both sides of every figure are run here, in turn, in one go.
 
-`store_cpu` the server's CPU per reservation, `engine_rate` reservations a second in one process,
-`http_rate` requests a second through one worker. `report` has the statistics and the machine.
+`suites` has them by name, `bars` what their rows must show, `measure` the statistics, `machine`
+where it runs, `accepted` the guard against getting worse. docs/benchmarks.md tells of every row.
 """

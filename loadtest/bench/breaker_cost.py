@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.bench.measure import Measure, in_slices
 from loadtest.bench.orders import WIDE_SKUS, draw_skus, sku_name, sku_names
 from loadtest.bench.partition import BATCH, ORIGIN, Bed, Partition, server
-from loadtest.bench.report import Comparison, in_turn
-from reservation.config import Settings
+from loadtest.bench.run import Run
 from reservation.store.scripts import LUA_DIRECTORY, Script, assemble
 
 OPEN_BREAKERS = 1_000  # of SKUs that no order names
@@ -99,55 +99,39 @@ def _apply(cut: Cut, text: str) -> str:
     return before + cut.instead + after
 
 
-def measure(
-    settings: Settings, *, orders: int, repetitions: int, progress: Callable[[str], None]
-) -> list[Comparison]:
+def measure(run: Run) -> list[Measure]:
     """Measure hot and wide, each with quiet and with 1,000 open breakers; with ÷ without."""
     bare = without_breaker_and_event()
-    comparisons = []
-    with server(settings, orders=orders) as bed:
+    rows = []
+    with server(run.settings, orders=run.orders) as bed:
         for label, wide in (("hot", False), ("wide", True)):
             for open_breakers in (0, OPEN_BREAKERS):
-                comparison = Comparison(
+                row = Measure(
+                    f"breaker-{label}-{open_breakers}-open",
                     f"breaker and event, {label}, {open_breakers or 'no'} open breakers",
-                    "microseconds",
+                    "µs of server CPU a reservation",
                     f"reserve script, batches of {BATCH}",
                     "the same without breaker and event",
-                    notes=bed.notes,
+                    notes=dict(bed.notes),
                 )
-                for turn in range(repetitions):
+                for seed in range(run.repetitions):
                     partition = _prepared(bed, wide=wide, open_breakers=open_breakers)
-                    skus = draw_skus(orders, wide=wide, seed=turn)
-                    _turn(comparison, partition, bed.settings, skus, bare)
-                    progress(comparison.name)
-                comparisons.append(comparison)
-    return comparisons
-
-
-def _turn(
-    comparison: Comparison,
-    partition: Partition,
-    settings: Settings,
-    skus: Sequence[str],
-    bare: Script,
-) -> None:
-    """Let both sides sell on one partition, a slice of the orders each in turn.
-
-    A ratio near 1 asks for short slices: a shared machine changes its pace within a second.
-    """
-    slices = [skus[first : first + SLICE] for first in range(0, len(skus), SLICE)]
-    for_a, for_b = iter(slices), iter(slices)
-    in_turn(
-        comparison,
-        lambda: partition.reserve(settings, next(for_a)),
-        lambda: partition.reserve(settings, next(for_b), bare),
-        repetitions=len(slices),
-        progress=lambda _: None,
-    )
+                    skus = draw_skus(run.orders, wide=wide, seed=seed)
+                    whole, cut = in_slices(
+                        [partition.reserve, lambda part, p=partition: p.reserve(part, bare)],  # type: ignore[misc]
+                        skus,
+                        SLICE,
+                    )
+                    row.a.append(whole)
+                    row.b.append(cut)
+                    partition.close()
+                    run.progress(row.name)
+                rows.append(row)
+    return rows
 
 
 def _prepared(bed: Bed, *, wide: bool, open_breakers: int) -> Partition:
-    partition = Partition(bed.path)
+    partition = Partition(bed)
     partition.count(sku_names(wide=wide))
     _open(partition, [sku_name(WIDE_SKUS + number) for number in range(open_breakers)])
     return partition

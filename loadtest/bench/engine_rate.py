@@ -1,63 +1,74 @@
-"""Reservations a second in one process: `await engine.reserve(...)`, and lists of 1,000.
+"""Reservations a second of `await engine.reserve(...)` in one process, and of lists of 1,000.
 
-The server is on core 0, the process on core 1, append-only file on, not synced.
+The server is on core 0, the process on core 1. Beside it stands what the frozen pattern could
+reach at most: 1 ÷ its server CPU per reservation, measured in the same run.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+import redis
 import uvloop
 
-from loadtest.bench.orders import STOCK, order_id, sku_name
-from loadtest.bench.report import Comparison, in_turn, pin
-from reservation.config import Durability, Settings
+from loadtest.bench.measure import Measure, in_turn
+from loadtest.bench.orders import STOCK, draw_skus, order_id, sku_name
+from loadtest.bench.partition import Bed, server
+from loadtest.bench.patterns import Pattern
+from loadtest.bench.run import Run
+from reservation.config import Settings
 from reservation.engine import Engine
-from reservation.model import Line, Origin, Reserve, SetStock
-from reservation.store.embedded import EmbeddedStore
+from reservation.model import Line, Origin, Outcome, Reserve, SetStock
+from reservation.status import Status
 from reservation.store.store import Store
 
 TASKS = 512
 LIST = 1_000
 TTL_MS = 1_800_000
-LOAD_SECONDS = 60.0  # what an earlier measurement left is loaded first
+LIVE = 10_000  # holds of the pattern before it is measured
+PATTERN_SHARE = 3  # its CPU is told by a third of the orders
+IDEAL = "the pattern's ideal: 1 ÷ its server CPU a reservation"
 ORIGIN = Origin("bench", "0123456789abcdef")
 
 
-def measure(
-    settings: Settings, *, orders: int, repetitions: int, progress: Callable[[str], None]
-) -> list[Comparison]:
-    """Compare lists of 1,000 with 512 tasks that await one reservation each."""
-    settings = settings.model_copy(
-        update={"durability": Durability.MEMORY, "store_rewrite_percent": 0}
-    )
-    with EmbeddedStore(settings) as store:
-        store.wait_until_loaded(timeout_seconds=LOAD_SECONDS)
-        assert store.pid is not None
-        pin(store.pid, 0)
-        pin(os.getpid(), 1)
-        settings = settings.model_copy(update={"redis_url": store.url})
-        comparison = Comparison(
-            "engine, one process, hot",
-            "reservations/s",
-            f"lists of {LIST}",
-            f"{TASKS} tasks, one each",
-            notes={"orders": orders},
-        )
-        in_turn(
-            comparison,
-            lambda: uvloop.run(_rate(settings, orders, _lists)),
-            lambda: uvloop.run(_rate(settings, orders, _tasks)),
-            repetitions=repetitions,
-            progress=progress,
-        )
-    return [comparison]
+def measure(run: Run) -> list[Measure]:
+    """Compare both ways of asking with the pattern's ideal rate."""
+    ways: list[tuple[str, str, Callable[[Engine, int], Awaitable[None]]]] = [
+        ("engine-tasks", f"{TASKS} tasks, one reservation each", _tasks),
+        ("engine-lists", f"lists of {LIST:,}", _lists),
+    ]
+    rows = []
+    with server(run.settings, orders=run.orders) as bed:
+        settings = bed.settings.model_copy(update={"redis_url": f"unix://{bed.path}"})
+        for key, name, way in ways:
+            title = f"engine in one process, hot: {name}"
+            rates, ideals = in_turn(
+                lambda way=way: uvloop.run(_rate(settings, run.orders, way)),  # type: ignore[misc]
+                lambda: _ideal_rate(bed, run.orders // PATTERN_SHARE),
+                repetitions=run.repetitions,
+                progress=lambda title=title: run.progress(title),  # type: ignore[misc]
+            )
+            row = Measure(key, title, "reservations/s", name, IDEAL, a=rates, b=ideals)
+            row.notes |= bed.notes
+            rows.append(row)
+    return rows
 
 
-async def _rate(settings: Settings, orders: int, run: Callable[[Engine, int], object]) -> float:
+def _ideal_rate(bed: Bed, orders: int) -> float:
+    with redis.Redis(unix_socket_path=bed.path) as client:
+        client.flushall()
+    pattern = Pattern(bed.path, wide=False)
+    pattern.reserve(draw_skus(LIVE, wide=False))
+    microseconds = pattern.reserve(draw_skus(orders, wide=False))
+    pattern.close()
+    return 1e6 / microseconds
+
+
+async def _rate(
+    settings: Settings, orders: int, way: Callable[[Engine, int], Awaitable[None]]
+) -> float:
     store = await Store.open(settings)
     await store.client.flushall()
     await store.close()
@@ -65,8 +76,11 @@ async def _rate(settings: Settings, orders: int, run: Callable[[Engine, int], ob
     engine = Engine(store, settings)
     await engine.set_stock(SetStock(sku_name(0), "main", STOCK), ORIGIN)
     started = time.perf_counter()
-    await run(engine, orders)  # type: ignore[misc]
+    await way(engine, orders)
     seconds = time.perf_counter() - started
+    stock = await engine.stock(sku_name(0))
+    assert stock is not None
+    assert stock.levels[0].held == orders
     await engine.close()
     return orders / seconds
 
@@ -78,7 +92,8 @@ def _order(number: int) -> Reserve:
 async def _tasks(engine: Engine, orders: int) -> None:
     async def work(first: int) -> None:
         for number in range(first, orders, TASKS):
-            await engine.reserve(_order(number), ORIGIN)
+            outcome = await engine.reserve(_order(number), ORIGIN)
+            assert outcome.reservation is not None
 
     await asyncio.gather(*(work(first) for first in range(TASKS)))
 
@@ -86,4 +101,8 @@ async def _tasks(engine: Engine, orders: int) -> None:
 async def _lists(engine: Engine, orders: int) -> None:
     for first in range(0, orders, LIST):
         numbers = range(first, min(first + LIST, orders))
-        await engine.apply([_order(number) for number in numbers], ORIGIN)
+        outcomes = await engine.apply([_order(number) for number in numbers], ORIGIN)
+        for outcome in outcomes:
+            assert isinstance(outcome, Outcome)
+            assert outcome.status is Status.DONE
+            assert outcome.reservation is not None

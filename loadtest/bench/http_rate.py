@@ -1,237 +1,146 @@
-"""Requests a second through one worker: `POST /v1/reservations` beside two echoes.
+"""What one worker does with HTTP: CPU per request and requests a second, beside the echoes.
 
-One worker alone on core 0; store and generator on core 1; 64 keep-alive connections, one request
-in flight each. The echoes run on the same server with the same settings: one bare, one with FastAPI
-and pydantic models.
+64 keep-alive connections, one request in flight each; `memory` unless a row says otherwise.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import secrets
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import cast
+from contextlib import ExitStack
 
-import uvloop
-
-from loadtest.bench.orders import STOCK, order_id, sku_name
-from loadtest.bench.report import Comparison, in_turn, pin
-from reservation.config import Durability, Settings
-from reservation.store.embedded import EmbeddedStore
+from loadtest.bench.http_generator import Load, closed_loop
+from loadtest.bench.http_requests import CREATED, OK, batches, reserves
+from loadtest.bench.http_servers import BARE_ECHO, FASTAPI_ECHO, Serving, echo, product
+from loadtest.bench.machine import FAST_SYNC_MS
+from loadtest.bench.measure import Measure, in_turn
+from loadtest.bench.orders import draw_skus
+from loadtest.bench.run import Run
+from reservation.config import Durability
 
 CONNECTIONS = 64
-START_SECONDS = 20.0
-LOAD_SECONDS = 60.0
-RUNS: Iterator[int] = iter(range(1_000_000))  # ids are new in every run
+BATCH, BATCH_CONNECTIONS = 100, 8
+BATCH_SHARE = 4  # orders a run of batches, times those of a run one by one: it is as much faster
+WARM_UP = 2_000  # requests that are not counted
+GENERATOR_LIMIT = 0.9  # of its core: above it the generator may be what limits
+POST = "POST /v1/reservations, hot"
+PER_SECOND = "requests/s"
 
 
-def measure(
-    settings: Settings, *, orders: int, repetitions: int, progress: Callable[[str], None]
-) -> list[Comparison]:
-    """Compare the product, at durability `memory`, with each echo."""
-    key = f"hf_bench_{secrets.token_hex(32)}"
-    with (
-        _product(settings, Durability.MEMORY, key) as (product, worker),
-        _echo("loadtest.baselines.bare_echo:app") as (bare, bare_worker),
-        _echo("loadtest.baselines.fastapi_echo:app") as (fastapi, fastapi_worker),
-    ):
-        pin(os.getpid(), 1)
-        for process_id in (worker, bare_worker, fastapi_worker):
-            pin(process_id, 0)
-
-        def post(port: int) -> Callable[[], float]:
-            return lambda: uvloop.run(_rate(port, key, orders))
-
-        return [
-            in_turn(
-                Comparison(name, "requests/s", "POST /v1/reservations, hot", against),
-                post(product),
-                post(port),
-                repetitions=repetitions,
-                progress=progress,
-            )
-            for name, against, port in (
-                ("HTTP, one worker, against a bare echo", "bare ASGI echo", bare),
-                ("HTTP, one worker, against FastAPI", "FastAPI + pydantic echo", fastapi),
-            )
-        ]
+def measure(run: Run) -> list[Measure]:
+    """Compare the product with both echoes, and its batches and its `fsync` level with itself."""
+    with ExitStack() as stack:
+        memory = stack.enter_context(product(run.settings_in("memory"), Durability.MEMORY))
+        fsync = stack.enter_context(product(run.settings_in("fsync"), Durability.FSYNC))
+        fastapi = stack.enter_context(echo(FASTAPI_ECHO))
+        rows = _beside_bare_echo(run, memory)
+        for serving in (fsync, fastapi):
+            post(serving, WARM_UP)
+        rows += [_beside_fastapi(run, memory, fastapi), _batches(run, memory)]
+        rows.append(_synced(run, memory, fsync))
+    return rows
 
 
-@contextmanager
-def _product(settings: Settings, durability: Durability, key: str) -> Iterator[tuple[int, int]]:
-    """Run one API worker on an embedded store; yields its port and its process id."""
-    settings = settings.model_copy(update={"durability": durability, "store_rewrite_percent": 0})
-    with EmbeddedStore(settings) as store:
-        store.wait_until_loaded(timeout_seconds=LOAD_SECONDS)
-        assert store.pid is not None
-        pin(store.pid, 1)
-        port = _free_port()
-        environment = os.environ | {
-            "HOLDFAST_REDIS_URL": store.url,
-            "HOLDFAST_DURABILITY": durability.value,
-            "HOLDFAST_ADMIN_KEY": key,
-            "HOLDFAST_DATA_DIR": str(settings.data_dir),
-            "HOLDFAST_PORT": str(port),
-            "HOLDFAST_LOG_LEVEL": "warning",
-        }
-        command = [sys.executable, "-m", "ops", "api", "--workers", "1"]
-        with _process(command, environment) as process:
-            _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process)
-            _put_stock(port, key)
-            yield port, _leaf(process.pid)
+def measure_cpu(run: Run) -> list[Measure]:
+    """Compare the worker's CPU per request with the bare echo's, and no more."""
+    with product(run.settings_in("memory"), Durability.MEMORY) as memory:
+        return _beside_bare_echo(run, memory)[:1]
 
 
-@contextmanager
-def _echo(application: str) -> Iterator[tuple[int, int]]:
-    port = _free_port()
-    command = [
-        *(sys.executable, "-m", "uvicorn", application, "--port", str(port)),
-        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"),
-    ]
-    with _process(command, dict(os.environ)) as process:
-        _wait_until_listening(port, process)
-        yield port, process.pid
+def post(serving: Serving, orders: int, *, wide: bool = False) -> Load:
+    """Post orders one by one on 64 connections; every answer must be a 201."""
+    requests = list(reserves(serving, draw_skus(orders, wide=wide)))
+    return closed_loop(serving, requests, connections=CONNECTIONS, status=CREATED)
 
 
-@contextmanager
-def _process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 (our own)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(START_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
+def note_loads(row: Measure, a: list[Load], b: list[Load]) -> None:
+    """Note how busy everybody was; where the generator was the limit no bar is proven."""
+    for side, loads in (("a", a), ("b", b)):
+        for what in ("worker_busy", "store_busy", "generator_busy"):
+            for load in loads:
+                row.note_most(f"{what}_{side}", getattr(load, what))
+    busiest = max(load.generator_busy for load in a + b)
+    if busiest > GENERATOR_LIMIT:
+        row.broken.append(f"the generator was busy for {busiest:.0%} of its core")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def note_disk(row: Measure, run: Run) -> None:
+    """Note the disk's time; a row that waits for a slow disk does not hold."""
+    row.notes["fdatasync_p50_ms"] = round(run.disk_ms, 3)
+    if run.disk_ms > FAST_SYNC_MS:
+        row.broken.append(f"an fdatasync takes {run.disk_ms:.2f} ms: the bar is for {FAST_SYNC_MS}")
 
 
-def _leaf(process_id: int) -> int:
-    """Find the worker below a supervisor: the last of the line of first children."""
-    children = Path(f"/proc/{process_id}/task/{process_id}/children")
-    first = children.read_text().split() if children.exists() else []
-    return _leaf(int(first[0])) if first else process_id
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 (loopback)
-                return
-        except OSError:  # not listening yet, or 503 while the store loads
-            time.sleep(0.05)
-    message = f"{url} did not become ready"
-    raise RuntimeError(message)
-
-
-def _wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    message = f"port {port} did not open"
-    raise RuntimeError(message)
-
-
-def _put_stock(port: int, key: str) -> None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/stock/{sku_name(0)}",
-        data=json.dumps({"on_hand": STOCK}).encode(),
-        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-        method="PUT",
+def _beside_bare_echo(run: Run, memory: Serving) -> list[Measure]:
+    cpu = Measure(
+        "http-cpu",
+        "worker CPU per request, bare ASGI echo ÷ POST /v1/reservations",
+        "µs of worker CPU a request",
+        "bare ASGI echo",
+        POST,
     )
-    urllib.request.urlopen(request, timeout=5).close()  # noqa: S310 (loopback)
-
-
-async def _rate(port: int, key: str, orders: int) -> float:
-    """Post `orders` orders; return requests a second. Every answer must be a 201."""
-    run = next(RUNS)
-    head = (
-        "POST /v1/reservations HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+    rate = Measure(
+        "http-bare", "HTTP, one worker ÷ bare ASGI echo", PER_SECOND, POST, "bare ASGI echo"
     )
-    requests = []
-    for number in range(orders):
-        body = json.dumps(
-            {
-                "reservation_id": order_id(run * 10_000_000 + number),
-                "lines": [{"sku": sku_name(0), "quantity": 1}],
-            }
+    with echo(BARE_ECHO) as bare:
+        for serving in (memory, bare):
+            post(serving, WARM_UP)
+        of_echo, of_product = _in_turn(run, cpu.name, bare, memory)
+    cpu.a = [load.worker_us for load in of_echo]
+    cpu.b = [load.worker_us for load in of_product]
+    rate.a, rate.b = [load.rate for load in of_product], [load.rate for load in of_echo]
+    cpu.notes |= memory.notes
+    rate.notes |= memory.notes
+    # The generator does not limit what a request costs the worker.
+    note_loads(rate, of_product, of_echo)
+    return [cpu, rate]
+
+
+def _beside_fastapi(run: Run, memory: Serving, fastapi: Serving) -> Measure:
+    name = "HTTP, one worker ÷ FastAPI + pydantic echo"
+    row = Measure("http-fastapi", name, PER_SECOND, POST, "FastAPI + pydantic echo")
+    of_product, of_echo = _in_turn(run, name, memory, fastapi)
+    return _with_rates(row, memory, of_product, of_echo)
+
+
+def _synced(run: Run, memory: Serving, fsync: Serving) -> Measure:
+    name = "HTTP, one worker, fsync ÷ memory"
+    row = Measure("http-fsync", name, PER_SECOND, f"{POST}, fsync", f"{POST}, memory")
+    note_disk(row, run)
+    return _with_rates(row, fsync, *_in_turn(run, name, fsync, memory))
+
+
+def _batches(run: Run, memory: Serving) -> Measure:
+    name = f"HTTP, one worker, batches of {BATCH} on {BATCH_CONNECTIONS} connections ÷ one by one"
+    row = Measure("http-batch", name, "reservations/s", "POST /v1/reservations/batch, hot", POST)
+    skus = draw_skus(run.orders * BATCH_SHARE, wide=False)
+
+    def in_batches() -> Load:
+        requests = list(batches(memory, skus, BATCH))
+        return closed_loop(
+            memory, requests, connections=BATCH_CONNECTIONS, status=OK, each_holds=BATCH
         )
-        requests.append(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-    waiting = iter(requests)
-    loop = asyncio.get_running_loop()
-    connections = [
-        (await loop.create_connection(lambda: _Connection(waiting), "127.0.0.1", port))[1]
-        for _ in range(CONNECTIONS)
-    ]
-    started = time.perf_counter()
-    for connection in connections:
-        connection.send_next()
-    await asyncio.gather(*(connection.done for connection in connections))
-    return orders / (time.perf_counter() - started)
+
+    of_batches, of_posts = in_turn(
+        in_batches,
+        lambda: post(memory, run.orders),
+        repetitions=run.repetitions,
+        progress=lambda: run.progress(name),
+    )
+    row = _with_rates(row, memory, of_batches, of_posts)
+    row.a = [load.rate * BATCH for load in of_batches]
+    return row
 
 
-class _Connection(asyncio.Protocol):
-    """One keep-alive connection with one request in flight."""
+def _in_turn(run: Run, name: str, a: Serving, b: Serving) -> tuple[list[Load], list[Load]]:
+    return in_turn(
+        lambda: post(a, run.orders),
+        lambda: post(b, run.orders),
+        repetitions=run.repetitions,
+        progress=lambda: run.progress(name),
+    )
 
-    def __init__(self, waiting: Iterator[bytes]) -> None:
-        self._waiting = waiting
-        self._received = b""
-        self._transport: asyncio.Transport | None = None
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's has another base
-
-    def send_next(self) -> None:
-        """Send the next request, or end."""
-        assert self._transport is not None
-        request = next(self._waiting, None)
-        if request is None:
-            self._transport.close()
-            if not self.done.done():
-                self.done.set_result(None)
-        else:
-            self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        if not end:
-            return
-        lowered = head.lower()
-        at = lowered.index(b"content-length:") + 15
-        length = int(lowered[at:].split(b"\r\n", 1)[0])
-        if len(body) < length:
-            return
-        if not head.startswith(b"HTTP/1.1 201"):
-            self.done.set_exception(RuntimeError(self._received[:500].decode()))
-            return
-        self._received = b""
-        self.send_next()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(exc or ConnectionResetError())
+def _with_rates(row: Measure, serving: Serving, a: list[Load], b: list[Load]) -> Measure:
+    row.a, row.b = [load.rate for load in a], [load.rate for load in b]
+    row.notes |= serving.notes
+    note_loads(row, a, b)
+    return row

@@ -1,4 +1,4 @@
-"""A partition called script by script: what the server's CPU for our reserve script is.
+"""A partition called script by script: what the server's CPU for our scripts is.
 
 CPU is the server's own account (`INFO cpu`), so the generator's speed does not matter.
 """
@@ -13,10 +13,11 @@ from typing import Any
 
 import redis
 
+from loadtest.bench.machine import pin
 from loadtest.bench.orders import STOCK, order_id
-from loadtest.bench.report import pin
+from loadtest.bench.wire import Wire, prepare
 from reservation.config import Durability, Settings
-from reservation.model import Line, Reserve
+from reservation.model import Line, Operation, Reserve
 from reservation.status import Status
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.scripts import Script, assemble_all
@@ -28,6 +29,7 @@ ORIGIN = "gateway|0123456789abcdef"
 TTL_MS = 1_800_000
 POLICY = "3,300000,0,0"  # the deployment's breakers: contract section 5
 LOAD_SECONDS = 60.0  # what an earlier measurement left is loaded first
+UNLIMITED_LOG_BYTES = 1 << 40  # nobody archives and trims the log here
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +45,30 @@ class Bed:
 def server(settings: Settings, **notes: Any) -> Iterator[Bed]:
     """Run a server on core 0 and keep ourselves on core 1."""
     settings = settings.model_copy(
-        update={"durability": Durability.MEMORY, "store_rewrite_percent": 0}
+        update={
+            "durability": Durability.MEMORY,
+            "store_rewrite_percent": 0,
+            "max_event_log_bytes": UNLIMITED_LOG_BYTES,
+        }
     )
     with EmbeddedStore(settings) as store:
         store.wait_until_loaded(timeout_seconds=LOAD_SECONDS)
         assert store.pid is not None
         pin(store.pid, 0)
         pin(os.getpid(), 1)
-        description = store.describe()
-        named = {
-            "server": f"{description.product} {description.version}",
-            "allocator": description.preload.name if description.preload else description.malloc,
-        }
-        yield Bed(str(store.socket), settings, notes | named)
+        yield Bed(str(store.socket), settings, notes | describe_store(store))
+
+
+def describe_store(store: EmbeddedStore) -> dict[str, Any]:
+    """Say what the store of a measurement is and how it is set."""
+    description = store.describe()
+    rewrite = store.settings.store_rewrite_percent
+    return {
+        "server": f"{description.product} {description.version}",
+        "allocator": description.preload.name if description.preload else description.malloc,
+        "durability": store.settings.durability.value,
+        "append_only_rewrite": f"at {rewrite} % growth" if rewrite else "never",
+    }
 
 
 def cpu_seconds(client: redis.Redis) -> float:
@@ -65,11 +78,14 @@ def cpu_seconds(client: redis.Redis) -> float:
 
 
 class Partition:
-    """An empty partition with our scripts."""
+    """An empty partition with our scripts; what else the server had is gone."""
 
-    def __init__(self, path: str) -> None:
-        self._client = redis.Redis(unix_socket_path=path)
+    def __init__(self, bed: Bed) -> None:
+        self._settings = bed.settings
+        self._client = redis.Redis(unix_socket_path=bed.path)
         self._client.flushall()
+        self._wire = Wire(bed.path, connections=1, right=_all_done)
+        self.busy = self._wire.busy
         self._orders = 0  # so far: each has an id of its own
         self._scripts = assemble_all()
         for script in self._scripts.values():
@@ -78,7 +94,10 @@ class Partition:
 
     def call(self, name: str, arguments: Sequence[str | int]) -> list[Any]:
         """Call one of our scripts."""
-        return self._call(self._scripts[name], arguments)
+        script = self._scripts[name]
+        keys = script.keys(0)
+        answer: list[Any] = self._client.evalsha(script.sha, len(keys), *keys, *arguments)
+        return answer
 
     def count(self, skus: Sequence[str], on_hand: int = STOCK) -> None:
         """Set what is on hand of each SKU."""
@@ -88,27 +107,41 @@ class Partition:
                 rows += [f"{sku}@main", ORIGIN, on_hand, "", ""]
             self.call("set_stock", rows)
 
-    def reserve(
-        self, settings: Settings, skus: Sequence[str], script: Script | None = None
-    ) -> float:
+    def reserve(self, skus: Sequence[str], script: Script | None = None) -> float:
         """Hold a unit an order with the reserve script, or `script`; return CPU µs an order."""
-        verb, used = VERBS[Reserve], script or self._scripts["reserve"]
-        self._client.script_load(used.source)
-        earlier, self._orders = self._orders, self._orders + len(skus)
-        before = cpu_seconds(self._client)
-        for first in range(0, len(skus), BATCH):
-            arguments = verb.call_arguments(settings)
-            batch = skus[first : first + BATCH]
-            for number, sku in enumerate(batch, start=earlier + first):
-                operation = Reserve(order_id(number), (Line(sku, "main", 1),), TTL_MS)
-                verb.write(arguments, operation, ORIGIN)
-            _, _, *answers = self._call(used, arguments)
-            if answers != [Status.DONE] * len(batch):
-                message = f"{used.name} answered {answers[:3]}"
-                raise RuntimeError(message)
-        return (cpu_seconds(self._client) - before) / len(skus) * 1e6
+        first, self._orders = self._orders, self._orders + len(skus)
+        return self.apply(
+            [
+                Reserve(order_id(number), (Line(sku, "main", 1),), TTL_MS)
+                for number, sku in enumerate(skus, start=first)
+            ],
+            script,
+        )
 
-    def _call(self, script: Script, arguments: Sequence[str | int]) -> list[Any]:
-        keys = script.keys(0)
-        answer: list[Any] = self._client.evalsha(script.sha, len(keys), *keys, *arguments)
-        return answer
+    def apply(self, operations: Sequence[Operation], script: Script | None = None) -> float:
+        """Run operations of one verb in batches; return CPU µs an operation."""
+        verb = VERBS[type(operations[0])]
+        used = script or self._scripts[verb.script]
+        self._client.script_load(used.source)
+        keys = used.keys(0)
+        buffers = []
+        for first in range(0, len(operations), BATCH):
+            arguments = verb.call_arguments(self._settings)
+            for operation in operations[first : first + BATCH]:
+                verb.write(arguments, operation, ORIGIN)
+            buffers.append(prepare(["EVALSHA", used.sha, len(keys), *keys, *arguments]))
+        before = cpu_seconds(self._client)
+        self._wire.exchange(buffers)
+        return (cpu_seconds(self._client) - before) / len(operations) * 1e6
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._wire.close()
+        self._client.close()
+
+
+def _all_done(answer: Any) -> bool:
+    """Say whether every operation was done: a bare DONE, or the record as it is now."""
+    return isinstance(answer, list) and all(
+        one == Status.DONE or isinstance(one, bytes) for one in answer[2:]
+    )
