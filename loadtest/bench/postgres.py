@@ -28,7 +28,7 @@ from reservation.config import Durability
 from reservation.errors import ConfigurationError
 
 CLIENTS = 16
-SECONDS = 5  # a run of pgbench
+ORDERS_A_SECOND = 4_000  # about: pgbench runs for a time
 START_SECONDS = 30.0
 PROGRAMS = ("initdb", "postgres", "pgbench", "psql")
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
@@ -50,11 +50,12 @@ def measure(run: Run) -> list[Measure]:
 def _measure(run: Run, peer: _Peer, *, wide: bool) -> Measure:
     label = "wide" if wide else "hot"
     name = f"POST /v1/reservations at fsync, one worker ÷ PostgreSQL, {label}"
+    seconds = max(1, run.orders // ORDERS_A_SECOND)
     with product(run.settings_in(label), Durability.FSYNC, wide=wide) as serving:
         post(serving, WARM_UP, wide=wide)
         loads, rates = in_turn(
             lambda: post(serving, run.orders, wide=wide),
-            lambda: peer.rate(f"postgres_{label}.sql"),
+            lambda: peer.rate(f"postgres_{label}.sql", seconds),
             repetitions=run.repetitions,
             progress=lambda: run.progress(name),
         )
@@ -140,7 +141,7 @@ class _Peer:
         """Ask the server."""
         return self.run("psql", *self._access(), "-At", "-c", query).strip()
 
-    def rate(self, script: str) -> float:
+    def rate(self, script: str, seconds: int) -> float:
         """Build the tables anew and run a script; return transactions a second.
 
         Raises RuntimeError where the units that are reserved are not those of the reservations.
@@ -151,7 +152,7 @@ class _Peer:
         self.run("psql", *self._access(), "-q", "-f", "postgres_schema.sql")
         told = self.run(
             *("pgbench", *self._access(), "-n", "-M", "prepared", "-c", str(CLIENTS)),
-            *("-j", "2", "-T", str(SECONDS), "-f", script),
+            *("-j", "2", "-T", str(seconds), "-f", script),
         )
         if (
             self.ask("SELECT sum(reserved) = (SELECT count(*) FROM reservation) FROM inventory")
