@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -75,10 +76,11 @@ def bench_command(
     """
     # The other commands start without what only this one needs.
     from loadtest.bench import accepted  # noqa: PLC0415
-    from loadtest.bench.machine import describe  # noqa: PLC0415
+    from loadtest.bench.machine import describe, go_first  # noqa: PLC0415
 
     suites = _suites(subject, peer)
     was = accepted.read(against) if against is not None else None
+    go_first(os.getpid())
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as directory:
         settings = settings_of(config, log_level="error", data_dir=Path(directory))
         machine = describe(Path(directory))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from loadtest.baselines.bare_echo import ANSWER
-from loadtest.bench.http_servers import FASTAPI_ECHO, echo
+from loadtest.baselines import bare_echo, fastapi_echo
 from loadtest.bench.machine import baseline_hashes
 from loadtest.bench.orders import order_id, sku_name
 from tests.conftest import RunningService
@@ -26,17 +25,17 @@ def test_no_baseline_has_changed() -> None:
     assert baseline_hashes() == HASHES
 
 
-def test_the_echoes_answer_as_much_as_the_product(service: RunningService) -> None:
+async def test_the_echoes_answer_as_much_as_the_product(service: RunningService) -> None:
     """Else they would have less to send."""
     headers = {"authorization": f"Bearer {service.admin_key}"}
     order = {"reservation_id": order_id(8_000_000), "lines": [{"sku": sku_name(0), "quantity": 1}]}
-    with httpx.Client(base_url=service.url, headers=headers, trust_env=False) as client:
-        client.put(f"/v1/stock/{sku_name(0)}", json={"on_hand": 1_000_000}).raise_for_status()
-        ours = client.post("/v1/reservations", json=order)
+    async with httpx.AsyncClient(base_url=service.url, headers=headers, trust_env=False) as client:
+        await client.put(f"/v1/stock/{sku_name(0)}", json={"on_hand": 1_000_000})
+        ours = await client.post("/v1/reservations", json=order)
     assert ours.status_code == 201
-    assert len(ours.content) == len(ANSWER)
-    with echo(FASTAPI_ECHO) as serving:
-        theirs = httpx.post(
-            f"http://127.0.0.1:{serving.port}/v1/reservations", json=order, trust_env=False
-        )
-    assert len(theirs.content) == len(ANSWER)
+    for echo in (bare_echo.app, fastapi_echo.app):
+        transport = httpx.ASGITransport(echo)
+        async with httpx.AsyncClient(base_url="http://echo", transport=transport) as client:
+            theirs = await client.post("/v1/reservations", json=order)
+        assert theirs.status_code == 201
+        assert len(theirs.content) == len(ours.content)
