@@ -52,28 +52,43 @@ BREAKER = (
     Cut("reserve.lua", "commit_breakers()\n", ""),
 )
 EVENT = (
-    Cut("reserve.lua", "    if origin ~= last_origin"),
-    Cut("reserve.lua", "  check_origins(origins)"),
-    Cut("reserve.lua", "  origin_of[filled / 2]"),
+    Cut("reserve.lua", "      origin = sub(text, 2)\n", "check_origin(origin)\n", "origin = ''\n"),
+    Cut(
+        "reserve.lua",
+        "origins[count], shapes[count]",
+        "text, origin,",
+        "shapes[count], first_line[count] = text,",
+    ),
+    Cut(
+        "reserve.lua",
+        "origin_of[filled], moved",
+        "origins[index], id",
+        "moved[2 * filled - 1] = id",
+    ),
+    Cut("reserve.lua", "tell_run() -- of what has expired\n", "W.run = 'G'\n"),
     Cut("reserve.lua", "  if log_bytes > max_log_bytes"),
     Cut("reserve.lua", "      touch(level) -- the event tells its balances"),
-    Cut("_overdue.lua", "  emit('X'"),
+    Cut("_overdue.lua", "  tell('GX'", instead="  change_record(id, raw)\n"),
+    Cut("_prelude.lua", "  run = '',"),
+    Cut("_prelude.lua", "  told = 0,"),
     Cut("_prelude.lua", "  events = {},"),
-    Cut("_prelude.lua", "-- Refuse origins that break the grammar", "\nend\n"),
-    Cut("_prelude.lua", "-- Grants are told by their records", "\nend\n"),
+    Cut("_prelude.lua", "-- Refuse what would break the grammar of events", "\nend\n"),
+    Cut("_prelude.lua", "-- What records tell of those", "\nend\n"),
+    Cut("_prelude.lua", "-- Keep a record that tells", "\nend\n"),
     Cut("_prelude.lua", "local function emit(", "\nend\n"),
-    Cut("_prelude.lua", "-- A record's lines as an event has them", "\nend\n"),
     Cut("_prelude.lua", "local function balances_text()", "\nend\n"),
     # Entries of `due` are told apart by the version, which the event gives: here by the time.
     Cut(
         "_prelude.lua",
-        "  tell_grants()\n  if #W.events > 0 then\n",
+        "  tell_run()\n  if #W.events > 0 then\n",
         "format('%d', log_bytes))\n",
         "  version = now_text .. '-0'\n  call('HSET', K.clock, 'now', now_text)\n",
     ),
-    Cut("_prelude.lua", "#W.events + #W.granted", "", "#W.granted"),
+    Cut("_prelude.lua", "#W.events + #W.moved", "", "#W.moved"),
 )
-TRACES = re.compile(r"any_breaker|K\.breaker|count_failure|W\.events|\bemit\(|tell_grants|XADD")
+TRACES = re.compile(
+    r"any_breaker|K\.breaker|count_failure|W\.events|\bemit\(|\btell\(|tell_run|XADD"
+)
 
 
 def without_breaker_and_event(directory: Path = LUA_DIRECTORY) -> Script:

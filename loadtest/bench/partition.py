@@ -127,8 +127,8 @@ class Partition:
         buffers = []
         for first in range(0, len(operations), BATCH):
             arguments = verb.call_arguments(self._settings)
-            for operation in operations[first : first + BATCH]:
-                verb.write(arguments, operation, ORIGIN)
+            batch = operations[first : first + BATCH]
+            verb.write(arguments, batch, [ORIGIN] * len(batch))
             buffers.append(prepare(["EVALSHA", used.sha, len(keys), *keys, *arguments]))
         before = cpu_seconds(self._client)
         self._wire.exchange(buffers)

@@ -5,7 +5,7 @@ Pure. The grammar is in `lua/README.md`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,7 +17,7 @@ Balances = dict[str, Balance]  # by level, sku@warehouse
 
 _NO_LEVEL: Balance = (0, 0, 0, 0)
 
-_RECORDS = "\x1e"  # behind it an entry has the records of what its call granted
+_RECORDS = "\x1e"  # behind it an entry has id and record of each reservation that its call moved
 
 # kind letter -> type on the wire, without the prefix `io.holdfast.`
 KINDS = {
@@ -69,15 +69,19 @@ class LogEntry:
 
 def read_entry(fields: Mapping[str, str]) -> LogEntry:
     """Read one entry of the stream."""
-    told, _, records = fields["e"].partition(_RECORDS)
-    grants = _grants(records)
+    told, *records = fields["e"].split(_RECORDS)
+    moves = zip(*[iter(records)] * 2, strict=True)  # id and record
     events: list[LoggedEvent] = []
     for text in told.split("\n") if told else ():
         kind, subject, origin, *rest = text.split("\t")
-        if kind == "G":
+        if kind[0] == "G":
             count = int(subject)
             origins = [origin, *rest] if rest else [origin] * count
-            events += map(_granted, origins, islice(grants, count))
+            read = _MOVES[kind[:2]]
+            events += [
+                read(kind, who, *move)
+                for who, move in zip(origins, islice(moves, count), strict=True)
+            ]
         else:
             extra, *lines = rest
             events.append(LoggedEvent(kind, subject, origin, extra, tuple(filter(None, lines))))
@@ -94,20 +98,55 @@ def read_balances(text: str) -> Balances:
     return balances
 
 
-def _grants(records: str) -> Iterator[tuple[str, str]]:
-    """Name the reservations that a call granted, and the record of each."""
-    texts = iter(records.split("\t"))
-    return zip(texts, texts, strict=False)
-
-
-def _granted(origin: str, grant: tuple[str, str]) -> LoggedEvent:
+def _granted(_run: str, origin: str, reservation_id: str, record: str) -> LoggedEvent:
     """Read the event of a grant from its record: `H<ms>,<ttl ms>` or `C<ms>,0`, then the lines."""
-    reservation_id, record = grant
     head, *lines = record.split("\n")
     if head[0] == "H":
         ttl = head.partition(",")[2]
         return LoggedEvent("H", reservation_id, origin, ttl, tuple(lines))
     return LoggedEvent("D", reservation_id, origin, "", tuple(lines))
+
+
+def _confirmed(run: str, origin: str, reservation_id: str, record: str) -> LoggedEvent:
+    """Read a confirmation or reinstatement; the record has the lines, whole."""
+    _, *lines = record.split("\n")
+    return LoggedEvent(run[1], reservation_id, origin, "", tuple(lines))
+
+
+def _timed(run: str, origin: str, reservation_id: str, record: str) -> LoggedEvent:
+    """Read an expiry `X<ms>,,<deadline>` or extension `H<ms>,<deadline>[,<hint>]`."""
+    head, *lines = record.split("\n")
+    created, *distances = head[1:].split(",")
+    deadline = int(created) + int(distances[0] or distances[1])
+    return LoggedEvent(run[1], reservation_id, origin, str(deadline), tuple(lines))
+
+
+def _released(run: str, origin: str, reservation_id: str, record: str) -> LoggedEvent:
+    """Read a release, `GR <state it was in> <reason>`: what has expired frees nothing any more."""
+    detail = run[3:]
+    lines = () if detail[0] == "X" else tuple(_left(record))
+    return LoggedEvent("R", reservation_id, origin, detail, lines)
+
+
+def _left(record: str) -> Iterator[str]:
+    """Name what has not left of each line of a record."""
+    _, *lines = record.partition("\n#")[0].split("\n")
+    for line in lines:
+        quantity, _, level = line.partition(" ")
+        asked, _, fulfilled = quantity.partition("-")
+        if left := int(asked) - int(fulfilled or 0):
+            yield f"{left} {level}"
+
+
+# What records tell, by the first two letters of the run that they stand in.
+_MOVES: dict[str, Callable[[str, str, str, str], LoggedEvent]] = {
+    "G": _granted,
+    "GC": _confirmed,
+    "GI": _confirmed,
+    "GE": _timed,
+    "GX": _timed,
+    "GR": _released,
+}
 
 
 def units_of(event: LoggedEvent) -> Iterator[tuple[str, int]]:

@@ -42,25 +42,14 @@ local function read_overdue(work)
   end
 end
 
--- Let the levels that a record's lines name be read.
-local function name_levels(raw)
-  local _, _, _, _, at = unpack_record(raw)
-  for _, _, name in lines_of(lines_text(raw, at)) do level_of(name) end
-end
-
--- End an overdue hold: its units are free from its deadline on.
-local function expire(id, raw)
-  local _, created, expires, _, at = unpack_record(raw)
-  local body = sub(raw, at)
-  for quantity, _, name in lines_of(body) do
-    local level = level_of(name)
-    W.held[level] = W.held[level] - quantity
-    touch(level)
-  end
-  local deadline = created + expires
-  change_record(id, pack_record('X', created, nil, deadline, body))
-  emit('X', id, '', format('%d', deadline), left_text(body))
+-- End an overdue hold: its units are free from its deadline on. Return the record it has then.
+local function expire(id, created, expires, body)
+  move_units(body, W.held, nil)
+  local raw = pack_record('X', created, '', expires, body)
+  W.record[id] = raw
+  tell('GX', id, raw, '')
   W.ended[#W.ended + 1] = id
+  return raw
 end
 
 -- Expire what the taken entries hint at; the record decides. A hold that was extended past its
@@ -70,29 +59,60 @@ local function reclaim()
   for i = 1, #overdue_ids do
     local id = overdue_ids[i]
     local raw = W.record[id]
-    if raw and is_overdue(raw) then
-      expire(id, raw)
-      expired = expired + 1
-    elseif raw and sub(raw, 1, 1) == 'H' then
-      local state, created, expires, hinted, at = unpack_record(raw)
-      if hinted ~= '' and created + hinted <= now then
-        hint(id, created + expires, count_lines(lines_text(raw, at)))
-        change_record(id, pack_record(state, created, created + expires, nil, sub(raw, at)))
+    if raw and sub(raw, 1, 1) == 'H' then
+      local state, created, expires, hinted, body = unpack_record(raw)
+      if is_overdue(state, created, expires) then
+        expire(id, created, expires, body)
+        expired = expired + 1
+      elseif hinted ~= '' and created + hinted <= now then
+        hint(id, created + expires, count_lines(body))
+        change_record(id, pack_record(state, created, expires, '', body))
       end
     end
   end
   return expired
 end
 
--- Say how many of `ids`, from the first, have few enough lines for one call.
-local function afford(ids)
-  local lines = 0
-  for i = 1, #ids do
-    local raw = W.record[ids[i]]
-    if raw then lines = lines + count_lines(raw) - 1 end
-    if lines > LINES_PER_CALL and i > 1 then return i - 1 end
+-- The parts of the records of the call's ids, by their place in the call; nil where there is none.
+local state_of, created_of, first_of, second_of, body_of = {}, {}, {}, {}, {}
+
+local function take_record(i, state, created, first, second, body)
+  state_of[i], created_of[i], first_of[i], second_of[i], body_of[i] =
+    state, created, first, second, body
+end
+
+-- Unpack the records of the call's ids, from the first on as many as have few enough lines for one
+-- call, and name the levels of those that need them. Say whether one of them is overdue.
+local function unpack_records(raws, of_records)
+  local lines, any_overdue = 0, false
+  for i = 1, affordable do
+    if raws[i] and raws[i] ~= '' then -- the sentinel's is empty
+      local state, created, first, second, body = unpack_record(raws[i])
+      local overdue, is_known_line = is_overdue(state, created, first), units_of[body]
+      lines = lines + (is_known_line and 1 or count_lines(body))
+      if lines > LINES_PER_CALL and i > 1 then
+        affordable = i - 1
+        break
+      end
+      if overdue then any_overdue = true end
+      if (of_records or overdue) and not is_known_line then name_levels(lines_text(body)) end
+      take_record(i, state, created, first, second, body)
+    end
   end
-  return #ids
+  return any_overdue
+end
+
+-- Take up what the reclaim has changed of the call's own records; expire what else is overdue.
+local function expire_own(ids, raws)
+  for i = 1, affordable do
+    local raw = W.record[ids[i]]
+    if raw then
+      if raw == raws[i] and is_overdue(state_of[i], created_of[i], first_of[i]) then
+        raw = expire(ids[i], created_of[i], first_of[i], body_of[i])
+      end
+      if raw ~= raws[i] then take_record(i, unpack_record(raw)) end
+    end
+  end
 end
 
 -- Read clock, overdue entries, the records of `ids` and all levels that are named: so far, and by
@@ -101,25 +121,29 @@ end
 local function open_call(ids, of_records)
   read_clock()
   read_overdue(max(#ids, #W.names))
-  local any = read_records(ids)
+  local raws, any = read_records(ids)
   if #overdue_ids > 0 then read_records(overdue_ids) end
-  affordable = any and afford(ids) or #ids
-  local known = any and affordable or 0
+  affordable = #ids
+  local any_overdue = any and unpack_records(raws, of_records)
   for i = 1, #overdue_ids do
     local raw = W.record[overdue_ids[i]]
-    if raw and is_overdue(raw) then name_levels(raw) end
-  end
-  for i = 1, known do
-    local raw = W.record[ids[i]]
-    if raw and (of_records or is_overdue(raw)) then name_levels(raw) end
+    if raw then
+      local state, created, expires, _, body = unpack_record(raw)
+      if is_overdue(state, created, expires) then name_levels(body) end
+    end
   end
   read_levels()
   local expired = reclaim()
-  for i = 1, known do
-    local raw = W.record[ids[i]]
-    if raw and is_overdue(raw) then expire(ids[i], raw) end
-  end
+  if any_overdue or #overdue_ids > 0 then expire_own(ids, raws) end
   return expired
+end
+
+-- The state of the record of the call's id `index`; nil where it is unknown or forgotten.
+local function known_state(index, retention_ms)
+  local state = state_of[index]
+  if not state or state == 'H' or state == 'C' then return state end
+  if is_past_retention(created_of[index], second_of[index], retention_ms) then return nil end
+  return state
 end
 
 local function copy_of(value)

@@ -6,8 +6,8 @@
 -- grammar of records, events, due and ended entries.
 
 local call, tonumber = redis.call, tonumber
-local find, match, gmatch = string.find, string.match, string.gmatch
-local sub, format, concat = string.sub, string.format, table.concat
+local find, match, gmatch, byte = string.find, string.match, string.gmatch, string.byte
+local sub, gsub, format, concat = string.sub, string.gsub, string.format, table.concat
 local floor, max = math.floor, math.max
 
 local CHUNK = 2000          -- values a variadic command: Lua's unpack ends near 8,000
@@ -25,13 +25,13 @@ local W = {
                     -- nil or false where there is no such level
   touched = {},     -- levels whose balances the event tells, in order, each once
   is_touched = {},
-  record = {},      -- id -> packed record; nil where there is none
-  dirty = {},       -- ids whose record changed, in order, each once
-  is_dirty = {},
-  granted = {},     -- id and record of each new reservation, in order
-  events = {},      -- one text an event, or for grants that follow each other
-  origins = {},     -- of the grants, in order
+  record = {},      -- id -> packed record; nil or false where there is none
+  changed = {},     -- id and record of each that changed untold, in order; the last one counts
+  moved = {},       -- id and record of each that tells what became of it, in order: written last
+  origins = {},     -- who asked for each of those
+  run = '',         -- what the last of them have in common: the head of their event
   told = 0,         -- how many of them `events` tells already
+  events = {},      -- one text an event, or a run of what records tell
   due = {},         -- deadline -> ids to hint at, and how many `lines` they have
   done_due = {},    -- members of `due` that were worked off
   ended = {},       -- ids and adjustments whose retention begins
@@ -58,15 +58,12 @@ local function check_id(id)
   if id == nil or #id > 97 or not find(id, '^%l[%l%d_-]+:[%w._-]+$') then bad('reservation_id') end
 end
 
--- Refuse origins that break the grammar of events, many at the cost of one: a look for each of its
--- separators is a fraction of a look at each character.
-local function check_origins(origins)
-  local all = concat(origins, ' ')
-  if find(all, '\n', 1, true) or find(all, '\t', 1, true) or find(all, '\30', 1, true) then
+-- Refuse what would break the grammar of events: a look for each of its separators is a fraction
+-- of a look at each character.
+local function check_origin(text)
+  if #text > 600 or find(text, '\n', 1, true) or find(text, '\t', 1, true)
+    or find(text, '\30', 1, true) then
     bad('origin')
-  end
-  for i = 1, #origins do
-    if #origins[i] > 600 then bad('origin') end
   end
 end
 
@@ -113,63 +110,65 @@ end
 
 -- ---- records ---------------------------------------------------------------------------------
 
--- Unpack a record: state, created, first and second time, where the lines begin. Times other
--- than `created` are kept as distances from it, '' where absent.
+-- Split a record: state, created, first and second time ('' where absent), its lines and parts.
+-- All are texts; times other than `created` are distances from it.
 local function unpack_record(raw)
-  local state, created, first, second, body = match(raw, '^(%u)(%d+),(%d*),?(%d*)\n()')
-  return state, tonumber(created), first, second, body
+  local state, created, first, body = match(raw, '^(%u)(%d+),(%d+)\n(.+)$') -- as most records are
+  if state then return state, created, first, '', body end
+  return match(raw, '^(%u)(%d+),(%d*),?(%d*)\n(.+)$')
 end
 
 local function pack_record(state, created, first, second, body)
-  local head = state .. format('%d', created) .. ','
-  if first then head = head .. format('%d', first - created) end
-  if second then head = head .. ',' .. format('%d', second - created) end
-  return head .. '\n' .. body
+  if second == '' then return state .. created .. ',' .. first .. '\n' .. body end
+  return state .. created .. ',' .. first .. ',' .. second .. '\n' .. body
 end
 
--- Iterate the lines of a record's body: quantity, fulfilled ('' for 0), level.
-local function lines_of(body) return gmatch(body, '(%d+)%-?(%d*) ([^\n]+)') end
+-- A time as records have it.
+local function distance(created, time) return format('%d', time - created) end
 
--- The body without its parts: the lines alone.
-local function lines_text(raw, at)
-  local parts = find(raw, '\n#', at, true)
-  return sub(raw, at, parts and parts - 1 or -1)
+-- Iterate the lines of a record: quantity, fulfilled ('' for 0), level.
+local function lines_of(lines) return gmatch(lines, '(%d+)%-?(%d*) ([^\n]+)') end
+
+-- The lines of a record's body, without the parts that have left.
+local function lines_text(body)
+  local parts = find(body, '\n#', 1, true)
+  return parts and sub(body, 1, parts - 1) or body
+end
+
+local function count_lines(text)
+  if not find(text, '\n', 1, true) then return 1 end
+  local _, ends = gsub(text, '\n', '')
+  return ends + 1
 end
 
 local function change_record(id, raw)
-  W.record[id] = raw
-  if not W.is_dirty[id] then
-    W.is_dirty[id] = true
-    W.dirty[#W.dirty + 1] = id
-  end
+  local changed = W.changed
+  local count = #changed
+  W.record[id], changed[count + 1], changed[count + 2] = raw, id, raw
 end
 
--- Read records; say whether any of them is there.
+-- Read records; return them, false where there is none, and whether there is any.
 local function read_records(ids)
   local raws, record, any = in_chunks('HMGET', K.reservations, ids), W.record, false
   for i = 1, #ids do
     if raws[i] then record[ids[i]], any = raws[i], true end
   end
-  return any
+  return raws, any
 end
 
 -- A receipt whose retention has passed is unknown, cleared or not.
+local function is_past_retention(created, ended, retention_ms)
+  return created + ended + retention_ms <= now
+end
+
 local function is_forgotten(raw, retention_ms)
   local state, created, _, ended = unpack_record(raw)
-  return state ~= 'H' and state ~= 'C' and created + ended + retention_ms <= now
+  return state ~= 'H' and state ~= 'C' and is_past_retention(created, ended, retention_ms)
 end
 
-local function is_overdue(raw)
-  if sub(raw, 1, 1) ~= 'H' then return false end
-  local _, created, expires = unpack_record(raw)
-  return created + expires <= now
-end
-
--- The record of an id, or nil where it is unknown or forgotten.
-local function known_record(id, retention_ms)
-  local raw = W.record[id]
-  if raw and not is_forgotten(raw, retention_ms) then return raw end
-  return nil
+-- A hold is over from the millisecond of its deadline on.
+local function is_overdue(state, created, expires)
+  return state == 'H' and created + expires <= now
 end
 
 -- ---- levels ----------------------------------------------------------------------------------
@@ -198,6 +197,37 @@ local function touch(level)
   end
 end
 
+-- The lines of records by their text, each read once a call: what is left of it, and its level.
+local units_of, level_in = {}, {}
+
+local function read_record_line(text)
+  local quantity, fulfilled, name = match(text, '^(%d+)%-?(%d*) (.+)$')
+  units_of[text] = quantity - (fulfilled == '' and 0 or fulfilled)
+  level_in[text] = level_of(name)
+end
+
+-- Let the levels that lines name be read.
+local function name_levels(lines)
+  if units_of[lines] then return end
+  if not find(lines, '\n', 1, true) then return read_record_line(lines) end
+  for text in gmatch(lines, '[^\n]+') do
+    if not units_of[text] then read_record_line(text) end
+  end
+end
+
+local function move_line(text, from, to)
+  local level, units = level_in[text], units_of[text]
+  if from then from[level] = from[level] - units end
+  if to then to[level] = to[level] + units end
+  if not W.is_touched[level] then touch(level) end
+end
+
+-- Move what is left of lines from one counter to another, either may be nil.
+local function move_units(lines, from, to)
+  if units_of[lines] then return move_line(lines, from, to) end -- a single one
+  for text in gmatch(lines, '[^\n]+') do move_line(text, from, to) end
+end
+
 -- How many units may still be promised; below 0 after a correction.
 local function free(level)
   return W.on_hand[level] - W.safety[level] - W.held[level] - W.committed[level]
@@ -205,38 +235,36 @@ end
 
 -- ---- events ----------------------------------------------------------------------------------
 
--- Grants are told by their records: one text says how many, and the origin of all or of each.
-local function tell_grants()
+-- What records tell of those that follow each other with one head is one text: the head, how many
+-- they are, and the origin of all or of each.
+local function tell_run()
   local origins, first, last, differ = W.origins, W.told + 1, #W.origins, false
   if first > last then return end
   for i = first + 1, last do
     if origins[i] ~= origins[first] then differ = true end
   end
-  W.events[#W.events + 1] = 'G\t' .. format('%d', last - first + 1) .. '\t'
+  W.events[#W.events + 1] = W.run .. '\t' .. format('%d', last - first + 1) .. '\t'
     .. (differ and concat(origins, '\t', first, last) or origins[first])
   W.told = last
 end
 
-local function emit(kind, subject, origin, extra, lines)
-  tell_grants()
-  local text = kind .. '\t' .. subject .. '\t' .. origin .. '\t' .. extra
-  if lines then text = text .. '\t' .. lines end
-  W.events[#W.events + 1] = text
-end
-
--- A record's lines as an event has them: what is left of each, tab-separated.
-local function left_text(body)
-  local texts = {}
-  for quantity, fulfilled, level in lines_of(body) do
-    if fulfilled ~= '' then quantity = format('%d', quantity - fulfilled) end
-    if quantity ~= '0' then texts[#texts + 1] = quantity .. ' ' .. level end
+-- Keep a record that tells what became of a reservation, in a run of such.
+local function tell(run, id, raw, origin)
+  if run ~= W.run then
+    tell_run()
+    W.run = run
   end
-  return concat(texts, '\t')
+  local origins, moved = W.origins, W.moved
+  local count = #origins + 1
+  origins[count], moved[2 * count - 1], moved[2 * count] = origin, id, raw
 end
 
-local function count_lines(body)
-  local _, ends = string.gsub(body, '\n', '')
-  return ends + 1
+local function emit(kind, subject, origin, extra, lines)
+  if W.told < #W.origins then tell_run() end
+  local events = W.events
+  events[#events + 1] = lines
+    and kind .. '\t' .. subject .. '\t' .. origin .. '\t' .. extra .. '\t' .. lines
+    or kind .. '\t' .. subject .. '\t' .. origin .. '\t' .. extra
 end
 
 -- ---- writing ---------------------------------------------------------------------------------
@@ -252,16 +280,24 @@ local function add_entries(key, score, ids, prefix, lines)
   end
 end
 
--- Let the balances that changed be texts.
+-- Let the balances that changed, which are numbers, be texts; return them by counter, as HSET
+-- takes them.
 local function print_balances(counters)
-  local touched = W.touched
-  for _, counter in ipairs(counters) do
-    local units = W[counter]
+  local names, touched, changes_of = W.names, W.touched, {}
+  for each = 1, #counters do
+    local units, changes, count = W[counters[each]], {}, 0
     for i = 1, #touched do
-      local number = units[touched[i]]
-      if type(number) == 'number' then units[touched[i]] = format('%d', number) end
+      local level = touched[i]
+      local number = units[level]
+      if type(number) == 'number' then
+        local text = format('%d', number)
+        units[level], changes[count + 1], changes[count + 2] = text, names[level], text
+        count = count + 2
+      end
     end
+    changes_of[each] = changes
   end
+  return changes_of
 end
 
 local function balances_text()
@@ -276,31 +312,13 @@ local function balances_text()
   return concat(texts, '\t')
 end
 
-local function write_balances(counter)
-  local names, units, touched, changes = W.names, W[counter], W.touched, {}
-  for i = 1, #touched do
-    changes[2 * i - 1], changes[2 * i] = names[touched[i]], units[touched[i]]
-  end
-  in_chunks('HSET', K[counter], changes)
-end
-
-local function write_records()
-  local dirty, record, changes = W.dirty, W.record, {}
-  for i = 1, #dirty do
-    changes[2 * i - 1] = dirty[i]
-    changes[2 * i] = record[dirty[i]]
-  end
-  in_chunks('HSET', K.reservations, changes)
-  in_chunks('HSET', K.reservations, W.granted)
-end
-
 -- Append the event, move the clock mark. The log comes first: were it of a wrong type, the call
 -- would fail with nothing written.
 local function write_events()
-  tell_grants()
+  tell_run()
   if #W.events > 0 then
     local events, balances = concat(W.events, '\n'), balances_text()
-    if #W.granted > 0 then events = events .. '\30' .. concat(W.granted, '\t') end
+    if #W.moved > 0 then events = events .. '\30' .. concat(W.moved, '\30') end
     version = call('XADD', K.events, now_text .. '-*', 'e', events, 'b', balances)
     log_bytes = log_bytes + #events + #balances
   end
@@ -311,14 +329,13 @@ end
 -- Nothing can fail once the event is written.
 local function commit(...)
   local counters = { ... }
-  if #W.events + #W.granted + #W.dirty + #W.done_due == 0 then return end
+  if #W.events + #W.moved + #W.changed + #W.done_due == 0 then return end
   if #W.ended > 0 then call('ZCARD', K.ended) end -- a wrong type fails here, before any write
-  print_balances(counters)
+  local changes_of = print_balances(counters)
   write_events()
-  if #W.touched > 0 then
-    for _, counter in ipairs(counters) do write_balances(counter) end
-  end
-  write_records()
+  for i = 1, #counters do in_chunks('HSET', K[counters[i]], changes_of[i]) end
+  in_chunks('HSET', K.reservations, W.changed)
+  in_chunks('HSET', K.reservations, W.moved)
   if #W.done_due > 0 then call('ZREM', K.due, unpack(W.done_due)) end
   -- An id may stand under two deadlines of one call: their entries must not have one name.
   local several = next(W.due, (next(W.due))) ~= nil

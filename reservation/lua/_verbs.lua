@@ -1,18 +1,28 @@
 -- Verbs on reservations that are there: their arguments, and the answer of a state that refuses.
 
--- Collect the ids of operations of three arguments each (id, origin, and the verb's own).
-local function ids_of_triples(first)
-  local ids, seen = {}, {}
-  if (#ARGV - first + 1) % 3 ~= 0 then bad('count of arguments') end
-  for at = first, #ARGV, 3 do
-    local id = ARGV[at]
-    check_id(id)
-    if seen[id] then bad('an id stands twice') end
-    seen[id] = true
-    plain(ARGV[at + 1], 600, 'origin')
-    ids[#ids + 1] = id
+local ORIGIN, OWN = byte('|'), byte('=') -- what arguments begin with that are no ids
+
+local ids, origins, own = {}, {}, {} -- of each operation: its id, who asks, and the verb's own
+
+-- Read the operations from the argument `first` on. In front of an id stand, where they are others
+-- than those of the operation before, `|` and the origin, and `=` and the verb's own argument.
+local function read_operations(first, check)
+  local argv, record, count, origin, value = ARGV, W.record, 0, nil, nil
+  for at = first, #argv do
+    local text = argv[at]
+    local mark = byte(text)
+    if mark == ORIGIN then
+      origin = sub(text, 2)
+      check_origin(origin)
+    elseif mark == OWN then
+      value = check(sub(text, 2))
+    else
+      if record[text] == false then bad('an id stands twice') end
+      count = count + 1
+      record[text], ids[count], origins[count], own[count] = false, text, origin, value
+    end
   end
-  return ids
+  if count == 0 or not origins[1] or not own[1] then bad('operations') end
 end
 
 -- The answer that a state gives to a verb it refuses.
@@ -21,7 +31,14 @@ local REFUSED_AS = {
   F = STATUS.RESERVATION_FULFILLED, C = STATUS.ALREADY_CONFIRMED, H = STATUS.NOT_CONFIRMED,
 }
 
-local function refuse(raw) return { REFUSED_AS[sub(raw, 1, 1)], raw } end
+local function refuse(index, raw) return { REFUSED_AS[state_of[index]], raw } end
+
+-- The answer where no record is known. What has one was checked when that was made; an id that
+-- could never have one is a mistake of the caller.
+local function not_found(id)
+  check_id(id)
+  return STATUS.RESERVATION_NOT_FOUND
+end
 
 -- Decide operation by operation; those beyond what the call affords are answered MORE.
 local function answer_each(count, decide)

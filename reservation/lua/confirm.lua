@@ -12,7 +12,8 @@
 -- KEYS[8] events stream: the log
 -- KEYS[9] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
--- ARGV[2..] per operation: id, origin text, reinstate 0 or 1
+-- ARGV[2..] per operation: id; in front of it, where other than before: `|` origin text,
+--           `=` reinstate 0 or 1
 -- Returns {now, version, answer...}: record (DONE) | RESERVATION_NOT_FOUND
 --         | {RESERVATION_EXPIRED, record} | {RESERVATION_RELEASED, record}
 --         | {INSUFFICIENT_STOCK, 0, level, requested, available...} | MORE,
@@ -21,20 +22,12 @@
 -- Cost O(lines + overdue), one write a key
 
 local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
-local ids = ids_of_triples(2)
-for at = 4, #ARGV, 3 do int(ARGV[at], 0, 1, 'reinstate') end
+read_operations(2, function(text)
+  if text ~= '0' and text ~= '1' then bad('reinstate') end
+  return text
+end)
 
 open_call(ids, true)
-
-local function commit_lines(raw, from_held)
-  local _, _, _, _, body = unpack_record(raw)
-  for quantity, _, name in lines_of(sub(raw, body)) do
-    local level = level_of(name)
-    if from_held then W.held[level] = W.held[level] - quantity end
-    W.committed[level] = W.committed[level] + quantity
-    touch(level)
-  end
-end
 
 local function shortages(body)
   local answer
@@ -50,28 +43,27 @@ local function shortages(body)
   return answer
 end
 
-local function move(id, raw, kind, origin)
-  local _, created, _, _, body = unpack_record(raw)
-  commit_lines(raw, kind == 'C')
-  change_record(id, pack_record('C', created, now, nil, sub(raw, body)))
-  emit(kind, id, origin, '', left_text(sub(raw, body)))
-  return W.record[id]
+-- Commit what is held, or counted nowhere any more.
+local function commit_lines(index, run, held)
+  local created, body = created_of[index], body_of[index]
+  move_units(body, held, W.committed)
+  local raw = pack_record('C', created, distance(created, now), '', body)
+  tell(run, ids[index], raw, origins[index])
+  return raw
 end
 
 local kept = more and checkpoint()
 
 -- Decide one operation; nil means MORE.
 local function decide(index)
-  local id, at = ids[index], 3 * index - 1
-  local raw = known_record(id, retention_ms)
-  if not raw then return STATUS.RESERVATION_NOT_FOUND end
-  local state = sub(raw, 1, 1)
+  local state = known_state(index, retention_ms)
+  if state == 'H' then return commit_lines(index, 'GC', W.held) end
+  if not state then return not_found(ids[index]) end
+  local raw = W.record[ids[index]]
   if state == 'C' or state == 'F' then return raw end
-  if state == 'H' then return move(id, raw, 'C', ARGV[at + 1]) end
-  if state == 'R' or ARGV[at + 2] == '0' then return refuse(raw) end
-  local _, _, _, _, body = unpack_record(raw)
-  local short = shortages(sub(raw, body))
-  if not short then return move(id, raw, 'I', ARGV[at + 1]) end
+  if state == 'R' or own[index] == '0' then return refuse(index, raw) end
+  local short = shortages(body_of[index])
+  if not short then return commit_lines(index, 'GI', nil) end
   if more then return nil end
   return short
 end

@@ -13,7 +13,8 @@
 -- KEYS[9] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] max_hold_ms integer, 1 to 2^53: how far from its creation a hold may reach
--- ARGV[3..] per operation: id, origin text, ttl_ms integer, 1 to 2^52
+-- ARGV[3..] per operation: id; in front of it, where other than before: `|` origin text,
+--           `=` ttl_ms integer, 1 to 2^52
 -- Returns {now, version, answer...}: record (DONE) | RESERVATION_NOT_FOUND
 --         | {RESERVATION_EXPIRED, record} | {RESERVATION_RELEASED, record}
 --         | {RESERVATION_FULFILLED, record} | {ALREADY_CONFIRMED, record}
@@ -23,35 +24,34 @@
 
 local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
 local max_hold_ms = int(ARGV[2], 1, MAX_INTEGER, 'max_hold_ms')
-local ids = ids_of_triples(3)
-for at = 5, #ARGV, 3 do int(ARGV[at], 1, MAX_TTL, 'ttl_ms') end
+read_operations(3, function(text) return int(text, 1, MAX_TTL, 'ttl_ms') end)
 
 open_call(ids, false)
 
 -- The hint stays where it is unless the deadline comes before it.
-local function extend(id, raw, origin, expires)
-  local _, created, before, hinted, body = unpack_record(raw)
-  local hint_at = created + (hinted == '' and before or hinted)
+local function extend(index, expires)
+  local id, created, body = ids[index], created_of[index], body_of[index]
+  local hinted = second_of[index] == '' and first_of[index] or second_of[index]
+  local hint_at = created + hinted
   if expires < hint_at then
-    hint(id, expires, count_lines(sub(raw, body)))
+    hint(id, expires, count_lines(body))
     hint_at = expires
   end
-  if expires == hint_at then hint_at = nil end
-  change_record(id, pack_record('H', created, expires, hint_at, sub(raw, body)))
-  emit('E', id, origin, format('%d', expires), left_text(sub(raw, body)))
-  return W.record[id]
+  if expires == hint_at then hinted = '' end
+  local raw = pack_record('H', created, distance(created, expires), hinted, body)
+  tell('GE', id, raw, origins[index])
+  return raw
 end
 
 local function decide(index)
-  local id, at = ids[index], 3 * index
-  local raw = known_record(id, retention_ms)
-  if not raw then return STATUS.RESERVATION_NOT_FOUND end
-  if sub(raw, 1, 1) ~= 'H' then return refuse(raw) end
-  local _, created, before = unpack_record(raw)
-  local expires = now + ARGV[at + 2]
+  local state = known_state(index, retention_ms)
+  if not state then return not_found(ids[index]) end
+  local raw = W.record[ids[index]]
+  if state ~= 'H' then return refuse(index, raw) end
+  local created, expires = created_of[index], now + own[index]
   if expires > created + max_hold_ms then return { STATUS.HOLD_LIMIT_REACHED, raw } end
-  if expires == created + before then return raw end
-  return extend(id, raw, ARGV[at + 1], expires)
+  if expires == created + first_of[index] then return raw end
+  return extend(index, expires)
 end
 
 local answers = answer_each(#ids, decide)

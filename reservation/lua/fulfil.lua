@@ -25,10 +25,10 @@
 local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
 local max_parts = int(ARGV[2], 1, 1000, 'max_parts')
 
-local ids, first_arg = {}, {}
+local first_arg = {} -- of each operation: the place of its id
 local units, name_in = {}, {} -- text of a line -> its quantity, its level
 
-local function read_line(text)
+local function check_line(text)
   local quantity, name = match(text, '^(%d+) (.+)$')
   check_level(name)
   units[text], name_in[text] = int(quantity, 1, 1000000000, 'quantity'), name
@@ -49,7 +49,7 @@ do
     if last > #ARGV then bad('too few arguments') end
     local in_part = {}
     for i = at + 4, last do
-      read_line(ARGV[i])
+      check_line(ARGV[i])
       local name = name_in[ARGV[i]]
       if in_part[name] then bad('a level stands twice in a part') end
       in_part[name] = true
@@ -75,9 +75,9 @@ local function known_part(raw, part)
 end
 
 -- What is left of each level of a record, and the levels in their order.
-local function left_of(raw, body)
+local function left_of(body)
   local left, order, total, quantities = {}, {}, 0, {}
-  for quantity, fulfilled, level in lines_of(lines_text(raw, body)) do
+  for quantity, fulfilled, level in lines_of(lines_text(body)) do
     left[level] = quantity - (fulfilled == '' and 0 or fulfilled)
     quantities[level] = quantity
     order[#order + 1] = level
@@ -111,8 +111,8 @@ local function part_refusal(raw, at, left, parts)
   return nil
 end
 
-local function ship(id, raw, at, left, order, total, quantities)
-  local state, created, confirmed, _, body = unpack_record(raw)
+local function ship(index, at, left, order, total, quantities)
+  local id, created, body = ids[index], created_of[index], body_of[index]
   local leaving, texts, moved, remaining = asked(at, left), {}, {}, total
   for i, name in ipairs(order) do
     local gone = leaving[name] or 0
@@ -128,25 +128,25 @@ local function ship(id, raw, at, left, order, total, quantities)
     local gone_text = fulfilled > 0 and '-' .. format('%d', fulfilled) or ''
     texts[i] = quantities[name] .. gone_text .. ' ' .. name
   end
-  local parts = find(raw, '\n#', body, true)
-  local text = concat(texts, '\n') .. (parts and sub(raw, parts) or '')
+  local parts = find(body, '\n#', 1, true)
+  local text = concat(texts, '\n') .. (parts and sub(body, parts) or '')
   local part, origin = ARGV[at + 2], ARGV[at + 1]
   if part ~= '' then text = text .. '\n#' .. part .. ' ' .. part_text(at) end
-  local ended = nil
+  local state, ended = 'C', ''
   if remaining == 0 then
-    state, ended = 'F', now
+    state, ended = 'F', distance(created, now)
     W.ended[#W.ended + 1] = id
   end
-  change_record(id, pack_record(state, created, created + confirmed, ended, text))
-  emit('F', id, origin, (ended and 'whole ' or 'part ') .. part, concat(moved, '\t'))
-  return W.record[id]
+  local raw = pack_record(state, created, first_of[index], ended, text)
+  change_record(id, raw)
+  emit('F', id, origin, (state == 'F' and 'whole ' or 'part ') .. part, concat(moved, '\t'))
+  return raw
 end
 
 local function decide(index)
-  local id, at = ids[index], first_arg[index]
-  local raw = known_record(id, retention_ms)
-  if not raw then return STATUS.RESERVATION_NOT_FOUND end
-  local part, state = ARGV[at + 2], sub(raw, 1, 1)
+  local at, state = first_arg[index], known_state(index, retention_ms)
+  if not state then return not_found(ids[index]) end
+  local raw, part = W.record[ids[index]], ARGV[at + 2]
   local known, parts = known_part(raw, part)
   if known then
     if known == part_text(at) then return { STATUS.REPLAYED, raw } end
@@ -156,10 +156,9 @@ local function decide(index)
     if part == '' then return raw end
     return { STATUS.EXCEEDS_RESERVED, raw }
   end
-  if state ~= 'C' then return refuse(raw) end
-  local _, _, _, _, body = unpack_record(raw)
-  local left, order, total, quantities = left_of(raw, body)
-  return part_refusal(raw, at, left, parts) or ship(id, raw, at, left, order, total, quantities)
+  if state ~= 'C' then return refuse(index, raw) end
+  local left, order, total, quantities = left_of(body_of[index])
+  return part_refusal(raw, at, left, parts) or ship(index, at, left, order, total, quantities)
 end
 
 local answers = answer_each(#ids, decide)

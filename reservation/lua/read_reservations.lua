@@ -21,9 +21,11 @@ read_records(ids)
 local answers = { now_text, version }
 for i = 1, #ids do
   local raw = W.record[ids[i]]
-  if raw and is_overdue(raw) then
-    local _, created, expires, _, body = unpack_record(raw)
-    raw = pack_record('X', created, nil, created + expires, sub(raw, body))
+  if raw then
+    local state, created, expires, _, body = unpack_record(raw)
+    if is_overdue(state, created, expires) then
+      raw = pack_record('X', created, '', expires, body)
+    end
   end
   local known = raw and not is_forgotten(raw, retention_ms)
   answers[i + 2] = known and raw or STATUS.RESERVATION_NOT_FOUND

@@ -12,47 +12,39 @@
 -- KEYS[8] events stream: the log
 -- KEYS[9] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
--- ARGV[2..] per operation: id, origin text, reason text
+-- ARGV[2..] per operation: id; in front of it, where other than before: `|` origin text,
+--           `=` reason text
 -- Returns {now, version, answer...}: record (DONE) | RESERVATION_NOT_FOUND
 --         | {RESERVATION_FULFILLED, record} | MORE
 -- Emits R released, X expired
 -- Cost O(lines + overdue), one write a key
 
 local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
-local ids = ids_of_triples(2)
-for at = 4, #ARGV, 3 do plain(ARGV[at], 2000, 'reason') end
+read_operations(2, function(text) return plain(text, 2000, 'reason') end)
 
 open_call(ids, true)
 
 -- Free the units; what has left stays left.
-local function give_back(units, body)
-  for quantity, fulfilled, name in lines_of(body) do
-    local level, left = level_of(name), quantity - (fulfilled == '' and 0 or fulfilled)
-    units[level] = units[level] - left
-    touch(level)
+local function release(index, state)
+  local id, created, body = ids[index], created_of[index], body_of[index]
+  local confirmed, ended = '', second_of[index]
+  if state ~= 'X' then
+    move_units(lines_text(body), state == 'H' and W.held or W.committed, nil)
+    if state == 'C' then confirmed = first_of[index] end
+    ended = distance(created, now)
+    W.ended[#W.ended + 1] = id
   end
-end
-
-local function release(id, raw, origin, reason)
-  local state, created, first, second, body = unpack_record(raw)
-  local lines, ended = lines_text(raw, body), now
-  local confirmed = state == 'C' and created + first or nil
-  if state == 'H' then give_back(W.held, lines) end
-  if state == 'C' then give_back(W.committed, lines) end
-  if state == 'X' then ended = created + second else W.ended[#W.ended + 1] = id end
-  change_record(id, pack_record('R', created, confirmed, ended, sub(raw, body)))
-  emit('R', id, origin, state .. ' ' .. reason, state == 'X' and '' or left_text(lines))
-  return W.record[id]
+  local raw = pack_record('R', created, confirmed, ended, body)
+  tell('GR ' .. state .. ' ' .. own[index], id, raw, origins[index])
+  return raw
 end
 
 local function decide(index)
-  local id, at = ids[index], 3 * index - 1
-  local raw = known_record(id, retention_ms)
-  if not raw then return STATUS.RESERVATION_NOT_FOUND end
-  local state = sub(raw, 1, 1)
-  if state == 'R' then return raw end
-  if state == 'F' then return refuse(raw) end
-  return release(id, raw, ARGV[at + 1], ARGV[at + 2])
+  local state = known_state(index, retention_ms)
+  if not state then return not_found(ids[index]) end
+  if state == 'R' then return W.record[ids[index]] end
+  if state == 'F' then return refuse(index, W.record[ids[index]]) end
+  return release(index, state)
 end
 
 local answers = answer_each(#ids, decide)

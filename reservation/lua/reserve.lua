@@ -14,8 +14,9 @@
 -- KEYS[10] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] max_log_bytes integer: above it nothing new is reserved
--- ARGV[3..] per operation: id, origin text, `<ttl_ms> <count of lines>` (ttl 0: commit at once),
---           then per line `<quantity 1 to 10^9> <sku>@<warehouse>`, each level once
+-- ARGV[3..] per operation: id, then per line `<quantity 1 to 10^9> <sku>@<warehouse>`, each level
+--           once; in front of the id, where other than before: `|` origin text,
+--           `<ttl_ms> <count of lines>` (ttl 0: commit at once)
 -- Returns {now, version, answer...}: DONE | {REPLAYED, record} | ID_REUSED | LOG_FULL
 --         | {UNKNOWN_SKU, level...} | {SKU_SUSPENDED, sku, since, retry_at, reason...}
 --         | {INSUFFICIENT_STOCK, count, opened sku..., level, requested, available...}
@@ -28,26 +29,27 @@ local retention_ms = int(ARGV[1], 1, MAX_INTEGER, 'retention_ms')
 local max_log_bytes = int(ARGV[2], 0, MAX_INTEGER, 'max_log_bytes')
 
 local argv = ARGV
-local ids, shapes, first_line = {}, {}, {} -- by operation
-local units, level_in = {}, {} -- text of a line -> its quantity, its level
+local ids, origins, shapes, first_line = {}, {}, {}, {} -- by operation
 local number_of = {} -- text of a quantity -> the number
+local ORIGIN = byte('|')
 
 -- What operations of one time to live and count of lines have in common.
 local function read_shape(text)
-  local ttl, lines = match(text or '', '^(%d+) (%d+)$')
+  local ttl, lines = match(text, '^(%d+) (%d+)$')
   local shape = { ttl = int(ttl, 0, MAX_TTL, 'ttl_ms'), lines = int(lines, 1, 1000, 'lines') }
   shape.counter = shape.ttl == 0 and 'committed' or 'held'
   return shape
 end
 
-local function read_line(text)
+local function check_line(text)
   local quantity, name = match(text, '^(%d+) (.+)$')
   local number = number_of[quantity]
   if not number then
     number = int(quantity, 1, 1000000000, 'quantity')
     number_of[quantity] = number
   end
-  units[text], level_in[text] = number, level_of(name) -- its form was checked when it was created
+  -- The level's form was checked when it was created.
+  units_of[text], level_in[text] = number, level_of(name)
 end
 
 local function check_distinct(first, last)
@@ -60,29 +62,33 @@ local function check_distinct(first, last)
 end
 
 do
-  local at, total, count, shape_of, seen, origins, last_origin = 3, #argv, 0, {}, {}, {}, nil
+  local at, total, count, record, shape_of, origin, shape = 3, #argv, 0, W.record, {}, nil, nil
   while at <= total do
-    local id, origin, text = argv[at], argv[at + 1], argv[at + 2]
-    local shape = shape_of[text]
-    if not shape then
-      shape = read_shape(text)
+    local text = argv[at]
+    local mark = byte(text)
+    if mark == ORIGIN then
+      origin = sub(text, 2)
+      check_origin(origin)
+    elseif mark and mark < 58 then -- a digit
+      shape = shape_of[text] or read_shape(text)
       shape_of[text] = shape
+    else
+      if #text > 97 or not find(text, '^%l%l+:%w+$') then check_id(text) end -- most are plain
+      if record[text] == false then bad('an id stands twice') end
+      if not origin or not shape then bad('an id comes first') end
+      local first, last = at + 1, at + shape.lines
+      if last > total then bad('too few arguments') end
+      for i = first, last do
+        if not units_of[argv[i]] then check_line(argv[i]) end
+      end
+      if last > first then check_distinct(first, last) end
+      count = count + 1
+      record[text] = false -- until it is read
+      ids[count], origins[count], shapes[count], first_line[count] = text, origin, shape, first
+      at = last
     end
-    if #id > 97 or not find(id, '^%l%l+:%w+$') then check_id(id) end -- most ids are plain
-    if seen[id] then bad('an id stands twice') end
-    seen[id] = true
-    count = count + 1
-    local first, last = at + 3, at + 2 + shape.lines
-    if last > total then bad('too few arguments') end
-    ids[count], shapes[count], first_line[count] = id, shape, first
-    for i = first, last do
-      if not units[argv[i]] then read_line(argv[i]) end
-    end
-    if last > first then check_distinct(first, last) end
-    if origin ~= last_origin then origins[#origins + 1], last_origin = origin, origin end
-    at = last + 1
+    at = at + 1
   end
-  check_origins(origins)
 end
 
 open_call(ids, false)
@@ -101,11 +107,10 @@ end
 
 local free_of = {} -- level -> what may still be promised, of those that were looked at
 
--- Say whether a known record has the lines from `first` to `last`.
-local function same_lines(raw, first, last)
-  local _, _, _, _, body = unpack_record(raw)
+-- Say whether a record has the lines from `first` to `last`.
+local function same_lines(body, first, last)
   local i = first
-  for quantity, _, name in lines_of(lines_text(raw, body)) do
+  for quantity, _, name in lines_of(lines_text(body)) do
     if i > last or argv[i] ~= quantity .. ' ' .. name then return false end
     i = i + 1
   end
@@ -133,7 +138,7 @@ end
 local function insufficient(id, origin, first, last)
   local skus, lines, short, opened = {}, {}, {}, {}
   for i = first, last do
-    local level, quantity = level_in[argv[i]], units[argv[i]]
+    local level, quantity = level_in[argv[i]], units_of[argv[i]]
     if free_of[level] < quantity then
       touch(level) -- the event tells its balances
       local name = W.names[level]
@@ -179,7 +184,7 @@ local function count_successes(first, last, origin)
   end
 end
 
-local granted, origin_of, filled = W.granted, W.origins, 0
+local moved, origin_of, filled = W.moved, W.origins, #W.origins
 local commits = false -- whether an order was committed at once
 
 -- Set what all grants of a shape share: of their records all but the lines, and the deadline.
@@ -190,35 +195,38 @@ local function begin(shape)
 end
 
 -- Take the stock, keep the record, hint at its deadline.
-local function grant(id, shape, first, last)
+local function grant(index, shape, first, last)
   if not shape.head then begin(shape) end
   local balances, is_touched = W[shape.counter], W.is_touched
   for i = first, last do
-    local level, quantity = level_in[argv[i]], units[argv[i]]
+    local level, quantity = level_in[argv[i]], units_of[argv[i]]
     free_of[level] = free_of[level] - quantity
     balances[level] = balances[level] + quantity
     if not is_touched[level] then touch(level) end
   end
-  granted[filled + 1] = id
-  granted[filled + 2] = shape.head
+  local id = ids[index]
+  if any_breaker then count_successes(first, last, origins[index]) end
+  filled = filled + 1
+  origin_of[filled], moved[2 * filled - 1] = origins[index], id
+  moved[2 * filled] = shape.head
     .. (first == last and argv[first] or concat(argv, '\n', first, last))
-  filled = filled + 2
   local due = shape.due
   if due then due[#due + 1], due.lines = id, due.lines + last - first + 1 end
-  if any_breaker then count_successes(first, last, argv[first - 2]) end
-  origin_of[filled / 2] = argv[first - 2]
   return STATUS.DONE
 end
 
+tell_run() -- of what has expired
+W.run = 'G'
 local kept = more and checkpoint()
 
 -- Decide one order; nil means MORE: it would be refused for stock while overdue holds are left.
 local function decide(index)
   local id, shape, first = ids[index], shapes[index], first_line[index]
   local last = first + shape.lines - 1
-  local raw = W.record[id] and known_record(id, retention_ms)
-  if raw then
-    if same_lines(raw, first, last) then return { STATUS.REPLAYED, raw } end
+  if state_of[index] and known_state(index, retention_ms) then
+    if same_lines(body_of[index], first, last) then
+      return { STATUS.REPLAYED, W.record[id] }
+    end
     return STATUS.ID_REUSED
   end
   if log_bytes > max_log_bytes then return STATUS.LOG_FULL end
@@ -232,7 +240,7 @@ local function decide(index)
     end
     if not available then
       is_unknown = true
-    elseif available < units[argv[i]] then
+    elseif available < units_of[argv[i]] then
       is_short = true
     end
   end
@@ -241,9 +249,9 @@ local function decide(index)
   if refusal then return refusal end
   if is_short then
     if more then return nil end
-    return insufficient(id, argv[first - 2], first, last)
+    return insufficient(id, origins[index], first, last)
   end
-  return grant(id, shape, first, last)
+  return grant(index, shape, first, last)
 end
 
 local answers = { 0, 0 }

@@ -12,7 +12,7 @@ API_KEYS = f"{PREFIX}:keys"  # hash: key id -> JSON
 ENDED_SESSIONS = f"{PREFIX}:sessions"  # zset: key id:session id, signed out -> its end (s)
 AGENTS = f"{PREFIX}:agents"  # hash: data directory -> ms of its agents' last look, place
 
-LAYOUT = 2  # version of records, events and entries; another one is refused at start
+LAYOUT = 3  # version of records, events and entries; another one is refused at start
 PARTITIONS = 1  # more need the router of the scale-out step
 
 SENTINEL = "."

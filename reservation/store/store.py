@@ -177,9 +177,7 @@ class Store:
         """
         verb = VERBS[kind]
         arguments = verb.call_arguments(self.settings)
-        write = verb.write
-        for operation, origin in zip(operations, origins, strict=True):
-            write(arguments, operation, origin)
+        verb.write(arguments, operations, origins)
         reply = await self.call(verb.script, arguments, deadline=deadline)
         return read_answers(verb, operations, reply)
 

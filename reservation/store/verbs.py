@@ -42,7 +42,7 @@ class Verb:
 
     script: str
     call_arguments: Callable[[Settings], list[Argument]]
-    write: Callable[[list[Argument], Any, str], None]
+    write: Callable[[list[Argument], Sequence[Any], Sequence[str]], None]
     read: Callable[[Any, Answer, int], Outcome]
 
 
@@ -50,27 +50,49 @@ def _texts(lines: Sequence[Line]) -> list[str]:
     return [f"{line.quantity} {line.sku}@{line.warehouse}" for line in lines]
 
 
-def _write_reserve(arguments: list[Argument], operation: Reserve, origin: str) -> None:
-    ttl_ms = 0 if operation.confirm else operation.ttl_ms
-    shape = f"{ttl_ms} {len(operation.lines)}"
-    arguments.extend((operation.reservation_id, origin, shape, *_texts(operation.lines)))
+def _write_reserve(
+    arguments: list[Argument], operations: Sequence[Reserve], origins: Sequence[str]
+) -> None:
+    last_origin, last_shape = None, None
+    for operation, origin in zip(operations, origins, strict=True):
+        if origin != last_origin:
+            last_origin = origin
+            arguments.append(f"|{origin}")
+        ttl_ms = 0 if operation.confirm else operation.ttl_ms
+        shape = f"{ttl_ms} {len(operation.lines)}"
+        if shape != last_shape:
+            last_shape = shape
+            arguments.append(shape)
+        arguments.append(operation.reservation_id)
+        arguments += _texts(operation.lines)
 
 
-def _write_confirm(arguments: list[Argument], operation: Confirm, origin: str) -> None:
-    arguments.extend((operation.reservation_id, origin, int(operation.reinstate)))
+def _write_with(own: Callable[[Any], Argument]) -> Callable[..., None]:
+    """Write ids; in front of them origin and the verb's `own` argument, where they change."""
+
+    def write(
+        arguments: list[Argument], operations: Sequence[Operation], origins: Sequence[str]
+    ) -> None:
+        last_origin, last_value = None, None
+        for operation, origin in zip(operations, origins, strict=True):
+            if origin != last_origin:
+                last_origin = origin
+                arguments.append(f"|{origin}")
+            value = own(operation)
+            if value != last_value:
+                last_value = value
+                arguments.append(f"={value}")
+            arguments.append(operation.reservation_id)
+
+    return write
 
 
-def _write_release(arguments: list[Argument], operation: Release, origin: str) -> None:
-    arguments.extend((operation.reservation_id, origin, escape(operation.reason)))
-
-
-def _write_extend(arguments: list[Argument], operation: Extend, origin: str) -> None:
-    arguments.extend((operation.reservation_id, origin, operation.ttl_ms))
-
-
-def _write_fulfil(arguments: list[Argument], operation: Fulfil, origin: str) -> None:
-    arguments.extend((operation.reservation_id, origin, operation.fulfilment_id))
-    arguments.extend((len(operation.lines), *_texts(operation.lines)))
+def _write_fulfil(
+    arguments: list[Argument], operations: Sequence[Fulfil], origins: Sequence[str]
+) -> None:
+    for operation, origin in zip(operations, origins, strict=True):
+        arguments += (operation.reservation_id, origin, operation.fulfilment_id)
+        arguments += (len(operation.lines), *_texts(operation.lines))
 
 
 def _read_reserve(operation: Reserve, answer: Answer, now_ms: int) -> Outcome:
@@ -143,12 +165,16 @@ VERBS: dict[type, Verb] = {
         _write_reserve,
         _read_reserve,
     ),
-    Confirm: Verb("confirm", _retention, _write_confirm, _read),
-    Release: Verb("release", _retention, _write_release, _read),
+    Confirm: Verb(
+        "confirm", _retention, _write_with(lambda operation: int(operation.reinstate)), _read
+    ),
+    Release: Verb(
+        "release", _retention, _write_with(lambda operation: escape(operation.reason)), _read
+    ),
     Extend: Verb(
         "extend",
         lambda settings: [*_retention(settings), settings.max_hold_seconds * 1000],
-        _write_extend,
+        _write_with(lambda operation: operation.ttl_ms),
         _read,
     ),
     Fulfil: Verb(

@@ -35,8 +35,8 @@ SEES_BREAKERS = (
 MUTATIONS: dict[str, tuple[str, ...]] = {
     "a hold expires one millisecond late": (
         "_prelude.lua",
-        "return created + expires <= now",
-        "return created + expires < now",
+        "state == 'H' and created + expires <= now",
+        "state == 'H' and created + expires < now",
     ),
     "a receipt is known one millisecond too long": (
         "_prelude.lua",
@@ -45,17 +45,17 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
     ),
     "an expired hold keeps its units": (
         "_overdue.lua",
-        "W.held[level] = W.held[level] - quantity",
-        "W.held[level] = W.held[level] - 0",
+        "  move_units(body, W.held, nil)\n",
+        "  move_units(body, nil, nil)\n",
     ),
     "an expired hold ended when it was noticed": (
         "_overdue.lua",
-        "  local deadline = created + expires\n",
-        "  local deadline = now\n",
+        "pack_record('X', created, '', expires, body)",
+        "pack_record('X', created, '', distance(created, now), body)",
     ),
     "a hold that was extended is never looked at again": (
         "_overdue.lua",
-        "hint(id, created + expires, count_lines(lines_text(raw, at)))",
+        "hint(id, created + expires, count_lines(body))",
         "",
     ),
     "overdue holds beyond the first four are ignored": (
@@ -94,22 +94,16 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
     ),
     "a replay counts as a failure": (
         "reserve.lua",
-        "if same_lines(raw, first, last) then return",
-        """if same_lines(raw, first, last) then
-      local name = W.names[level_in[argv[last]]]
-      count_failure(sku_of(name), id, argv[first - 2], '1 0 ' .. name)
-      return""",
-        "{ STATUS.REPLAYED, raw } end\n",
-        "{ STATUS.REPLAYED, raw }\n    end\n",
+        "      return { STATUS.REPLAYED,",
+        """      local name = W.names[level_in[argv[last]]]
+      count_failure(sku_of(name), id, origins[index], '1 0 ' .. name)
+      return { STATUS.REPLAYED,""",
     ),
     "a replay counts as a success": (
         "reserve.lua",
-        "if same_lines(raw, first, last) then return",
-        """if same_lines(raw, first, last) then
-      if any_breaker then count_successes(first, last, argv[first - 2]) end
-      return""",
-        "{ STATUS.REPLAYED, raw } end\n",
-        "{ STATUS.REPLAYED, raw }\n    end\n",
+        "      return { STATUS.REPLAYED,",
+        """      if any_breaker then count_successes(first, last, origins[index]) end
+      return { STATUS.REPLAYED,""",
     ),
     "each warehouse has its breaker": (
         "reserve.lua",
@@ -127,18 +121,19 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
         "reserve.lua",
         "if refusal then return refusal end",
         """if refusal then
-    if is_short and not more then insufficient(id, argv[first - 2], first, last) end
+    if is_short and not more then insufficient(id, origins[index], first, last) end
     return refusal
   end""",
     ),
     "a release lets an open breaker be tried": (
         "release.lua",
         *SEES_BREAKERS,
-        "    touch(level)\n",
-        """    touch(level)
+        "  tell('GR ' ..",
+        """  for _, _, name in lines_of(lines_text(body)) do
     read_breakers({ sku_of(name) })
     note_restock(sku_of(name), '')
-""",
+  end
+  tell('GR ' ..""",
         "commit('held', 'committed')\n",
         "commit('held', 'committed')\ncommit_breakers()\n",
     ),
@@ -173,13 +168,12 @@ commit_breakers()
     "a reinstatement is a success": (
         "confirm.lua",
         *SEES_BREAKERS,
-        "    touch(level)\n",
-        """    touch(level)
-    if not from_held then
-      read_breakers({ sku_of(name) })
-      count_success(sku_of(name), '')
-    end
-""",
+        "  tell(run,",
+        """  for _, _, name in lines_of(run == 'GI' and body or '') do
+    read_breakers({ sku_of(name) })
+    count_success(sku_of(name), '')
+  end
+  tell(run,""",
         "commit('held', 'committed')\n",
         "commit('held', 'committed')\ncommit_breakers()\n",
     ),
@@ -231,8 +225,8 @@ commit_breakers()
     ),
     "the last unit is not sold": (
         "reserve.lua",
-        "elseif available < units[argv[i]] then",
-        "elseif available <= units[argv[i]] then",
+        "elseif available < units_of[argv[i]] then",
+        "elseif available <= units_of[argv[i]] then",
     ),
     "orders of one call do not see each other": (
         "reserve.lua",
@@ -254,18 +248,18 @@ commit_breakers()
         "reserve.lua",
         "argv[i] ~= quantity .. ' ' .. name",
         "name_in(argv[i]) ~= name",
-        "-- Say whether a known record has the lines",
+        "-- Say whether a record has the lines",
         "local function name_in(text) return match(text, ' (.+)$') end\n-- Has the lines",
     ),
     "a confirmation commits nothing": (
         "confirm.lua",
-        "W.committed[level] = W.committed[level] + quantity",
-        "",
+        "move_units(body, held, W.committed)",
+        "move_units(body, held, nil)",
     ),
     "a confirmation still holds": (
         "confirm.lua",
-        "if from_held then W.held[level] = W.held[level] - quantity end",
-        "",
+        "move_units(body, held, W.committed)",
+        "move_units(body, nil, W.committed)",
     ),
     "a reinstatement does not look for stock": (
         "confirm.lua",
@@ -273,14 +267,14 @@ commit_breakers()
         "if true then return",
     ),
     "a release gives back what has left": (
-        "release.lua",
-        "quantity - (fulfilled == '' and 0 or fulfilled)",
-        "quantity",
+        "_prelude.lua",
+        "units_of[text] = quantity - (fulfilled == '' and 0 or fulfilled)",
+        "units_of[text] = tonumber(quantity)",
     ),
     "releasing an expired one moves its end": (
         "release.lua",
-        "ended = created + second",
-        "ended = now",
+        "confirmed, ended = '', second_of[index]",
+        "confirmed, ended = '', distance(created, now)",
     ),
     "goods leave without being counted": (
         "fulfil.lua",
@@ -321,7 +315,7 @@ commit_breakers()
     ),
     "an earlier deadline is not looked at": (
         "extend.lua",
-        "hint(id, expires, count_lines(sub(raw, body)))",
+        "hint(id, expires, count_lines(body))",
         "",
     ),
     "a stale count is written": (

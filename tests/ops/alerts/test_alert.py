@@ -32,7 +32,7 @@ def read(*events: str) -> list[Alert]:
         ([FAILED, OPENED], True),
         ([f"W\tCAT@main\t{ORIGIN}\tat_risk 0.4 0.75 30 10 100"], True),
         ([FAILED], False),
-        ([f"G\t1\t{ORIGIN}\x1eO:1\tH7,1800000\n1 O\tK@main"], False),
+        ([f"G\t1\t{ORIGIN}\x1eO:1\x1eH7,1800000\n1 O\tK@main"], False),
         ([f"P\tK\t{ORIGIN}\t"], False),
         ([""], False),
     ],

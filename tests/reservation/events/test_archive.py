@@ -234,7 +234,7 @@ async def test_it_begins_anew_from_a_snapshot_and_goes_on(
     snapshot = await take_snapshot(store)
     lost = f"{T * 2}-0"
     archive.append(
-        [(lost, {"e": f"G\t1\tk|r\x1etmall:lost\tH{T},60000\n1 CAT@main", "b": balances(1, 1)})]
+        [(lost, {"e": f"G\t1\tk|r\x1etmall:lost\x1eH{T},60000\n1 CAT@main", "b": balances(1, 1)})]
     )
     begun = await store.log_entry(snapshot.version)
     assert begun is not None
@@ -274,7 +274,7 @@ def held(
 ) -> tuple[str, dict[str, str]]:
     """Write the entry of a hold."""
     record = f"H{at},60000\n1 CAT@main"
-    event = f"G\t1\tk|r\x1e{channel}:{number}\t{record}"
+    event = f"G\t1\tk|r\x1e{channel}:{number}\x1e{record}"
     return f"{at}-{sequence}", {"e": event, "b": balances(9, number)}
 
 

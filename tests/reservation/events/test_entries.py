@@ -42,13 +42,13 @@ def test_an_entry_has_events_in_order_and_balances_by_level() -> None:
     """Names may hold blanks and signs; empty lines are none."""
     entry = read_entry(
         {
-            "e": "X\ttmall:1\t\t7\t2 a b@main\nR\ttmall:2\tk|r\tX no pay\t",
+            "e": "F\ttmall:1\tk|r\tpart a\t2 a b@main\nA\tx@y@w\tk|r\t-1 a1 broken",
             "b": "10\t0\t-2\t0\ta b@main\t1\t2\t3\t4\tx@y@w",
         }
     )
     assert entry.events == (
-        LoggedEvent("X", "tmall:1", "", "7", ("2 a b@main",)),
-        LoggedEvent("R", "tmall:2", "k|r", "X no pay", ()),
+        LoggedEvent("F", "tmall:1", "k|r", "part a", ("2 a b@main",)),
+        LoggedEvent("A", "x@y@w", "k|r", "-1 a1 broken", ()),
     )
     assert entry.balances == {"a b@main": (10, 0, -2, 0), "x@y@w": (1, 2, 3, 4)}
 
@@ -58,8 +58,9 @@ def test_grants_are_told_by_their_records_in_their_place_among_the_events() -> N
     entry = read_entry(
         {
             "e": "G\t2\tk|r1\tk|r2\nK\tCAT\tk|r3\t0 0 \nG\t2\tk|r3"
-            "\x1et:1\tH1800000000000,60000\n2 CAT@main\n1 a b@w\tt:2\tC1800000000000,0\n1 CAT@main"
-            "\tt:3\tH1800000000000,7\n1 CAT@main\tt:4\tH1800000000000,7\n2 CAT@main",
+            "\x1et:1\x1eH1800000000000,60000\n2 CAT@main\n1 a b@w"
+            "\x1et:2\x1eC1800000000000,0\n1 CAT@main"
+            "\x1et:3\x1eH1800000000000,7\n1 CAT@main\x1et:4\x1eH1800000000000,7\n2 CAT@main",
             "b": "",
         }
     )
@@ -70,6 +71,43 @@ def test_grants_are_told_by_their_records_in_their_place_among_the_events() -> N
         LoggedEvent("H", "t:3", "k|r3", "7", ("1 CAT@main",)),
         LoggedEvent("H", "t:4", "k|r3", "7", ("2 CAT@main",)),
     )
+
+
+# A run and the record of its one reservation -> the event that it is.
+MOVES = {
+    ("GC", "C1000,5\n2 CAT@main\n1 a b@w"): ("C", "", ("2 CAT@main", "1 a b@w")),
+    ("GI", "C1000,5\n2 CAT@main"): ("I", "", ("2 CAT@main",)),
+    ("GE", "H1000,70\n2 CAT@main"): ("E", "1070", ("2 CAT@main",)),
+    ("GE", "H1000,70,50\n2 CAT@main"): ("E", "1070", ("2 CAT@main",)),
+    ("GX", "X1000,,60\n2 CAT@main\n1 a b@w"): ("X", "1060", ("2 CAT@main", "1 a b@w")),
+    ("GR H ", "R1000,,60\n2 CAT@main"): ("R", "H ", ("2 CAT@main",)),
+    ("GR X no pay", "R1000,,60\n2 CAT@main"): ("R", "X no pay", ()),
+    ("GR C lost", "R1000,5,60\n2 CAT@main\n1 a b@w"): (
+        "R",
+        "C lost",
+        ("2 CAT@main", "1 a b@w"),
+    ),
+    ("GR C ", "R1000,5,60\n3-1 CAT@main\n1-1 a b@w\n2 x-1 y@w\n#p 1 CAT@main\t1 a b@w\n#q 1 a@b"): (
+        "R",
+        "C ",
+        ("2 CAT@main", "2 x-1 y@w"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("run", "record"), MOVES)
+def test_what_a_record_tells(run: str, record: str) -> None:
+    """Kind and detail are the run's, or the record's where that has them; so are the lines."""
+    kind, extra, lines = MOVES[run, record]
+    entry = read_entry({"e": f"{run}\t1\tk|r\x1et:1\x1e{record}", "b": ""})
+    assert entry.events == (LoggedEvent(kind, "t:1", "k|r", extra, lines),)
+
+
+@pytest.mark.parametrize("records", ["", "\x1et:1\x1eC1000,5\n2 CAT@main"])
+def test_a_run_without_its_records_is_not_read(records: str) -> None:
+    """Fewer records than a run counts is a bug, never a shorter history."""
+    with pytest.raises(ValueError, match="zip"):
+        read_entry({"e": f"GC\t2\tk|r{records}", "b": ""})
 
 
 def test_every_kind_has_a_name_and_a_row_in_the_readme() -> None:

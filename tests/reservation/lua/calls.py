@@ -86,23 +86,23 @@ def reserve(
 ) -> Call:
     """Hold lines; `ttl` 0 commits them at once."""
     texts = _lines(lines)
-    operation = (reservation_id, by, f"{ttl} {len(texts)}", *texts)
+    operation = (f"|{by}", f"{ttl} {len(texts)}", reservation_id, *texts)
     return Call("reserve", (retention, max_log_bytes), (operation,))
 
 
 def confirm(reservation_id: str, *, reinstate: bool = False, by: str = BY) -> Call:
     """Confirm a hold."""
-    return Call("confirm", (RETENTION,), ((reservation_id, by, int(reinstate)),))
+    return Call("confirm", (RETENTION,), ((f"|{by}", f"={int(reinstate)}", reservation_id),))
 
 
 def release(reservation_id: str, reason: str = "", *, by: str = BY) -> Call:
     """Release."""
-    return Call("release", (RETENTION,), ((reservation_id, by, reason),))
+    return Call("release", (RETENTION,), ((f"|{by}", f"={reason}", reservation_id),))
 
 
 def extend(reservation_id: str, ttl: int, *, max_hold: int = MAX_HOLD) -> Call:
     """Set a hold's deadline to `ttl` from now."""
-    return Call("extend", (RETENTION, max_hold), ((reservation_id, BY, ttl),))
+    return Call("extend", (RETENTION, max_hold), ((f"|{BY}", f"={ttl}", reservation_id),))
 
 
 def fulfil(reservation_id: str, part: str = "", lines: Lines = "") -> Call:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import redis
 
+from reservation.events import read_entry
 from reservation.store.keys import key
 from reservation.store.scripts import Script
 from tests.reservation.lua.calls import T0, Advance, Call, Step, ensure_partition
@@ -107,7 +107,7 @@ class Partition:
 class Event:
     """The entry that a call adds to the log: its events, and the balances after them.
 
-    A grant is written out: `H` or `D`, id, origin, ttl in ms, lines, tab-separated.
+    What a record tells is written out: kind, id, origin, detail, lines, tab-separated.
     """
 
     events: tuple[str, ...]
@@ -116,7 +116,8 @@ class Event:
 
 def logged(*events: str, balances: str | tuple[str, ...] = ()) -> dict[str, Any]:
     """Expect one entry in the log, for `Row.changes`."""
-    return {"": Event(events, (balances,) if isinstance(balances, str) else balances)}
+    written = tuple(event.rstrip("\t") if event[0] == "R" else event for event in events)
+    return {"": Event(written, (balances,) if isinstance(balances, str) else balances)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,54 +147,52 @@ def differences(before: State, after: State) -> State:
     }
 
 
-def expected_differences(before: State, changes: Mapping[str, Any], now: int) -> State:
-    """Write a row's changes as a dump has them; an event brings its position and size."""
-    after: State = {}
+def expected_differences(
+    before: State, after: State, changes: Mapping[str, Any], now: int
+) -> State:
+    """Write a row's changes as `told` has them; an event brings its position and size."""
+    expected: State = {}
     for place, value in changes.items():
         if isinstance(value, Event):
-            after |= _with_event(before, value, now)
+            expected |= _with_event(before, after, value, now)
         elif value is None:
-            after[place] = None
+            expected[place] = None
         elif place.startswith(("due ", "ended ")):
-            after[place] = float(value)
+            expected[place] = float(value)
         else:
-            after[place] = str(value)
-    return {place: value for place, value in after.items() if before.get(place) != value}
+            expected[place] = str(value)
+    return {place: value for place, value in expected.items() if before.get(place) != value}
 
 
-def _with_event(before: State, event: Event, now: int) -> State:
+def _with_event(before: State, after: State, event: Event, now: int) -> State:
     ms, _, sequence = before["clock version"].partition("-")
     entry = f"{now}-{int(sequence) + 1 if int(ms) == now else 0}"
-    fields = {"e": _events(event.events, now), "b": _balances(event.balances)}
+    fields = after.get(f"events {entry}", {})
     size = int(before["clock log_bytes"]) + sum(len(text.encode()) for text in fields.values())
     return {
-        f"events {entry}": fields,
+        f"events {entry}": event,
         "clock version": entry,
         "clock now": str(now),
         "clock log_bytes": str(size),
     }
 
 
-def _events(events: tuple[str, ...], now: int) -> str:
-    """Write events as an entry has them: grants that follow each other as one, told by records."""
-    texts, records = [], []
-    for granted, group in groupby(events, key=lambda event: event[0] in "HD"):
-        if not granted:
-            texts += group
-            continue
-        grants = [event.split("\t") for event in group]
-        origins = [origin for _, _, origin, *_ in grants]
-        told = origins if len(set(origins)) > 1 else origins[:1]
-        texts.append("\t".join(("G", str(len(grants)), *told)))
-        for kind, reservation_id, _, ttl, *lines in grants:
-            head = f"H{now},{ttl}" if kind == "H" else f"C{now},0"
-            records += [reservation_id, "\n".join((head, *lines))]
-    return "\n".join(texts) + ("\x1e" + "\t".join(records) if records else "")
+def told(state: State) -> State:
+    """Read the entries of a state's log: what they tell, not in how many bytes."""
+    return {
+        place: _event(value) if value and place.startswith("events ") else value
+        for place, value in state.items()
+    }
 
 
-def _balances(balances: tuple[str, ...]) -> str:
-    """Write balances, each `on_hand safety held committed level`, as an entry has them."""
-    return "\t".join(part for text in balances for part in text.split(" ", 4))
+def _event(fields: dict[str, str]) -> Event:
+    events = [
+        "\t".join((event.kind, event.subject, event.origin, event.extra, *event.lines))
+        for event in read_entry(fields).events
+    ]
+    parts = fields["b"].split("\t") if fields["b"] else []
+    balances = tuple(" ".join(row) for row in zip(*[iter(parts)] * 5, strict=True))
+    return Event(tuple(events), balances)
 
 
 def check(partition: Partition, row: Row) -> None:
@@ -205,5 +204,5 @@ def check(partition: Partition, row: Row) -> None:
     after = partition.state()
     answer = [after["clock log_bytes"] if item == COUNTED else item for item in row.answer]
     assert [str(partition.now), after["clock version"], *answer] == reply
-    expected = expected_differences(before, row.changes, partition.now)
-    assert expected == differences(before, after)
+    expected = expected_differences(before, after, row.changes, partition.now)
+    assert expected == told(differences(before, after))

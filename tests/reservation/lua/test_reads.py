@@ -264,4 +264,4 @@ def test_what_was_confirmed_after_a_sweep_reads_alike(partition: Partition) -> N
     assert unswept == partition.run(read_reservations("tmall:1"))[2]
     assert partition.run(confirm("tmall:1", reinstate=True))[2] == f"C{T0},5\n2 CAT@main"
     last = partition.client.xrevrange("hf:{p0000}:events", count=1)[0][1]
-    assert last["e"] == f"I\ttmall:1\t{BY}\t\t2 CAT@main"
+    assert last["e"] == f"GI\t1\t{BY}\x1etmall:1\x1eC{T0},5\n2 CAT@main"

@@ -180,7 +180,7 @@ LOGGED = (
     reserve("tmall:1", "2 CAT@main"),
     reserve("tmall:2", "1 DOG@main"),
 )
-HOLD_BYTES = len(f"G\t1\t{BY}\x1etmall:1\tH{T0},{TTL}\n2 CAT@main" + "10 0 2 0 CAT@main")
+HOLD_BYTES = len(f"G\t1\t{BY}\x1etmall:1\x1eH{T0},{TTL}\n2 CAT@main" + "10 0 2 0 CAT@main")
 OLD = {f"events {position(0)}": None, f"events {position(1)}": None}
 
 TRIMMED = [

@@ -160,7 +160,7 @@ async def test_a_password_that_is_wrong_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value", "says"),
-    [("layout", "1", "has layout 1, this version reads 2"), ("partitions", "4", "4 partitions")],
+    [("layout", "1", "has layout 1, this version reads 3"), ("partitions", "4", "4 partitions")],
 )
 async def test_another_layout_is_refused(
     store: Store, settings: Settings, field: str, value: str, says: str

@@ -25,7 +25,7 @@ WEEK_MS = 604_800_000
 
 def commit_one(number: int, sku: str = "CAT") -> list[Any]:
     """Write the arguments of a reserve that takes one unit at once."""
-    return [WEEK_MS, 1 << 30, f"tmall:{number}", "k|r", "0 1", f"1 {sku}@main"]
+    return [WEEK_MS, 1 << 30, "|k|r", "0 1", f"tmall:{number}", f"1 {sku}@main"]
 
 
 def through(proxy: Proxy, directory: Path, **settings: Any) -> Settings:
@@ -168,7 +168,7 @@ async def test_an_argument_that_is_no_text_is_a_bug_and_was_not_sent(
 ) -> None:
     """A lone surrogate cannot be encoded; the connection stays in step."""
     with pytest.raises(ScriptBug, match="surrogates"):
-        await far.link.call("release", 0, [WEEK_MS, "tmall:1", "k|r", "\ud800"])
+        await far.link.call("release", 0, [WEEK_MS, "|k|r", "=\ud800", "tmall:1"])
     assert proxy.script_calls == 0
     assert await committed(far) == 0
 

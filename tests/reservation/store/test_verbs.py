@@ -37,16 +37,16 @@ DAY = 86_400_000
     [
         (
             Reserve("t:1", LINES, 1_000),
-            [7 * DAY, 1 << 30, "t:1", "k|r", "1000 2", "2 CAT@main", "1 a@b@west"],
+            [7 * DAY, 1 << 30, "|k|r", "1000 2", "t:1", "2 CAT@main", "1 a@b@west"],
         ),
         (
             Reserve("t:1", LINES[:1], 1_000, confirm=True),
-            [7 * DAY, 1 << 30, "t:1", "k|r", "0 1", "2 CAT@main"],
+            [7 * DAY, 1 << 30, "|k|r", "0 1", "t:1", "2 CAT@main"],
         ),
-        (Confirm("t:1"), [7 * DAY, "t:1", "k|r", 0]),
-        (Confirm("t:1", reinstate=True), [7 * DAY, "t:1", "k|r", 1]),
-        (Release("t:1", "no\tpay"), [7 * DAY, "t:1", "k|r", "no\\x09pay"]),
-        (Extend("t:1", 5), [7 * DAY, 7 * DAY, "t:1", "k|r", 5]),
+        (Confirm("t:1"), [7 * DAY, "|k|r", "=0", "t:1"]),
+        (Confirm("t:1", reinstate=True), [7 * DAY, "|k|r", "=1", "t:1"]),
+        (Release("t:1", "no\tpay"), [7 * DAY, "|k|r", "=no\\x09pay", "t:1"]),
+        (Extend("t:1", 5), [7 * DAY, 7 * DAY, "|k|r", "=5", "t:1"]),
         (Fulfil("t:1"), [7 * DAY, MAX_PARTS, "t:1", "k|r", "", 0]),
         (
             Fulfil("t:1", "p-1", LINES[1:]),
@@ -60,7 +60,41 @@ def test_an_operation_is_written_as_its_header_says(
     """First the call's own arguments, then the operation's."""
     verb = VERBS[type(operation)]
     arguments = verb.call_arguments(load())
-    verb.write(arguments, operation, "k|r")
+    verb.write(arguments, [operation], ["k|r"])
+    assert expected == arguments
+
+
+@pytest.mark.parametrize(
+    ("operations", "expected"),
+    [
+        (
+            [
+                Reserve("t:1", LINES[:1], 9),
+                Reserve("t:2", LINES[1:], 9),
+                Reserve("t:3", LINES[:1], 9),
+                Reserve("t:4", LINES, 9),
+            ],
+            [
+                *("|a", "9 1", "t:1", "2 CAT@main", "t:2", "1 a@b@west"),
+                *("|b", "t:3", "2 CAT@main", "9 2", "t:4", "2 CAT@main", "1 a@b@west"),
+            ],
+        ),
+        (
+            [Confirm("t:1"), Confirm("t:2"), Confirm("t:3"), Confirm("t:4", reinstate=True)],
+            ["|a", "=0", "t:1", "t:2", "|b", "t:3", "=1", "t:4"],
+        ),
+        (
+            [Release("t:1"), Release("t:2"), Release("t:3", "late"), Release("t:4")],
+            ["|a", "=", "t:1", "t:2", "|b", "=late", "t:3", "=", "t:4"],
+        ),
+    ],
+)
+def test_what_operations_share_is_written_once(
+    operations: list[Operation], expected: list[Any]
+) -> None:
+    """Origin, time to live and a verb's own argument stand where they are others than before."""
+    arguments: list[Any] = []
+    VERBS[type(operations[0])].write(arguments, operations, ["a", "a", "b", "b"])
     assert expected == arguments
 
 
