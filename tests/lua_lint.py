@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from reservation.store.scripts import LUA_DIRECTORY, Script, assemble_all
+from reservation.store.scripts import FIRST, LUA_DIRECTORY, Script, assemble_all
 
 CONFIGURATION = Path(__file__).parent.parent / ".luacheckrc"
 _WARNING = re.compile(r"^.*/(\w+)\.lua:(\d+):(\d+): \((\w)(\d+)\) (.*)$")
@@ -80,7 +80,7 @@ def _shared_files(script: Script) -> list[str]:
     text = (LUA_DIRECTORY / f"{script.name}.lua").read_text(encoding="utf-8")
     for line in text.splitlines():
         if line.startswith("-- Uses: "):
-            return line.removeprefix("-- Uses: ").split()
+            return [FIRST, *line.removeprefix("-- Uses: ").split()]
     return []
 
 
@@ -88,7 +88,7 @@ def _place(script: Script, line: int) -> tuple[str, int]:
     """Translate a line of an assembled script into file and line."""
     line -= 3  # the shebang, the tables K and STATUS
     for name in _shared_files(script):
-        # Joined by a newline: a file that ends in one leaves an empty line behind it.
+        # Behind each stands the line that opens the next one's function.
         count = (LUA_DIRECTORY / name).read_text(encoding="utf-8").count("\n") + 1
         if line <= count:
             return name, line

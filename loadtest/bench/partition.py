@@ -141,7 +141,7 @@ class Partition:
 
 
 def _all_done(answer: Any) -> bool:
-    """Say whether every operation was done: a bare DONE, or the record as it is now."""
+    """Say whether every operation was done: a record each as it is now, or DONE, one for all."""
     return isinstance(answer, list) and all(
         one == Status.DONE or isinstance(one, bytes) for one in answer[2:]
     )

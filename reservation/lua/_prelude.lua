@@ -1,41 +1,7 @@
--- Shared by every script: bulk commands, the clock, records, levels, overdue holds, events.
+-- Shared by every script: bulk commands, the clock, records, levels, events, writing.
 --
--- `store/scripts.py` puts in front of this file: `K` (key by name, from the script's header) and
--- `STATUS` (the codes of status.py). A script's body follows it. Everything that a call changes is
--- first collected in `W`; `commit` writes it with one variadic command a key. README.md has the
--- grammar of records, events, due and ended entries.
-
-local call, tonumber = redis.call, tonumber
-local find, match, gmatch, byte = string.find, string.match, string.gmatch, string.byte
-local sub, gsub, format, concat = string.sub, string.gsub, string.format, table.concat
-local floor, max = math.floor, math.max
-
-local CHUNK = 2000          -- values a variadic command: Lua's unpack ends near 8,000
-local IDS_PER_ENTRY = 100   -- ids a due or ended entry: bounds what one entry costs to reclaim
-local ENTRIES_PER_CALL = 4  -- due or ended entries that a call works off
-local MAX_INTEGER = 9007199254740991 -- 2^53 - 1, Lua's numbers are doubles
-local MAX_TTL = 4503599627370496 -- 2^52 ms: a deadline is still an exact number
-local SENTINEL = '.'        -- keeps each key alive; no SKU, id or level can be named so
-
--- What this call has read and means to write.
-local W = {
-  names = {},       -- the levels that the call names, each once; a level is its number here
-  level = {},       -- name -> number
-  on_hand = {}, safety = {}, held = {}, committed = {}, -- level -> units, as read a text;
-                    -- nil or false where there is no such level
-  touched = {},     -- levels whose balances the event tells, in order, each once
-  is_touched = {},
-  record = {},      -- id -> packed record; nil or false where there is none
-  changed = {},     -- id and record of each that changed untold, in order; the last one counts
-  moved = {},       -- id and record of each that tells what became of it, in order: written last
-  origins = {},     -- who asked for each of those
-  run = '',         -- what the last of them have in common: the head of their event
-  told = 0,         -- how many of them `events` tells already
-  events = {},      -- one text an event, or a run of what records tell
-  due = {},         -- deadline -> ids to hint at, and how many `lines` they have
-  done_due = {},    -- members of `due` that were worked off
-  ended = {},       -- ids and adjustments whose retention begins
-}
+-- Everything that a call changes is first collected in `W`; `commit` writes it with one variadic
+-- command a key. README.md has the grammar of records, events, due and ended entries.
 
 local function bad(what) error({ err = 'BADARG ' .. what }) end
 
@@ -123,8 +89,15 @@ local function pack_record(state, created, first, second, body)
   return state .. created .. ',' .. first .. ',' .. second .. '\n' .. body
 end
 
--- A time as records have it.
-local function distance(created, time) return format('%d', time - created) end
+local last_created, last_time, last_distance
+
+-- A time as records have it. Those of one call often come of one call.
+local function distance(created, time)
+  if created ~= last_created or time ~= last_time then
+    last_created, last_time, last_distance = created, time, format('%d', time - created)
+  end
+  return last_distance
+end
 
 -- Iterate the lines of a record: quantity, fulfilled ('' for 0), level.
 local function lines_of(lines) return gmatch(lines, '(%d+)%-?(%d*) ([^\n]+)') end
@@ -183,9 +156,10 @@ local function level_of(name)
   return level
 end
 
+-- Most shops keep no safety stock: one cheap look says so.
 local function read_levels()
   W.on_hand = in_chunks('HMGET', K.on_hand, W.names)
-  W.safety = in_chunks('HMGET', K.safety, W.names)
+  if call('HLEN', K.safety) > 1 then W.safety = in_chunks('HMGET', K.safety, W.names) end
   W.held = in_chunks('HMGET', K.held, W.names)
   W.committed = in_chunks('HMGET', K.committed, W.names)
 end
@@ -230,7 +204,7 @@ end
 
 -- How many units may still be promised; below 0 after a correction.
 local function free(level)
-  return W.on_hand[level] - W.safety[level] - W.held[level] - W.committed[level]
+  return W.on_hand[level] - (W.safety[level] or 0) - W.held[level] - W.committed[level]
 end
 
 -- ---- events ----------------------------------------------------------------------------------
@@ -276,7 +250,8 @@ local function add_entries(key, score, ids, prefix, lines)
     local last = math.min(first + IDS_PER_ENTRY - 1, #ids)
     local head = prefix .. '.' .. format('%d', first)
     if each then head = head .. ' ' .. format('%d', each * (last - first + 1)) end
-    call('ZADD', key, score, head .. '\n' .. concat(ids, '\n', first, last))
+    ids[first - 1] = head -- in front of them, where what is written already stood
+    call('ZADD', key, score, concat(ids, '\n', first - 1, last))
   end
 end
 
@@ -305,7 +280,7 @@ local function balances_text()
   local on_hand, safety, held, committed = W.on_hand, W.safety, W.held, W.committed
   for i = 1, #touched do
     local level, at = touched[i], 5 * i
-    texts[at - 4], texts[at - 3] = on_hand[level], safety[level]
+    texts[at - 4], texts[at - 3] = on_hand[level], safety[level] or '0'
     texts[at - 2], texts[at - 1] = held[level], committed[level]
     texts[at] = names[level]
   end
@@ -318,7 +293,10 @@ local function write_events()
   tell_run()
   if #W.events > 0 then
     local events, balances = concat(W.events, '\n'), balances_text()
-    if #W.moved > 0 then events = events .. '\30' .. concat(W.moved, '\30') end
+    if #W.moved > 0 then
+      W.moved[0] = events -- in front of them: one large text is made, not three
+      events = concat(W.moved, '\30', 0)
+    end
     version = call('XADD', K.events, now_text .. '-*', 'e', events, 'b', balances)
     log_bytes = log_bytes + #events + #balances
   end

@@ -66,7 +66,7 @@ local function add_report(answer, sku)
     local level = level_of(sku .. '@' .. name)
     answer[#answer + 1] = name
     for _, units in ipairs({ W.on_hand, W.safety, W.held, W.committed }) do
-      answer[#answer + 1] = format('%d', units[level])
+      answer[#answer + 1] = format('%d', units[level] or 0)
     end
   end
 end

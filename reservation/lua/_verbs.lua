@@ -22,7 +22,7 @@ local function read_operations(first, check)
       record[text], ids[count], origins[count], own[count] = false, text, origin, value
     end
   end
-  if count == 0 or not origins[1] or not own[1] then bad('operations') end
+  if count > 0 and not (origins[1] and own[1]) then bad('an id comes first') end
 end
 
 -- The answer that a state gives to a verb it refuses.

@@ -24,6 +24,16 @@ read_operations(2, function(text) return plain(text, 2000, 'reason') end)
 
 open_call(ids, true)
 
+local run, last_state, last_reason
+
+-- The head that releases of a state and for a reason share.
+local function run_of(state, reason)
+  if state ~= last_state or reason ~= last_reason then
+    run, last_state, last_reason = 'GR ' .. state .. ' ' .. reason, state, reason
+  end
+  return run
+end
+
 -- Free the units; what has left stays left.
 local function release(index, state)
   local id, created, body = ids[index], created_of[index], body_of[index]
@@ -35,7 +45,7 @@ local function release(index, state)
     W.ended[#W.ended + 1] = id
   end
   local raw = pack_record('R', created, confirmed, ended, body)
-  tell('GR ' .. state .. ' ' .. own[index], id, raw, origins[index])
+  tell(run_of(state, own[index]), id, raw, origins[index])
   return raw
 end
 

@@ -17,7 +17,8 @@
 -- ARGV[3..] per operation: id, then per line `<quantity 1 to 10^9> <sku>@<warehouse>`, each level
 --           once; in front of the id, where other than before: `|` origin text,
 --           `<ttl_ms> <count of lines>` (ttl 0: commit at once)
--- Returns {now, version, answer...}: DONE | {REPLAYED, record} | ID_REUSED | LOG_FULL
+-- Returns {now, version, answer...}: DONE (one for all, where all are) | {REPLAYED, record}
+--         | ID_REUSED | LOG_FULL
 --         | {UNKNOWN_SKU, level...} | {SKU_SUSPENDED, sku, since, retry_at, reason...}
 --         | {INSUFFICIENT_STOCK, count, opened sku..., level, requested, available...}
 --         | MORE, or {now, version, MORE}
@@ -65,7 +66,8 @@ do
   local at, total, count, record, shape_of, origin, shape = 3, #argv, 0, W.record, {}, nil, nil
   while at <= total do
     local text = argv[at]
-    local mark = byte(text)
+    local is_plain = find(text, '^%l%l+:%w+$') -- as most ids are
+    local mark = not is_plain and byte(text)
     if mark == ORIGIN then
       origin = sub(text, 2)
       check_origin(origin)
@@ -73,7 +75,7 @@ do
       shape = shape_of[text] or read_shape(text)
       shape_of[text] = shape
     else
-      if #text > 97 or not find(text, '^%l%l+:%w+$') then check_id(text) end -- most are plain
+      if not is_plain or #text > 97 then check_id(text) end
       if record[text] == false then bad('an id stands twice') end
       if not origin or not shape then bad('an id comes first') end
       local first, last = at + 1, at + shape.lines
@@ -254,7 +256,7 @@ local function decide(index)
   return grant(index, shape, first, last)
 end
 
-local answers = { 0, 0 }
+local answers, done = { 0, 0 }, 0
 for index = 1, #ids do
   local answer = index <= affordable and decide(index)
   if answer == nil then
@@ -263,7 +265,9 @@ for index = 1, #ids do
     break
   end
   answers[index + 2] = answer or STATUS.MORE
+  if answer == STATUS.DONE then done = done + 1 end
 end
+if done > 0 and done == #ids then answers = { 0, 0, STATUS.DONE } end
 
 commit('held', commits and 'committed' or nil)
 commit_breakers()

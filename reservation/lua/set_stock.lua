@@ -47,14 +47,15 @@ local function create(name, sku)
   names[#names + 1] = match(name, '([^@]+)$')
   W.new_warehouses[sku] = true
   local level = level_of(name)
-  W.on_hand[level], W.safety[level], W.held[level], W.committed[level] = 0, 0, 0, 0
+  W.on_hand[level], W.held[level], W.committed[level] = 0, 0, 0
   return true
 end
 
 local function decide(at)
   local name, origin, on_hand = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   local sku, level = sku_of(name), level_of(name)
-  local before, safety_before = tonumber(W.on_hand[level]), tonumber(W.safety[level])
+  local before = tonumber(W.on_hand[level])
+  local safety_before = before and tonumber(W.safety[level] or 0)
   local safety = ARGV[at + 3] ~= '' and tonumber(ARGV[at + 3]) or safety_before or 0
   if before == on_hand and safety_before == safety then return { STATUS.DONE, 0, 0 } end
   if ARGV[at + 4] ~= '' and tonumber(ARGV[at + 4]) ~= before then
@@ -62,10 +63,19 @@ local function decide(at)
   end
   local extra = before and format('%d %d', before, safety_before) or 'new'
   if not before and not create(name, sku) then return { STATUS.TOO_MANY_WAREHOUSES } end
-  W.on_hand[level], W.safety[level] = on_hand, safety
+  W.on_hand[level], W.safety[level] = on_hand, safety > 0 and safety
   touch(level)
   emit('S', name, origin, extra)
   return { STATUS.DONE, before and 0 or 1, 1 }
+end
+
+-- A safety stock of 0 is none.
+local function drop_zeros()
+  local drops = {}
+  for _, level in ipairs(W.touched) do
+    if not W.safety[level] then drops[#drops + 1] = W.names[level] end
+  end
+  in_chunks('HDEL', K.safety, drops)
 end
 
 local sellable = sellable_of_suspended(skus)
@@ -75,6 +85,7 @@ note_restocks(sellable, ARGV[4])
 if report then add_reports(answers, 3, FIELDS) end
 
 commit('on_hand', 'safety', 'held', 'committed')
+drop_zeros()
 commit_warehouses()
 commit_breakers()
 answers[1], answers[2], answers[3] = now_text, version, breaker_policy()

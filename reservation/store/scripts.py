@@ -2,6 +2,9 @@
 
 A script's header is its contract and is what this module acts on: `KEYS[n] name type: …` says
 which keys the caller passes and becomes the table `K`; `Uses:` lists the shared files.
+
+Each file is a function inside the one before it. A call makes all functions of a script anew; what
+they take from a function around them costs nothing to find, what stands beside them is searched.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from reservation.status import Status
 from reservation.store.keys import PARTITION_KEYS, key
 
 LUA_DIRECTORY = Path(__file__).parent.parent / "lua"
+FIRST = "_names.lua"  # in front of every script
 
 _KEY_LINE = re.compile(r"^-- KEYS\[(\d+)\] (\w+) (\w+): \S")
 _USES_LINE = re.compile(r"^-- Uses: (.+)$")
@@ -69,9 +73,9 @@ def assemble(name: str, directory: Path = LUA_DIRECTORY) -> Script:
     shebang, _, body = text.partition("\n")
     named = ", ".join(f"{key_name} = KEYS[{n}]" for n, key_name in enumerate(key_names, start=1))
     codes = ", ".join(f"{status.name} = {status.value}" for status in Status)
-    parts = [shebang, f"local K = {{ {named} }}", f"local STATUS = {{ {codes} }}"]
-    parts += [(directory / used).read_text(encoding="utf-8") for used in uses]
-    source = "\n".join([*parts, body])
+    first = f"{shebang}\nlocal K = {{ {named} }}\nlocal STATUS = {{ {codes} }}\n"
+    parts = [(directory / used).read_text(encoding="utf-8") for used in (FIRST, *uses)]
+    source = first + "return (function()\n".join([*parts, body]) + "end)()\n" * len(parts)
     return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), key_names)  # noqa: S324 (what EVALSHA names scripts by)
 
 

@@ -186,10 +186,12 @@ VERBS: dict[type, Verb] = {
 def read_answers(
     verb: Verb, operations: Sequence[Operation], reply: Sequence[Answer]
 ) -> list[Outcome]:
-    """Read a call's reply, one outcome an operation, in order.
+    """Read a call's reply, one outcome an operation, in order; one DONE may stand for all.
 
     Raises ScriptBug where their number differs: an answer array that was cut short.
     """
+    if len(reply) == 3 and reply[2] == Status.DONE:
+        reply = [*reply[:2], *[Status.DONE] * len(operations)]
     if len(reply) != len(operations) + 2:
         message = f"{verb.script}: {len(reply) - 2} answers to {len(operations)} operations"
         raise ScriptBug(message)

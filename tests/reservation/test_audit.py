@@ -115,7 +115,7 @@ CORRUPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "held lacks a level": (("HDEL", "held", "DOG@w"), "do not have the same levels"),
     "committed lacks a level": (("HDEL", "committed", "DOG@w"), "do not have the same levels"),
-    "safety lacks a level": (("HDEL", "safety", "DOG@w"), "do not have the same levels"),
+    "safety has a level more": (("HSET", "safety", "FOX@w", "1"), "do not have the same levels"),
     "on_hand lacks a level": (("HDEL", "on_hand", "DOG@w"), "do not have the same levels"),
     "a level is in held alone": (("HSET", "held", "FOX@main", "0"), "not have the same levels"),
     "every hint is lost": (("ZREMRANGEBYSCORE", "due", "-inf", "(+inf"), "tmall:held is held"),

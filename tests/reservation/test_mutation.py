@@ -128,12 +128,12 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
     "a release lets an open breaker be tried": (
         "release.lua",
         *SEES_BREAKERS,
-        "  tell('GR ' ..",
+        "  tell(run_of(",
         """  for _, _, name in lines_of(lines_text(body)) do
     read_breakers({ sku_of(name) })
     note_restock(sku_of(name), '')
   end
-  tell('GR ' ..""",
+  tell(run_of(""",
         "commit('held', 'committed')\n",
         "commit('held', 'committed')\ncommit_breakers()\n",
     ),

@@ -156,7 +156,7 @@ GRANTED = [
             reserve("tmall:2", "1 CAT@main", ttl=5),
             reserve("tmall:3", "1 CAT@main"),
         ),
-        [DONE, DONE, DONE],
+        [DONE],
         {
             "held CAT@main": 3,
             "reservations tmall:1": f"H{T0},{TTL}\n1 CAT@main",

@@ -33,7 +33,6 @@ ROWS = [
         [POLICY, CREATED],
         {
             "on_hand CAT@main": 10,
-            "safety CAT@main": 0,
             "held CAT@main": 0,
             "committed CAT@main": 0,
             "levels CAT": "main",
@@ -72,6 +71,30 @@ ROWS = [
         {
             "safety DOG@main": 3,
             **logged(f"S\tDOG@main\t{BY}\t5 1", balances="5 3 0 0 DOG@main"),
+        },
+    ),
+    Row(
+        "a safety stock of 0 is none, also where the call has changed it before",
+        (STOCK,),
+        batch(set_stock("DOG@main", 5, 3), set_stock("DOG@main", 5, 0)),
+        [POLICY, CHANGED, CHANGED],
+        {
+            "safety DOG@main": None,
+            **logged(
+                f"S\tDOG@main\t{BY}\t5 1", f"S\tDOG@main\t{BY}\t5 3", balances="5 0 0 0 DOG@main"
+            ),
+        },
+    ),
+    Row(
+        "a safety stock may come back in the call that took it",
+        (STOCK,),
+        batch(set_stock("DOG@main", 5, 0), set_stock("DOG@main", 5, 4)),
+        [POLICY, CHANGED, CHANGED],
+        {
+            "safety DOG@main": 4,
+            **logged(
+                f"S\tDOG@main\t{BY}\t5 1", f"S\tDOG@main\t{BY}\t5 0", balances="5 4 0 0 DOG@main"
+            ),
         },
     ),
     Row(
@@ -149,7 +172,6 @@ ROWS = [
         ],
         {
             "on_hand CAT@east": 3,
-            "safety CAT@east": 0,
             "held CAT@east": 0,
             "committed CAT@east": 0,
             "levels CAT": "main east",
@@ -181,7 +203,7 @@ ROWS = [
         set_stock("a @ 猫@west", 1),
         [POLICY, CREATED],
         {
-            **{f"{name} a @ 猫@west": 0 for name in ("safety", "held", "committed")},
+            **{f"{name} a @ 猫@west": 0 for name in ("held", "committed")},
             "on_hand a @ 猫@west": 1,
             "levels a @ 猫": "west",
             **logged(f"S\ta @ 猫@west\t{BY}\tnew", balances="1 0 0 0 a @ 猫@west"),
@@ -224,7 +246,7 @@ RESTOCKS = [
         [POLICY, CREATED],
         {
             "on_hand CAT@east": 1,
-            **{f"{name} CAT@east": 0 for name in ("safety", "held", "committed")},
+            **{f"{name} CAT@east": 0 for name in ("held", "committed")},
             "levels CAT": "west main east",
             "breaker CAT": HALF,
             **logged(f"S\tCAT@east\t{BY}\tnew", HALF_OPENED, balances="1 0 0 0 CAT@east"),

@@ -103,6 +103,19 @@ def read(operation: Operation, answer: Any) -> Outcome:
     return read_answers(VERBS[type(operation)], [operation], [str(T0), f"{T0}-5", answer])[0]
 
 
+def test_one_done_stands_for_all() -> None:
+    """A call whose orders are all granted answers once."""
+    operations = [Reserve(f"t:{n}", LINES, 1_000) for n in range(3)]
+    outcomes = read_answers(VERBS[Reserve], operations, [str(T0), f"{T0}-5", 0])
+    assert [outcome.reservation.reservation_id for outcome in outcomes if outcome.reservation] == [
+        "t:0",
+        "t:1",
+        "t:2",
+    ]
+    with pytest.raises(ScriptBug):
+        read_answers(VERBS[Reserve], operations, [str(T0), f"{T0}-5", 0, 0])
+
+
 RESERVE = Reserve("t:1", LINES, 1_000)
 
 
