@@ -89,13 +89,16 @@ local function unpack_records(raws, of_records)
     if raws[i] and raws[i] ~= '' then -- the sentinel's is empty
       local state, created, first, second, body = unpack_record(raws[i])
       local overdue, is_known_line = is_overdue(state, created, first), units_of[body]
-      lines = lines + (is_known_line and 1 or count_lines(body))
+      local is_one = is_known_line or not find(body, '\n', 1, true)
+      lines = lines + (is_one and 1 or count_lines(body))
       if lines > LINES_PER_CALL and i > 1 then
         affordable = i - 1
         break
       end
       if overdue then any_overdue = true end
-      if (of_records or overdue) and not is_known_line then name_levels(lines_text(body)) end
+      if (of_records or overdue) and not is_known_line then
+        if is_one then read_record_line(body) else name_levels(lines_text(body)) end
+      end
       take_record(i, state, created, first, second, body)
     end
   end

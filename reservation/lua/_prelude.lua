@@ -76,12 +76,19 @@ end
 
 -- ---- records ---------------------------------------------------------------------------------
 
+local last_head, state_of_last, created_of_last, first_of_last, second_of_last
+
 -- Split a record: state, created, first and second time ('' where absent), its lines and parts.
 -- All are texts; times other than `created` are distances from it.
 local function unpack_record(raw)
-  local state, created, first, body = match(raw, '^(%u)(%d+),(%d+)\n(.+)$') -- as most records are
-  if state then return state, created, first, '', body end
-  return match(raw, '^(%u)(%d+),(%d*),?(%d*)\n(.+)$')
+  local ends = find(raw, '\n', 1, true)
+  local head = sub(raw, 1, ends - 1)
+  if head ~= last_head then -- what one call has reserved is often moved by one call
+    last_head = head
+    state_of_last, created_of_last, first_of_last, second_of_last =
+      match(head, '^(%u)(%d+),(%d*),?(%d*)$')
+  end
+  return state_of_last, created_of_last, first_of_last, second_of_last, sub(raw, ends + 1)
 end
 
 local function pack_record(state, created, first, second, body)
@@ -182,8 +189,6 @@ end
 
 -- Let the levels that lines name be read.
 local function name_levels(lines)
-  if units_of[lines] then return end
-  if not find(lines, '\n', 1, true) then return read_record_line(lines) end
   for text in gmatch(lines, '[^\n]+') do
     if not units_of[text] then read_record_line(text) end
   end
