@@ -321,8 +321,10 @@ async def _check_receipts(
     for _ in range(LOOKS):
         if not unsure:
             return
-        entries = await _hints(store, partition, "ended")
-        unsure = [found for found in unsure if found not in entries]
+        # A released hold is cleared by way of its hint.
+        for name in ("ended", "due"):
+            entries = await _hints(store, partition, name)
+            unsure = [found for found in unsure if found not in entries]
         unsure = await _still_ended(store, partition, unsure)
     for reservation_id in sorted(unsure):
         report.find(f"{reservation_id} has ended and has no entry in ended to clear it")

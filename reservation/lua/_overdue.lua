@@ -53,14 +53,15 @@ local function expire(id, created, expires, body)
 end
 
 -- Expire what the taken entries hint at; the record decides. A hold that was extended past its
--- hint gets a new one.
+-- hint gets a new one, one that was released an entry of `ended`.
 local function reclaim()
   local expired = 0
   for i = 1, #overdue_ids do
     local id = overdue_ids[i]
     local raw = W.record[id]
-    if raw and sub(raw, 1, 1) == 'H' then
-      local state, created, expires, hinted, body = unpack_record(raw)
+    local state, created, expires, hinted, body
+    if raw then state, created, expires, hinted, body = unpack_record(raw) end
+    if state == 'H' then
       if is_overdue(state, created, expires) then
         expire(id, created, expires, body)
         expired = expired + 1
@@ -68,6 +69,8 @@ local function reclaim()
         hint(id, created + expires, count_lines(body))
         change_record(id, pack_record(state, created, expires, '', body))
       end
+    elseif state == 'R' and expires == '' then -- never confirmed
+      W.ended[#W.ended + 1] = id
     end
   end
   return expired

@@ -43,8 +43,9 @@ local function release(index, state)
     move_units(lines, state == 'H' and W.held or W.committed, nil)
     if state == 'C' then confirmed = first_of[index] end
     ended = distance(created, now)
-    W.ended[#W.ended + 1] = id
   end
+  -- Of a hold the hint is still there: once it comes due, the receipt has its entry of `ended`.
+  if state == 'C' then W.ended[#W.ended + 1] = id end
   local raw = pack_record('R', created, confirmed, ended, body)
   tell(run_of(state, own[index]), id, raw, origins[index])
   return raw

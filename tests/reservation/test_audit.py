@@ -126,6 +126,10 @@ CORRUPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     },
     "every receipt's entry is lost": (
         ("ZREMRANGEBYSCORE", "ended", "-inf", "(+inf"),
+        "tmall:fulfilled has ended and has no entry in ended",
+    ),
+    "a released hold's hint is lost": (
+        ("ZREMRANGEBYSCORE", "due", "-inf", "(+inf"),
         "tmall:released has ended and has no entry in ended",
     ),
     "a record is unreadable": (

@@ -21,7 +21,6 @@ from tests.reservation.lua.calls import (
     expire,
     extend,
     fulfil,
-    position,
     release,
     reserve,
     set_stock,
@@ -138,7 +137,6 @@ ROWS = [
         {
             **changed(f"R{T0},,0", "held", 0),
             "held S0@main": 1,
-            f"ended {position(4)}.1\n{FIRST}": T0,
             **logged(f"R\t{FIRST}\t{BY}\tH why\t{TAIL}", balances=balances()),
         },
     ),

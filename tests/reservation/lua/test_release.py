@@ -21,6 +21,7 @@ from tests.reservation.lua.calls import (
     raw,
     release,
     reserve,
+    retire,
 )
 from tests.reservation.lua.partition import Partition, Row, check, logged
 
@@ -31,7 +32,7 @@ NOW = T0 + 7
 
 ROWS = [
     Row(
-        "a hold's units come free, its receipt begins",
+        "a hold's units come free; its hint, which is still there, will see to its receipt",
         (*HELD, Advance(7)),
         release("tmall:1", "changed mind"),
         [f"R{T0},,7\n{LINES}"],
@@ -39,7 +40,6 @@ ROWS = [
             "held CAT@main": 0,
             "held DOG@main": 0,
             "reservations tmall:1": f"R{T0},,7\n{LINES}",
-            f"ended {NOW}-0.1\ntmall:1": NOW,
             **logged(
                 f"R\ttmall:1\t{BY}\tH changed mind\t2 CAT@main\t1 DOG@main",
                 balances=("10 0 0 0 CAT@main", "5 1 0 0 DOG@main"),
@@ -157,7 +157,6 @@ ROWS = [
             "held CAT@main": 0,
             "held DOG@main": 0,
             "reservations tmall:1": f"R{T0},,0\n{LINES}",
-            f"ended {position(3)}.1\ntmall:1": T0,
             **logged(
                 f"R\ttmall:1\t{BY}\tH \t2 CAT@main\t1 DOG@main",
                 balances=("10 0 0 0 CAT@main", "5 1 0 0 DOG@main"),
@@ -174,7 +173,7 @@ ROWS = [
             "committed CAT@main": 0,
             "reservations tmall:1": f"R{T0},,0\n2 CAT@main",
             "reservations tmall:2": f"R{T0},0,0\n3 CAT@main",
-            f"ended {position(3)}.1\ntmall:2\ntmall:1": T0,
+            f"ended {position(3)}.1\ntmall:2": T0,
             **logged(
                 f"R\ttmall:2\t{BY}\tC \t3 CAT@main",
                 f"R\ttmall:1\t{BY}\tH \t2 CAT@main",
@@ -189,3 +188,18 @@ ROWS = [
 def test_row(partition: Partition, row: Row) -> None:
     """Every row's answer and whole state are as it says."""
     check(partition, row)
+
+
+def test_the_receipt_of_a_released_hold_is_cleared_by_way_of_its_hint(partition: Partition) -> None:
+    """The hint comes due, the receipt gets its entry, and goes when its retention has passed."""
+    for step in (*HELD, release("tmall:1"), Advance(TTL)):
+        partition.run(step)
+    assert partition.run(expire())[2:4] == [0, 0]
+    state = partition.state()
+    assert [place for place in state if place.startswith("due ")] == ["due ."]
+    assert [place for place in state if place.endswith("\ntmall:1")] == [
+        f"ended {state['clock version']}.1\ntmall:1"
+    ]
+    partition.run(Advance(RETENTION))
+    assert partition.run(retire())[2] == 1
+    assert "reservations tmall:1" not in partition.state()

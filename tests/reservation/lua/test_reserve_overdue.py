@@ -212,7 +212,7 @@ ROWS = [
         },
     ),
     Row(
-        "hints of holds that were confirmed or released are dropped, their records untouched",
+        "of holds that were confirmed the hints are dropped, those of released ones clear receipts",
         (
             *(STOCK, *BACKLOG[1:4]),
             confirm("tmall:o0"),
@@ -227,7 +227,7 @@ ROWS = [
             "reservations tmall:1": f"C{NOW},0\n1 DOG@main",
             "reservations tmall:o2": f"X{T0},,{SHORT_TTL}\n1 CAT@main",
             **{f"due {position(2 + n)}.1 1\ntmall:o{n}": None for n in range(3)},
-            f"ended {NOW}-0.1\ntmall:o2": NOW,
+            f"ended {NOW}-0.1\ntmall:o1\ntmall:o2": NOW,
             **logged(
                 expired(2),
                 f"D\ttmall:1\t{BY}\t\t1 DOG@main",
