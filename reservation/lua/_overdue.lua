@@ -91,7 +91,7 @@ local function unpack_records(raws, of_records)
   for i = 1, affordable do
     if raws[i] and raws[i] ~= '' then -- the sentinel's is empty
       local state, created, first, second, body = unpack_record(raws[i])
-      local overdue, is_known_line = is_overdue(state, created, first), units_of[body]
+      local overdue, is_known_line = is_overdue(state, created, first), level_in[body]
       local is_one = is_known_line or not find(body, '\n', 1, true)
       lines = lines + (is_one and 1 or count_lines(body))
       if lines > LINES_PER_CALL and i > 1 then

@@ -178,24 +178,26 @@ local function touch(level)
   end
 end
 
--- The lines of records by their text, each read once a call: what is left of it, and its level.
-local units_of, level_in = {}, {}
+-- The lines of records by their text, each read once a call: its level, and what is left of it
+-- where that is not 1, as it mostly is.
+local level_in, units_of = {}, {}
 
 local function read_record_line(text)
   local quantity, fulfilled, name = match(text, '^(%d+)%-?(%d*) (.+)$')
-  units_of[text] = quantity - (fulfilled == '' and 0 or fulfilled)
+  local left = quantity - (fulfilled == '' and 0 or fulfilled)
+  if left ~= 1 then units_of[text] = left end
   level_in[text] = level_of(name)
 end
 
 -- Let the levels that lines name be read.
 local function name_levels(lines)
   for text in gmatch(lines, '[^\n]+') do
-    if not units_of[text] then read_record_line(text) end
+    if not level_in[text] then read_record_line(text) end
   end
 end
 
 local function move_line(text, from, to)
-  local level, units = level_in[text], units_of[text]
+  local level, units = level_in[text], units_of[text] or 1
   if from then from[level] = from[level] - units end
   if to then to[level] = to[level] + units end
   if not W.is_touched[level] then touch(level) end
@@ -203,7 +205,7 @@ end
 
 -- Move what is left of lines from one counter to another, either may be nil.
 local function move_units(lines, from, to)
-  if units_of[lines] then return move_line(lines, from, to) end -- a single one
+  if level_in[lines] then return move_line(lines, from, to) end -- a single one
   for text in gmatch(lines, '[^\n]+') do move_line(text, from, to) end
 end
 

@@ -39,7 +39,7 @@ local function release(index, state)
   local id, created, body = ids[index], created_of[index], body_of[index]
   local confirmed, ended = '', second_of[index]
   if state ~= 'X' then
-    local lines = units_of[body] and body or lines_text(body)
+    local lines = level_in[body] and body or lines_text(body)
     move_units(lines, state == 'H' and W.held or W.committed, nil)
     if state == 'C' then confirmed = first_of[index] end
     ended = distance(created, now)

@@ -50,7 +50,8 @@ local function check_line(text)
     number_of[quantity] = number
   end
   -- The level's form was checked when it was created.
-  units_of[text], level_in[text] = number, level_of(name)
+  level_in[text] = level_of(name)
+  if number ~= 1 then units_of[text] = number end
 end
 
 local function check_distinct(first, last)
@@ -81,7 +82,7 @@ do
       local first, last = at + 1, at + shape.lines
       if last > total then bad('too few arguments') end
       for i = first, last do
-        if not units_of[argv[i]] then check_line(argv[i]) end
+        if not level_in[argv[i]] then check_line(argv[i]) end
       end
       if last > first then check_distinct(first, last) end
       count = count + 1
@@ -140,7 +141,7 @@ end
 local function insufficient(id, origin, first, last)
   local skus, lines, short, opened = {}, {}, {}, {}
   for i = first, last do
-    local level, quantity = level_in[argv[i]], units_of[argv[i]]
+    local level, quantity = level_in[argv[i]], units_of[argv[i]] or 1
     if free_of[level] < quantity then
       touch(level) -- the event tells its balances
       local name = W.names[level]
@@ -201,7 +202,7 @@ local function grant(index, shape, first, last)
   if not shape.head then begin(shape) end
   local balances, is_touched = W[shape.counter], W.is_touched
   for i = first, last do
-    local level, quantity = level_in[argv[i]], units_of[argv[i]]
+    local level, quantity = level_in[argv[i]], units_of[argv[i]] or 1
     free_of[level] = free_of[level] - quantity
     balances[level] = balances[level] + quantity
     if not is_touched[level] then touch(level) end
@@ -242,7 +243,7 @@ local function decide(index)
     end
     if not available then
       is_unknown = true
-    elseif available < units_of[argv[i]] then
+    elseif available < (units_of[argv[i]] or 1) then
       is_short = true
     end
   end

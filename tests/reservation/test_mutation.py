@@ -225,8 +225,8 @@ commit_breakers()
     ),
     "the last unit is not sold": (
         "reserve.lua",
-        "elseif available < units_of[argv[i]] then",
-        "elseif available <= units_of[argv[i]] then",
+        "elseif available < (units_of[argv[i]] or 1) then",
+        "elseif available <= (units_of[argv[i]] or 1) then",
     ),
     "orders of one call do not see each other": (
         "reserve.lua",
@@ -268,8 +268,8 @@ commit_breakers()
     ),
     "a release gives back what has left": (
         "_prelude.lua",
-        "units_of[text] = quantity - (fulfilled == '' and 0 or fulfilled)",
-        "units_of[text] = tonumber(quantity)",
+        "quantity - (fulfilled == '' and 0 or fulfilled)",
+        "tonumber(quantity)",
     ),
     "releasing an expired one moves its end": (
         "release.lua",
