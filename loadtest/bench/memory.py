@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import redis
 
 from loadtest.bench.http_generator import closed_loop
-from loadtest.bench.http_rate import CONNECTIONS, WARM_UP, post
+from loadtest.bench.http_rate import CONNECTIONS, post
 from loadtest.bench.http_requests import CREATED, OK, releases, reserves
 from loadtest.bench.http_servers import Serving, product
 from loadtest.bench.measure import Kind, Measure
@@ -66,7 +66,8 @@ def measure(run: Run, cases: Sequence[Case] = CASES) -> list[Measure]:
         for repetition in range(run.repetitions):
             settings = run.settings_in(f"{case.key}-{repetition}")
             with product(settings, Durability.MEMORY, wide=case.wide) as serving:
-                post(serving, WARM_UP)
+                # No more than each connection's first: they fill the tables too.
+                post(serving, CONNECTIONS)
                 of_hold, of_receipt = _bytes_each(run, serving, case, orders)
                 held.a.append(of_hold)
                 ended.a.append(of_receipt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -78,6 +79,8 @@ def bench_command(
     from loadtest.bench import accepted  # noqa: PLC0415
     from loadtest.bench.machine import describe, go_first  # noqa: PLC0415
 
+    # Ended from outside, servers and data are cleared away all the same.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     suites = _suites(subject, peer)
     was = accepted.read(against) if against is not None else None
     go_first(os.getpid())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from loadtest.bench.bars import BARS, GUARDED
 from loadtest.bench.postgres import find_programs
 from loadtest.bench.suites import SUITES
 from reservation.errors import ConfigurationError
-from tests.ops.service import holdfast
+from tests.ops.service import environment, holdfast
+from tests.waiting import alive, until
 
 # suite -> orders of a short run, rows without a bar
 SHORT = {
@@ -48,6 +52,29 @@ def test_a_suite_says_what_it_compared(suite: str) -> None:
         assert row["b"] is None or row["b"]["median"] > 0
         assert row["verdict"] == ("not proven" if row["key"] in BARS else None)
         assert "others_busy_cores" in row["notes"]
+
+
+def test_one_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ops", "bench", "store", "--orders", "1000000"]
+    with subprocess.Popen(
+        command, env=environment(TMPDIR=str(tmp_path)), stderr=subprocess.DEVNULL
+    ) as running:
+        until(lambda: list(tmp_path.rglob("store.conf")), "a store is there", seconds=30)
+        server = until(lambda: _server_below(running.pid), "its server runs", seconds=30)
+        running.terminate()
+        assert running.wait(30) == 128 + signal.SIGTERM
+    assert not list(tmp_path.glob("holdfast-bench-*"))
+    until(lambda: not alive(server), "the server is gone")
+
+
+def _server_below(process_id: int) -> int:
+    """Find the store's server: the guardian's child. 0 while it is not there."""
+    try:
+        guardian = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()[0]
+        server = Path(f"/proc/{guardian}/task/{guardian}/children").read_text().split()[0]
+    except (OSError, IndexError):
+        return 0
+    return int(server)
 
 
 def test_every_suite_has_a_short_run() -> None:
