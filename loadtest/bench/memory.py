@@ -22,7 +22,7 @@ from reservation.config import Durability
 from reservation.store.keys import key
 
 BARS_ARE_FOR = 1_000_000
-SINGLES_SHARE = 16  # of the holds, a sixteenth where each is a call: that is slow
+SINGLES_SHARE = 8  # of the holds, an eighth where each is a call: that is slow
 FIRST_NUMBER = 1_000_000_000  # of the ids: warming up takes the first ones
 CHUNK = 25_000  # requests between two words about progress
 LOOKS = 5_000  # at a table, each of which moves its rehash on by a step
