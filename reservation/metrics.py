@@ -25,6 +25,8 @@ from prometheus_client import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from reservation.tally import TalliedHistogram, Tally
+
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -38,6 +40,9 @@ _BATCH: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
 
+# For what happens at every request; who renders the series lets it write first.
+TALLY: Final = Tally()
+
 # The HTTP face. `route` is the path's template, "unknown" where none fits.
 HTTP_REQUESTS: Final = Counter(
     "holdfast_http_requests_total",
@@ -45,7 +50,7 @@ HTTP_REQUESTS: Final = Counter(
     ("route", "method", "status"),
     registry=REGISTRY,
 )
-HTTP_REQUEST_SECONDS: Final = Histogram(
+HTTP_REQUEST_SECONDS: Final = TalliedHistogram(
     "holdfast_http_request_duration_seconds",
     "From the first byte of the request's head to the last of the answer.",
     ("route", "method"),

@@ -190,6 +190,7 @@ class Boards:
                 today: dict[str, int] | None = None
                 with contextlib.suppress(ArchiveUnavailable):
                     today = await self._engine.history.figures()
+                metrics.TALLY.write()
                 figures = {**await asyncio.to_thread(_sample), "today": today}
                 self._figures = (time.monotonic(), figures)
             return figures

@@ -23,6 +23,7 @@ async def health(_call: Call) -> Answer:
 
 async def figures(_call: Call) -> Answer:
     """Answer all series in Prometheus' text format, summed over the worker processes."""
+    metrics.TALLY.write()
     body = await asyncio.to_thread(metrics.render)
     return Answer(OK, body, metrics.CONTENT_TYPE.encode())
 
