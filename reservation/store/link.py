@@ -22,6 +22,7 @@ from reservation import metrics
 from reservation.config import Durability, Settings
 from reservation.errors import ConfigurationError, ScriptBug, StoreLoading, StoreUnavailable
 from reservation.store.scripts import Script
+from reservation.store.wire import Wire, packed
 
 Client = Any  # redis.asyncio.Redis: its annotations mix bytes with str and sync with async
 
@@ -115,15 +116,6 @@ def named_faults() -> Iterator[None]:
         raise unavailable(error, sent=False) from error
 
 
-def _pack(connection: Any, command: tuple[Any, ...]) -> list[bytes]:
-    """Encode a command; what cannot be encoded is our caller's bug, and nothing was sent."""
-    try:
-        packed: list[bytes] = connection.pack_command(*command)
-    except (UnicodeError, exceptions.DataError) as error:
-        raise ScriptBug(f"an argument cannot be encoded: {error}") from error
-    return packed
-
-
 class _Meter:
     """The series of one script, bound to its labels once."""
 
@@ -142,11 +134,18 @@ class Link:
 
     def __init__(self, client: Client, scripts: Mapping[str, Script], settings: Settings) -> None:
         self.client = client
-        self._pool = client.connection_pool
         self._scripts = scripts
-        self._wait: tuple[Any, ...] | None = None
+        self._heads: dict[tuple[str, int], tuple[Any, ...]] = {}
+        self._open: set[Wire] = set()
+        self._idle: list[Wire] = []
+        self.in_use = 0  # connections, now
+        self._room = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._timeout_seconds = settings.request_timeout_ms / 1000
+        self._wait, self._answers = b"", 1  # what rides behind each call, how much is answered
+        self._wait_replicas = settings.wait_replicas
         if settings.durability is Durability.REPLICATED:
-            self._wait = ("WAIT", settings.wait_replicas, settings.wait_timeout_ms)
+            wait = ("WAIT", settings.wait_replicas, settings.wait_timeout_ms)
+            self._wait, self._answers = packed(wait), 2
         self._meters = {name: _Meter(name) for name in scripts}
 
     async def load_scripts(self) -> None:
@@ -161,9 +160,8 @@ class Link:
         Raises StoreUnavailable (not_applied or unknown) and ScriptBug.
         Cost: one round trip; with `replicated` the WAIT rides in the same one.
         """
-        script, meter = self._scripts[name], self._meters[name]
-        keys = script.keys(partition)
-        command = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        meter = self._meters[name]
+        command = (*self._head(name, partition), *arguments)
         started = monotonic()
         try:
             reply = await self._call(command)
@@ -173,6 +171,15 @@ class Link:
         meter.answered.inc()
         meter.seconds.observe(monotonic() - started)
         return reply
+
+    def _head(self, name: str, partition: int) -> tuple[Any, ...]:
+        """Name a script and its keys, as every call of it begins."""
+        head = self._heads.get((name, partition))
+        if head is None:
+            script = self._scripts[name]
+            keys = script.keys(partition)
+            head = self._heads[name, partition] = ("EVALSHA", script.sha, len(keys), *keys)
+        return head
 
     async def _call(self, command: tuple[Any, ...]) -> Any:
         try:
@@ -187,44 +194,78 @@ class Link:
                 raise StoreUnavailable(detail, effect="not_applied") from error
 
     async def _exchange(self, command: tuple[Any, ...]) -> Any:
-        with named_faults():
-            connection = await self._pool.get_connection()
-        done = False
         try:
-            packed = _pack(connection, command)
-            if self._wait:
-                packed += _pack(connection, self._wait)
-            await connection.send_packed_command(packed, check_health=False)
-            reply, replicas = await self._read(connection)
-            done = True
-        except exceptions.NoScriptError:
-            done = True
-            raise
-        except exceptions.ResponseError as error:
-            done = True
-            raise unavailable(error, sent=True) from error
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
-            raise unavailable(error, sent=True) from error
+            data = packed(command)
+        except (UnicodeError, TypeError) as error:  # our caller's bug, and nothing was sent
+            raise ScriptBug(f"an argument cannot be encoded: {error}") from error
+        await self._wait_for_room()
+        self.in_use += 1
+        try:
+            reply, *confirmed = await self._answered(data + self._wait)
         finally:
-            # A connection whose answer was not read to its end would give it to the next caller.
-            if not done:
-                await connection.disconnect(nowait=True)
-            await asyncio.shield(self._pool.release(connection))
-        if self._wait and replicas < self._wait[1]:
-            detail = f"only {replicas} of {self._wait[1]} replicas have confirmed"
-            raise StoreUnavailable(detail, effect="unknown")
+            self.in_use -= 1
+            self._room.release()
+        if isinstance(reply, exceptions.NoScriptError):
+            raise reply
+        if isinstance(reply, exceptions.RedisError):
+            raise unavailable(reply, sent=True) from reply
+        self._expect_replicas(confirmed)
         return reply
 
-    async def _read(self, connection: Any) -> tuple[Any, int]:
-        """Read the script's answer and, where asked for, how many replicas have it."""
-        refusal: exceptions.ResponseError | None = None
-        reply, replicas = None, 0
+    async def _wait_for_room(self) -> None:
+        if not self._room.locked():
+            await self._room.acquire()
+            return
         try:
-            reply = await connection.read_response()
-        except exceptions.ResponseError as error:
-            refusal = error
-        if self._wait:
-            replicas = await connection.read_response()
-        if refusal is not None:
-            raise refusal
-        return reply, replicas
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._room.acquire()
+        except TimeoutError:
+            detail = f"all {MAX_CONNECTIONS} connections to the store are busy"
+            raise StoreUnavailable(detail, effect="not_applied") from None
+
+    async def _answered(self, data: bytes) -> list[Any]:
+        """Exchange commands for their answers on a connection that nobody else uses meanwhile."""
+        wire = await self._wire()
+        try:
+            answers = await wire.exchange(
+                data, self._answers, timeout_seconds=self._timeout_seconds
+            )
+        except (exceptions.RedisError, OSError) as error:
+            raise unavailable(error, sent=True) from error
+        if not wire.lost:
+            self._idle.append(wire)
+        return answers
+
+    async def _wire(self) -> Wire:
+        """Take an idle connection that is not known to be lost, or make one."""
+        while self._idle:
+            wire = self._idle.pop()
+            if not wire.lost:
+                return wire
+        with named_faults():
+            wire = await Wire.open(self.client.connection_pool.make_connection())
+        self._open = {other for other in self._open if not other.ended.is_set()} | {wire}
+        return wire
+
+    def _expect_replicas(self, confirmed: list[Any]) -> None:
+        """Judge the answer to WAIT, where one was asked for."""
+        for replicas in confirmed:
+            if isinstance(replicas, exceptions.RedisError):
+                raise unavailable(replicas, sent=True) from replicas
+            if replicas < self._wait_replicas:
+                detail = f"only {replicas} of {self._wait_replicas} replicas have confirmed"
+                raise StoreUnavailable(detail, effect="unknown")
+
+    async def close(self) -> None:
+        """Close every connection, and wait until each has ended."""
+        await self.disconnect()
+        await self.client.aclose()
+        await self.client.connection_pool.disconnect()
+
+    async def disconnect(self) -> None:
+        """Close the connections for script calls; the next call makes new ones."""
+        for wire in self._open:
+            wire.close()
+        for wire in self._open:
+            await wire.ended.wait()
+        self._open.clear()

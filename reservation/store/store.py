@@ -90,8 +90,7 @@ class Store:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self.client.aclose()
-        await self.client.connection_pool.disconnect()
+        await self.link.close()
 
     # -- calls -----------------------------------------------------------------------------------
 

@@ -89,6 +89,7 @@ class Bench:
     def crash(self) -> None:
         """Kill the server with -9 and bring it back with its data."""
         assert self._server.pid is not None
+        self.run(self.store.link.disconnect())
         self.run(self.store.client.connection_pool.disconnect())
         os.kill(self._server.pid, signal.SIGKILL)
         until(lambda: self._server.poll() is not None, "the killed server is gone")

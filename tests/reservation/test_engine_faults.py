@@ -168,7 +168,7 @@ async def test_callers_that_leave_cancel_nothing(engine: Engine, store: Store) -
     started = sum(outcome.status is Status.DONE for outcome in found)
     assert stock.levels[0].held == started
     assert (await audit(store)).findings == []
-    assert len(store.client.connection_pool._in_use_connections) == 0
+    assert store.link.in_use == 0
 
 
 async def test_closing_answers_what_is_in_flight(settings: Settings) -> None:

@@ -46,9 +46,10 @@ async def far(proxy: Proxy, tmp_path: Path) -> AsyncIterator[Store]:
 
 async def _hears_the_end(store: Store) -> None:
     """Let the loop run until the idle connections have been told that they are closed."""
-    idle = store.client.connection_pool._available_connections
+    idle = store.link._idle
+    assert idle
     async with asyncio.timeout(5):
-        while not all(connection._reader.at_eof() for connection in idle):  # noqa: ASYNC110
+        while not all(wire.lost for wire in idle):  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
@@ -197,8 +198,7 @@ async def test_cancelled_callers_leave_every_answer_with_its_own_call(store: Sto
             else:
                 wrong += found != (found[0], str(found[0]))  # type: ignore[index]
     assert wrong == 0
-    pool = store.client.connection_pool
-    assert len(pool._in_use_connections) == 0
+    assert store.link.in_use == 0
 
 
 @pytest.mark.parametrize(
