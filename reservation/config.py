@@ -136,7 +136,9 @@ class Settings(BaseSettings):
         2, ge=1, le=8, description="per verb: one runs while the next is on its way"
     )
     max_queued_lines: int = Field(
-        20_000, ge=1, description="per verb and process, about 0.2 s of work; more is 503"
+        20_000,
+        ge=1,
+        description="per verb and process, about 0.3 s of work; more is 503, of one channel half",
     )
 
     # Background work.

@@ -44,9 +44,10 @@ from reservation.model import (
 )
 from reservation.status import Status
 from reservation.store import checks
-from reservation.store.coalescer import Coalescer, Result
+from reservation.store.coalescer import Coalescer
 from reservation.store.records import pack_origin
 from reservation.store.verbs import VERBS
+from reservation.store.waiting import Result
 
 if TYPE_CHECKING:
     from reservation.config import Settings
@@ -55,9 +56,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _COUNTED = {
-    (kind, status): metrics.OPERATIONS.labels(verb=verb.script, outcome=status.name.lower())
+    kind: {
+        status: metrics.OPERATIONS.labels(verb=verb.script, outcome=status.name.lower())
+        for status in Status
+    }
     for kind, verb in VERBS.items()
-    for status in Status
 }
 
 IMPORT_ROWS_PER_CALL = 200  # below 2 ms of script time
@@ -86,32 +89,43 @@ class Engine:
 
     # -- reservations ----------------------------------------------------------------------------
 
-    async def reserve(self, operation: Reserve, origin: Origin) -> Outcome:
+    def reserve(self, operation: Reserve, origin: Origin) -> Awaitable[Outcome]:
         """Hold an order's lines, all or nothing; with `confirm` commit them at once."""
-        return await self._one(operation, origin)
+        return self._one(operation, origin)
 
-    async def confirm(self, operation: Confirm, origin: Origin) -> Outcome:
+    def confirm(self, operation: Confirm, origin: Origin) -> Awaitable[Outcome]:
         """Turn a hold into a commitment."""
-        return await self._one(operation, origin)
+        return self._one(operation, origin)
 
-    async def release(self, operation: Release, origin: Origin) -> Outcome:
+    def release(self, operation: Release, origin: Origin) -> Awaitable[Outcome]:
         """Give back what is not yet fulfilled."""
-        return await self._one(operation, origin)
+        return self._one(operation, origin)
 
-    async def extend(self, operation: Extend, origin: Origin) -> Outcome:
+    def extend(self, operation: Extend, origin: Origin) -> Awaitable[Outcome]:
         """Set a hold's deadline anew."""
-        return await self._one(operation, origin)
+        return self._one(operation, origin)
 
-    async def fulfil(self, operation: Fulfil, origin: Origin) -> Outcome:
+    def fulfil(self, operation: Fulfil, origin: Origin) -> Awaitable[Outcome]:
         """Move a part, or everything left, out of the warehouse."""
-        return await self._one(operation, origin)
+        return self._one(operation, origin)
 
-    async def apply(self, operations: Sequence[Operation], origin: Origin) -> list[Result]:
+    async def apply(
+        self, operations: Sequence[Operation], origin: Origin, *, checked: bool = False
+    ) -> list[Result]:
         """Run operations of any verbs, each on its own; those on one id in the order given.
+
+        Who has judged their form already says `checked`.
 
         Returns an outcome each, or the error that befell it: StoreUnavailable or ScriptBug.
         """
-        return await self._submit(operations, origin)
+        if not checked:
+            for operation in operations:
+                _check(operation)
+        results = await self._coalescer.submit(operations, pack_origin(origin))
+        return [
+            _counted(operation, result)
+            for operation, result in zip(operations, results, strict=True)
+        ]
 
     async def reservation(self, reservation_id: str) -> Outcome:
         """Read a reservation as it is now: DONE or RESERVATION_NOT_FOUND."""
@@ -123,19 +137,28 @@ class Engine:
         return Outcome(Status.DONE, found)
 
     async def _one(self, operation: Operation, origin: Origin) -> Outcome:
-        result = (await self._submit((operation,), origin))[0]
+        _check(operation)
+        return self.outcome(
+            operation, await self._coalescer.submit_one(operation, pack_origin(origin))
+        )
+
+    def begin(self, operation: Operation, origin: Origin, tell: Callable[[Result], None]) -> bool:
+        """Begin an operation that is checked, for who does not await; False where no room is.
+
+        What is told, once and before its deadline, is to be read by `outcome`. `tell` must not
+        raise.
+        """
+        if not self._coalescer.has_room(operation):
+            return False
+        self._coalescer.begin(operation, pack_origin(origin), tell)
+        return True
+
+    def outcome(self, operation: Operation, result: Result) -> Outcome:
+        """Count what became of an operation that was begun. Raises what befell it."""
+        result = _counted(operation, result)
         if isinstance(result, Outcome):
             return result
         raise result
-
-    async def _submit(self, operations: Sequence[Operation], origin: Origin) -> list[Result]:
-        for operation in operations:
-            _check(operation)
-        results = await self._coalescer.submit(operations, pack_origin(origin))
-        for operation, result in zip(operations, results, strict=True):
-            if isinstance(result, Outcome):
-                _COUNTED[type(operation), result.status].inc()
-        return [_log_full(result) for result in results]
 
     # -- stock -----------------------------------------------------------------------------------
 
@@ -334,8 +357,13 @@ def _check_level(sku: str, warehouse: str) -> None:
         raise InvalidRequest([("/warehouse", "a line names its warehouse")])
 
 
-def _log_full(result: Result) -> Result:
-    if isinstance(result, Outcome) and result.status is Status.LOG_FULL:
+def _counted(operation: Operation, result: Result) -> Result:
+    """Count an outcome; a full event log is no outcome but a fault of ours."""
+    if not isinstance(result, Outcome):
+        return result
+    status = result.status
+    metrics.TALLY.count(_COUNTED[type(operation)][status])
+    if status is Status.LOG_FULL:
         detail = "the event log has reached its bound: are the agents running?"
         return Overloaded(detail, retry_after_seconds=5)
     return result

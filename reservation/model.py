@@ -2,6 +2,8 @@
 
 All quantities are integer units of a SKU, all times integer milliseconds since the epoch (UTC).
 The values here are what the engine computes with; how they look on the wire is `api`'s business.
+None of them can be part of a cycle, so the collector of cycles is not shown those that every
+request makes (`gc=False`).
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ MAX_STOCK = 1_000_000_000  # contract section 3, PUT stock; sums stay far below 
 # Cc control, Zl and Zp separators, Cs surrogates: contract section 1.
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
+# Most SKUs: nothing in them has to be looked at character by character.
+_PLAIN_SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@-]*", re.ASCII)
+
 
 class State(StrEnum):
     """Where a reservation is in its life (contract section 2)."""
@@ -41,7 +46,7 @@ class State(StrEnum):
     FULFILLED = "fulfilled"
 
 
-class Line(Struct, frozen=True):
+class Line(Struct, frozen=True, gc=False):
     """So many units of one SKU in one warehouse; `fulfilled` of them have left."""
 
     sku: str
@@ -50,7 +55,7 @@ class Line(Struct, frozen=True):
     fulfilled: int = 0
 
 
-class Reservation(Struct, frozen=True):
+class Reservation(Struct, frozen=True, gc=False):
     """One order's claim on stock, as a read saw it. Lines are sorted by SKU, then warehouse."""
 
     reservation_id: str
@@ -135,7 +140,7 @@ class Stock(Struct, frozen=True):
     as_of_ms: int
 
 
-class Origin(Struct, frozen=True):
+class Origin(Struct, frozen=True, gc=False):
     """Who asks: the acting key's name, the request's id, the caller's trace context."""
 
     actor: str
@@ -146,7 +151,7 @@ class Origin(Struct, frozen=True):
 SYSTEM = Origin(actor="system")
 
 
-class Reserve(Struct, frozen=True, tag="reserve", tag_field="op"):
+class Reserve(Struct, frozen=True, tag="reserve", tag_field="op", gc=False):
     """Hold the lines for `ttl_ms`, or commit them at once with `confirm`. Lines are canonical."""
 
     reservation_id: str
@@ -155,28 +160,28 @@ class Reserve(Struct, frozen=True, tag="reserve", tag_field="op"):
     confirm: bool = False
 
 
-class Confirm(Struct, frozen=True, tag="confirm", tag_field="op"):
+class Confirm(Struct, frozen=True, tag="confirm", tag_field="op", gc=False):
     """Turn a hold into a commitment; with `reinstate` also an expired one whose stock is free."""
 
     reservation_id: str
     reinstate: bool = False
 
 
-class Release(Struct, frozen=True, tag="release", tag_field="op"):
+class Release(Struct, frozen=True, tag="release", tag_field="op", gc=False):
     """Give back what is not yet fulfilled."""
 
     reservation_id: str
     reason: str = ""
 
 
-class Extend(Struct, frozen=True, tag="extend", tag_field="op"):
+class Extend(Struct, frozen=True, tag="extend", tag_field="op", gc=False):
     """Set a hold's deadline to `ttl_ms` from now, earlier or later than it was."""
 
     reservation_id: str
     ttl_ms: int
 
 
-class Fulfil(Struct, frozen=True, tag="fulfil", tag_field="op"):
+class Fulfil(Struct, frozen=True, tag="fulfil", tag_field="op", gc=False):
     """Move goods out: the canonical lines of one part, or everything left when there are none."""
 
     reservation_id: str
@@ -267,7 +272,7 @@ class Suspension(Struct, frozen=True):
     retry_at_ms: int | None = None
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What became of one operation on a reservation; the fields that its status fills are set.
 
     `reservation` stands for DONE and REPLAYED and for the refusals by state.
@@ -329,7 +334,7 @@ def sku_problem(sku: str) -> str | None:
     """Say in a sentence what is wrong with a SKU, or None where it is well-formed."""
     if not 1 <= len(sku) <= MAX_SKU_CHARACTERS:
         return f"a SKU has 1 to {MAX_SKU_CHARACTERS} characters"
-    if sku.isascii() and sku.isalnum():
+    if (sku.isalnum() and sku.isascii()) or _PLAIN_SKU.fullmatch(sku):
         return None
     if sku in {".", ".."}:
         return "a SKU cannot be '.' or '..'"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from reservation import metrics
@@ -17,6 +17,7 @@ from reservation.errors import Overloaded, ScriptBug, StoreUnavailable
 from reservation.model import Operation, Outcome
 from reservation.status import Status
 from reservation.store.verbs import VERBS
+from reservation.store.waiting import Alone, Awaited, Group, Result, Waiting
 
 if TYPE_CHECKING:
     from reservation.config import Settings
@@ -24,63 +25,19 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 0.02  # how late a passed deadline may be noticed
 
-Result = Outcome | StoreUnavailable | ScriptBug
-
-
-class _Group:
-    """Operations that one caller waits for together."""
-
-    __slots__ = ("deadline", "future", "missing", "results", "sent")
-
-    def __init__(self, count: int, future: asyncio.Future[list[Result]], deadline: float) -> None:
-        self.results: list[Result | None] = [None] * count
-        self.missing = count
-        self.sent = [False] * count
-        self.future = future
-        self.deadline = deadline
-
-    def deliver(self, index: int, result: Result) -> None:
-        if self.results[index] is None:
-            self.results[index] = result
-            self.missing -= 1
-            if not self.missing and not self.future.done():
-                self.future.set_result(self.results)  # type: ignore[arg-type]
-
-    def give_up(self) -> None:
-        """Answer what is missing: unknown where it was sent, else certainly not applied."""
-        for index, result in enumerate(self.results):
-            if result is None:
-                effect = "unknown" if self.sent[index] else "not_applied"
-                detail = "the request's deadline has passed"
-                self.deliver(index, StoreUnavailable(detail, effect=effect))  # type: ignore[arg-type]
-
-
-class _Entry:
-    """One operation on its way."""
-
-    __slots__ = ("group", "index", "lines", "operation", "origin")
-
-    def __init__(self, operation: Operation, origin: str, group: _Group, index: int) -> None:
-        self.operation = operation
-        self.origin = origin
-        self.group = group
-        self.index = index
-        self.lines = len(getattr(operation, "lines", ())) or 1
-
 
 class _Queue:
-    """The waiting operations of one verb."""
+    """The operations of one verb, and its calls."""
 
-    __slots__ = ("batch_sizes", "entries", "in_flight", "kind", "lines", "scheduled", "waiting")
+    __slots__ = ("batch_sizes", "in_flight", "kind", "scheduled", "waiting", "waiting_lines")
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
-        self.entries: deque[_Entry] = deque()
-        self.lines = 0  # accepted and not yet sent, those that wait for their id too
+        self.waiting = Waiting()
         self.in_flight = 0
         self.scheduled = False
         self.batch_sizes = metrics.STORE_CALL_OPERATIONS.labels(verb=VERBS[kind].script)
-        self.waiting = metrics.QUEUED_LINES.labels(verb=VERBS[kind].script)
+        self.waiting_lines = metrics.QUEUED_LINES.labels(verb=VERBS[kind].script)
 
 
 class Coalescer:
@@ -88,12 +45,39 @@ class Coalescer:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
-        self._settings = settings
+        self._max_queued_lines = settings.max_queued_lines
+        self._max_lines_per_call = settings.max_lines_per_call
+        self._max_calls_in_flight = settings.max_calls_in_flight
+        self._timeout_seconds = settings.request_timeout_ms / 1000
         self._queues = {kind: _Queue(kind) for kind in VERBS}
-        self._busy: dict[str, deque[_Entry] | None] = {}  # id in flight -> what waits for it
-        self._groups: deque[_Group] = deque()  # in order of deadline: all have the same time
+        self._busy: dict[str, deque[Awaited] | None] = {}  # id in flight -> what waits for it
+        self._awaited: deque[Alone | Group] = deque()  # by deadline: all have the same time
         self._calls: set[asyncio.Task[None]] = set()
         self._watch: asyncio.TimerHandle | None = None
+
+    def submit_one(self, operation: Operation, origin: str) -> asyncio.Future[Result]:
+        """Run one operation; the future that is returned will have its answer.
+
+        Cancelling it cancels nothing but the waiting.
+
+        Raises Overloaded, with nothing applied, where the queue is full.
+        """
+        self._refuse_overload((operation,))
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def tell(result: Result) -> None:
+            if not future.done():  # the caller may have left
+                future.set_result(result)
+
+        self.begin(operation, origin, tell)
+        return future
+
+    def begin(self, operation: Operation, origin: str, tell: Callable[[Result], None]) -> None:
+        """Run one operation for which there is room; `tell` gets its answer, and must not raise."""
+        deadline = asyncio.get_running_loop().time() + self._timeout_seconds
+        entry = Alone(operation, origin, tell, deadline)
+        self._watch_deadline(entry)
+        self._accept(entry)
 
     async def submit(self, operations: Sequence[Operation], origin: str) -> list[Result]:
         """Run operations and wait for all answers, in order.
@@ -104,25 +88,18 @@ class Coalescer:
         """
         self._refuse_overload(operations)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.request_timeout_ms / 1000
-        group = _Group(len(operations), loop.create_future(), deadline)
-        self._groups.append(group)
-        if self._watch is None:
-            self._watch = loop.call_later(WATCH_SECONDS, self._watch_deadlines)
-        busy = self._busy
-        for index, operation in enumerate(operations):
-            entry = _Entry(operation, origin, group, index)
-            self._queues[type(operation)].lines += entry.lines
-            reservation_id = operation.reservation_id
-            if reservation_id in busy:
-                waiting = busy[reservation_id]
-                if waiting is None:
-                    waiting = busy[reservation_id] = deque()
-                waiting.append(entry)
-            else:
-                busy[reservation_id] = None
-                self._enqueue(entry)
+        deadline = loop.time() + self._timeout_seconds
+        group = Group(operations, origin, loop.create_future(), deadline)
+        self._watch_deadline(group)
+        for entry in group.members:
+            self._accept(entry)
         return await group.future
+
+    def has_room(self, operation: Operation) -> bool:
+        """Say whether the queue of an operation's verb takes one more of its channel."""
+        waiting, limit = self._queues[type(operation)].waiting, self._max_queued_lines
+        # Below half of the limit every channel has room.
+        return waiting.lines * 2 < limit or waiting.has_room(operation, limit)
 
     async def drain(self) -> None:
         """Wait until every queue is empty and every call has answered."""
@@ -136,24 +113,39 @@ class Coalescer:
     # -- queues ----------------------------------------------------------------------------------
 
     def _refuse_overload(self, operations: Sequence[Operation]) -> None:
-        limit = self._settings.max_queued_lines
-        for kind in {type(operation) for operation in operations}:
-            if self._queues[kind].lines >= limit:
-                metrics.OVERLOADED.labels(verb=VERBS[kind].script).inc(len(operations))
-                detail = f"more than {limit} lines wait to be sent to the store"
+        for operation in operations:
+            if not self.has_room(operation):
+                verb = VERBS[type(operation)].script
+                metrics.OVERLOADED.labels(verb=verb).inc(len(operations))
+                limit = self._max_queued_lines
+                detail = f"too many of {limit} lines wait to be sent to the store"
                 raise Overloaded(detail)
 
-    def _enqueue(self, entry: _Entry) -> None:
-        queue = self._queues[type(entry.operation)]
-        queue.entries.append(entry)
-        if not queue.scheduled and queue.in_flight < self._settings.max_calls_in_flight:
+    def _accept(self, entry: Awaited) -> None:
+        """Queue an operation, behind those on the same id."""
+        operation = entry.operation
+        queue = self._queues[type(operation)]
+        queue.waiting.accept(entry)
+        busy, reservation_id = self._busy, operation.reservation_id
+        if reservation_id not in busy:
+            busy[reservation_id] = None
+            self._enqueue(queue, entry)
+            return
+        waiting = busy[reservation_id]
+        if waiting is None:
+            waiting = busy[reservation_id] = deque()
+        waiting.append(entry)
+
+    def _enqueue(self, queue: _Queue, entry: Awaited) -> None:
+        queue.waiting.add(entry)
+        if not queue.scheduled and queue.in_flight < self._max_calls_in_flight:
             # At the end of this turn of the loop: all that it brings goes in one call.
             queue.scheduled = True
             asyncio.get_running_loop().call_soon(self._pump, queue)
 
     def _pump(self, queue: _Queue) -> None:
         queue.scheduled = False
-        while queue.entries and queue.in_flight < self._settings.max_calls_in_flight:
+        while queue.waiting and queue.in_flight < self._max_calls_in_flight:
             batch = self._take(queue)
             if not batch:
                 continue
@@ -162,25 +154,20 @@ class Coalescer:
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
 
-    def _take(self, queue: _Queue) -> list[_Entry]:
-        """Take the next batch by lines; an order larger than a call goes alone."""
-        batch: list[_Entry] = []
-        room = self._settings.max_lines_per_call
-        entries = queue.entries
-        while entries and (not batch or entries[0].lines <= room):
-            entry = entries.popleft()
-            queue.lines -= entry.lines
-            if entry.group.results[entry.index] is not None:  # its deadline has passed
+    def _take(self, queue: _Queue) -> list[Awaited]:
+        """Take the next batch, without those whose deadline has passed."""
+        batch = []
+        for entry in queue.waiting.take(self._max_lines_per_call):
+            if entry.result is None:
+                entry.sent = True
+                batch.append(entry)
+            else:
                 self._release_id(entry)
-                continue
-            entry.group.sent[entry.index] = True
-            room -= entry.lines
-            batch.append(entry)
         return batch
 
-    async def _call(self, queue: _Queue, batch: list[_Entry]) -> None:
+    async def _call(self, queue: _Queue, batch: list[Awaited]) -> None:
         queue.batch_sizes.observe(len(batch))
-        queue.waiting.set(queue.lines)
+        queue.waiting_lines.set(queue.waiting.lines)
         try:
             results = await self._results(queue.kind, batch)
         finally:
@@ -190,14 +177,16 @@ class Coalescer:
             if isinstance(result, Outcome) and result.status is Status.MORE:
                 undecided.append(entry)
             else:
-                entry.group.deliver(entry.index, result)
+                entry.answer(result)
                 self._release_id(entry)
-        self._put_back(queue, undecided)
+        for entry in undecided:
+            entry.sent = False
+        queue.waiting.put_back(undecided)
         self._pump(queue)
 
-    async def _results(self, kind: type, batch: list[_Entry]) -> Sequence[Result]:
+    async def _results(self, kind: type, batch: list[Awaited]) -> Sequence[Result]:
         """Run a batch; where a bug refuses it, run each alone, so that one cannot harm others."""
-        deadline = max(entry.group.deadline for entry in batch)
+        deadline = max(entry.deadline for entry in batch)
         try:
             return await self._store.run(
                 kind,
@@ -213,28 +202,26 @@ class Coalescer:
             bug = error if isinstance(error, ScriptBug) else ScriptBug(repr(error)[:500])
             return [bug] * len(batch)
 
-    def _put_back(self, queue: _Queue, entries: Sequence[_Entry]) -> None:
-        """Queue first what a call had no room for; the ids stay busy."""
-        for entry in entries:
-            entry.group.sent[entry.index] = False
-            queue.lines += entry.lines
-        queue.entries.extendleft(reversed(entries))
-
-    def _release_id(self, entry: _Entry) -> None:
+    def _release_id(self, entry: Awaited) -> None:
         reservation_id = entry.operation.reservation_id
         waiting = self._busy[reservation_id]
         if waiting:
-            self._enqueue(waiting.popleft())
+            following = waiting.popleft()
+            self._enqueue(self._queues[type(following.operation)], following)
         else:
             del self._busy[reservation_id]
 
     # -- deadlines -------------------------------------------------------------------------------
 
-    def _watch_deadlines(self) -> None:
+    def _watch_deadline(self, awaited: Alone | Group) -> None:
+        self._awaited.append(awaited)
+        if self._watch is None:
+            loop = asyncio.get_running_loop()
+            self._watch = loop.call_later(WATCH_SECONDS, self._give_up_late)
+
+    def _give_up_late(self) -> None:
         loop = asyncio.get_running_loop()
-        now, groups = loop.time(), self._groups
-        while groups and (not groups[0].missing or groups[0].deadline <= now):
-            group = groups.popleft()
-            if group.missing:
-                group.give_up()
-        self._watch = loop.call_later(WATCH_SECONDS, self._watch_deadlines) if groups else None
+        now, awaited = loop.time(), self._awaited
+        while awaited and (awaited[0].is_answered or awaited[0].deadline <= now):
+            awaited.popleft().give_up()
+        self._watch = loop.call_later(WATCH_SECONDS, self._give_up_late) if awaited else None

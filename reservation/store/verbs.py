@@ -64,7 +64,8 @@ def _write_reserve(
             last_shape = shape
             arguments.append(shape)
         arguments.append(operation.reservation_id)
-        arguments += _texts(operation.lines)
+        for line in operation.lines:
+            arguments.append(f"{line.quantity} {line.sku}@{line.warehouse}")
 
 
 def _write_with(own: Callable[[Any], Argument]) -> Callable[..., None]:

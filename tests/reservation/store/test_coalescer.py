@@ -23,8 +23,9 @@ from reservation.model import (
     SetStock,
 )
 from reservation.status import Status
-from reservation.store.coalescer import Coalescer, Result
+from reservation.store.coalescer import Coalescer
 from reservation.store.store import Store
+from reservation.store.waiting import Result
 from tests.conftest import SERVERS
 
 DONE = Outcome(Status.DONE)
@@ -244,8 +245,11 @@ async def test_a_late_answer_is_dropped(standing: StandingStore) -> None:
 async def test_a_full_queue_refuses_with_nothing_applied(
     standing: StandingStore, *, same_id: bool
 ) -> None:
-    """A bound on lines that wait, also of those that wait for their own id."""
-    coalescer = queueing(standing, max_queued_lines=10)
+    """A bound on lines that wait, also of those that wait for their own id.
+
+    One channel fills half of it; the other half is left to the others.
+    """
+    coalescer = queueing(standing, max_queued_lines=20)
     tasks = [ask(coalescer, order(0))]
     await standing.called.wait()
     tasks += [ask(coalescer, order(0 if same_id else n, 2)) for n in range(1, 6)]
@@ -254,12 +258,66 @@ async def test_a_full_queue_refuses_with_nothing_applied(
         await coalescer.submit([order(99)], "k|r")
     assert raised.value.effect == "not_applied"
     assert raised.value.retry_after_seconds == 1
+    with pytest.raises(Overloaded):  # one that is too much refuses its list whole
+        await coalescer.submit([Release("tm:1"), order(99)], "k|r")
+    tasks.append(ask(coalescer, Reserve("douyin:1", (Line("S0", "main", 1),), 1_000)))
     tasks.append(ask(coalescer, Release("tm:77")))  # another verb has its own room
     await turns()
     assert (Release, ["tm:77"]) in standing.calls
     standing.going.set()
-    assert [result for task in tasks for result in await task] == [DONE] * 7
+    assert [result for task in tasks for result in await task] == [DONE] * 8
     assert await coalescer.submit([order(99)], "k|r") == [DONE]
+
+
+async def test_channels_go_in_turn_while_the_queue_is_long(standing: StandingStore) -> None:
+    """Behind a flood of one channel, the next call carries the others too."""
+    coalescer = queueing(standing, max_lines_per_call=4)
+    tasks = [ask(coalescer, order(0))]
+    await standing.called.wait()
+    tasks += [ask(coalescer, order(n)) for n in range(1, 8)]
+    tasks += [ask(coalescer, Reserve(f"{name}:1", (), 1_000)) for name in ("douyin", "dealer")]
+    await turns()
+    standing.going.set()
+    await asyncio.gather(*tasks)
+    assert standing.batches == [
+        ["tm:0"],
+        ["tm:1", "douyin:1", "dealer:1", "tm:2"],
+        ["tm:3", "tm:4", "tm:5", "tm:6"],
+        ["tm:7"],
+    ]
+
+
+async def test_one_operation_is_a_batch_of_one(standing: StandingStore) -> None:
+    """Who waits alone and who waits in a group share calls, deadlines and the order of an id."""
+    coalescer = queueing(standing)
+    alone = coalescer.submit_one(order(0), "k|r")
+    together = ask(coalescer, Confirm("tm:0"), Confirm("tm:1"))
+    await turns()
+    left = coalescer.submit_one(Release("tm:0"), "k|r")
+    left.cancel()
+    standing.going.set()
+    assert await alone == DONE
+    assert await together == [DONE] * 2
+    await coalescer.drain()
+    assert standing.calls == [
+        (Reserve, ["tm:0"]),
+        (Confirm, ["tm:1"]),
+        (Confirm, ["tm:0"]),
+        (Release, ["tm:0"]),
+    ]
+
+
+async def test_the_deadline_of_one_operation(standing: StandingStore) -> None:
+    """Sent it is unknown, queued it is not applied, as in a group."""
+    coalescer = queueing(standing, request_timeout_ms=30)
+    sent = coalescer.submit_one(order(0), "k|r")
+    await standing.called.wait()
+    queued = coalescer.submit_one(order(1), "k|r")
+    effects = [result.effect for result in (await sent, await queued)]  # type: ignore[union-attr]
+    assert effects == ["unknown", "not_applied"]
+    standing.going.set()
+    await coalescer.drain()
+    assert standing.batches == [["tm:0"]]
 
 
 async def test_a_caller_that_leaves_cancels_nothing_but_its_waiting(
