@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -68,6 +69,8 @@ class Keyring:
         self._client = client
         self._monotonic = monotonic
         self._keys: Mapping[str, ApiKey] = {}
+        self._shown_of: Mapping[str, ApiKey] = self._keys
+        self._shown: dict[str, ApiKey] = {}
         self._ended: frozenset[str] = frozenset()  # sessions that were signed out
         self._read_at: float | None = None  # when the cache was last known to be true
         self._refreshing: asyncio.Task[None] | None = None
@@ -82,7 +85,20 @@ class Keyring:
         Cost: none while the cache is fresh, one read for a key that it does not have.
         """
         record = await self._find(key_id_of(token))
-        return record if record is not None and opens(record, token) else None
+        if record is None or not opens(record, token):
+            return None
+        if self._keys.get(record.key_id) is record:
+            self._opened()[record.sha256] = record
+        return record
+
+    def at_hand(self, token: bytes) -> ApiKey | None:
+        """Find a key that was shown since the keys were last read; None where `authenticate` must.
+
+        Digests are looked up, not keys: how long that takes tells nothing about a key.
+        """
+        if self._age() > REFRESH_SECONDS:
+            return None
+        return self._opened().get(sha256(token).hexdigest())
 
     async def active(self, key_id: str) -> ApiKey | None:
         """Find an active key by its id, for who has shown it before; else as `authenticate`."""
@@ -185,6 +201,12 @@ class Keyring:
             await asyncio.wait([self._refreshing])
 
     # -- cache -----------------------------------------------------------------------------------
+
+    def _opened(self) -> dict[str, ApiKey]:
+        """Keep the active keys that were shown, by digest, as long as nothing is known anew."""
+        if self._shown_of is not self._keys:
+            self._shown_of, self._shown = self._keys, {}
+        return self._shown
 
     def _age(self) -> float:
         return float("inf") if self._read_at is None else self._monotonic() - self._read_at

@@ -246,3 +246,29 @@ async def test_who_cannot_ask_the_store_does_not_take_a_session_for_signed_in(
     ring._client = redis.Redis.from_url(NOWHERE)
     with pytest.raises(StoreUnavailable):
         await ring.of_session(key.key_id, "aa")
+
+
+async def test_a_key_that_was_shown_is_at_hand_until_keys_are_read_again(
+    ring: Keyring, time: Time
+) -> None:
+    """Nobody waits for a key that was found a moment ago; every change asks anew."""
+    record, token = await ring.create(Role.VIEWER)
+    shown = token.encode()
+    assert ring.at_hand(shown) is None
+    assert await ring.authenticate(token) == record
+    assert ring.at_hand(shown) == record
+    for other in (b"", shown[:-1], shown + b" ", shown.upper(), b"\xff"):
+        assert ring.at_hand(other) is None
+    time.now += module.REFRESH_SECONDS + 0.01
+    assert ring.at_hand(shown) is None
+
+
+async def test_a_revoked_key_is_not_at_hand(ring: Keyring) -> None:
+    """Revoked here it is gone at once."""
+    await ring.authenticate("hf_aaaa_" + "0" * 64)
+    record, token = await ring.create(Role.VIEWER)
+    await ring.authenticate(token)
+    assert ring.at_hand(token.encode()) == record
+    await ring.revoke(record.key_id)
+    assert ring.at_hand(token.encode()) is None
+    assert await ring.authenticate(token) is None
