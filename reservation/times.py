@@ -6,6 +6,7 @@ import time
 from functools import lru_cache
 
 
+@lru_cache(maxsize=1024)  # what one call to the store decided has one time
 def rfc3339(milliseconds: int) -> str:
     """Write a time with its milliseconds."""
     seconds, fraction = divmod(milliseconds, 1000)

