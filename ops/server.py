@@ -23,7 +23,7 @@ from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
 from ops.listening import Neighbours, address_of, take_waiting
 from reservation.api import create_app, create_observed_app
-from reservation.api.hardening import BoundedServer, server_options
+from reservation.api.hardening import BoundedServer, collect_rarely, server_options
 from reservation.api.sessions import session_secret
 from reservation.config import Settings
 from reservation.engine import Engine
@@ -137,6 +137,7 @@ async def serve_api(
         listeners=listeners,
         serving=serving,
     )
+    collect_rarely()
 
     async def seed_admin_key() -> None:
         await _seed_admin_key(settings, keyring)

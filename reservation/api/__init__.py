@@ -2,31 +2,35 @@
 
 Read in this order: `table` (every endpoint), `pipeline` (the way of every request, in the
 contract's order of precedence), `problems` (every refusal), `forms` and `views` (what goes in and
-out), `decode` (bytes to requests).
+out), `decode` (bytes to requests). Then what is before them, outermost first: `connection`,
+`express` (the lane of hot requests that are in order), `entrance`, `short_cuts`.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from reservation.api.decode import Decoder
 from reservation.api.entrance import Entrance
 from reservation.api.exchange import OK, json_answer
+from reservation.api.express import Express
 from reservation.api.openapi import document
 from reservation.api.pipeline import Endpoint, Gate, Nowhere, Resource
 from reservation.api.rate import RateLimit
 from reservation.api.sessions import Sessions
+from reservation.api.short_cuts import ShortCuts
 from reservation.api.table import endpoints, observation
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from reservation.api.exchange import Answer
     from reservation.api.pipeline import Call
     from reservation.config import Settings
@@ -34,6 +38,20 @@ if TYPE_CHECKING:
     from reservation.store.keyring import Keyring
 
 __all__ = ["create_app", "create_observed_app"]
+
+
+class Application(FastAPI):
+    """FastAPI behind our entrance: what takes a short cut there never meets its layers."""
+
+    def __init__(self, short_cuts: ShortCuts, **options: Any) -> None:
+        super().__init__(**options)
+        self.short_cuts = short_cuts
+        self.entrance = Entrance(super().__call__, short_cuts)
+        self.express: Express | None = None  # for servers that hand whole requests over
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        """Work on one request, or on the lifespan."""
+        return self.entrance(scope, receive, send)
 
 
 def create_app(
@@ -44,7 +62,7 @@ def create_app(
     secret: bytes | None = None,
     pages: Mapping[str, Mapping[str, Endpoint]] = MappingProxyType({}),
     more: Mapping[str, Mapping[str, Endpoint]] = MappingProxyType({}),
-) -> FastAPI:
+) -> Application:
     """Make the ASGI application over an engine that is open already.
 
     The caller owns the engine: it drains and closes it when the server has stopped. Routes may be
@@ -72,10 +90,11 @@ def create_app(
     paths = {**table, **pages, "/openapi.json": {"GET": Endpoint(openapi_json)}}
     app = _application(gate, paths)
     app.openapi = openapi  # type: ignore[method-assign]
+    app.express = Express(engine, gate, decoder, app.entrance, settings.max_body_bytes)
     return app
 
 
-def create_observed_app(keyring: Keyring, settings: Settings) -> FastAPI:
+def create_observed_app(keyring: Keyring, settings: Settings) -> Application:
     """Make the ASGI application of a process without an API: is it alive, and its series.
 
     Whether the series ask for a key is `metrics_public`, as everywhere.
@@ -86,10 +105,11 @@ def create_observed_app(keyring: Keyring, settings: Settings) -> FastAPI:
     return _application(gate, observation(settings))
 
 
-def _application(gate: Gate, paths: Mapping[str, Mapping[str, Endpoint]]) -> FastAPI:
-    app = FastAPI(
-        routes=[Route(path, Resource(gate, path, methods)) for path, methods in paths.items()],
-        middleware=[Middleware(Entrance)],
+def _application(gate: Gate, paths: Mapping[str, Mapping[str, Endpoint]]) -> Application:
+    resources = {path: Resource(gate, path, methods) for path, methods in paths.items()}
+    app = Application(
+        ShortCuts(resources),
+        routes=[Route(path, resource) for path, resource in resources.items()],
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

@@ -6,21 +6,24 @@ It speaks nothing else: a client that offers to go on in another protocol is ser
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 import structlog
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from reservation.api.cycle import Cycle, refused, scope_of, written
+from reservation.api.exchange import WHOLE
 from reservation.api.problems import Problem, Slug, retry_after
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Callable
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+    from reservation.api.express import Express, Taken
 
 log = structlog.get_logger("holdfast.api")
 
@@ -51,13 +54,19 @@ class BoundedHttp(HttpToolsProtocol):
     """HTTP/1.1 with a time and a size for a request's head, and a size for its body's framing."""
 
     server_state: ServingState
+    _in_head = False  # a head is awaited or coming in
     _head_timer: asyncio.TimerHandle | None = None
+    _idle_timer: asyncio.TimerHandle | None = None
+    _idle_since = 0.0  # in the loop's time
     _head_bytes = 0  # of the head that comes in: at least so many
     _head_at_most = 0  # and with what came in one piece with its beginning
     _piece_bytes = 0
+    _held: dict[str, Any] | None = None  # the head of a request whose work has not started
+    _held_body: bytes | bytearray = b""  # what has come of its body
     _in_body = False  # a request was handed on, and its body is not complete
     _body_bytes = 0
     _framing_bytes = 0
+    _keep_alive = True  # as far as that request decides
     _previous: RequestResponseCycle | None = None  # the one before the last request
     _deaf = False  # what comes in from now on is not read
 
@@ -68,11 +77,14 @@ class BoundedHttp(HttpToolsProtocol):
             log.warning("connection refused", connections=len(self.connections))
             transport.abort()
             return
+        self._begin_head(0)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
         self._end_head()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -81,17 +93,25 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._piece_bytes = len(data)
-        if self._head_timer is not None:
+        if self._in_head:
             self._head_bytes += len(data)
             self._head_at_most += len(data)
         if self._in_body:
             self._framing_bytes += len(data)
-        try:
-            self._parse(data)
-        except HttpParserError:
+        is_http = _is_sound(self._parse, data)
+        if self._held is not None:  # its body is still to come
+            is_http = _is_sound(self._hand_on, self._held) and is_http
+        if not is_http:
             self.send_400_response("The request is no HTTP.")
-        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse_long_head()
+        self._keep_bounds()
+
+    def _keep_bounds(self) -> None:
+        """Refuse what has grown too long; give a head that is not complete its time."""
+        if self._in_head:
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_long_head()
+            elif self._head_timer is None:  # nearly every head comes in one piece, and needs none
+                self._await_head()
         elif self._framing_bytes > MAX_HEAD_BYTES + MOST_FRAMING * self._body_bytes:
             self.send_400_response("The body's framing (extensions, trailers) is too large.")
 
@@ -130,10 +150,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request; on a kept connection this is where its head starts."""
-        super().on_message_begin()
-        if self._head_timer is None and not self._deaf:
-            self._await_head()
-            self._head_at_most = self._piece_bytes
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+        if not self._in_head and not self._deaf:
+            self._begin_head(self._piece_bytes)
 
     def on_headers_complete(self) -> None:
         """Hand a request on, unless its head is too long or it asks for a tunnel."""
@@ -143,25 +162,135 @@ class BoundedHttp(HttpToolsProtocol):
         if self.parser.get_method() == b"CONNECT":
             self.send_400_response("CONNECT is not served.")
         elif not self.parser.should_upgrade():
-            self._previous = self.cycle
-            super().on_headers_complete()
             self._in_body, self._body_bytes, self._framing_bytes = True, 0, 0
+            self._held_body = b""
+            self._held = {
+                "method": self.parser.get_method().decode("ascii"),
+                "http_version": self.parser.get_http_version(),
+                "headers": self.headers,
+            }
+            self._keep_alive = self._held["http_version"] != "1.0" and (
+                self.parser.should_keep_alive() and not self.server_state.ending
+            )
             self.headers = []  # fields behind the body mean nothing here
-            if self.server_state.ending:
-                self.cycle.keep_alive = False
+
+    def _is_taken(self, head: dict[str, Any]) -> bool:
+        """Offer a request that is here as a whole to the express lane, where it comes at once."""
+        express: Express | None = getattr(self.app, "express", None)
+        if (
+            express is None
+            or head["method"] != "POST"
+            or self.root_path
+            or self.flow.write_paused
+            or (self.cycle is not None and not self.cycle.response_complete)
+        ):
+            return False
+        taken = express.take(self.url, head, bytes(self._held_body))
+        if taken is None:
+            return False
+        self._held = None
+        taken.keep_alive, taken.send = self._keep_alive, self._answer
+        self._previous, self.cycle = self.cycle, taken  # type: ignore[assignment]
+        self.tasks.add(taken)  # type: ignore[arg-type]  # the server waits for it when it ends
+        return True
+
+    def _answer(self, taken: Taken, status: int, fields: bytes, body: bytes) -> None:
+        """Send the answer to a request on the express lane."""
+        self.tasks.discard(taken)
+        if taken.disconnected or self.transport.is_closing():
+            return  # nobody is there to read it
+        common, keep_alive = self.server_state.default_headers, taken.keep_alive
+        self.transport.write(written(status, common, fields, body, keep_alive=keep_alive))
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _hand_on(self, head: dict[str, Any]) -> None:
+        """Hand a request to the application, as uvicorn does, in a cycle of ours."""
+        self._held, self._in_body, was_in_body = None, False, self._in_body
+        scope: Any = scope_of(self.url, self.root_path) | head
+        scope["server"], scope["client"], scope["scheme"] = self.server, self.client, self.scheme
+        scope["asgi"] = {"version": self.asgi_version, "spec_version": "2.3"}
+        scope["state"] = self.app_state.copy()
+        self._in_body = was_in_body  # its target is sound
+        self._previous = self.cycle
+        self.cycle = cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=self._keep_alive,
+            on_response=self.on_response_complete,
+        )
+        scope["extensions"] = {WHOLE: cycle}
+        if self._held_body:
+            super().on_body(bytes(self._held_body))
+        if self._previous is None or self._previous.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            # Until the body of the one before is received; one on the lane has been.
+            if self.pipeline or isinstance(self._previous, Cycle):
+                self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         """Collect the body of a request that was handed on."""
         if not self._deaf:
             self._body_bytes += len(body)
             self._framing_bytes -= len(body)
-            super().on_body(body)
+            if self._held is not None:
+                self._hold(body)
+            else:
+                super().on_body(body)
+
+    def _hold(self, body: bytes) -> None:
+        """Keep a piece of a body; nearly always it is the whole."""
+        if not self._held_body:
+            self._held_body = body
+            return
+        if isinstance(self._held_body, bytes):
+            self._held_body = bytearray(self._held_body)
+        self._held_body += body
 
     def on_message_complete(self) -> None:
         """End a request that was handed on."""
         if not self._deaf and not self.parser.should_upgrade():
             self._in_body, self._framing_bytes = False, 0
+            if self._held is not None:
+                if self._is_taken(self._held):
+                    return
+                self._hand_on(self._held)
             super().on_message_complete()
+
+    # -- between requests ------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or wait for it for a while, by one timer for all waits."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_if_idle)
+
+    def _look_if_idle(self) -> None:
+        self._idle_timer = None
+        if self._in_head or not self.cycle.response_complete:
+            return  # the end of the answer will begin another wait
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._look_if_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     # -- how it ends -----------------------------------------------------------------------------
 
@@ -192,10 +321,10 @@ class BoundedHttp(HttpToolsProtocol):
         if self._answers_come_first(begun=True):
             return
         if not self._in_body:
-            self.transport.write(_refusal(problem))
+            self.transport.write(refused(problem))
         else:
             if not self.cycle.response_started:
-                self.transport.write(_refusal(problem))
+                self.transport.write(refused(problem))
             self.cycle.disconnected = True  # who works on it has nobody to answer any more
             self.cycle.message_event.set()
         self._hang_up()
@@ -237,12 +366,16 @@ class BoundedHttp(HttpToolsProtocol):
     def _refuse_long_head(self) -> None:
         self.send_400_response(f"The request's head has more than {MAX_HEAD_BYTES} bytes.")
 
+    def _begin_head(self, at_most: int) -> None:
+        self._in_head = True
+        self._head_bytes, self._head_at_most = 0, at_most
+
     def _await_head(self) -> None:
-        self._head_bytes = self._head_at_most = 0
         seconds = LATE_HEAD_SECONDS if self.server_state.ending else HEAD_SECONDS
         self._head_timer = self.loop.call_later(seconds, self._head_is_late)
 
     def _end_head(self) -> None:
+        self._in_head = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -262,13 +395,10 @@ _ENDING: Final = Problem(
 )
 
 
-def _refusal(problem: Problem) -> bytes:
-    request_id = os.urandom(10).hex()
-    body = orjson.dumps(problem.document(request_id))
-    fields = b"".join(b"%s: %s\r\n" % field for field in problem.headers)
-    phrase = b"400 Bad Request" if problem.status == 400 else b"503 Service Unavailable"
-    return (
-        b"HTTP/1.1 %s\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
-        b"x-request-id: %s\r\n%sconnection: close\r\n\r\n"
-        % (phrase, len(body), request_id.encode(), fields)
-    ) + body
+def _is_sound(step: Callable[[Any], None], what: Any) -> bool:
+    """Take a step of reading, and say whether what it met was HTTP."""
+    try:
+        step(what)
+    except HttpParserError:
+        return False
+    return True

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import random
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 from msgspec import Struct
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from reservation.security import ApiKey
 
 SCOPE_KEY: Final = "holdfast.exchange"
+# What our own server offers beside the messages of ASGI; see `Whole`.
+WHOLE: Final = "holdfast.whole"
 
 # A body that trickles in holds a connection; a whole batch needs far less on any real network.
 BODY_SECONDS: Final = 10.0
@@ -55,6 +57,19 @@ CREATED: Final = 201
 NO_CONTENT: Final = 204
 
 Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Whole(Protocol):
+    """What a server may offer in `extensions`: body and answer in one piece, without waiting.
+
+    Whoever uses it falls back on the messages of ASGI where it declines.
+    """
+
+    def whole_body(self) -> bytes | None:
+        """Show the body; None where it has not all come in, or the client has left."""
+
+    def whole_answer(self, status: int, fields: bytes, body: bytes) -> bool:
+        """Send an answer whose header fields are written already; False where it cannot be."""
 
 
 class HungUp(Exception):
@@ -106,15 +121,19 @@ class Exchange:
         "session",
         "status",
         "traceparent",
+        "whole",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, whole: Whole | None = None
+    ) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.query: bytes = scope.get("query_string", b"")
+        self.whole = whole
         self.request_id = _request_id(self.headers.get(b"x-request-id"))
         self.traceparent = _trace(self.headers.get(b"traceparent"))
         self.parameters: dict[str, str] = {}
@@ -132,7 +151,8 @@ class Exchange:
             return f"HTTP/{version} is not served."
         if b"host" not in self.headers and version != "1.0":
             return "The Host header is missing."
-        if self.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        encoding = self.headers.get(b"transfer-encoding")
+        if encoding is not None and encoding.lower() != b"chunked":
             return "A Transfer-Encoding other than chunked is not taken."
         given = self.scope["headers"]
         if len(given) != len(self.headers):
@@ -155,6 +175,12 @@ class Exchange:
         """
         if self._declared_length() > limit:
             raise Refused(_too_large(limit))
+        body = None if self.whole is None else self.whole.whole_body()
+        if body is not None:
+            self.body_seen = True
+            if len(body) > limit:
+                raise Refused(_too_large(limit))
+            return body
         try:
             async with asyncio.timeout(seconds):
                 return await self._receive_all(limit)
@@ -184,18 +210,25 @@ class Exchange:
 
     async def refuse(self, problem: Problem) -> None:
         """Send a problem and count it."""
+        await self.answer(self.refusal(problem))
+
+    def refusal(self, problem: Problem) -> Answer:
+        """Write a problem and count it."""
         self.problem = problem.slug
         metrics.REFUSALS.labels(slug=problem.slug).inc()
         body = orjson.dumps(problem.document(self.request_id))
-        await self.answer(Answer(problem.status, body, PROBLEM_JSON, problem.headers))
+        return Answer(problem.status, body, PROBLEM_JSON, problem.headers)
 
     async def answer(self, answer: Answer) -> None:
         """Send an answer; where the client is still sending its body, let it read that first."""
         self.status = answer.status
+        if self.body_seen and self._is_sent_whole(answer):
+            return
         headers = [(b"cache-control", b"no-store"), *answer.headers]
         if answer.status != NO_CONTENT:
             headers.append((b"content-type", answer.media_type))
             headers.append((b"content-length", b"%d" % len(answer.body)))
+        headers.append((b"x-request-id", self.request_id.encode()))
         lingers = not self.body_seen and self._sends_much()
         if lingers:
             headers.append((b"connection", b"close"))
@@ -209,6 +242,23 @@ class Exchange:
             body = b""
         await self.send({"type": "http.response.body", "body": body})
 
+    def fields(self, answer: Answer) -> bytes:
+        """Write the header fields of an answer that has a body."""
+        fields = b"cache-control: no-store\r\n"
+        for name, value in answer.headers:
+            fields += b"%b: %b\r\n" % (name, value)
+        return fields + b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n" % (
+            answer.media_type,
+            len(answer.body),
+            self.request_id.encode(),
+        )
+
+    def _is_sent_whole(self, answer: Answer) -> bool:
+        """Send an answer in one piece; False where the server does not take it so."""
+        if self.whole is None or answer.status == NO_CONTENT or self.method == "HEAD":
+            return False
+        return self.whole.whole_answer(answer.status, self.fields(answer), answer.body)
+
     async def stream(self, stream: Stream) -> None:
         """Send pieces as they come; a client that hangs up ends it."""
         self.status = OK
@@ -216,6 +266,7 @@ class Exchange:
             (b"cache-control", b"no-store"),
             (b"content-type", stream.media_type),
             *stream.headers,
+            (b"x-request-id", self.request_id.encode()),
         ]
         try:
             await self.send({"type": "http.response.start", "status": OK, "headers": headers})
@@ -290,7 +341,7 @@ def _too_large(limit: int) -> Problem:
 def _request_id(given: bytes | None) -> str:
     if given is not None and REQUEST_ID.fullmatch(given):
         return given.decode()
-    return os.urandom(10).hex()
+    return f"{random.getrandbits(80):020x}"
 
 
 def _trace(given: bytes | None) -> str:

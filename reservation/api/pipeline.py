@@ -103,6 +103,19 @@ class Gate:
         self._rate = rate
         self._sessions = sessions
 
+    @property
+    def admits_all(self) -> bool:
+        """Say whether no rate is limited."""
+        return not self._rate.is_on
+
+    def at_hand(self, exchange: Exchange) -> ApiKey | None:
+        """Find the key of a request where nothing has to be waited for; else `identify` must."""
+        credentials = exchange.headers.get(b"authorization")
+        if credentials is None or not credentials.startswith(b"Bearer "):
+            return None
+        key = exchange.key = self._keyring.at_hand(credentials[7:])
+        return key
+
     async def identify(self, exchange: Exchange) -> ApiKey:
         """Find the key of a request, or of a browser's session.
 
@@ -191,12 +204,26 @@ class Resource:
         self._allow = ((b"allow", ", ".join(sorted(methods)).encode()),)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request that the router has led here."""
         del receive, send  # the exchange has them
         exchange = exchange_of(scope)
-        exchange.route = self.path
         exchange.parameters = scope.get("path_params", {})
-        await _answer(exchange, self._work(exchange))
+        await self.serve(exchange)
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one request; its path's parameters are in the exchange."""
+        exchange.route = self.path
+        try:
+            answer = await self._work(exchange)
+        except HungUp:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort is to answer, and to log
+            await exchange.refuse(explain(error))
+        else:
+            if isinstance(answer, Stream):
+                await exchange.stream(answer)
+            else:
+                await exchange.answer(answer)
 
     async def _work(self, exchange: Exchange) -> Answer | Stream:
         method = "GET" if exchange.method == "HEAD" else exchange.method
@@ -205,7 +232,7 @@ class Resource:
             return await self._other_method(exchange)
         key = None
         if endpoint.action is not None:
-            key = await self._gate.identify(exchange)
+            key = self._gate.at_hand(exchange) or await self._gate.identify(exchange)
             self._gate.permit(key, endpoint.action)
             self._gate.admit(key)
         if endpoint.parameters:
@@ -239,26 +266,12 @@ class Nowhere:
         """Refuse one request."""
         del receive, send  # the exchange has them
         exchange = exchange_of(scope)
-        await _answer(exchange, self._work(exchange))
-
-    async def _work(self, exchange: Exchange) -> Answer:
         detail = "Nothing is served at this path; /docs lists what is."
-        raise Refused(await self._gate.turn_away(exchange, Problem(Slug.NOT_FOUND, detail)))
-
-
-async def _answer(exchange: Exchange, work: Awaitable[Answer | Stream]) -> None:
-    """Send what the work on a request comes to, whichever way it ends."""
-    try:
-        answer = await work
-    except HungUp:
-        raise
-    except Exception as error:  # noqa: BLE001 - the last resort is to answer, and to log
-        await exchange.refuse(explain(error))
-    else:
-        if isinstance(answer, Stream):
-            await exchange.stream(answer)
-        else:
-            await exchange.answer(answer)
+        try:
+            problem = await self._gate.turn_away(exchange, Problem(Slug.NOT_FOUND, detail))
+        except Exception as error:  # noqa: BLE001 - as for a resource
+            problem = explain(error)
+        await exchange.refuse(problem)
 
 
 async def _body(exchange: Exchange, rule: BodyRule) -> bytes:
@@ -266,11 +279,13 @@ async def _body(exchange: Exchange, rule: BodyRule) -> bytes:
     body = await exchange.read_body(rule.limit, rule.seconds)
     if not body and rule.empty_counts:
         return body
-    encoding = exchange.headers.get(b"content-encoding", b"identity")
-    if encoding.lower() != b"identity":
+    encoding = exchange.headers.get(b"content-encoding")
+    if encoding is not None and encoding.lower() != b"identity":
         detail = "The body has a Content-Encoding; send it as it is, without compression."
         raise Refused(Problem(Slug.MALFORMED_REQUEST, detail))
     declared = exchange.headers.get(b"content-type", b"")
+    if declared == rule.media_type:
+        return body
     media_type, _, parameters = declared.partition(b";")
     if media_type.strip().lower() != rule.media_type or not _is_utf8(parameters):
         wanted = rule.media_type.decode()

@@ -27,6 +27,11 @@ class RateLimit:
         self._monotonic = monotonic
         self._buckets: dict[str, tuple[float, float]] = {}  # key id -> tokens, as of when
 
+    @property
+    def is_on(self) -> bool:
+        """Say whether any request is ever made to wait."""
+        return self._per_second > 0
+
     def wait_seconds(self, key: ApiKey) -> int:
         """Take a token and return 0, or return after how many seconds there will be one."""
         if not self._per_second:

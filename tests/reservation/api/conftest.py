@@ -12,7 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from reservation.api import create_app
+from reservation.api import Application, create_app
+from reservation.api.express import Express
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.events.archivist import Archivist
@@ -75,7 +76,7 @@ async def keyring(store: Store) -> AsyncIterator[Keyring]:
 
 
 @pytest.fixture
-def app(engine: Engine, keyring: Keyring, settings: Settings) -> FastAPI:
+def app(engine: Engine, keyring: Keyring, settings: Settings) -> Application:
     """Make the application."""
     return create_app(engine, keyring, settings)
 
@@ -117,6 +118,34 @@ async def port(app: FastAPI) -> AsyncIterator[int]:
 async def token(keyring: Keyring) -> str:
     """Make a key of the channel tmall."""
     return (await keyring.create(Role.CHANNEL, channels=("tmall",)))[1]
+
+
+@pytest.fixture(params=["express", "ordinary"])
+async def lane(
+    request: pytest.FixtureRequest,
+    app: Application,
+    keyring: Keyring,
+    token: str,
+    stocked: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[None]:
+    """Let hot requests that `token` sends to a real server go one of both ways, and all of them."""
+    assert stocked
+    taken: list[bool] = []
+    take = Express.take
+
+    def watched(self: Express, *arguments: Any) -> Any:
+        found = take(self, *arguments)
+        taken.append(found is not None)
+        return found
+
+    monkeypatch.setattr(Express, "take", watched)
+    if request.param == "ordinary":
+        app.express = None
+    else:
+        await keyring.authenticate(token)  # the lane takes keys that were shown
+    yield
+    assert any(taken) == (request.param == "express")
 
 
 @pytest.fixture

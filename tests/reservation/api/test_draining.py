@@ -12,33 +12,34 @@ from fastapi import FastAPI
 
 from reservation.api import connection, hardening
 from reservation.engine import Engine
-from reservation.model import Origin, Reserve
 from reservation.security import Role
 from reservation.store.keyring import Keyring
+from reservation.store.store import Store
 from tests.reservation.api.wire import Serving, Wire, body, head, serving
 
 pytestmark = pytest.mark.usefixtures("stocked")
 
 
 class Brake:
-    """Holds reservations up until it is let go."""
+    """Holds calls of the store up until it is let go."""
 
-    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         self.arrived, self.let_go = asyncio.Event(), asyncio.Event()
-        self._reserve = engine.reserve
-        monkeypatch.setattr(engine, "reserve", self._slow)
+        self._run = store.run
+        monkeypatch.setattr(store, "run", self._slow)
 
-    async def _slow(self, operation: Reserve, origin: Origin) -> Any:
+    async def _slow(self, *arguments: Any, deadline: float) -> Any:
         self.arrived.set()
         await self.let_go.wait()
-        return await self._reserve(operation, origin)
+        return await self._run(*arguments, deadline=deadline)
 
 
+@pytest.mark.usefixtures("lane")
 async def test_a_connection_that_comes_while_the_server_ends_has_one_answer(
-    app: FastAPI, engine: Engine, token: str, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, store: Store, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kept open, a busy one would be served until the time is up, and then be cut."""
-    brake = Brake(engine, monkeypatch)
+    brake = Brake(store, monkeypatch)
     content = body()
     async with serving(app) as server:
         slow = await Wire.open(server.port)
@@ -59,6 +60,7 @@ async def test_a_connection_that_comes_while_the_server_ends_has_one_answer(
         slow.close()
 
 
+@pytest.mark.usefixtures("lane")
 async def test_an_idle_connection_has_one_more_answer_or_is_soon_closed(
     app: FastAPI, token: str
 ) -> None:
@@ -91,10 +93,11 @@ async def test_a_connection_that_comes_late_and_says_nothing_is_soon_closed(
         wire.close()
 
 
+@pytest.mark.usefixtures("lane")
 async def test_who_is_cut_off_while_the_store_works_hears_that_it_is_unknown(
-    app: FastAPI, engine: Engine, token: str, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, store: Store, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    brake = Brake(engine, monkeypatch)
+    brake = Brake(store, monkeypatch)
     content = body()
     async with serving(app, timeout_graceful_shutdown=0) as server:
         wire = await Wire.open(server.port)
@@ -104,8 +107,10 @@ async def test_who_is_cut_off_while_the_store_works_hears_that_it_is_unknown(
         status, headers, problem = await wire.answer()
     assert (status, problem["type"]) == (503, "/problems/store-unavailable")
     assert (problem["outcome"], headers["connection"]) == ("unknown", "close")
+    assert "is ending" in problem["detail"]
     assert headers["retry-after"] == "1"
     wire.close()
+    brake.let_go.set()
 
 
 async def test_who_is_cut_off_in_its_body_hears_that_nothing_was_done(

@@ -269,6 +269,7 @@ BAD = {
 }
 
 
+@pytest.mark.usefixtures("lane")
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("good", [1, 3])
 async def test_what_came_in_whole_is_answered_whatever_comes_behind(
@@ -285,6 +286,21 @@ async def test_what_came_in_whole_is_answered_whatever_comes_behind(
         assert (status, reservation["reservation_id"]) == (201, f"tmall:{number}")
     assert headers["connection"] == "close"
     assert await wire.reader.read() == b""
+    wire.close()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("target", ["http://x", "http://x:y:z/", "/\x7f", "/\xe4"])
+async def test_a_target_without_a_path_is_no_http(port: int, target: str, *, whole: bool) -> None:
+    """Whether its body has come or not; behind a sound request too."""
+    wire = await Wire.open(port)
+    await wire.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await wire.answer())[0] == 200
+    bad = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+    await wire.send(bad.encode("latin-1") + (b"{}" if whole else b""))
+    status, headers, _ = await wire.answer()
+    assert (status, headers["connection"]) == (400, "close")
+    assert await wire.ended()
     wire.close()
 
 

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from reservation.api import create_app, exchange
 from reservation.config import Settings
 from reservation.engine import Engine
-from reservation.model import Origin, Reserve
 from reservation.security import Role
 from reservation.store.keyring import Keyring
+from reservation.store.store import Store
 from tests.reservation.api.conftest import SKU
 from tests.reservation.api.wire import Wire, body, head
 
@@ -101,21 +101,22 @@ def _impatient(read_body: Any) -> Any:
     return read
 
 
+@pytest.mark.usefixtures("lane")
 async def test_a_client_that_hangs_up_does_not_cancel_its_store_call(
-    port: int, token: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    port: int, token: str, engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order is held although nobody is left to hear it."""
     arrived, go_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    reserve = engine.reserve
+    run = store.run
 
-    async def slow(operation: Reserve, origin: Origin) -> Any:
+    async def slow(*arguments: Any, deadline: float) -> Any:
         arrived.set()
         await go_on.wait()
-        outcome = await reserve(operation, origin)
+        outcomes = await run(*arguments, deadline=deadline)
         done.set()
-        return outcome
+        return outcomes
 
-    monkeypatch.setattr(engine, "reserve", slow)
+    monkeypatch.setattr(store, "run", slow)
     wire = await Wire.open(port)
     content = body("tmall:gone")
     await wire.send(head(token, f"Content-Length: {len(content)}") + content)
@@ -140,6 +141,7 @@ async def test_clients_that_hang_up_in_the_middle_of_a_body_leave_nothing(
     assert stock.levels[0].held == 0
 
 
+@pytest.mark.usefixtures("lane")
 async def test_pipelined_requests_are_answered_in_order(port: int, token: str) -> None:
     wire = await Wire.open(port)
     contents = [body(f"tmall:{number}") for number in range(5)]
