@@ -159,6 +159,12 @@ EVENT_LOG_BYTES: Final = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+STORE_MEMORY_BYTES: Final = Gauge(
+    "holdfast_store_memory_bytes",
+    "Memory that the store's data takes, as the store tells it (used_memory).",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 EXPIRY_LAG_SECONDS: Final = Gauge(
     "holdfast_expiry_lag_seconds",
     "For how long the oldest hold that is still to be expired has been overdue.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reservation.store.store import Store
 
 TIDY_INTERVAL_SECONDS = 5.0  # between looks at receipts and breakers
+MEMORY_INTERVAL_SECONDS = 2.0  # between looks at the store's memory
 MAX_CALLS_A_ROUND = 500  # a long backlog yields to the next round: 200,000 holds
 
 
@@ -31,6 +32,7 @@ class Sweeper:
         self._interval = settings.sweep_interval_ms / 1000
         self._cursor = "0"
         self._tidying = Every(TIDY_INTERVAL_SECONDS)
+        self._measuring = Every(MEMORY_INTERVAL_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a store that fails is tried again, forever."""
@@ -46,6 +48,8 @@ class Sweeper:
         await self.expire()
         if self._tidying.is_due():
             await self.tidy()
+        if self._measuring.is_due():
+            metrics.STORE_MEMORY_BYTES.set(await self._store.memory_bytes())
         return self._interval
 
     async def expire(self) -> int:

@@ -346,6 +346,12 @@ class Store:
         reply = await self.call("retire", [retention_ms, cursor])
         return reply[2], reply[3] == 1, reply[4]
 
+    async def memory_bytes(self) -> int:
+        """Ask the server how much memory its data takes; 0 where it does not tell."""
+        with named_faults():
+            info = await self.client.info("memory")
+        return int(info.get("used_memory", 0))
+
     async def trim(self, archived: str) -> tuple[int, int]:
         """Trim the event log before the entry `archived`, bounded a call.
 

@@ -155,3 +155,13 @@ async def test_tidying_counts_what_is_suspended(engine: Engine, store: Store) ->
     await engine.breakers.set_policy(SetBreakerPolicy("C", threshold=5), Origin("wang"))
     await Sweeper(store, store.settings).tidy()
     assert metrics.SUSPENDED_SKUS._value.get() == 1
+
+
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+async def test_the_stores_memory_is_told(store: Store) -> None:
+    """What a load test draws: it grows with what is held."""
+    await Sweeper(store, store.settings)._round()
+    empty = metrics.STORE_MEMORY_BYTES._value.get()
+    await hold(store, 500, 60_000)
+    await Sweeper(store, store.settings)._round()
+    assert 0 < empty < metrics.STORE_MEMORY_BYTES._value.get()
