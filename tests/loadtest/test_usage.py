@@ -1,0 +1,41 @@
+"""The CPU of our own service, as parts of a core, second by second."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from loadtest import usage
+from loadtest.usage import shares, watched
+from tests.waiting import until
+
+ZERO = 1_800_000_000_000_000
+
+
+def test_shares_are_parts_of_a_core() -> None:
+    """Of the time that passed between two samples; who started later began at nothing."""
+    samples = [
+        (ZERO, {"api": 1.0, "store": 0.5}),
+        (ZERO + 1_000_000, {"api": 1.9, "store": 0.5}),
+        (ZERO + 3_000_000, {"api": 3.9, "store": 1.0, "agents": 0.4}),
+    ]
+    told = {
+        kind: [round(part, 6) for part in line]
+        for kind, line in shares(samples, ZERO, range(3)).items()
+    }
+    assert told == {"agents": [0, 0, 0.2], "api": [0.9, 0, 1.0], "store": [0, 0, 0.25]}
+
+
+def test_nothing_sampled_is_nothing_shown(tmp_path: Path) -> None:
+    """Another's service is not ours to see."""
+    assert shares(usage.read(tmp_path / "none.json"), ZERO, range(3)) == {}
+
+
+def test_a_process_is_watched(tmp_path: Path) -> None:
+    """By what it and those below it spend; the file is there when the watch ends."""
+    path = tmp_path / "usage.json"
+    with watched(os.getpid(), path) as samples:
+        until(lambda: len(samples) >= 2, "two samples")
+    (before_us, before), (at_us, spent) = usage.read(path)[:2]
+    assert at_us - before_us > 500_000
+    assert 0 < before["supervisor"] <= spent["supervisor"]
