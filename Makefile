@@ -30,7 +30,12 @@ $(VENV)/.server: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing Holdfast and what its tests need …"
-	@$(PIP) install -c constraints.txt -e '.[server,dev]'
+	@$(PIP) install -c constraints.txt -e '.[server,loadtest,dev]'
+	@touch $(VENV)/.server $(VENV)/.loadtest $@
+
+$(VENV)/.loadtest: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing Holdfast and its load test …"
+	@$(PIP) install -c constraints.txt -e '.[server,loadtest]'
 	@touch $(VENV)/.server $@
 
 run: $(VENV)/.server ## start everything with an embedded store and play the demonstration
@@ -55,8 +60,8 @@ bench-check: $(VENV)/.dev ## the guarded figures beside the accepted ones: worse
 chaos: $(VENV)/.dev ## the long fault suites; see docs/testing.md
 	@$(BIN)/python -m pytest -m chaos -p no:xdist --timeout 7200 $(ARGS)
 
-loadtest: $(VENV)/.server ## play the sample orders against the running service (see `make run`)
-	@$(BIN)/holdfast replay sample --speed 6000 --stock 100 --run "load$$(date +%s)-"
+loadtest: $(VENV)/.loadtest ## a festival day in 144 s and a livestream's burst, proven; HOLDFAST_URL names a service
+	@$(BIN)/python -m loadtest run festival_day livestream_burst $(ARGS)
 
 clean: ## remove the environment and the data of `make run`
 	rm -rf $(VENV) var

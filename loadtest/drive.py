@@ -1,0 +1,155 @@
+"""Runs Locust as a process of its own and draws how far it is. gevent never enters ours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from loadtest.service import KEY_VARIABLE, Service
+
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+USERS = 256  # of one generator: as many requests at once, which 40 ms each would use up at 6,400/s
+MASTER_PORT = 5557  # Locust's own default
+END_SECONDS = 30.0
+_ROOT = Path(__file__).parents[1]
+
+
+class Undone(Exception):
+    """The run did not come to its end; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """One scenario at one size."""
+
+    scenario: str
+    seed: int
+    directory: Path
+    orders: int | None = None
+    seconds: float | None = None
+    run_name: str | None = None
+    users: int = USERS  # of each generator
+    generators: int = 1
+    remote: bool = False  # the generators join from elsewhere: none is started here
+    port: int = MASTER_PORT
+    clock_error_us: int = 0
+
+    @property
+    def distributed(self) -> bool:
+        """Say whether a leader of its own is needed."""
+        return self.remote or self.generators > 1
+
+
+def drive(what: Drive, service: Service, console: Console) -> None:
+    """Play a scenario to its end. Raises Undone, and KeyboardInterrupt with Locust ended."""
+    log = what.directory / "locust.log"
+    with log.open("w") as errors, contextlib.ExitStack() as stack:
+        for _ in range(what.generators if what.distributed and not what.remote else 0):
+            stack.enter_context(
+                _process(
+                    [*worker_command(what.directory, "127.0.0.1", what.port)],
+                    service.key,
+                    errors=errors,
+                )
+            )
+        leader = stack.enter_context(_process(_command(what, service), service.key, errors=errors))
+        failure = _follow(leader, what, console)
+        status = leader.wait(END_SECONDS)
+    if failure or status:
+        told = failure or f"Locust ended with status {status}"
+        message = f"{told}; {log} has more"
+        raise Undone(message)
+
+
+def worker_command(directory: Path, leader: str, port: int) -> list[str]:
+    """Write the command of a generator that joins a leader."""
+    return [
+        *_locust(),
+        *("--worker", "--master-host", leader, "--master-port", str(port)),
+        *("--directory", str(directory)),
+    ]
+
+
+def _command(what: Drive, service: Service) -> list[str]:
+    users = what.users * what.generators
+    options: list[Any] = [
+        *("--headless", "--only-summary", "--host", service.url),
+        *("--users", users, "--spawn-rate", users),
+        *("--scenario", what.scenario, "--seed", what.seed, "--directory", what.directory),
+        *("--clock-error-us", what.clock_error_us),
+    ]
+    for name, value in (
+        ("--orders", what.orders),
+        ("--seconds", what.seconds),
+        ("--run-name", what.run_name),
+    ):
+        options += [] if value is None else [name, value]
+    if what.distributed:
+        options += ["--master", "--master-bind-port", what.port]
+        options += ["--expect-workers", what.generators]
+    return [*_locust(), *map(str, options)]
+
+
+def _locust() -> list[str]:
+    return [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--skip-log-setup"]
+
+
+@contextlib.contextmanager
+def _process(command: Sequence[str], key: str, *, errors: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a process of Locust; it does not outlive this block."""
+    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(  # noqa: S603 (our own command)
+        command,
+        env={**os.environ, "PYTHONPATH": path, KEY_VARIABLE: key},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        start_new_session=True,  # Ctrl-C is ours to answer
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
+        process.kill()
+        process.wait()
+
+
+def _follow(leader: subprocess.Popen[str], what: Drive, console: Console) -> str:
+    """Draw what the leader tells until it closes its output; return what went wrong."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("orders"),
+        TimeRemainingColumn(),
+    )
+    failure = ""
+    assert leader.stdout is not None
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what.scenario, total=None)
+        for line in leader.stdout:
+            if not line.startswith("{"):  # Locust's own summary
+                continue
+            told = json.loads(line)
+            failure = told.get("failed", failure)
+            if "orders" in told:
+                bar.update(task, total=told["orders"])
+            if "played" in told:
+                bar.update(task, completed=told["played"])
+            if "phase" in told:
+                bar.update(task, description=f"{what.scenario}: {told['phase']}")
+    return failure
