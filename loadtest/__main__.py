@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -67,7 +68,9 @@ def run(
     remote: Annotated[
         bool, typer.Option("--remote", help="Wait for generators that `join` from elsewhere.")
     ] = False,
-    port: Annotated[int, typer.Option(help="Where generators join.")] = MASTER_PORT,
+    port: Annotated[
+        int | None, typer.Option(help="Where generators join [5557; a free one without --remote].")
+    ] = None,
     clock_error_ms: Annotated[
         float,
         typer.Option(min=0, help="How far the clocks of generators and service may be apart."),
@@ -89,17 +92,16 @@ def run(
             knock(named)
         for scenario in scenarios:
             what = Drive(
-                scenario,
-                seed,
-                _directory(out, scenario),
-                orders,
-                DAY_SECONDS / speed if speed else seconds,
-                None,
-                users,
-                generators,
-                remote,
-                port,
-                round(clock_error_ms * 1000),
+                scenario=scenario,
+                seed=seed,
+                directory=_directory(out, scenario),
+                orders=orders,
+                seconds=DAY_SECONDS / speed if speed else seconds,
+                users=users,
+                generators=generators,
+                remote=remote,
+                port=port or (MASTER_PORT if remote else _free_port()),
+                clock_error_us=round(clock_error_ms * 1000),
             )
             console.print(Text(f"{scenario}: {SCENARIOS[scenario].about}", style="bold"))
             with _service(named) as service:
@@ -178,6 +180,12 @@ def _endings(console: Console) -> Iterator[None]:
         raise typer.Exit(UNDONE) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _free_port() -> int:
+    """Find a port for generators of this machine; another may take it first, then Locust says."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _directory(out: Path, scenario: str) -> Path:

@@ -28,7 +28,7 @@ class Undone(Exception):
     """The run did not come to its end; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drive:
     """One scenario at one size."""
 
@@ -37,7 +37,6 @@ class Drive:
     directory: Path
     orders: int | None = None
     seconds: float | None = None
-    run_name: str | None = None
     users: int = USERS  # of each generator
     generators: int = 1
     remote: bool = False  # the generators join from elsewhere: none is started here
@@ -91,7 +90,6 @@ def _command(what: Drive, service: Service) -> list[str]:
     for name, value in (
         ("--orders", what.orders),
         ("--seconds", what.seconds),
-        ("--run-name", what.run_name),
     ):
         options += [] if value is None else [name, value]
     if what.distributed:

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from loadtest import slo
+from loadtest.check.rules import Rule
 from loadtest.evidence import Evidence
 from loadtest.figures import Cell, Figures, percentile, summed
 from loadtest.limits import limit
@@ -150,7 +151,7 @@ def _summary(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
             f"{evidence.figures.orders:,} orders in {_duration(evidence.figures.seconds)}: none"
             " lost, nothing oversold, every objective kept."
         )
-    return "Not kept: " + "; ".join(
+    return "; ".join(
         f"{verdict.rule} ({verdict.measured}, wanted {verdict.wanted})" for verdict in broken
     )
 
@@ -186,8 +187,6 @@ def _verb_row(figures: Figures, verb: str) -> list[str]:
 
 
 def _rules(check: Mapping[str, Any]) -> list[tuple[str, str, int, int]]:
-    from loadtest.check.rules import Rule  # noqa: PLC0415
-
     return [
         (rule.value, rule.promise, told["judged"], told["violations"])
         for rule in Rule
@@ -203,13 +202,13 @@ def _audit(evidence: Evidence) -> str:
     audit = evidence.proofs.audit
     if audit is None:
         return (
-            "The store is not this test's own: run `holdfast audit` where it is for a recount of"
+            "The store is not this test's own: run holdfast audit where it is for a recount of"
             " everything in it."
         )
     if audit["ok"]:
-        return f"`holdfast audit` recounted the store: every invariant holds ({audit['version']})."
+        return f"holdfast audit recounted the store: every invariant holds ({audit['version']})."
     findings = audit.get("findings") or ()
-    return "`holdfast audit` found broken invariants: " + "; ".join(map(str, findings))
+    return "holdfast audit found broken invariants: " + "; ".join(map(str, findings))
 
 
 def _setting(evidence: Evidence) -> list[tuple[str, str]]:

@@ -133,7 +133,7 @@ def _fates(content: Content) -> str:
         for fate in sorted(totals, key=lambda fate: -totals[fate])
     ]
     return (
-        _table(("", *channels, "all"), rows) + '<p class="told">The warm-up\'s are among them.</p>'
+        _table(("", *channels, "all"), rows) + '<p class="after">The warm-up\'s are among them.</p>'
     )
 
 
