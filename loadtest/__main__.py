@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -167,9 +168,15 @@ def _watched(service: Service, directory: Path) -> contextlib.AbstractContextMan
     return watched(service.process_id, directory / USAGE)
 
 
+def _interrupted(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def _endings(console: Console) -> Iterator[None]:
-    """Say in a sentence why it ends early."""
+    """Say in a sentence why it ends early; whoever ends us, what we have started ends, too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
     try:
         yield
     except (WrongAddress, slo.InvalidObjectives) as error:

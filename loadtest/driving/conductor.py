@@ -215,10 +215,13 @@ class Leader:
             else:
                 self._finish()
                 code = 0
+        except BrokenPipeError:  # nobody listens any more: there is nothing to finish
+            code = 1
         except Exception as error:  # noqa: BLE001 (said, and the process ends with it)
             tell(failed=f"{type(error).__name__}: {error}")
-        self._environment.process_exit_code = code
-        self._runner.quit()
+        finally:
+            self._environment.process_exit_code = code
+            self._runner.quit()
 
     def _prepare(self) -> None:
         options = self._options
@@ -304,13 +307,22 @@ class Leader:
             if isinstance(self._runner, MasterRunner) and self._runner.clients.missing:
                 self._fail("a generator is gone: it has sent no sign of life")
             second = (now_us() - zero_us) / SECOND_US
-            tell(phase="playing", played=sum(self._played.values()), second=round(second, 1))
+            self._tell_progress(
+                phase="playing", played=sum(self._played.values()), second=round(second, 1)
+            )
             if now_us() - asked_us >= SERVICE_SECONDS * SECOND_US:
                 asked_us = now_us()
                 sample = self._surroundings.service(int(second // 1))
                 if sample is not None:
                     self._service.append(sample)
             self._all_done.wait(PROGRESS_SECONDS)
+
+    def _tell_progress(self, **progress: Any) -> None:
+        """Tell how far it is; a run that nobody follows any more is ended."""
+        try:
+            tell(**progress)
+        except BrokenPipeError:
+            self._fail("nobody follows this run any more")
 
     def _finish(self) -> None:
         assert self._plan is not None

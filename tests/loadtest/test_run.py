@@ -203,8 +203,11 @@ def test_without_a_named_service_one_is_started(tmp_path: Path, temporary: Path)
     assert list(temporary.iterdir()) == []
 
 
-def test_an_interrupted_run_leaves_nothing_running(tmp_path: Path, temporary: Path) -> None:
-    """Ctrl-C ends generator and service; 130, no traceback, no report."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_running(
+    number: signal.Signals, tmp_path: Path, temporary: Path
+) -> None:
+    """Ctrl-C, or who ends it otherwise, ends generator and service; 130, no report."""
     process = subprocess.Popen(
         [sys.executable, "-m", "loadtest", "run", "hot_sku", "--out", str(tmp_path)],
         env=environment(TMPDIR=str(temporary)),
@@ -215,7 +218,7 @@ def test_an_interrupted_run_leaves_nothing_running(tmp_path: Path, temporary: Pa
         start_new_session=True,
     )
     until(lambda: list(tmp_path.glob("*/history-w0.ndjson")), "it plays", seconds=60)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
