@@ -217,7 +217,7 @@ async def take_levels(store: Store) -> list[StockLevel]:
         dict([pair async for _, chunk in store.scan(name) for pair in chunk]) for name in names
     ]
     return [
-        StockLevel(*level.rsplit("@", 1), *(int(counter[level]) for counter in counters))
+        StockLevel(*level.rsplit("@", 1), *(int(counter.get(level, 0)) for counter in counters))
         for level in counters[0]
         if level != "."
     ]
