@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reservation.store.store import Store
 
 WATCH_SECONDS = 0.02  # how late a passed deadline may be noticed
+ACCEPTED_AT_ONCE = 125  # of a long list; about 0.4 ms of work, in which no call is sent
 
 
 class _Queue:
@@ -82,7 +83,8 @@ class Coalescer:
     async def submit(self, operations: Sequence[Operation], origin: str) -> list[Result]:
         """Run operations and wait for all answers, in order.
 
-        A caller that is cancelled cancels nothing but its own waiting.
+        The first calls of a long list are on their way while the rest of it is queued. A caller
+        that is cancelled by then leaves the rest undone; later it cancels nothing but its waiting.
 
         Raises Overloaded, with nothing applied, where the queues are full.
         """
@@ -91,7 +93,9 @@ class Coalescer:
         deadline = loop.time() + self._timeout_seconds
         group = Group(operations, origin, loop.create_future(), deadline)
         self._watch_deadline(group)
-        for entry in group.members:
+        for number, entry in enumerate(group.members):
+            if number % ACCEPTED_AT_ONCE == 0 and number:
+                await asyncio.sleep(0)
             self._accept(entry)
         return await group.future
 

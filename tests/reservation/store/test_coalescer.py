@@ -152,6 +152,22 @@ async def test_calls_are_cut_by_lines_and_a_large_order_goes_alone(
     assert standing.batches == [["tm:0", "tm:1"], ["tm:2"], ["tm:3"], ["tm:4"], ["tm:5"]]
 
 
+async def test_the_first_of_a_long_list_are_sent_while_the_rest_is_queued(
+    standing: StandingStore,
+) -> None:
+    """A list goes out in order, and its first call does not wait until all of it is queued."""
+    coalescer = queueing(standing, max_calls_in_flight=8, max_lines_per_call=1_000)
+    orders = [order(number) for number in range(1_000)]
+    task = ask(coalescer, *orders)
+    await standing.called.wait()
+    assert len(standing.batches[0]) < len(orders) / 2
+    standing.going.set()
+    assert await task == [DONE] * len(orders)
+    assert [name for batch in standing.batches for name in batch] == [
+        order.reservation_id for order in orders
+    ]
+
+
 async def test_what_a_call_had_no_room_for_goes_first_in_the_next(standing: StandingStore) -> None:
     """MORE is no answer: the operation is sent again, before what came after it."""
     coalescer = queueing(standing)
@@ -193,7 +209,7 @@ async def test_verbs_of_one_id_go_in_the_order_given(standing: StandingStore) ->
 async def test_an_id_stands_at_most_once_in_a_call(standing: StandingStore) -> None:
     """The same reserve five times at once: five calls, one after the other."""
     standing.going.set()
-    coalescer = queueing(standing, max_calls_in_flight=8)
+    coalescer = queueing(standing, max_calls_in_flight=8, max_lines_per_call=1_000)
     assert await coalescer.submit([order(0)] * 5, "k|r") == [DONE] * 5
     assert standing.batches == [["tm:0"]] * 5
 
