@@ -14,13 +14,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtest.bench.machine import pin
+import redis
+
+from loadtest.bench.machine import pin, unpin
 from loadtest.bench.orders import STOCK, sku_names
 from loadtest.bench.partition import LOAD_SECONDS, UNLIMITED_LOG_BYTES, describe_store
 from reservation.config import Durability, Settings
@@ -50,12 +52,27 @@ class Serving:
                 link.connect(self.socket)
                 link.sendall(b"BGREWRITEAOF\r\n")
 
+    def tell_store(self, *command: str) -> None:
+        """Run a command of the store's. Raises redis.ResponseError where it is not taken."""
+        with redis.Redis(unix_socket_path=self.socket) as client:
+            client.execute_command(*command)
+
 
 @contextmanager
 def product(
-    settings: Settings, durability: Durability, *, wide: bool = False, rewrite_percent: int = 0
+    settings: Settings,
+    durability: Durability,
+    *,
+    wide: bool = False,
+    rewrite_percent: int = 0,
+    workers: int = 1,
+    more: Mapping[str, str] = {},
+    pinned: bool = True,
 ) -> Iterator[Serving]:
-    """Run one API worker on an embedded store that has stock of the hot SKU, or of all."""
+    """Run API workers on an embedded store that has stock of the hot SKU, or of all.
+
+    `more` are settings of theirs, as variables. What is not pinned runs where the system likes.
+    """
     key = f"hf_bench_{secrets.token_hex(32)}"
     settings = settings.model_copy(
         update={"durability": durability, "store_rewrite_percent": rewrite_percent}
@@ -63,8 +80,12 @@ def product(
     with EmbeddedStore(settings) as store:
         store.wait_until_loaded(timeout_seconds=LOAD_SECONDS)
         assert store.pid is not None
-        pin(store.pid, 1)
-        pin(os.getpid(), 1)  # what we start from now on is there too
+        if pinned:
+            pin(store.pid, 1)
+            pin(os.getpid(), 1)  # what we start from now on is there too
+        else:
+            unpin(store.pid)
+            unpin(os.getpid())
         port = _free_port()
         environment = os.environ | {
             "HOLDFAST_REDIS_URL": store.url,
@@ -74,13 +95,15 @@ def product(
             "HOLDFAST_PORT": str(port),
             "HOLDFAST_LOG_LEVEL": "warning",
             "HOLDFAST_MAX_EVENT_LOG_BYTES": str(UNLIMITED_LOG_BYTES),
+            **more,
         }
-        command = [sys.executable, "-m", "ops", "api", "--workers", "1"]
+        command = [sys.executable, "-m", "ops", "api", "--workers", str(workers)]
         with _process(command, environment) as process:
             _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process)
             _import_stock(port, key, sku_names(wide=wide))
             worker = _leaf(process.pid)
-            pin(worker, 0)
+            if pinned:
+                pin(worker, 0)
             yield Serving(port, worker, key, store.pid, str(store.socket), describe_store(store))
 
 

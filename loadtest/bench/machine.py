@@ -91,6 +91,13 @@ def pin(process_id: int, core: int) -> None:
             os.sched_setaffinity(int(thread.name), {core})
 
 
+def unpin(process_id: int) -> None:
+    """Let a process and all its threads run on any core."""
+    if hasattr(os, "sched_setaffinity"):
+        for thread in Path(f"/proc/{process_id}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), range(os.cpu_count() or 1))
+
+
 def cpu_seconds(process_id: int) -> float:
     """Read how much CPU a process has used, user and system, ended threads included.
 

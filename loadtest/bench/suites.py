@@ -15,6 +15,7 @@ from loadtest.bench import (
     postgres,
     scale,
     store_cpu,
+    tuning,
     verb_cpu,
 )
 from loadtest.bench.machine import QUIET_CORES, Others
@@ -57,6 +58,7 @@ SUITES = {
     "latency": Suite(http_latency.measure, 20_000, _each(6)),
     "memory": Suite(memory.measure, MEMORY_ORDERS, lambda n, times: memory.steps(n) * times),
     "scale": Suite(scale.measure, 5_000_000, lambda n, times: scale.fill_steps(n) + times),
+    "tuning": Suite(tuning.measure, 20_000, _each(2 * len(tuning.TRIALS))),
     "postgres": Suite(postgres.measure, 20_000, _each(4)),
 }
 

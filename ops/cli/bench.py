@@ -37,6 +37,7 @@ class Subject(StrEnum):
     LATENCY = "latency"
     MEMORY = "memory"
     SCALE = "scale"
+    TUNING = "tuning"
     POSTGRES = "postgres"
     ALL = "all"
     GUARD = "guard"
@@ -70,8 +71,8 @@ def bench_command(
 ) -> None:
     """Measure both sides of each figure in turn, on stores of their own in a temporary directory.
 
-    SUITE: store, verbs, breaker, engine, http, latency, memory, scale, postgres; guard (what
-    --against compares) or all. docs/benchmarks.md says what each row is.
+    SUITE: store, verbs, breaker, engine, http, latency, memory, scale, tuning, postgres; all; or
+    guard, which --against compares. docs/benchmarks.md says what each row is.
 
     The machine's cores are shared by server, service and generator: compare ratios only.
     """

@@ -78,7 +78,9 @@ def _server_below(process_id: int) -> int:
 
 
 def test_every_suite_has_a_short_run() -> None:
-    assert set(SHORT) == set(SUITES)
+    assert {*SHORT, "tuning"} == set(
+        SUITES
+    )  # a service a trial: tests/loadtest/bench/test_tuning.py
 
 
 def test_a_comparison_without_accepted_figures_ends_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""The trials of settings: each one runs against the default, on a real service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtest.bench import tuning
+from loadtest.bench.run import Run
+from reservation.config import load
+
+NAMES = ("workers-2", "batch-100", "io-threads-2")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
+def test_each_kind_of_trial_is_compared_with_the_default(tmp_path: Path) -> None:
+    """One of its processes, one of what it is asked, one of its store."""
+    trials = [trial for trial in tuning.TRIALS if trial.key in NAMES]
+    assert len(trials) == len(NAMES)
+    steps: list[str] = []
+    settings = load(data_dir=tmp_path, log_level="error")
+    rows = tuning.measure(Run(settings, 1_000, 1, steps.append, 0.1), trials)
+    assert [row.key for row in rows] == [f"tuning-{name}" for name in NAMES]
+    assert all(row.a[0] > 0 and row.b[0] > 0 for row in rows)
+    assert len(steps) == 2 * len(NAMES)
+
+
+def test_trials_have_names_of_their_own() -> None:
+    names = [trial.key for trial in tuning.TRIALS]
+    assert len(set(names)) == len(names)
