@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from pathlib import Path
 
+from reservation.errors import ArchiveUnavailable
 from reservation.events.archive import ArchiveReader, archive_path
 from reservation.events.entries import Balances, carry, read_entry, steps
 from reservation.store.keys import key
@@ -28,10 +31,10 @@ async def check_archive(deployment: Deployment, *, log_bytes: int) -> int:
         while True:
             _, version = await store.position()
             size = int(await store.client.hget(key(0, "clock"), "log_bytes"))
-            with ArchiveReader(path) as archive:
-                if archive.position == version and size <= log_bytes:
-                    break
-            assert watch.seconds < IN_STEP_SECONDS, (archive.position, version, size)
+            position = _position(path)
+            if position == version and size <= log_bytes:
+                break
+            assert watch.seconds < IN_STEP_SECONDS, (position, version, size)
             await asyncio.sleep(POLL_SECONDS)
         added = (await store.client.xinfo_stream(key(0, "events")))["entries-added"]
         with ArchiveReader(path) as archive:
@@ -42,6 +45,13 @@ async def check_archive(deployment: Deployment, *, log_bytes: int) -> int:
     finally:
         await store.close()
     return len(entries)
+
+
+def _position(path: Path) -> str | None:
+    """Read how far an archive is; None where who was to make it was killed before it had."""
+    with contextlib.suppress(ArchiveUnavailable), ArchiveReader(path) as archive:
+        return archive.position
+    return None
 
 
 def _check_balances(entries: list[tuple[str, dict[str, str]]]) -> None:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from reservation import metrics
-from reservation.api import Application, create_app
+from reservation.api import Application, create_app, entrance
 from reservation.api.connection import BoundedHttp
 from reservation.api.express import Express, Taken
 from reservation.config import Settings
@@ -216,6 +217,13 @@ class Heard:
     answer: bytes
     counted: dict[tuple[str, ...], float]
     line: dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def access_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the entrance a logger of now: one that was used once keeps the setup of then."""
+    structlog.reset_defaults()
+    monkeypatch.setattr(entrance, "log", structlog.get_logger("holdfast.access"))
 
 
 async def sent(app: Application, ask: Ask, keys: dict[str, str], number: str) -> Heard:
