@@ -13,6 +13,7 @@ from reservation.config import load
 NAMES = ("workers-2", "batch-100", "io-threads-2")
 
 
+@pytest.mark.chaos  # it starts four services
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
 def test_each_kind_of_trial_is_compared_with_the_default(tmp_path: Path) -> None:
     """One of its processes, one of what it is asked, one of its store."""

@@ -31,7 +31,14 @@ SHORT = {
 }
 
 
-@pytest.mark.parametrize("suite", SHORT)
+# They start services and peers over and over.
+LONG = ("latency", "memory", "postgres")
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [pytest.param(name, marks=[pytest.mark.chaos] if name in LONG else []) for name in SHORT],
+)
 def test_a_suite_says_what_it_compared(suite: str) -> None:
     """A short run: its figures mean nothing, but they are all there."""
     if suite == "postgres":
