@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from reservation.client import Client, Refused, SkuNotFound, Unavailable
+from reservation.client.connection import address
+from reservation.errors import ConfigurationError
 
 URL_VARIABLE = "HOLDFAST_URL"
 KEY_VARIABLE = "HOLDFAST_KEY"
@@ -78,13 +79,9 @@ def named_service(url: str | None) -> Service | None:
     if not url:
         return None
     try:
-        parts = urlsplit(url)
-        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        known = False
-    if not known:
-        message = f"{url!r} is no address; give --host like http://127.0.0.1:8000"
-        raise WrongAddress(message)
+        address(url)
+    except ConfigurationError as error:
+        raise WrongAddress(str(error)) from error
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not key:
         message = f"no key for {url}: set {KEY_VARIABLE} to one that may write stock (ops, admin)"

@@ -6,7 +6,7 @@ bar; docs/tuning.md says what follows from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +19,6 @@ from loadtest.bench.measure import Measure, in_turn
 from loadtest.bench.orders import draw_skus
 from loadtest.bench.run import Run
 from reservation.config import Durability
-
-Send = Callable[[Serving, Sequence[str]], Load]
 
 
 @dataclass(frozen=True, slots=True)

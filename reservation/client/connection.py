@@ -104,6 +104,17 @@ class Speaker:
         )
 
 
+def address(text: str) -> httpx.URL:
+    """Read where a service is. Raises ConfigurationError where it is no http address."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ConfigurationError(f"{text!r} is no address: {error}") from error
+    if url.scheme not in {"http", "https"} or not url.host or url.port == 0:
+        raise ConfigurationError(f"{text!r} is no address; give one like http://127.0.0.1:8000")
+    return url
+
+
 def arguments(
     base_url: str, key: str, *, verify: ssl.SSLContext | bool, max_connections: int
 ) -> dict[str, Any]:
@@ -111,12 +122,7 @@ def arguments(
 
     Raises ConfigurationError where the address or the key cannot be one.
     """
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL as error:
-        raise ConfigurationError(f"{base_url!r} is no address: {error}") from error
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError(f"{base_url!r} is no address; give one like http://127.0.0.1:8000")
+    url = address(base_url)
     if not _is_token(key):
         raise ConfigurationError("a key is made of printable ASCII characters; this one is not")
     return {

@@ -46,8 +46,9 @@ class Verb:
     read: Callable[[Any, Answer, int], Outcome]
 
 
-def _texts(lines: Sequence[Line]) -> list[str]:
-    return [f"{line.quantity} {line.sku}@{line.warehouse}" for line in lines]
+def _write_lines(arguments: list[Argument], lines: Sequence[Line]) -> None:
+    for line in lines:
+        arguments.append(f"{line.quantity} {line.sku}@{line.warehouse}")
 
 
 def _write_reserve(
@@ -64,8 +65,7 @@ def _write_reserve(
             last_shape = shape
             arguments.append(shape)
         arguments.append(operation.reservation_id)
-        for line in operation.lines:
-            arguments.append(f"{line.quantity} {line.sku}@{line.warehouse}")
+        _write_lines(arguments, operation.lines)
 
 
 def _write_with(own: Callable[[Any], Argument]) -> Callable[..., None]:
@@ -93,7 +93,8 @@ def _write_fulfil(
 ) -> None:
     for operation, origin in zip(operations, origins, strict=True):
         arguments += (operation.reservation_id, origin, operation.fulfilment_id)
-        arguments += (len(operation.lines), *_texts(operation.lines))
+        arguments.append(len(operation.lines))
+        _write_lines(arguments, operation.lines)
 
 
 def _read_reserve(operation: Reserve, answer: Answer, now_ms: int) -> Outcome:

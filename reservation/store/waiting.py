@@ -6,6 +6,7 @@ queue is long a channel may fill no more of it than it leaves free, so that othe
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Result = Outcome | StoreUnavailable | ScriptBug
 
 
-class Entry:
+class Entry(ABC):
     """One operation on its way; `Alone` and `Member` say who waits for it."""
 
     __slots__ = ("channel", "lines", "operation", "origin", "result", "sent")
@@ -34,9 +35,9 @@ class Entry:
         self.result: Result | None = None  # what was answered
         self.sent = False
 
+    @abstractmethod
     def answer(self, result: Result) -> None:
         """Take the first answer, and wake who waits for nothing else any more."""
-        raise NotImplementedError
 
     def give_up(self) -> None:
         """Answer what is missing: unknown where it was sent, else certainly not applied."""

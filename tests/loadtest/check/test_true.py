@@ -5,6 +5,7 @@ And worlds of services with a fault of their own: none of them goes unseen.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_many_true_histories_are_clean(tmp_path: Path):
     _silent(tmp_path, range(WORLDS, 100_000))
 
 
-class Broken(Model):
+class Broken(Model, ABC):
     """A service with a fault: `spoil` changes what an operation does or answers."""
 
     decided = 0
@@ -78,11 +79,11 @@ class Broken(Model):
         before = dict(self.reservations)
         return self.spoil(operation, super().apply(operation, now_ms), before)
 
+    @abstractmethod
     def spoil(
         self, operation: Operation, outcome: Outcome, before: dict[str, Reservation]
     ) -> Outcome:
         """Be at fault."""
-        raise NotImplementedError
 
 
 class Oversells(Broken):

@@ -78,7 +78,9 @@ def test_the_key_is_not_shown() -> None:
         assert repr(client) == "Client('http://127.0.0.1:1')"
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://x", "http://", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1:8000", "ftp://x", "http://", "http://[::1", "http://x:0"]
+)
 def test_an_impossible_address_is_refused(url: str) -> None:
     """At once, with the address in the sentence."""
     with pytest.raises(ConfigurationError, match=re.escape(repr(url))):
