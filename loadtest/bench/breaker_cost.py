@@ -42,14 +42,15 @@ class Cut:
 
 BREAKER = (
     Cut("reserve.lua", "-- Uses: ", instead="-- Uses: _prelude.lua _overdue.lua\n"),
-    Cut("reserve.lua", "\nread_any_breaker()\n", "  read_breakers(skus)\nend\n", "\n"),
+    Cut("reserve.lua", "\nread_any_breaker()\n", "  Breaker.read(skus)\nend\n", "\n"),
     Cut("reserve.lua", "-- The suspended SKUs among", "\nend\n"),
-    Cut("reserve.lua", "  for _, sku in ipairs(skus) do\n    if count_failure(", "\n  end\n"),
+    Cut("reserve.lua", "  for _, sku in ipairs(skus) do\n    if Breaker.", "\n  end\n"),
     Cut("reserve.lua", "-- A grant is one success", "\nend\n"),
     Cut("reserve.lua", "  if any_breaker then count_successes("),
-    Cut("reserve.lua", "W, changed_breakers = kept, {}", instead="W = kept\n"),
+    Cut("reserve.lua", "W, any_breaker = kept, false", instead="W = kept\n"),
     Cut("reserve.lua", "  local refusal = any_breaker", "if refusal then return refusal end\n"),
-    Cut("reserve.lua", "commit_breakers()\n", ""),
+    Cut("reserve.lua", "if any_breaker then Breaker.commit() end\n", ""),
+    Cut("_prelude.lua", "-- ---- breakers ---", "-- ---- writing", "-- ---- writing"),
 )
 EVENT = (
     Cut("reserve.lua", "      origin = sub(text, 2)\n", "check_origin(origin)\n", "origin = ''\n"),

@@ -1,5 +1,7 @@
 -- The SKU breaker: failed locks open it, restocks and cool-downs half-open it, successes close it.
 --
+-- Module: Breaker
+--
 -- A breaker is a field of `breaker`, ten tab-separated parts: state (C closed, O open by failures,
 -- M open by hand, H half-open), since (ms), failures that opened it, retry_at (ms, 0 none),
 -- current cool-down (ms), successes in half-open, by, reason, policy, window. A policy is
@@ -11,7 +13,6 @@ local MAX_COOL_DOWN_MS = 2199023255552 -- 2^41, 70 years: doubling stays within 
 local breakers = {}       -- sku -> its breaker, as read and changed by this call
 local changed_breakers = {}
 local default_policy
-local any_breaker         -- whether a look at a breaker can find anything but closed and empty
 
 local function unpack_policy(text)
   local threshold, window_ms, cool_down_ms, exempt = match(text, '^(%d+),(%d+),(%d+),([01])$')
@@ -50,8 +51,12 @@ local function pack_breaker(breaker)
   }, '\t')
 end
 
--- Look whether any SKU has a breaker: one cheap read on a quiet day.
-local function read_any_breaker() any_breaker = call('HLEN', K.breaker) > 1 end
+-- Know a breaker that was read; say whether it was unknown.
+local function know_breaker(sku, raw)
+  if breakers[sku] then return false end
+  breakers[sku] = unpack_breaker(raw)
+  return true
+end
 
 -- Read the breakers of `skus` at once: all that the call will look at. Where none of them has one,
 -- the call spares itself the look at each order.
@@ -61,7 +66,7 @@ local function read_breakers(skus)
   local raws = in_chunks('HMGET', K.breaker, fields)
   default_policy = raws[1]
   for i = 1, #skus do
-    if raws[i + 1] then breakers[skus[i]] = unpack_breaker(raws[i + 1]) end
+    if raws[i + 1] then know_breaker(skus[i], raws[i + 1]) end
   end
   any_breaker = next(breakers) ~= nil
 end
@@ -180,6 +185,9 @@ local function note_restock(sku, origin)
   if breaker and breaker.state == 'O' then half_open(sku, breaker, now, origin) end
 end
 
+-- The breaker of a SKU as it is kept; '' where it has none.
+local function breaker_text(sku) return breakers[sku] and pack_breaker(breakers[sku]) or '' end
+
 -- Write after `commit`: the type of the key was proven by reading it.
 local function commit_breakers()
   local changes, drops = {}, {}
@@ -195,3 +203,11 @@ local function commit_breakers()
   in_chunks('HSET', K.breaker, changes)
   in_chunks('HDEL', K.breaker, drops)
 end
+
+return {
+  know = know_breaker, read = read_breakers, policy = breaker_policy, text = breaker_text,
+  fresh = fresh_breaker, now = breaker_now, is_suspended = is_suspended,
+  policy_of = policy_of, live_window = live_window, change = change_breaker,
+  count_failure = count_failure, count_success = count_success, note_restock = note_restock,
+  commit = commit_breakers,
+}

@@ -248,6 +248,24 @@ local function emit(kind, subject, origin, extra, lines)
     or kind .. '\t' .. subject .. '\t' .. origin .. '\t' .. extra
 end
 
+-- ---- breakers ------------------------------------------------------------------------------
+
+local any_breaker = false -- whether a look at a breaker can find anything but closed and empty
+
+-- Look whether any SKU has a breaker: one cheap read on a quiet day.
+local function read_any_breaker() any_breaker = call('HLEN', K.breaker) > 1 end
+
+-- A table of functions that are made at its first use. Lua makes all functions of a script anew for
+-- every call; those that few calls need are not to cost the others anything.
+local function made_at_first_use(make)
+  return setmetatable({}, {
+    __index = function(made, name)
+      for key, value in pairs(make()) do made[key] = value end
+      return rawget(made, name)
+    end,
+  })
+end
+
 -- ---- writing ---------------------------------------------------------------------------------
 
 -- Write ids under `key` in entries of at most IDS_PER_ENTRY; `prefix` makes each unique.

@@ -29,7 +29,7 @@ local function open_stock(first, fields)
   read_skus(skus)
   open_call({}, false)
   read_any_breaker()
-  if any_breaker then read_breakers(skus) end
+  if any_breaker then Breaker.read(skus) end
   return skus
 end
 
@@ -46,7 +46,7 @@ end
 local function sellable_of_suspended(skus)
   local sellable = {}
   for _, sku in ipairs(skus) do
-    if is_suspended(breaker_now(sku)) then sellable[sku] = available_of(sku) end
+    if Breaker.is_suspended(Breaker.now(sku)) then sellable[sku] = available_of(sku) end
   end
   return sellable
 end
@@ -54,14 +54,14 @@ end
 -- A write that leaves a suspended SKU more to sell than before lets it be tried.
 local function note_restocks(sellable, origin)
   for sku, before in pairs(sellable) do
-    if available_of(sku) > before then note_restock(sku, origin) end
+    if available_of(sku) > before then Breaker.note_restock(sku, origin) end
   end
 end
 
 -- Append a SKU as it is now: its breaker ('' none), then of each warehouse its name, on_hand,
 -- safety, held and committed.
 local function add_report(answer, sku)
-  answer[#answer + 1] = breakers[sku] and pack_breaker(breakers[sku]) or ''
+  answer[#answer + 1] = Breaker.text(sku)
   for _, name in ipairs(W.warehouses[sku]) do
     local level = level_of(sku .. '@' .. name)
     answer[#answer + 1] = name

@@ -83,6 +83,6 @@ add_reports(answers, 2, FIELDS)
 
 commit('on_hand', 'held')
 in_chunks('HSET', K.adjustments, new_receipts)
-commit_breakers()
-answers[1], answers[2], answers[3] = now_text, version, breaker_policy()
+Breaker.commit()
+answers[1], answers[2], answers[3] = now_text, version, Breaker.policy()
 return answers

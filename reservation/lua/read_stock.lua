@@ -26,11 +26,11 @@ for i = 1, #ARGV do
 end
 read_skus(skus)
 open_call({}, false)
-read_breakers(skus)
+Breaker.read(skus)
 commit('held')
 if more then return { now_text, version, STATUS.MORE } end
 
-local answers = { now_text, version, breaker_policy() }
+local answers = { now_text, version, Breaker.policy() }
 for i = 1, #skus do
   local answer = {}
   add_report(answer, skus[i])

@@ -105,7 +105,7 @@ if any_breaker then
       skus[#skus + 1] = sku
     end
   end
-  read_breakers(skus)
+  Breaker.read(skus)
 end
 
 local free_of = {} -- level -> what may still be promised, of those that were looked at
@@ -125,8 +125,8 @@ local function suspended(first, last)
   local answer, seen
   for i = first, last do
     local sku = sku_of(W.names[level_in[argv[i]]])
-    local breaker = breaker_now(sku)
-    if is_suspended(breaker) and not (seen and seen[sku]) then
+    local breaker = Breaker.now(sku)
+    if Breaker.is_suspended(breaker) and not (seen and seen[sku]) then
       answer, seen = answer or { STATUS.SKU_SUSPENDED }, seen or {}
       seen[sku] = true
       for _, value in ipairs({ sku, breaker.since, breaker.retry_at, breaker.reason }) do
@@ -158,7 +158,7 @@ local function insufficient(id, origin, first, last)
     end
   end
   for _, sku in ipairs(skus) do
-    if count_failure(sku, id, origin, lines[sku]) then opened[#opened + 1] = sku end
+    if Breaker.count_failure(sku, id, origin, lines[sku]) then opened[#opened + 1] = sku end
   end
   local answer = { STATUS.INSUFFICIENT_STOCK, #opened }
   for _, sku in ipairs(opened) do answer[#answer + 1] = sku end
@@ -182,7 +182,7 @@ local function count_successes(first, last, origin)
     local sku = sku_of(W.names[level_in[argv[i]]])
     if not seen[sku] then
       seen[sku] = true
-      count_success(sku, origin)
+      Breaker.count_success(sku, origin)
     end
   end
 end
@@ -261,7 +261,7 @@ local answers, done = { 0, 0 }, 0
 for index = 1, #ids do
   local answer = index <= affordable and decide(index)
   if answer == nil then
-    W, changed_breakers = kept, {}
+    W, any_breaker = kept, false
     answers = { 0, 0, STATUS.MORE }
     break
   end
@@ -271,6 +271,6 @@ end
 if done > 0 and done == #ids then answers = { 0, 0, STATUS.DONE } end
 
 commit('held', commits and 'committed' or nil)
-commit_breakers()
+if any_breaker then Breaker.commit() end
 answers[1], answers[2] = now_text, version
 return answers

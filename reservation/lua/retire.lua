@@ -50,19 +50,18 @@ local quiet, scan = {}, { '0', {} }
 if any_breaker then scan = call('HSCAN', K.breaker, ARGV[2], 'COUNT', 100) end
 for i = 1, #scan[2], 2 do
   local sku = scan[2][i]
-  if sku ~= SENTINEL and not breakers[sku] then -- a scan may name one twice
-    breakers[sku] = unpack_breaker(scan[2][i + 1])
-    local breaker = breaker_now(sku)
+  if sku ~= SENTINEL and Breaker.know(sku, scan[2][i + 1]) then -- a scan may name one twice
+    local breaker = Breaker.now(sku)
     local youngest = breaker.window[#breaker.window]
     if breaker.state == 'C' and breaker.policy_text == ''
-      and (not youngest or now - youngest.at >= policy_of(breaker).window_ms) then
+      and (not youngest or now - youngest.at >= Breaker.policy_of(breaker).window_ms) then
       quiet[#quiet + 1] = sku
     end
   end
 end
 
 if #W.events > 0 then write_events() end
-commit_breakers()
+Breaker.commit()
 in_chunks('HDEL', K.reservations, cleared)
 in_chunks('HDEL', K.adjustments, old)
 in_chunks('ZREM', K.ended, entries)

@@ -46,39 +46,40 @@ end
 
 read_clock()
 local warehouses = in_chunks('HMGET', K.levels, skus)
-read_breakers(skus)
+Breaker.read(skus)
 
 
 -- Suspend by hand; what was suspended by failures is from now on closed by hand only.
 local function trip(sku, origin, reason)
-  local breaker, by = breaker_now(sku) or fresh_breaker(), match(origin, '^[^|]*')
+  local breaker, by = Breaker.now(sku) or Breaker.fresh(), match(origin, '^[^|]*')
   if breaker.state == 'M' and breaker.by == by and breaker.reason == reason then return false end
-  if breaker.state == 'C' then breaker.failures = #live_window(breaker) end
-  if not is_suspended(breaker) then breaker.since = now end
+  if breaker.state == 'C' then breaker.failures = #Breaker.live_window(breaker) end
+  if not Breaker.is_suspended(breaker) then breaker.since = now end
   breaker.state, breaker.by, breaker.reason = 'M', by, reason
   breaker.retry_at, breaker.cool_down_ms, breaker.successes, breaker.window = 0, 0, 0, {}
-  change_breaker('O', sku, breaker, origin)
+  Breaker.change('O', sku, breaker, origin)
   return true
 end
 
 local function close(sku, breaker, origin, reason)
-  local closed = fresh_breaker()
+  local closed = Breaker.fresh()
   closed.policy_text = breaker.policy_text
-  change_breaker(nil, sku, closed)
+  Breaker.change(nil, sku, closed)
   emit('K', sku, origin, '0 0 ' .. reason)
 end
 
 local function reset(sku, origin, reason)
-  local breaker = breaker_now(sku)
-  if not breaker or (breaker.state == 'C' and #live_window(breaker) == 0) then return false end
+  local breaker = Breaker.now(sku)
+  if not breaker then return false end
+  if breaker.state == 'C' and #Breaker.live_window(breaker) == 0 then return false end
   close(sku, breaker, origin, reason)
   return true
 end
 
 -- An exempt SKU counts no failures; one that they had suspended is open to all again.
 local function set_policy(sku, origin, detail)
-  local breaker = breaker_now(sku) or fresh_breaker()
-  local old = policy_of(breaker)
+  local breaker = Breaker.now(sku) or Breaker.fresh()
+  local old = Breaker.policy_of(breaker)
   local threshold, window_ms, cool_down_ms, exempt = match(detail, '^(.*),(.*),(.*),(.*)$')
   local text = concat({
     threshold ~= '' and threshold or format('%d', old.threshold),
@@ -87,11 +88,11 @@ local function set_policy(sku, origin, detail)
     exempt ~= '' and exempt or (old.exempt and '1' or '0'),
   }, ',')
   if breaker.policy_text == text then return false end
-  breaker.window = live_window(breaker) -- a wider one brings back no failure
+  breaker.window = Breaker.live_window(breaker) -- a wider one brings back no failure
   breaker.policy_text = text
-  change_breaker(nil, sku, breaker)
+  Breaker.change(nil, sku, breaker)
   emit('P', sku, origin, text)
-  if policy_of(breaker).exempt then
+  if Breaker.policy_of(breaker).exempt then
     breaker.window = {}
     if breaker.state == 'O' or breaker.state == 'H' then close(sku, breaker, origin, 'exempt') end
   end
@@ -100,7 +101,7 @@ end
 
 local ACTS = {
   T = trip, R = reset, P = set_policy,
-  F = function(sku, origin, id) return count_failure(sku, id, origin) end,
+  F = function(sku, origin, id) return Breaker.count_failure(sku, id, origin) end,
 }
 
 local answers, is_refused = { 0, 0, 0 }, false
@@ -117,10 +118,10 @@ for i, sku in ipairs(skus) do
   end
 end
 for i, sku in ipairs(skus) do -- each as the whole call leaves it
-  if warehouses[i] and breakers[sku] then answers[i + 3][3] = pack_breaker(breakers[sku]) end
+  if warehouses[i] then answers[i + 3][3] = Breaker.text(sku) end
 end
 
 if #W.events > 0 then write_events() end
-commit_breakers()
-answers[1], answers[2], answers[3] = now_text, version, breaker_policy()
+Breaker.commit()
+answers[1], answers[2], answers[3] = now_text, version, Breaker.policy()
 return answers

@@ -87,6 +87,6 @@ if report then add_reports(answers, 3, FIELDS) end
 commit('on_hand', 'safety', 'held', 'committed')
 drop_zeros()
 commit_warehouses()
-commit_breakers()
-answers[1], answers[2], answers[3] = now_text, version, breaker_policy()
+Breaker.commit()
+answers[1], answers[2], answers[3] = now_text, version, Breaker.policy()
 return answers

@@ -5,6 +5,8 @@ which keys the caller passes and becomes the table `K`; `Uses:` lists the shared
 
 Each file is a function inside the one before it. A call makes all functions of a script anew; what
 they take from a function around them costs nothing to find, what stands beside them is searched.
+A shared file with `-- Module: Name` returns its functions, and they are made at the first use of
+one of them, as `Name.function`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ FIRST = "_names.lua"  # in front of every script
 
 _KEY_LINE = re.compile(r"^-- KEYS\[(\d+)\] (\w+) (\w+): \S")
 _USES_LINE = re.compile(r"^-- Uses: (.+)$")
+_MODULE_LINE = re.compile(r"^-- Module: (\w+)$", re.MULTILINE)
 
 
 class BadHeader(ValueError):
@@ -66,6 +69,12 @@ def _header(name: str, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(key_names), uses
 
 
+def _part(text: str) -> str:
+    """Return a shared file as a script has it: a module in a function that makes it."""
+    module = _MODULE_LINE.search(text)
+    return f"local {module[1]} = made_at_first_use(function()\n{text}end)\n" if module else text
+
+
 def assemble(name: str, directory: Path = LUA_DIRECTORY) -> Script:
     """Read `name`.lua with all that it uses into one script."""
     text = (directory / f"{name}.lua").read_text(encoding="utf-8")
@@ -74,7 +83,7 @@ def assemble(name: str, directory: Path = LUA_DIRECTORY) -> Script:
     named = ", ".join(f"{key_name} = KEYS[{n}]" for n, key_name in enumerate(key_names, start=1))
     codes = ", ".join(f"{status.name} = {status.value}" for status in Status)
     first = f"{shebang}\nlocal K = {{ {named} }}\nlocal STATUS = {{ {codes} }}\n"
-    parts = [(directory / used).read_text(encoding="utf-8") for used in (FIRST, *uses)]
+    parts = [_part((directory / used).read_text(encoding="utf-8")) for used in (FIRST, *uses)]
     source = first + "return (function()\n".join([*parts, body]) + "end)()\n" * len(parts)
     return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), key_names)  # noqa: S324 (what EVALSHA names scripts by)
 

@@ -96,7 +96,7 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
         "reserve.lua",
         "      return { STATUS.REPLAYED,",
         """      local name = W.names[level_in[argv[last]]]
-      count_failure(sku_of(name), id, origins[index], '1 0 ' .. name)
+      Breaker.count_failure(sku_of(name), id, origins[index], '1 0 ' .. name)
       return { STATUS.REPLAYED,""",
     ),
     "a replay counts as a success": (
@@ -112,10 +112,10 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
     ),
     "a failure counts for each short warehouse": (
         "reserve.lua",
-        "if count_failure(sku, id, origin, lines[sku]) then",
+        "if Breaker.count_failure(sku, id, origin, lines[sku]) then",
         """local several = find(lines[sku], '\\t', 1, true)
-    if several and count_failure(sku, id .. '+', origin, lines[sku])
-      or count_failure(sku, id, origin, lines[sku]) then""",
+    if several and Breaker.count_failure(sku, id .. '+', origin, lines[sku])
+      or Breaker.count_failure(sku, id, origin, lines[sku]) then""",
     ),
     "the other lines of a suspended order count": (
         "reserve.lua",
@@ -130,23 +130,23 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
         *SEES_BREAKERS,
         "  tell(run_of(",
         """  for _, _, name in lines_of(lines_text(body)) do
-    read_breakers({ sku_of(name) })
-    note_restock(sku_of(name), '')
+    Breaker.read({ sku_of(name) })
+    Breaker.note_restock(sku_of(name), '')
   end
   tell(run_of(""",
         "commit('held', 'committed')\n",
-        "commit('held', 'committed')\ncommit_breakers()\n",
+        "commit('held', 'committed')\nBreaker.commit()\n",
     ),
     "an expiry lets an open breaker be tried": (
         "expire.lua",
         *SEES_BREAKERS,
         "commit('held')\n",
         """for _, level in ipairs(W.touched) do
-  read_breakers({ sku_of(W.names[level]) })
-  note_restock(sku_of(W.names[level]), '')
+  Breaker.read({ sku_of(W.names[level]) })
+  Breaker.note_restock(sku_of(W.names[level]), '')
 end
 commit('held')
-commit_breakers()
+Breaker.commit()
 """,
     ),
     "any stock write lets an open breaker be tried": (
@@ -158,29 +158,29 @@ commit_breakers()
         "confirm.lua",
         *SEES_BREAKERS,
         "  return short\n",
-        """  read_breakers({ sku_of(short[3]) })
-  count_failure(sku_of(short[3]), id, '', short[4] .. ' ' .. short[5] .. ' ' .. short[3])
+        """  Breaker.read({ sku_of(short[3]) })
+  Breaker.count_failure(sku_of(short[3]), id, '', short[4] .. ' ' .. short[5] .. ' ' .. short[3])
   return short
 """,
         "commit('held', 'committed')\n",
-        "commit('held', 'committed')\ncommit_breakers()\n",
+        "commit('held', 'committed')\nBreaker.commit()\n",
     ),
     "a reinstatement is a success": (
         "confirm.lua",
         *SEES_BREAKERS,
         "  tell(run,",
         """  for _, _, name in lines_of(run == 'GI' and body or '') do
-    read_breakers({ sku_of(name) })
-    count_success(sku_of(name), '')
+    Breaker.read({ sku_of(name) })
+    Breaker.count_success(sku_of(name), '')
   end
   tell(run,""",
         "commit('held', 'committed')\n",
-        "commit('held', 'committed')\ncommit_breakers()\n",
+        "commit('held', 'committed')\nBreaker.commit()\n",
     ),
     "a reset keeps the window": (
         "set_breaker.lua",
-        "  change_breaker(nil, sku, closed)\n",
-        "  closed.window = breaker.window\n  change_breaker(nil, sku, closed)\n",
+        "  Breaker.change(nil, sku, closed)\n",
+        "  closed.window = breaker.window\n  Breaker.change(nil, sku, closed)\n",
     ),
     # An opening empties the window, so half-open and closing find none: only all three can tell.
     "the window is kept until the breaker has closed": (
@@ -243,7 +243,7 @@ commit_breakers()
         "if more then return nil end",
         "",
     ),
-    "MORE keeps what was decided": ("reserve.lua", "W, changed_breakers = kept, {}", ""),
+    "MORE keeps what was decided": ("reserve.lua", "W, any_breaker = kept, false", ""),
     "other lines are a replay": (
         "reserve.lua",
         "argv[i] ~= quantity .. ' ' .. name",

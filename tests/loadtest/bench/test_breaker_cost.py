@@ -14,13 +14,13 @@ from reservation.store.scripts import LUA_DIRECTORY, assemble
 CHANGES = {
     "a line that is cut is written otherwise": (
         "reserve.lua",
-        "commit_breakers()\n",
-        "commit_breakers( )\n",
+        "Breaker.commit()",
+        "Breaker.commit( )",
     ),
     "a line that is cut stands twice": (
         "reserve.lua",
-        "commit_breakers()\n",
-        "commit_breakers()\ncommit_breakers()\n",
+        "if any_breaker then Breaker.commit() end\n",
+        2 * "if any_breaker then Breaker.commit() end\n",
     ),
     "another look at the breakers": (
         "reserve.lua",

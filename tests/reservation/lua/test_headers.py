@@ -39,7 +39,7 @@ SHEBANGS = {
 _WRITE = re.compile(r"'(HSET|HSETNX|HDEL|ZADD|ZREM|XADD|XTRIM)'|\bcommit(?:_\w+)?\(")
 _CHECK = re.compile(r"\b(?:bad|int|plain|check_id|check_level|check_origins|ids_of_triples)\(")
 _FUNCTION = re.compile(
-    r"^local function (\w+)\(.*?^end$|^local function (\w+)\(.*? end$", re.MULTILINE | re.DOTALL
+    r"^local function (\w+)\([^\n]* end$|^local function (\w+)\(.*?^end$", re.MULTILINE | re.DOTALL
 )
 
 
@@ -76,12 +76,16 @@ def reachable(name: str) -> str:
     assert uses is not None
     functions: dict[str, str] = {}
     for used in uses[1].split():
-        code = re.sub(r"--[^\n]*", "", (LUA_DIRECTORY / used).read_text(encoding="utf-8"))
+        text = (LUA_DIRECTORY / used).read_text(encoding="utf-8")
+        code = re.sub(r"--[^\n]*", "", text)
         for match in _FUNCTION.finditer(code):
             functions[match[1] or match[2]] = match[0]
+        if module := re.search(r"^-- Module: (\w+)$", text, re.MULTILINE):
+            for exported, function in re.findall(r"(\w+) = (\w+)", code.rpartition("return {")[2]):
+                functions[f"{module[1]}.{exported}"] = functions[function]
     reached, waiting = {}, [body(name)]
     while waiting:
-        for word in set(re.findall(r"\b\w+\b", waiting.pop())) & functions.keys():
+        for word in set(re.findall(r"\b\w+(?:\.\w+)?\b", waiting.pop())) & functions.keys():
             if word not in reached:
                 reached[word] = functions[word]
                 waiting.append(functions[word])
