@@ -304,10 +304,9 @@ local function balances_text()
   local names, touched, texts = W.names, W.touched, {}
   local on_hand, safety, held, committed = W.on_hand, W.safety, W.held, W.committed
   for i = 1, #touched do
-    local level, at = touched[i], 5 * i
-    texts[at - 4], texts[at - 3] = on_hand[level], safety[level] or '0'
-    texts[at - 2], texts[at - 1] = held[level], committed[level]
-    texts[at] = names[level]
+    local level = touched[i]
+    texts[i] = on_hand[level] .. '\t' .. (safety[level] or '0') .. '\t' .. held[level] .. '\t'
+      .. committed[level] .. '\t' .. names[level]
   end
   return concat(texts, '\t')
 end
