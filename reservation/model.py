@@ -46,6 +46,9 @@ class State(StrEnum):
     FULFILLED = "fulfilled"
 
 
+LIVE_STATES = (State.HELD, State.CONFIRMED)  # in which a reservation claims units
+
+
 class Line(Struct, frozen=True, gc=False):
     """So many units of one SKU in one warehouse; `fulfilled` of them have left."""
 

@@ -6,18 +6,26 @@ the archive exactly once, whatever dies.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reservation.database import Database
-from reservation.events.archive import FORMAT, RawEntry, decode, encode, raw_entry
-from reservation.events.entries import Balances, LogEntry, read_entry, skus_of
+from reservation.events.archive import BEFORE_ALL, FORMAT, RawEntry, raw_entry
+from reservation.events.entries import MOVES_UNITS, Balances, LogEntry, read_entry, skus_of
 from reservation.events.figures import day_of, figures_of
-from reservation.events.life import KINDS_OF_LIFE, reservation_after
-from reservation.model import Reservation, split_level_key
-from reservation.store.records import Version, version_before, version_key
+from reservation.events.life import FULFILLED, after_fulfilment
+from reservation.model import LIVE_STATES, State, split_level_key
+from reservation.store.records import (
+    STATES,
+    Version,
+    pack_reservation,
+    unpack_reservation,
+    version_before,
+    version_key,
+)
 
 if TYPE_CHECKING:
     from reservation.events.snapshot import Snapshot
@@ -26,7 +34,11 @@ IDS_PER_QUERY: Final = 500  # SQLite takes 999 parameters and more
 FORGOTTEN_PER_CALL: Final = 1_000
 ENTRIES_PER_STEP: Final = 500  # of many that go or come, so many are unpacked at a time
 
+# An index of SKUs is cheap to write in bulk: a page of it once for many entries.
+UNINDEXED_ENTRIES: Final = 500
+
 Read = Sequence[tuple[Version, LogEntry]]
+Concerns = list[tuple[Version, set[str]]]  # which SKUs an entry concerns
 
 _TABLES: Final = """
 CREATE TABLE entry (
@@ -46,7 +58,7 @@ CREATE TABLE baseline (
 ) WITHOUT ROWID;
 CREATE TABLE reservation (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, state TEXT NOT NULL,
-  expires INTEGER, ended INTEGER, body BLOB NOT NULL
+  expires INTEGER, ended INTEGER, record TEXT NOT NULL
 );
 CREATE TABLE figure (
   day INTEGER, name TEXT, value INTEGER NOT NULL, PRIMARY KEY (day, name)
@@ -67,8 +79,10 @@ class ArchiveWriter:
         self.path = path
         self._day_offset_ms = day_offset_ms
         self._db = Database(path, _TABLES, form=FORMAT)
-        with self._db.reading():
-            self._skus: dict[str, int] = dict(self._db.execute("SELECT name, number FROM sku"))
+        # What the tables say of SKUs; to be read anew where a transaction did not reach its end.
+        self._recalled = False
+        self._numbers: dict[str, int] = {}
+        self._unindexed: Concerns = []
 
     def close(self) -> None:
         """Close the file."""
@@ -109,7 +123,7 @@ class ArchiveWriter:
         new = [entry for entry in entries if version_key(entry[0]) > known]
         if not new:
             return
-        with self._db.transaction():
+        with self._transaction():
             read = self._take_in(new)
             balances: Balances = {}
             for _, entry in read:
@@ -127,7 +141,7 @@ class ArchiveWriter:
         Returns how many entries went. All of it is one transaction.
         Cost: O(entries that go and come, levels, reservations).
         """
-        with self._db.transaction():
+        with self._transaction():
             lost = self._drop_behind(version_key(common))
             for first in range(0, len(entries), ENTRIES_PER_STEP):
                 self._take_in(entries[first : first + ENTRIES_PER_STEP])
@@ -144,7 +158,7 @@ class ArchiveWriter:
         what is returned and the cost.
         """
         before = version_before(version_key(snapshot.version))
-        with self._db.transaction():
+        with self._transaction():
             lost = self._drop_behind(before if kept is None else min(before, kept))
             self._take_in([(snapshot.version, entry)])
             self._take_over(snapshot)
@@ -164,6 +178,16 @@ class ArchiveWriter:
                 (before_ms, FORGOTTEN_PER_CALL),
             ).rowcount
 
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._db.transaction():
+            if not self._recalled:
+                self._numbers = dict(self._db.execute("SELECT name, number FROM sku"))
+                self._unindexed = self._concerns_behind(self._indexed)
+            self._recalled = False
+            yield
+        self._recalled = True
+
     def _take_in(self, entries: Sequence[RawEntry]) -> Read:
         """Add entries to history, index and figures; returns them unpacked."""
         read = [(version_key(version), read_entry(fields)) for version, fields in entries]
@@ -171,21 +195,55 @@ class ArchiveWriter:
             "INSERT INTO entry VALUES (?, ?, ?, ?)",
             [(*version_key(version), fields["e"], fields["b"]) for version, fields in entries],
         )
-        self._db.executemany("INSERT INTO concern VALUES (?, ?, ?)", self._concerns(read))
+        self._unindexed += [(position, _skus_concerned(entry)) for position, entry in read]
+        if len(self._unindexed) >= UNINDEXED_ENTRIES:
+            self._index()
         self._count(read)
         return read
 
+    @property
+    def _indexed(self) -> Version:
+        found = self._db.fact("indexed")
+        return BEFORE_ALL if found is None else version_key(found)
+
+    def _concerns_behind(self, position: Version) -> Concerns:
+        rows = self._db.execute(
+            "SELECT ms, seq, events, balances FROM entry WHERE (ms, seq) > (?, ?) ORDER BY ms, seq",
+            position,
+        )
+        return [(row[:2], _skus_concerned(read_entry(raw_entry(row)[1]))) for row in rows]
+
+    def _index(self) -> None:
+        """Write the index of SKUs up to the newest entry, in its order."""
+        rows = [
+            (self._number(sku), *position) for position, skus in self._unindexed for sku in skus
+        ]
+        self._db.executemany("INSERT INTO concern VALUES (?, ?, ?)", sorted(rows))
+        (ms, sequence), _ = self._unindexed[-1]
+        self._db.set_fact("indexed", f"{ms}-{sequence}")
+        self._unindexed = []
+
     def _drop_behind(self, position: Version) -> int:
         """Take entries out of history, index and figures; returns how many."""
+        indexed = self._indexed
         rows = self._db.execute(
             "SELECT ms, seq, events, balances FROM entry WHERE (ms, seq) > (?, ?)", position
         )
         while some := [raw_entry(row) for row in rows.fetchmany(ENTRIES_PER_STEP)]:
             read = [(version_key(version), read_entry(fields)) for version, fields in some]
             self._db.executemany(
-                "DELETE FROM concern WHERE sku = ? AND ms = ? AND seq = ?", self._concerns(read)
+                "DELETE FROM concern WHERE sku = ? AND ms = ? AND seq = ?",
+                [
+                    (self._number(sku), *at)
+                    for at, entry in read
+                    if at <= indexed
+                    for sku in _skus_concerned(entry)
+                ],
             )
             self._count(read, sign=-1)
+        self._unindexed = [concern for concern in self._unindexed if concern[0] <= position]
+        if indexed > position:
+            self._db.set_fact("indexed", f"{position[0]}-{position[1]}")
         self._db.execute("DELETE FROM figure WHERE value = 0")
         return self._db.execute("DELETE FROM entry WHERE (ms, seq) > (?, ?)", position).rowcount
 
@@ -195,18 +253,10 @@ class ArchiveWriter:
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
         self._write_levels("level", snapshot.balances)
         ordered = sorted(snapshot.reservations.values(), key=lambda found: found.created_at_ms)
-        self._write_reservations((found, None) for found in ordered)
+        self._begin_reservations(
+            (found.reservation_id, pack_reservation(found)) for found in ordered
+        )
         self._db.set_fact("position", snapshot.version)
-
-    def _concerns(self, read: Read) -> list[tuple[int, int, int]]:
-        """Name each SKU that an entry concerns, with its position."""
-        rows = []
-        for position, entry in read:
-            skus: set[str] = set()
-            for event in entry.events:
-                skus |= skus_of(event)
-            rows += [(self._number(sku), *position) for sku in skus]
-        return rows
 
     def _count(self, read: Read, *, sign: int = 1) -> None:
         """Add to the figures of the day, for people to look at, or take away."""
@@ -223,11 +273,11 @@ class ArchiveWriter:
         )
 
     def _number(self, sku: str) -> int:
-        number = self._skus.get(sku)
+        number = self._numbers.get(sku)
         if number is None:
-            number = len(self._skus) + 1
+            number = len(self._numbers) + 1
             self._db.execute("INSERT INTO sku VALUES (?, ?)", (number, sku))
-            self._skus[sku] = number
+            self._numbers[sku] = number
         return number
 
     def _write_levels(self, table: str, balances: Balances) -> None:
@@ -238,54 +288,71 @@ class ArchiveWriter:
 
     def _live_through(self, read: Read) -> None:
         """Carry the reservations that the entries name over their events."""
-        events = [
-            (position[0], event)
-            for position, entry in read
-            for event in entry.events
-            if event.kind in KINDS_OF_LIFE
-        ]
-        known = self._reservations({event.subject for _, event in events if event.kind not in "HD"})
-        now: dict[str, tuple[Reservation, int | None]] = {}
+        events = [(position[0], event) for position, entry in read for event in entry.events]
+        known = self._records({event.subject for _, event in events if event.kind == FULFILLED})
+        begun: dict[str, str] = {}
+        moved: dict[str, str] = {}
         for at_ms, event in events:
-            held = now.get(event.subject) or known.get(event.subject)
-            before, number = held or (None, None)
-            after = reservation_after(before, event, at_ms)
-            if after is None:
-                continue
+            subject, record = event.subject, event.record
+            if event.kind == FULFILLED:
+                before = begun.get(subject) or moved.get(subject) or known.get(subject)
+                if before is None:
+                    continue
+                record = pack_reservation(
+                    after_fulfilment(unpack_reservation(subject, before), event, at_ms)
+                )
             if event.kind in "HD":  # an id that begins anew is listed where it begins
-                now.pop(event.subject, None)
-                number = None
-            now[event.subject] = (after, number)
-        self._write_reservations(now.values())
+                begun.pop(subject, None)
+                moved.pop(subject, None)
+                begun[subject] = record
+            elif record:
+                (begun if subject in begun else moved)[subject] = record
+        self._begin_reservations(begun.items())
+        self._db.executemany(
+            "UPDATE reservation SET state = ?, expires = ?, ended = ?, record = ? WHERE id = ?",
+            [(*_columns(record), reservation_id) for reservation_id, record in moved.items()],
+        )
 
-    def _reservations(self, ids: set[str]) -> dict[str, tuple[Reservation, int]]:
-        found: dict[str, tuple[Reservation, int]] = {}
+    def _records(self, ids: set[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
         wanted = list(ids)
         for first in range(0, len(wanted), IDS_PER_QUERY):
             chunk = wanted[first : first + IDS_PER_QUERY]
             marks = ",".join("?" * len(chunk))
-            rows = self._db.execute(
-                f"SELECT number, body FROM reservation WHERE id IN ({marks})",  # noqa: S608
-                chunk,
+            found.update(
+                self._db.execute(
+                    f"SELECT id, record FROM reservation WHERE id IN ({marks})",  # noqa: S608
+                    chunk,
+                )
             )
-            for number, body in rows:
-                reservation = decode(body)
-                found[reservation.reservation_id] = (reservation, number)
         return found
 
-    def _write_reservations(self, rows: Iterable[tuple[Reservation, int | None]]) -> None:
+    def _begin_reservations(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Write reservations and their records, each with a number behind all that are there."""
         self._db.executemany(
-            "INSERT OR REPLACE INTO reservation VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO reservation (id, channel, state, expires, ended, record)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (
-                    number,
-                    found.reservation_id,
-                    found.channel,
-                    found.state,
-                    found.expires_at_ms,
-                    found.ended_at_ms,
-                    encode(found),
-                )
-                for found, number in rows
+                (reservation_id, reservation_id.partition(":")[0], *_columns(record))
+                for reservation_id, record in rows
             ],
         )
+
+
+def _skus_concerned(entry: LogEntry) -> set[str]:
+    """Name the SKUs that an entry concerns: what moves is in its balances."""
+    skus = {split_level_key(level)[0] for level in entry.balances}
+    for event in entry.events:
+        if event.kind not in MOVES_UNITS:
+            skus |= skus_of(event)
+    return skus
+
+
+def _columns(record: str) -> tuple[str, int | None, int | None, str]:
+    """Read what is asked for of a record: its state, when it expires and when it ended (ms)."""
+    head = record.partition("\n")[0]
+    state = STATES[head[0]]
+    created, *distances = head[1:].split(",")
+    expires = int(created) + int(distances[0]) if state is State.HELD else None
+    is_over = state not in LIVE_STATES
+    return state, expires, int(created) + int(distances[1]) if is_over else None, record

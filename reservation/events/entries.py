@@ -40,13 +40,15 @@ KINDS = {
 }
 
 ABOUT_A_LEVEL = "SAW"  # the kinds whose subject is a level
+MOVES_UNITS = "HDCIXRFSA"  # the kinds whose levels are all among the balances of their entry
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
     """One change: its kind, whom it concerns, who asked, and the kind's own detail.
 
-    `lines` are texts `quantity level`; of a failed lock `requested available level`.
+    `lines` are texts `quantity level`; of a failed lock `requested available level`. `record` is
+    what the store keeps of the reservation from then on, where the event was told by it.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class LoggedEvent:
     origin: str
     extra: str
     lines: tuple[str, ...]
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +106,14 @@ def _granted(_run: str, origin: str, reservation_id: str, record: str) -> Logged
     head, *lines = record.split("\n")
     if head[0] == "H":
         ttl = head.partition(",")[2]
-        return LoggedEvent("H", reservation_id, origin, ttl, tuple(lines))
-    return LoggedEvent("D", reservation_id, origin, "", tuple(lines))
+        return LoggedEvent("H", reservation_id, origin, ttl, tuple(lines), record)
+    return LoggedEvent("D", reservation_id, origin, "", tuple(lines), record)
 
 
 def _confirmed(run: str, origin: str, reservation_id: str, record: str) -> LoggedEvent:
     """Read a confirmation or reinstatement; the record has the lines, whole."""
     _, *lines = record.split("\n")
-    return LoggedEvent(run[1], reservation_id, origin, "", tuple(lines))
+    return LoggedEvent(run[1], reservation_id, origin, "", tuple(lines), record)
 
 
 def _timed(run: str, origin: str, reservation_id: str, record: str) -> LoggedEvent:
@@ -118,14 +121,14 @@ def _timed(run: str, origin: str, reservation_id: str, record: str) -> LoggedEve
     head, *lines = record.split("\n")
     created, *distances = head[1:].split(",")
     deadline = int(created) + int(distances[0] or distances[1])
-    return LoggedEvent(run[1], reservation_id, origin, str(deadline), tuple(lines))
+    return LoggedEvent(run[1], reservation_id, origin, str(deadline), tuple(lines), record)
 
 
 def _released(run: str, origin: str, reservation_id: str, record: str) -> LoggedEvent:
     """Read a release, `GR <state it was in> <reason>`: what has expired frees nothing any more."""
     detail = run[3:]
     lines = () if detail[0] == "X" else tuple(_left(record))
-    return LoggedEvent("R", reservation_id, origin, detail, lines)
+    return LoggedEvent("R", reservation_id, origin, detail, lines, record)
 
 
 def _left(record: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,9 +35,17 @@ from reservation.events.entries import (
 )
 from reservation.events.figures import day_of
 from reservation.events.ledger import EventId, ledger_page
-from reservation.events.life import KINDS_OF_LIFE, reservation_after
+from reservation.events.life import reservation_after
 from reservation.events.timeline import Timeline, Window, draw
-from reservation.model import Reservation, State, Stock, StockLevel, level_key, split_level_key
+from reservation.model import (
+    LIVE_STATES,
+    Reservation,
+    State,
+    Stock,
+    StockLevel,
+    level_key,
+    split_level_key,
+)
 from reservation.store.records import Version, unpack_reservation, version_key
 
 if TYPE_CHECKING:
@@ -54,7 +62,6 @@ ENTRIES_OF_A_MOMENT = 100  # of one millisecond; a call takes longer than a hund
 _FROM_THE_START = (0, 0)
 _ANY_VERSION = "0-0"
 _NOTHING: Balance = (0, 0, 0, 0)
-_LIVE = (State.HELD, State.CONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +253,9 @@ class History:
                     known.take(version, event, after)
                     position = version_key(version)
                     if read_at.get(event.subject, _FROM_THE_START) < position:
-                        _move(records, event, position[0])
+                        after_it = reservation_after(records.get(event.subject), event, position[0])
+                        if after_it is not None:
+                            records[event.subject] = after_it
         return Proof(sku, stock.version, _compare(stock, known.balances, records))
 
     async def _records(self, ids: Sequence[str]) -> tuple[tuple[int, int], dict[str, Reservation]]:
@@ -336,20 +345,10 @@ def _account(archive: ArchiveReader, sku: str) -> _Account:
     return account
 
 
-def _move(records: dict[str, Reservation], event: LoggedEvent, at_ms: int) -> None:
-    if event.kind == "I" and event.subject not in records:
-        # It claimed nothing when the records were read; its event names all of its lines.
-        event = replace(event, kind="D")
-    if event.kind in KINDS_OF_LIFE:
-        after = reservation_after(records.get(event.subject), event, at_ms)
-        if after is not None:
-            records[event.subject] = after
-
-
 def _compare(stock: Stock, history: Balances, records: dict[str, Reservation]) -> list[ProvenLevel]:
     sums: dict[str, list[int]] = {}
     for found in records.values():
-        if found.state in _LIVE:
+        if found.state in LIVE_STATES:
             for line in found.lines:
                 claimed = sums.setdefault(level_key(line.sku, line.warehouse), [0, 0])
                 claimed[found.state is State.CONFIRMED] += line.quantity - line.fulfilled

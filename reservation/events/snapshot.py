@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reservation.errors import StoreUnavailable
 from reservation.events.entries import Balances, LogEntry, read_entry
-from reservation.events.life import KINDS_OF_LIFE, reservation_after
+from reservation.events.life import reservation_after
 from reservation.store.keys import SENTINEL
 from reservation.store.records import Version, unpack_reservation, version_key
 
@@ -107,8 +107,6 @@ class _Records:
 
     def carry(self, version: Version, entry: LogEntry) -> None:
         for event in entry.events:
-            if event.kind not in KINDS_OF_LIFE:
-                continue
             if self._read_at.get(event.subject, _NEVER[0]) < version:
                 after = reservation_after(self.found.get(event.subject), event, version[0])
                 if after is not None:

@@ -8,8 +8,11 @@ more of what is running out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reservation.config import HealthBase
 from reservation.model import HealthStatus
@@ -49,8 +52,7 @@ class HealthRule:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True, gc=False):
     """The health of a level. What nothing has been noted of is as this is made.
 
     `sold` is the sum of units that orders have taken, each discounted by its age at `sold_at_ms`.

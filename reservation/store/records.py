@@ -22,13 +22,14 @@ from reservation.model import (
     State,
     StockLevel,
     TripBreaker,
+    level_key,
     split_level_key,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_STATES = {
+STATES = {
     "H": State.HELD,
     "C": State.CONFIRMED,
     "X": State.EXPIRED,
@@ -41,6 +42,7 @@ _BREAKER_STATES = {
     "M": BreakerState.OPEN,  # by hand
     "H": BreakerState.HALF_OPEN,
 }
+_LETTERS = {state: letter for letter, state in STATES.items()}
 Version = tuple[int, int]  # a position in the event log, comparable
 LAST_SEQUENCE = (1 << 63) - 1  # of a millisecond; no call comes near
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -97,7 +99,7 @@ def unpack_reservation(reservation_id: str, raw: str) -> Reservation:
     """
     try:
         head, *body = raw.split("\n")
-        state = _STATES[head[0]]
+        state = STATES[head[0]]
         created_text, *distances = head[1:].split(",")
         created = int(created_text)
         first, second = (*distances, "", "")[:2]
@@ -116,6 +118,25 @@ def unpack_reservation(reservation_id: str, raw: str) -> Reservation:
     except (KeyError, ValueError, IndexError) as error:
         message = f"record of {reservation_id} is unreadable: {raw[:80]!r}"
         raise ScriptBug(message) from error
+
+
+def pack_reservation(found: Reservation) -> str:
+    """Write a record, without the parts that have left and without the hint of a hold."""
+    first = found.expires_at_ms if found.state is State.HELD else found.confirmed_at_ms
+    head = f"{_LETTERS[found.state]}{found.created_at_ms},{_distance(found, first)}"
+    if found.ended_at_ms is not None:
+        head += f",{_distance(found, found.ended_at_ms)}"
+    lines = [
+        f"{line.quantity}-{line.fulfilled} {level_key(line.sku, line.warehouse)}"
+        if line.fulfilled
+        else f"{line.quantity} {level_key(line.sku, line.warehouse)}"
+        for line in found.lines
+    ]
+    return "\n".join([head, *lines])
+
+
+def _distance(found: Reservation, at_ms: int | None) -> str:
+    return "" if at_ms is None else str(at_ms - found.created_at_ms)
 
 
 def unpack_policy(text: str) -> BreakerPolicy:

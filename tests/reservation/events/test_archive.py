@@ -9,14 +9,32 @@ from pathlib import Path
 import pytest
 
 from reservation.errors import ArchiveUnavailable, StoreUnavailable
-from reservation.events.archive import ArchiveReader, ListPlace, archive_path
+from reservation.events.archive import (
+    LAST_POSITION,
+    ArchiveReader,
+    ListPlace,
+    RawEntry,
+    archive_path,
+)
 from reservation.events.archive_writer import ArchiveWriter
+from reservation.events.entries import read_entry, skus_of
 from reservation.events.snapshot import take_snapshot
-from reservation.model import Fulfil, Line, Reservation, Reserve, SetStock, State, StockLevel
+from reservation.model import (
+    Fulfil,
+    Line,
+    Reservation,
+    Reserve,
+    SetStock,
+    State,
+    StockLevel,
+    level_key,
+)
 from reservation.store.keys import key
+from reservation.store.records import version_key
 from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.reservation.events.doings import LEVELS, Doings
+from tests.reservation.events.losing import tables
 
 T = 1_800_000_000_000
 
@@ -99,6 +117,7 @@ async def test_a_transaction_that_fails_leaves_nothing(
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("reservation.events.archive_writer.UNINDEXED_ENTRIES", 7)
     await doings.some(40)
     entries = await store.read_log("", count=10_000)
     archive.append(entries[:5])
@@ -117,6 +136,55 @@ async def test_a_transaction_that_fails_leaves_nothing(
     await levels(store)
     archive.append(await store.read_log(archive.position or "", count=10_000))
     await agrees(store, doings, path)
+    assert tables(path)["concern"] == concerns(await store.read_log("", count=10_000))
+
+
+def concerns(entries: list[RawEntry]) -> list[tuple[str, int, int]]:
+    """Name each SKU that an entry concerns, as its events say."""
+    return sorted(
+        (sku, *version_key(version))
+        for version, fields in entries
+        for sku in set().union(*map(skus_of, read_entry(fields).events))
+    )
+
+
+@pytest.mark.parametrize("unindexed", [1, 9, 10_000])
+async def test_the_entries_of_a_sku_are_found_wherever_the_index_ends(
+    store: Store,
+    doings: Doings,
+    archive: ArchiveWriter,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unindexed: int,
+) -> None:
+    """A writer that begins where another ended knows what that one had not indexed."""
+    monkeypatch.setattr("reservation.events.archive_writer.UNINDEXED_ENTRIES", unindexed)
+    for _ in range(4):
+        await doings.some(15)
+        archive.append(await store.read_log(archive.position or "", count=10_000))
+        archive.close()
+        archive = ArchiveWriter(path)
+    entries = await store.read_log("", count=10_000)
+    expected = concerns(entries)
+    assert tables(path)["concern"] == expected
+    middle = version_key(entries[len(entries) // 2][0])
+    with ArchiveReader(path) as reader:
+        for sku in ("CAT", "猫 粮@1", "DOG", "DO"):
+            for after, up_to in (((0, 0), middle), (middle, LAST_POSITION)):
+                found = list(reader.entries_of(sku, after=after, up_to=up_to))
+                assert [one for one in concerns(found) if one[0] == sku] == [
+                    one for one in expected if one[0] == sku and after <= one[1:] <= up_to
+                ]
+                assert [version_key(one[0]) for one in found] == sorted(
+                    version_key(one[0]) for one in found
+                )
+        for level in map(level_key, *zip(*LEVELS, strict=True)):
+            told = [
+                read_entry(fields).balances[level]
+                for version, fields in entries
+                if version_key(version) < middle and level in read_entry(fields).balances
+            ]
+            assert reader.balance_before(level, middle, since=(0, 0)) == told[-1]
 
 
 async def test_a_snapshot_is_what_the_store_holds(store: Store, doings: Doings) -> None:
@@ -278,6 +346,16 @@ def held(
     return f"{at}-{sequence}", {"e": event, "b": balances(9, number)}
 
 
+def released(at: int, created: dict[int, int]) -> tuple[str, dict[str, str]]:
+    """Write the entry of a call that releases holds, by the number and time of each."""
+    records = "".join(
+        f"\x1etmall:{number}\x1eR{made},,{at - made}\n1 CAT@main"
+        for number, made in created.items()
+    )
+    event = f"GR H \t{len(created)}\tk|r{records}"
+    return f"{at}-0", {"e": event, "b": balances(9, 1)}
+
+
 def balances(on_hand: int, held: int) -> str:
     """Write what there is of the one level."""
     return f"{on_hand}\t0\t{held}\t0\tCAT@main"
@@ -302,7 +380,6 @@ def test_lists_are_newest_first_and_paged(archive: ArchiveWriter, path: Path) ->
 def test_a_place_stays_when_its_row_has_gone(archive: ArchiveWriter, path: Path) -> None:
     """Behind it comes what was created up to then: of its own ms rather twice than not at all."""
     archive.append([held(n, T + n // 2, sequence=n) for n in range(1, 6)])
-    released = {"e": "\n".join(f"R\ttmall:{n}\tk|r\tH \t1 CAT@main" for n in (1, 2)), "b": ""}
 
     def behind(*place: int | str) -> list[str]:
         made_ms, name = place
@@ -314,7 +391,7 @@ def test_a_place_stays_when_its_row_has_gone(archive: ArchiveWriter, path: Path)
 
     assert behind(T + 1, "tmall:3") == ["tmall:2", "tmall:1"]
     assert behind(T + 1, "tmall:2") == ["tmall:1"]
-    archive.append([(f"{T + 9}-0", released)])
+    archive.append([released(T + 9, {1: T, 2: T + 1})])
     archive.forget(T + 9)
     assert behind(T + 1, "tmall:3") == []
     assert behind(T + 1, "tmall:2") == ["tmall:3"]
@@ -338,15 +415,13 @@ def test_an_id_that_begins_anew_is_listed_where_it_begins(
     archive.append([held(1, T + 2)])
     assert list(listed(path, T)) == ["tmall:1", "tmall:2"]
     assert listed(path, T)["tmall:1"].created_at_ms == T + 2
-    released = {"e": "R\ttmall:2\tk|r\tH \t1 CAT@main", "b": balances(9, 1)}
-    archive.append([(f"{T + 5}-0", released), held(2, T + 6)])  # in one transaction
+    archive.append([released(T + 5, {2: T + 1}), held(2, T + 6)])  # in one transaction
     assert list(listed(path, T)) == ["tmall:2", "tmall:1"]
 
 
 def test_what_the_store_forgot_is_no_longer_listed(archive: ArchiveWriter, path: Path) -> None:
     archive.append([held(1, T), held(2, T + 1)])
-    released = {"e": "R\ttmall:1\tk|r\tH \t1 CAT@main", "b": balances(9, 1)}
-    archive.append([(f"{T + 5}-0", released)])
+    archive.append([released(T + 5, {1: T})])
     assert archive.forget(T + 4) == 0
     assert archive.forget(T + 5) == 1
     assert list(listed(path, T)) == ["tmall:2"]

@@ -55,21 +55,17 @@ def test_an_entry_has_events_in_order_and_balances_by_level() -> None:
 
 def test_grants_are_told_by_their_records_in_their_place_among_the_events() -> None:
     """Each stands where its order was decided on; of several origins each has its own."""
-    entry = read_entry(
-        {
-            "e": "G\t2\tk|r1\tk|r2\nK\tCAT\tk|r3\t0 0 \nG\t2\tk|r3"
-            "\x1et:1\x1eH1800000000000,60000\n2 CAT@main\n1 a b@w"
-            "\x1et:2\x1eC1800000000000,0\n1 CAT@main"
-            "\x1et:3\x1eH1800000000000,7\n1 CAT@main\x1et:4\x1eH1800000000000,7\n2 CAT@main",
-            "b": "",
-        }
-    )
-    assert entry.events == (
-        LoggedEvent("H", "t:1", "k|r1", "60000", ("2 CAT@main", "1 a b@w")),
-        LoggedEvent("D", "t:2", "k|r2", "", ("1 CAT@main",)),
+    first = "H1800000000000,60000\n2 CAT@main\n1 a b@w"
+    second = "C1800000000000,0\n1 CAT@main"
+    third, fourth = "H1800000000000,7\n1 CAT@main", "H1800000000000,7\n2 CAT@main"
+    told = "G\t2\tk|r1\tk|r2\nK\tCAT\tk|r3\t0 0 \nG\t2\tk|r3"
+    records = f"t:1\x1e{first}\x1et:2\x1e{second}\x1et:3\x1e{third}\x1et:4\x1e{fourth}"
+    assert read_entry({"e": f"{told}\x1e{records}", "b": ""}).events == (
+        LoggedEvent("H", "t:1", "k|r1", "60000", ("2 CAT@main", "1 a b@w"), first),
+        LoggedEvent("D", "t:2", "k|r2", "", ("1 CAT@main",), second),
         LoggedEvent("K", "CAT", "k|r3", "0 0 ", ()),
-        LoggedEvent("H", "t:3", "k|r3", "7", ("1 CAT@main",)),
-        LoggedEvent("H", "t:4", "k|r3", "7", ("2 CAT@main",)),
+        LoggedEvent("H", "t:3", "k|r3", "7", ("1 CAT@main",), third),
+        LoggedEvent("H", "t:4", "k|r3", "7", ("2 CAT@main",), fourth),
     )
 
 
@@ -100,7 +96,7 @@ def test_what_a_record_tells(run: str, record: str) -> None:
     """Kind and detail are the run's, or the record's where that has them; so are the lines."""
     kind, extra, lines = MOVES[run, record]
     entry = read_entry({"e": f"{run}\t1\tk|r\x1et:1\x1e{record}", "b": ""})
-    assert entry.events == (LoggedEvent(kind, "t:1", "k|r", extra, lines),)
+    assert entry.events == (LoggedEvent(kind, "t:1", "k|r", extra, lines, record),)
 
 
 @pytest.mark.parametrize("records", ["", "\x1et:1\x1eC1000,5\n2 CAT@main"])

@@ -41,6 +41,7 @@ def settings(settings: Settings) -> Settings:
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what goes and comes take several steps."""
     monkeypatch.setattr("reservation.events.archive_writer.ENTRIES_PER_STEP", 7)
+    monkeypatch.setattr("reservation.events.archive_writer.UNINDEXED_ENTRIES", 11)
 
 
 @pytest.fixture
@@ -264,7 +265,7 @@ async def test_it_mends_as_a_whole_or_not_at_all(
     def fails(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    for step in ("_drop_behind", "_take_in", "_take_over", "_write_reservations"):
+    for step in ("_drop_behind", "_take_in", "_take_over", "_begin_reservations"):
         with monkeypatch.context() as patch:
             patch.setattr(ArchiveWriter, step, fails)
             with pytest.raises(ArchiveUnavailable, match="disk I/O error"):

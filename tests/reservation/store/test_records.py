@@ -21,6 +21,7 @@ from reservation.store.records import (
     escape,
     pack_origin,
     pack_policy,
+    pack_reservation,
     unescape,
     unpack_breaker,
     unpack_levels,
@@ -59,6 +60,7 @@ def test_a_record_of_each_state(raw: str, expected: Reservation) -> None:
     text = raw.replace("{T0}", str(T0)) + "2 CAT@main\n1 a@b 猫@west"
     assert expected == unpack_reservation("t:1", text)
     assert expected.channel == "t"
+    assert expected == unpack_reservation("t:1", pack_reservation(expected))
 
 
 def test_what_has_left_is_read_and_parts_are_skipped() -> None:
@@ -66,6 +68,7 @@ def test_what_has_left_is_read_and_parts_are_skipped() -> None:
     raw = f"C{T0},0\n3-2 CAT@main\n1 #a 5 X@main\n#p1 2 CAT@main\n#p2 1 #a 5 X@main"
     found = unpack_reservation("t:1", raw)
     assert (Line("CAT", "main", 3, 2), Line("#a 5 X", "main", 1)) == found.lines
+    assert pack_reservation(found) == f"C{T0},0\n3-2 CAT@main\n1 #a 5 X@main"
 
 
 quantities = st.integers(1, 10_000)
