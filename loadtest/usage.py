@@ -17,6 +17,7 @@ INTERVAL_SECONDS = 1.0
 
 # Microseconds since the epoch, and the CPU seconds so far by kind of process.
 Sample = tuple[int, Mapping[str, float]]
+ROOT = "supervisor"
 # How a word of the command line ends, and what kind of process it tells.
 _KINDS = {"guardian.py": "guardian", "-server": "store", "api": "api", "agents": "agents"}
 
@@ -70,15 +71,15 @@ def _spent(process_id: int, kinds: dict[int, str]) -> dict[str, float]:
     for process in (root, *root.children(recursive=True)):
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
-            if process.pid not in kinds:
-                kinds[process.pid] = _kind(process.cmdline())
+            if process.pid not in kinds:  # the child by which a store rewrites its log has no name
+                kinds[process.pid] = _kind(process.cmdline()) or kinds.get(process.ppid(), ROOT)
             kind = kinds[process.pid]
             spent[kind] = spent.get(kind, 0.0) + times.user + times.system
     return spent
 
 
-def _kind(command: Sequence[str]) -> str:
+def _kind(command: Sequence[str]) -> str | None:
     for ending, kind in _KINDS.items():
         if any(word.endswith(ending) for word in command):
             return kind
-    return "supervisor"
+    return None

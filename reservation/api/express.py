@@ -105,7 +105,8 @@ class Express:
         collection, _, local = place.rpartition(b"/")
         if verb is None or collection != _RESERVATIONS:
             return None
-        reservation_id = local.decode("latin-1")
+        # Many a client escapes the colon, which need not be.
+        reservation_id = local.replace(b"%3A", b":").decode("latin-1")
         return (verb, reservation_id) if RESERVATION_ID.fullmatch(reservation_id) else None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from reservation.model import split_level_key
@@ -16,6 +17,8 @@ Balance = tuple[int, int, int, int]
 Balances = dict[str, Balance]  # by level, sku@warehouse
 
 _NO_LEVEL: Balance = (0, 0, 0, 0)
+
+KEPT_ENTRIES = 256  # that were read last: archive and health read the same ones
 
 _RECORDS = "\x1e"  # behind it an entry has id and record of each reservation that its call moved
 
@@ -67,12 +70,17 @@ class LogEntry:
     """
 
     events: tuple[LoggedEvent, ...]
-    balances: Balances
+    balances: Mapping[str, Balance]
 
 
 def read_entry(fields: Mapping[str, str]) -> LogEntry:
-    """Read one entry of the stream."""
-    told, *records = fields["e"].split(_RECORDS)
+    """Read one entry of the stream; several may share what is returned."""
+    return _read(fields["e"], fields["b"])
+
+
+@lru_cache(KEPT_ENTRIES)
+def _read(told_and_records: str, balances: str) -> LogEntry:
+    told, *records = told_and_records.split(_RECORDS)
     moves = zip(*[iter(records)] * 2, strict=True)  # id and record
     events: list[LoggedEvent] = []
     for text in told.split("\n") if told else ():
@@ -88,7 +96,7 @@ def read_entry(fields: Mapping[str, str]) -> LogEntry:
         else:
             extra, *lines = rest
             events.append(LoggedEvent(kind, subject, origin, extra, tuple(filter(None, lines))))
-    return LogEntry(tuple(events), read_balances(fields["b"]))
+    return LogEntry(tuple(events), read_balances(balances))
 
 
 def read_balances(text: str) -> Balances:

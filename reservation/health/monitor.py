@@ -7,7 +7,6 @@ with the position as of which it is: of several monitors one goes on, the others
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -56,17 +55,17 @@ def after_entry(
     noted: dict[str, Health], entry: LogEntry, at_ms: int, rule: HealthRule
 ) -> dict[str, Health]:
     """Say what an entry of the log makes of the health of the levels that it changes."""
-    sales: Counter[str] = Counter()
+    sales: dict[str, int] = {}
     for event in entry.events:
         sign = taken(event.kind, event.extra)
         if sign:
             for level, units in units_of(event):
-                sales[level] += sign * units
+                sales[level] = sales.get(level, 0) + sign * units
     found = {}
     for level, balance in entry.balances.items():
         health = noted.get(level, _UNSEEN)
-        if sales[level]:
-            health = sold(health, sales[level], at_ms)
+        if taken_here := sales.get(level):
+            health = sold(health, taken_here, at_ms)
         found[level] = judged(health, unshipped_ratio(balance, rule), at_ms, rule)
     return found
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from loadtest import usage
@@ -39,3 +41,17 @@ def test_a_process_is_watched(tmp_path: Path) -> None:
     (before_us, before), (at_us, spent) = usage.read(path)[:2]
     assert at_us - before_us > 500_000
     assert 0 < before["supervisor"] <= spent["supervisor"]
+
+
+def test_what_has_no_name_counts_to_who_began_it(tmp_path: Path) -> None:
+    """A store rewrites its log in a child that calls itself by no name of ours."""
+    spin = "import time; ends = time.monotonic() + 20\nwhile time.monotonic() < ends: pass"
+    nameless = f"os.execl(sys.executable, 'x', '-c', {spin!r})"
+    begin = f"import os, sys\nif os.fork() == 0: {nameless}\nos.wait()"
+    store = subprocess.Popen([sys.executable, "-c", begin, "a-server"], start_new_session=True)
+    try:
+        with watched(os.getpid(), tmp_path / "usage.json") as samples:
+            until(lambda: any(spent.get("store", 0.0) > 0.5 for _, spent in samples), "its CPU")
+    finally:
+        os.killpg(store.pid, 9)
+        store.wait()
