@@ -104,6 +104,7 @@ class Bench:
     def use_scripts(self, directory: Path) -> None:
         """Run the scripts of another directory from now on."""
         scripts = assemble_all(directory)
+        self.run(self.store.link.disconnect())
         self.store.link = Link(self.store.client, scripts, self.settings)
         self.run(self.store.link.load_scripts())
 
