@@ -25,6 +25,7 @@ from rich.text import Text
 from loadtest import slo
 from loadtest.drive import MASTER_PORT, USERS, Drive, Undone, drive, worker_command
 from loadtest.evidence import USAGE, Evidence, load, prove
+from loadtest.history import HistoryUnreadable
 from loadtest.limits import limit
 from loadtest.report import write_report
 from loadtest.service import (
@@ -182,7 +183,7 @@ def _endings(console: Console) -> Iterator[None]:
     except (WrongAddress, slo.InvalidObjectives) as error:
         console.print(Text(str(error), style="bold red"))
         raise typer.Exit(WRONG_USAGE) from None
-    except (NoService, Undone, OSError) as error:
+    except (NoService, Undone, HistoryUnreadable, subprocess.TimeoutExpired, OSError) as error:
         console.print(Text(str(error), style="bold red"))
         raise typer.Exit(UNDONE) from None
     except KeyboardInterrupt:

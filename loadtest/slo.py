@@ -1,6 +1,7 @@
 """The service level objectives: read from TOML, judged by figures and proofs. Pure but for reading.
 
-A rule that could not be judged is not kept: what was not measured is not promised.
+A rule that could not be judged is not kept: what was not measured is not promised. A latency is
+judged of the verbs that were called.
 """
 
 from __future__ import annotations

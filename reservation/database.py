@@ -54,6 +54,7 @@ class _Connection:
     def _refuse_other_forms(self, form: int) -> None:
         found = self.fact("format")
         if found != form:
+            self._db.close()
             message = f"{self.path} has format {found}, this version reads {form}"
             raise self._fault(message)
 

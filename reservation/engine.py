@@ -145,7 +145,8 @@ class Engine:
     def begin(self, operation: Operation, origin: Origin, tell: Callable[[Result], None]) -> bool:
         """Begin an operation that is checked, for who does not await; False where no room is.
 
-        What is told, once and before its deadline, is to be read by `outcome`. `tell` must not
+        What is told, once, behind the return of this call and 20 ms after its deadline at the
+        latest, is to be read by `outcome`. `tell` must not
         raise.
         """
         if not self._coalescer.has_room(operation):
@@ -364,6 +365,7 @@ def _counted(operation: Operation, result: Result) -> Result:
     status = result.status
     metrics.TALLY.count(_COUNTED[type(operation)][status])
     if status is Status.LOG_FULL:
+        metrics.OVERLOADED.labels(verb=VERBS[type(operation)].script).inc()
         detail = "the event log has reached its bound: are the agents running?"
         return Overloaded(detail, retry_after_seconds=5)
     return result

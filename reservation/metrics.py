@@ -108,13 +108,6 @@ STORE_CALL_OPERATIONS: Final = Histogram(
     buckets=_BATCH,
     registry=REGISTRY,
 )
-STORE_CALLS_IN_FLIGHT: Final = Gauge(
-    "holdfast_store_calls_in_flight",
-    "Script calls sent and not yet answered.",
-    ("verb",),
-    multiprocess_mode="livesum",
-    registry=REGISTRY,
-)
 QUEUED_LINES: Final = Gauge(
     "holdfast_queued_lines",
     "Lines that wait in the coalescer for their call.",

@@ -47,11 +47,11 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Random arrivals of a mean rate a second; `midway` is called when a quarter is sent."""
+    """Random arrivals of a mean rate a second; `at_a_quarter` is called when so many are sent."""
 
     rate: float
     seed: int
-    midway: Callable[[], object]
+    at_a_quarter: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ async def _open_loop(
         scheduled = time.perf_counter()
         for number, request in enumerate(requests):
             if number == len(requests) // 4:
-                arrivals.midway()
+                arrivals.at_a_quarter()
             scheduled += gaps.expovariate(arrivals.rate)
             await _until(scheduled)
             due.append((scheduled, request))

@@ -246,7 +246,7 @@ class Leader:
         )
         tell(phase="drawing the plan")
         self._plan = plan = brief.sizes.draw()
-        tell(phase="laying stock", orders=len(plan.orders), seconds=_playing_seconds(plan))
+        tell(phase="laying stock", orders=len(plan.orders))
         surroundings = Surroundings(brief.host, _key(), brief.run_name)
         laid = surroundings.lay(plan.stock)
         self._surroundings, self._awaited = surroundings, len(names)
@@ -307,9 +307,7 @@ class Leader:
             if isinstance(self._runner, MasterRunner) and self._runner.clients.missing:
                 self._fail("a generator is gone: it has sent no sign of life")
             second = (now_us() - zero_us) / SECOND_US
-            self._tell_progress(
-                phase="playing", played=sum(self._played.values()), second=round(second, 1)
-            )
+            self._tell_progress(phase="playing", played=sum(self._played.values()))
             if now_us() - asked_us >= SERVICE_SECONDS * SECOND_US:
                 asked_us = now_us()
                 sample = self._surroundings.service(int(second // 1))
@@ -339,10 +337,6 @@ class Leader:
         whole.host = self._environment.host or ""
         kept.write(self._directory / "figures.json", whole)
         tell(phase="played")
-
-
-def _playing_seconds(plan: Plan) -> float:
-    return (plan.span_us + plan.warm_up_us) / SECOND_US
 
 
 def _key() -> str:

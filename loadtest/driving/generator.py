@@ -63,11 +63,6 @@ class Generator:
         self._unknown_until_us = 0
         self._restocks = 0
 
-    @property
-    def planned(self) -> int:
-        """Count the orders of this share, for a progress bar."""
-        return len(self.desk.lives)
-
     def played(self) -> int:
         """Count the orders that have been sent."""
         return sum(life.sent for life in self.desk.lives)

@@ -93,8 +93,3 @@ class Pacer(Generic[T]):
         """Let so many users go."""
         for _ in range(users):
             self._line.put(None)
-
-    @property
-    def in_line(self) -> int:
-        """Count the acts that are due and that nobody has taken yet."""
-        return self._line.qsize()

@@ -1,9 +1,10 @@
 """The HTTP face of the engine.
 
-Read in this order: `table` (every endpoint), `pipeline` (the way of every request, in the
-contract's order of precedence), `problems` (every refusal), `forms` and `views` (what goes in and
-out), `decode` (bytes to requests). Then what is before them, outermost first: `connection`,
-`express` (the lane of hot requests that are in order), `entrance`, `short_cuts`.
+Read in this order: `table` (every endpoint), `pipeline` (the way of requests, in the contract's
+order of precedence), `exchange` (a request and its answer on that way), `problems` (every refusal),
+`forms` and `views` (what goes in and out), `decode` (bytes to requests). Then what is before them,
+outermost first: `connection`, `express` with `one_pass` (the lane of hot requests that are in
+order, which takes most of them), `cycle`, `entrance`, `short_cuts`.
 """
 
 from __future__ import annotations

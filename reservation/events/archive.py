@@ -29,7 +29,7 @@ from reservation.model import (
     level_key,
     split_level_key,
 )
-from reservation.store.records import Version, unpack_reservation, version_key
+from reservation.store.records import Version, unpack_head, unpack_reservation, version_key
 
 FILE: Final = "archive.sqlite3"
 FORMAT: Final = 3  # of the tables and the entries; another one is refused
@@ -84,6 +84,7 @@ class ArchiveReader:
             self._db.set_progress_handler(self._is_late, _STEPS_PER_LOOK)
             self._db.execute("BEGIN")
             if fact_of(self._db, "format") != FORMAT:
+                self._db.close()
                 message = f"{self._path.name} is of another version of Holdfast"
                 raise ArchiveUnavailable(message)
         return self
@@ -313,7 +314,7 @@ def _as_of(found: Reservation, now_ms: int) -> Reservation:
 
 
 def _created_ms(record: str) -> int:
-    return int(record[1:].partition(",")[0])
+    return unpack_head(record.partition("\n")[0])[1]
 
 
 def raw_entry(row: tuple[int, int, str, str]) -> RawEntry:

@@ -19,9 +19,9 @@ from reservation.events.figures import day_of, figures_of
 from reservation.events.life import FULFILLED, after_fulfilment
 from reservation.model import LIVE_STATES, State, split_level_key
 from reservation.store.records import (
-    STATES,
     Version,
     pack_reservation,
+    unpack_head,
     unpack_reservation,
     version_before,
     version_key,
@@ -119,7 +119,7 @@ class ArchiveWriter:
 
         What is in the archive already is passed over.
         """
-        known = version_key(self.position) if self.position else (-1, -1)
+        known = version_key(self.position) if self.position else BEFORE_ALL
         new = [entry for entry in entries if version_key(entry[0]) > known]
         if not new:
             return
@@ -350,9 +350,6 @@ def _skus_concerned(entry: LogEntry) -> set[str]:
 
 def _columns(record: str) -> tuple[str, int | None, int | None, str]:
     """Read what is asked for of a record: its state, when it expires and when it ended (ms)."""
-    head = record.partition("\n")[0]
-    state = STATES[head[0]]
-    created, *distances = head[1:].split(",")
-    expires = int(created) + int(distances[0]) if state is State.HELD else None
-    is_over = state not in LIVE_STATES
-    return state, expires, int(created) + int(distances[1]) if is_over else None, record
+    state, _, first, second = unpack_head(record.partition("\n")[0])
+    expires = first if state is State.HELD else None
+    return state, expires, None if state in LIVE_STATES else second, record

@@ -1,4 +1,4 @@
-"""A reservation's way through its events: what each of them makes of it. Pure."""
+"""What an event makes of a reservation: its record tells it, but of a fulfilment. Pure."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class HealthMonitor:
     async def look(self) -> bool:
         """Take in what is new, and what time alone has done; say whether there is more.
 
-        Raises StoreUnavailable.
+        Raises StoreUnavailable, ArchiveUnavailable and ScriptBug.
         """
         if not self._in_step:
             await self._get_in_step()
@@ -252,7 +252,8 @@ class HealthMonitor:
                 self._in_step = False
                 return
             self._kept_position = position
-        metrics.HEALTH_CROSSINGS.inc(sum(bool(crossing) for _, _, crossing in rows))
+            told = rows[first : first + LEVELS_PER_CALL]
+            metrics.HEALTH_CROSSINGS.inc(sum(bool(crossing) for _, _, crossing in told))
 
 
 def _crossing(health: Health, balance: Balance, rule: HealthRule) -> str:

@@ -1,6 +1,6 @@
 """Group commit: what arrives while a call is in flight becomes the next batch.
 
-There is one queue per verb, with at most a few calls in flight. There is no timer and nothing
+There is one queue per verb, with at most a few calls in flight. No timer makes batches and nothing
 waits when idle; under load batches grow until a call carries `max_lines_per_call` lines. An id
 with a call in flight makes its next verb wait, so one process never reorders an order.
 """
@@ -119,8 +119,8 @@ class Coalescer:
     def _refuse_overload(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
             if not self.has_room(operation):
-                verb = VERBS[type(operation)].script
-                metrics.OVERLOADED.labels(verb=verb).inc(len(operations))
+                for refused in operations:
+                    metrics.OVERLOADED.labels(verb=VERBS[type(refused)].script).inc()
                 limit = self._max_queued_lines
                 detail = f"too many of {limit} lines wait to be sent to the store"
                 raise Overloaded(detail)
@@ -171,7 +171,6 @@ class Coalescer:
 
     async def _call(self, queue: _Queue, batch: list[Awaited]) -> None:
         queue.batch_sizes.observe(len(batch))
-        queue.waiting_lines.set(queue.waiting.lines)
         try:
             results = await self._results(queue.kind, batch)
         finally:
@@ -228,4 +227,9 @@ class Coalescer:
         now, awaited = loop.time(), self._awaited
         while awaited and (awaited[0].is_answered or awaited[0].deadline <= now):
             awaited.popleft().give_up()
-        self._watch = loop.call_later(WATCH_SECONDS, self._give_up_late) if awaited else None
+        waiting = 0
+        for queue in self._queues.values():
+            queue.waiting_lines.set(queue.waiting.lines)
+            waiting += queue.waiting.lines
+        more = awaited or waiting
+        self._watch = loop.call_later(WATCH_SECONDS, self._give_up_late) if more else None

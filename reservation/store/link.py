@@ -231,6 +231,7 @@ class Link:
                 data, self._answers, timeout_seconds=self._timeout_seconds
             )
         except (exceptions.RedisError, OSError) as error:
+            metrics.STORE_RECONNECTS.inc()
             raise unavailable(error, sent=True) from error
         if not wire.lost:
             self._idle.append(wire)
@@ -242,8 +243,12 @@ class Link:
             wire = self._idle.pop()
             if not wire.lost:
                 return wire
-        with named_faults():
-            wire = await Wire.open(self.client.connection_pool.make_connection())
+        try:
+            with named_faults():
+                wire = await Wire.open(self.client.connection_pool.make_connection())
+        except StoreUnavailable:
+            metrics.STORE_RECONNECTS.inc()
+            raise
         self._open = {other for other in self._open if not other.ended.is_set()} | {wire}
         return wire
 

@@ -1,6 +1,7 @@
 """The text that scripts keep and answer, as values of `model`: records, breakers, levels.
 
-Pure. The grammar is in `lua/README.md`; this module and the Lua prelude are its two readers.
+Pure. The grammar is in `lua/README.md`. Records are read by the Lua prelude, here, and in part by
+`events/entries.py` (what a record tells of an event) and the archive (`unpack_head`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from reservation.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-STATES = {
+_STATES = {
     "H": State.HELD,
     "C": State.CONFIRMED,
     "X": State.EXPIRED,
@@ -42,7 +43,7 @@ _BREAKER_STATES = {
     "M": BreakerState.OPEN,  # by hand
     "H": BreakerState.HALF_OPEN,
 }
-_LETTERS = {state: letter for letter, state in STATES.items()}
+_LETTERS = {state: letter for letter, state in _STATES.items()}
 Version = tuple[int, int]  # a position in the event log, comparable
 LAST_SEQUENCE = (1 << 63) - 1  # of a millisecond; no call comes near
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -92,6 +93,14 @@ def _lines(body: Sequence[str]) -> Iterator[Line]:
         yield Line(sku, warehouse, int(quantity), int(fulfilled or 0))
 
 
+def unpack_head(head: str) -> tuple[State, int, int | None, int | None]:
+    """Read the first line of a record: state, creation, and the two times of the state (ms)."""
+    created_text, *distances = head[1:].split(",")
+    created = int(created_text)
+    first, second = (*distances, "", "")[:2]
+    return _STATES[head[0]], created, _after(created, first), _after(created, second)
+
+
 def unpack_reservation(reservation_id: str, raw: str) -> Reservation:
     """Read a record.
 
@@ -99,22 +108,11 @@ def unpack_reservation(reservation_id: str, raw: str) -> Reservation:
     """
     try:
         head, *body = raw.split("\n")
-        state = STATES[head[0]]
-        created_text, *distances = head[1:].split(",")
-        created = int(created_text)
-        first, second = (*distances, "", "")[:2]
+        state, created, first, second = unpack_head(head)
         lines = tuple(_lines(body))
         if state is State.HELD:
-            return Reservation(reservation_id, state, lines, created, _after(created, first))
-        return Reservation(
-            reservation_id,
-            state,
-            lines,
-            created,
-            None,
-            _after(created, first),
-            _after(created, second),
-        )
+            return Reservation(reservation_id, state, lines, created, first)
+        return Reservation(reservation_id, state, lines, created, None, first, second)
     except (KeyError, ValueError, IndexError) as error:
         message = f"record of {reservation_id} is unreadable: {raw[:80]!r}"
         raise ScriptBug(message) from error

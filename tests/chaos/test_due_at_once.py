@@ -171,8 +171,8 @@ async def test_holds_due_at_once(
     """No buyer is refused what is free, no read shows a hold that has ended.
 
     In the full form the server is alone on its core, no script call uses more than 5 ms of it, and
-    no buyer waits longer than 1.5 s. The server's times are wall times, and a virtual machine pauses now and then: where one
-    call was longer, the same is measured again.
+    no buyer waits longer than 1.5 s. The server's times are wall times, and a virtual machine
+    pauses now and then: where one call was longer, the same is measured again.
     """
     settings = load(
         data_dir=tmp_path,

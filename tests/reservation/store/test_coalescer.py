@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reservation import metrics
 from reservation.config import Settings, load
 from reservation.errors import Overloaded, ScriptBug, StoreUnavailable
 from reservation.model import (
@@ -23,7 +24,7 @@ from reservation.model import (
     SetStock,
 )
 from reservation.status import Status
-from reservation.store.coalescer import Coalescer
+from reservation.store.coalescer import WATCH_SECONDS, Coalescer
 from reservation.store.store import Store
 from reservation.store.waiting import Result
 from tests.conftest import SERVERS
@@ -283,6 +284,30 @@ async def test_a_full_queue_refuses_with_nothing_applied(
     standing.going.set()
     assert [result for task in tasks for result in await task] == [DONE] * 8
     assert await coalescer.submit([order(99)], "k|r") == [DONE]
+
+
+async def test_what_waits_and_what_is_refused_is_counted(standing: StandingStore) -> None:
+    """Also while the store stands still, and of each verb what is its own."""
+    coalescer = queueing(standing, max_queued_lines=20)
+    waiting = metrics.QUEUED_LINES.labels(verb="reserve")
+    refused = [metrics.OVERLOADED.labels(verb=verb) for verb in ("reserve", "release")]
+    before = [series._value.get() for series in refused]
+
+    async def waiting_are(lines: int) -> None:
+        async with asyncio.timeout(5):
+            while waiting._value.get() != lines:  # noqa: ASYNC110 (a gauge has no event)
+                await asyncio.sleep(WATCH_SECONDS)
+
+    tasks = [ask(coalescer, order(0))]
+    await standing.called.wait()
+    tasks += [ask(coalescer, order(n, 2)) for n in range(1, 6)]
+    await waiting_are(10)
+    with pytest.raises(Overloaded):
+        await coalescer.submit([Release("tm:1"), Release("tm:2"), order(99)], "k|r")
+    assert [series._value.get() for series in refused] == [before[0] + 1, before[1] + 2]
+    standing.going.set()
+    await asyncio.gather(*tasks)
+    await waiting_are(0)
 
 
 async def test_channels_go_in_turn_while_the_queue_is_long(standing: StandingStore) -> None:
