@@ -12,10 +12,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
+
+if missing := [name for name in ("locust", "psutil", "rich", "typer") if find_spec(name) is None]:
+    sys.stderr.write(
+        f"the load test is not installed here ({', '.join(missing)} missing): "
+        "'make loadtest' does it, or pip install '.[server,loadtest]'\n"
+    )
+    sys.exit(2)
 
 import typer
 from rich.console import Console
@@ -24,7 +33,7 @@ from rich.text import Text
 
 from loadtest import slo
 from loadtest.drive import MASTER_PORT, USERS, Drive, Undone, drive, worker_command
-from loadtest.evidence import USAGE, Evidence, load, prove
+from loadtest.evidence import FIGURES, USAGE, Evidence, load, prove
 from loadtest.history import HistoryUnreadable
 from loadtest.limits import limit
 from loadtest.report import write_report
@@ -39,7 +48,9 @@ from loadtest.service import (
 )
 from loadtest.usage import watched
 from loadtest.workload.scenarios import DAY_SECONDS, SCENARIOS
+from reservation.errors import ConfigurationError
 
+MOST_ORDERS, LONGEST_SECONDS = 10_000_000, 7 * DAY_SECONDS
 NOT_KEPT, WRONG_USAGE, UNDONE, INTERRUPTED = 1, 2, 3, 130
 REPORT = "report.html"
 
@@ -52,11 +63,14 @@ def run(
     *,
     host: Annotated[
         str | None,
-        typer.Option(help="The service [HOLDFAST_URL; else one of its own is started]."),
+        typer.Option(help="The service (HOLDFAST_URL; else one of its own is started)."),
     ] = None,
-    orders: Annotated[int | None, typer.Option(min=1, help="Orders [the scenario's].")] = None,
+    orders: Annotated[
+        int | None, typer.Option(min=1, max=MOST_ORDERS, help="Orders (the scenario's).")
+    ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="Length of the arrivals [the scenario's].")
+        float | None,
+        typer.Option(min=1, max=LONGEST_SECONDS, help="Length of arrivals (the scenario's)."),
     ] = None,
     speed: Annotated[
         float | None,
@@ -71,14 +85,19 @@ def run(
         bool, typer.Option("--remote", help="Wait for generators that `join` from elsewhere.")
     ] = False,
     port: Annotated[
-        int | None, typer.Option(help="Where generators join [5557; a free one without --remote].")
+        int | None,
+        typer.Option(
+            min=1, max=65_535, help="Where generators join (5557; a free one without --remote)."
+        ),
     ] = None,
     clock_error_ms: Annotated[
         float,
-        typer.Option(min=0, help="How far the clocks of generators and service may be apart."),
+        typer.Option(
+            min=0, max=3_600_000, help="How far clocks of generators and service may be apart."
+        ),
     ] = 0.0,
     slo_file: Annotated[
-        Path, typer.Option("--slo", help="Objectives (TOML) [those shipped].")
+        Path, typer.Option("--slo", help="Objectives, a whole TOML file (those shipped).")
     ] = slo.SHIPPED,
     out: Annotated[Path, typer.Option(help="Where reports go.")] = Path("var/loadtest"),
 ) -> None:
@@ -86,8 +105,11 @@ def run(
     console = Console()
     _check_usage(scenarios, speed, seconds)
     kept = True
-    with _endings(console):
+    with _endings(console, out):
         named = named_service(host)
+        if remote and named is None:
+            message = "--remote needs a service that others can reach: name it by --host"
+            raise WrongAddress(message)
         for scenario in scenarios:
             slo.read(slo_file, scenario)  # before a long run, not after it
         if named is not None:
@@ -105,7 +127,10 @@ def run(
                 port=port or (MASTER_PORT if remote else _free_port()),
                 clock_error_us=round(clock_error_ms * 1000),
             )
-            console.print(Text(f"{scenario}: {SCENARIOS[scenario].about}", style="bold"))
+            console.print(Text(_title(what), style="bold"))
+            if remote:
+                waits = f"waiting for {generators} to join at port {what.port}"
+                console.print(Text(f"{waits} (python -m loadtest join THIS-MACHINE)"))
             with _service(named) as service:
                 with _watched(service, what.directory):
                     drive(what, service, console)
@@ -118,15 +143,22 @@ def run(
 def join(
     leader: Annotated[str, typer.Argument(help="The machine where `run --remote` waits.")],
     *,
-    port: Annotated[int, typer.Option(help="Its port.")] = MASTER_PORT,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port.")] = MASTER_PORT,
 ) -> None:
     """Be a generator for a run that is led elsewhere, until it ends; HOLDFAST_KEY opens."""
     if not os.environ.get(KEY_VARIABLE, "").strip():
         raise typer.BadParameter(f"no key: set {KEY_VARIABLE}")
-    directory = Path("var/loadtest/joined")
-    raise typer.Exit(
-        subprocess.run(worker_command(directory, leader, port), check=False).returncode  # noqa: S603
-    )
+    console = Console()
+    try:
+        socket.getaddrinfo(leader, port)
+    except OSError as error:
+        console.print(Text(f"{leader} is not known here: {error.strerror}", style="bold red"))
+        raise typer.Exit(UNDONE) from None
+    console.print(Text(f"joining the run led at {leader}:{port}; Ctrl-C ends this generator"))
+    with tempfile.TemporaryDirectory(prefix="holdfast-generator-") as directory:
+        command = worker_command(Path(directory), leader, port)
+        status = subprocess.run(command, check=False).returncode  # noqa: S603 (our own)
+    raise typer.Exit(status if status in {0, INTERRUPTED} else UNDONE)
 
 
 @app.command()
@@ -137,9 +169,18 @@ def report(
 ) -> None:
     """Judge a run again and write its report anew."""
     console = Console()
-    with _endings(console):
+    with _endings(console, directory):
+        if not (directory / FIGURES).exists():
+            raise WrongAddress(f"{directory} is not what a run leaves: it has no {FIGURES}")
         kept = _tell(directory, slo_file, console)
     raise typer.Exit(0 if kept else NOT_KEPT)
+
+
+def _title(what: Drive) -> str:
+    """Say what is played, at which size."""
+    scenario = SCENARIOS[what.scenario]
+    orders, seconds = what.orders or scenario.orders, what.seconds or scenario.seconds
+    return f"{what.scenario}: {orders:,} orders in {seconds:,.0f} s, {scenario.about}"
 
 
 def _check_usage(scenarios: list[str], speed: float | None, seconds: float | None) -> None:
@@ -174,19 +215,27 @@ def _interrupted(_number: int, _frame: object) -> None:
 
 
 @contextlib.contextmanager
-def _endings(console: Console) -> Iterator[None]:
-    """Say in a sentence why it ends early; whoever ends us, what we have started ends, too."""
+def _endings(console: Console, place: Path) -> Iterator[None]:
+    """Say in a sentence why it ends early; whoever ends us, what we have started ends, too.
+
+    `place` is where what there is by then lies.
+    """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
     try:
         yield
-    except (WrongAddress, slo.InvalidObjectives) as error:
-        console.print(Text(str(error), style="bold red"))
+    except (WrongAddress, ConfigurationError, slo.InvalidObjectives) as error:
+        console.print(Text(str(error), style="bold red"), soft_wrap=True)
         raise typer.Exit(WRONG_USAGE) from None
-    except (NoService, Undone, HistoryUnreadable, subprocess.TimeoutExpired, OSError) as error:
-        console.print(Text(str(error), style="bold red"))
+    except OSError as error:
+        file = "" if error.filename else f"{place}: "
+        console.print(Text(f"{file}{error}", style="bold red"), soft_wrap=True)
+        raise typer.Exit(UNDONE) from None
+    except (NoService, Undone, HistoryUnreadable, subprocess.TimeoutExpired) as error:
+        console.print(Text(str(error), style="bold red"), soft_wrap=True)
         raise typer.Exit(UNDONE) from None
     except KeyboardInterrupt:
+        console.print(Text(f"ended; what there is so far is in {place}"), soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -65,9 +65,14 @@ def drive(what: Drive, service: Service, console: Console) -> None:
         failure = _follow(leader, what, console)
         status = leader.wait(END_SECONDS)
     if failure or status:
-        told = failure or f"Locust ended with status {status}"
+        told = failure or f"Locust ended with status {status}: {_last_line(log)}"
         message = f"{told}; {log} has more"
         raise Undone(message)
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it said nothing"
 
 
 def worker_command(directory: Path, leader: str, port: int) -> list[str]:

@@ -93,4 +93,4 @@ def _json(text: str) -> dict[str, Any] | None:
         told: dict[str, Any] = json.loads(text)
     except ValueError:
         return None
-    return told
+    return told if isinstance(told, dict) and "ok" in told else None

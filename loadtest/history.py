@@ -16,14 +16,20 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal, Self, cast
+from typing import Annotated, BinaryIO, Literal, Self, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 VERSION = 1
 Op = Literal["reserve", "confirm", "release", "extend", "fulfil"]
-Line = tuple[str, str, int]  # SKU, warehouse, units
+# A count of units, below zero after a correction; units asked for; a moment or a length of time, in
+# microseconds or milliseconds.
+Units = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
+Asked = Annotated[int, Meta(ge=1, le=1 << 53)]
+HttpStatus = Annotated[int, Meta(ge=100, le=599)]
+Moment = Annotated[int, Meta(ge=0, le=1 << 62)]
+Line = tuple[str, str, Asked]  # SKU, warehouse, units
 _GZIP_LEVEL = 1  # a tenth of the size already; the generator has better uses for its CPU
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -36,10 +42,11 @@ class Run(Struct, frozen=True, tag="run", omit_defaults=True):
     started_at: str  # RFC 3339, the same in all files of a run
     version: int = VERSION
     worker: str = ""  # which of several generators wrote the file
-    clock_error_us: int = 0  # how far apart the clocks of two machines may be; 0 on one machine
+    clock_error_us: Moment = 0  # how far apart the clocks of two machines may be; 0 on one machine
     # How long after its `end` a call without an answer may still take effect: no less than the
     # service's `request_timeout_ms`.
-    late_us: int = 10_000_000
+    late_us: Moment = 10_000_000
+    files: int = 0  # of how many files the history is made; 0: not told
 
 
 class Stock(Struct, frozen=True, tag="stock", omit_defaults=True):
@@ -52,10 +59,10 @@ class Stock(Struct, frozen=True, tag="stock", omit_defaults=True):
 
     sku: str
     warehouse: str
-    on_hand: int
-    safety_stock: int
-    start: int
-    end: int
+    on_hand: Units
+    safety_stock: Units
+    start: Moment
+    end: Moment
 
 
 class Call(Struct, frozen=True, tag="call", omit_defaults=True):
@@ -68,22 +75,22 @@ class Call(Struct, frozen=True, tag="call", omit_defaults=True):
     client: str
     op: Op
     id: str
-    start: int
-    end: int
-    status: int | None = None  # None: no answer was taken; `lost` says how
+    start: Moment
+    end: Moment
+    status: HttpStatus | None = None  # None: no answer was taken; `lost` says how
     slug: str | None = None  # of the problem in the answer
     # `thrown_away`: the answer had come whole before `end`, unread. After the other two the
     # service may decide later.
     lost: Literal["thrown_away", "timed_out", "reset"] | None = None
     lines: tuple[Line, ...] = ()  # asked: of a reserve, of a part to fulfil
-    ttl_ms: int | None = None  # asked: of a reserve or extend; None: the service's default
+    ttl_ms: Moment | None = None  # asked: of a reserve or extend; None: the service's default
     confirm: bool = False  # asked: of a reserve
     reinstate: bool = False  # asked: of a confirm
     fulfilment_id: str | None = None  # asked: of a part to fulfil
     replayed: bool = False
     state: str | None = None
-    expires_at_us: int | None = None
-    short: tuple[tuple[str, str, int, int], ...] = ()  # SKU, warehouse, requested, available
+    expires_at_us: Moment | None = None
+    short: tuple[tuple[str, str, Asked, Units], ...] = ()  # SKU, warehouse, requested, available
     outcome: Literal["not_applied", "unknown"] | None = None  # of a 503
 
 
@@ -92,10 +99,10 @@ class Reservation(Struct, frozen=True, tag="reservation", omit_defaults=True):
 
     id: str
     state: Literal["held", "confirmed", "released", "expired", "fulfilled", "missing"]
-    start: int
-    end: int
-    lines: tuple[tuple[str, str, int, int], ...] = ()  # SKU, warehouse, quantity, fulfilled
-    expires_at_us: int | None = None  # while held
+    start: Moment
+    end: Moment
+    lines: tuple[tuple[str, str, Asked, Units], ...] = ()  # SKU, warehouse, quantity, fulfilled
+    expires_at_us: Moment | None = None  # while held
 
 
 class Balance(Struct, frozen=True, tag="balance", omit_defaults=True):
@@ -103,14 +110,14 @@ class Balance(Struct, frozen=True, tag="balance", omit_defaults=True):
 
     sku: str
     warehouse: str
-    on_hand: int
-    safety_stock: int
-    held: int
-    committed: int
-    available: int
-    start: int
-    end: int
-    shortfall: int | None = None
+    on_hand: Units
+    safety_stock: Units
+    held: Units
+    committed: Units
+    available: Units
+    start: Moment
+    end: Moment
+    shortfall: Units | None = None
 
 
 class End(Struct, frozen=True, tag="end"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, ClassVar
 
 from geventhttpclient.url import URL
@@ -55,7 +56,7 @@ def _options(parser: LocustArgumentParser) -> None:
     group.add_argument("--orders", type=int, default=0, help="0: the scenario's")
     group.add_argument("--seconds", type=float, default=0.0, help="0: the scenario's")
     group.add_argument("--seed", type=int, default=1)
-    group.add_argument("--run-name", default=f"lt{int(time.time()):x}")
+    group.add_argument("--run-name", default=f"lt{int(time.time()):x}{token_hex(2)}")
     group.add_argument("--clock-error-us", type=int, default=0)
     group.add_argument("--directory", default="var/loadtest/here")
 

@@ -75,6 +75,8 @@ def named_service(url: str | None) -> Service | None:
 
     Raises WrongAddress where the address is none, or no key goes with it.
     """
+    if url is not None and not url.strip():
+        raise WrongAddress("--host is empty: give the address of a service, or leave it out")
     url = url or os.environ.get(URL_VARIABLE)
     if not url:
         return None
@@ -101,7 +103,8 @@ def knock(service: Service) -> None:
         return
     except (Unavailable, Refused) as error:
         told = str(error)
-        raise NoService(told if service.url in told else f"{service.url}: {told}") from error
+        told = told if service.url in told else f"{service.url}: {told}"
+        raise NoService(f"{told}. Is it running, and is the address right?") from error
 
 
 @contextmanager
@@ -126,14 +129,30 @@ def own_service(settings: Mapping[str, str]) -> Iterator[Service]:
     try:
         yield Service(_address(process, data_dir), key, data_dir, process.pid)
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(END_SECONDS)
-        process.kill()
-        process.wait()
-        log.close()
-        shutil.rmtree(data_dir, ignore_errors=True)
+        with _undisturbed():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(END_SECONDS)
+            process.kill()
+            process.wait()
+            log.close()
+            shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no further Ctrl-C interrupt the clearing away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, answer in before.items():
+            signal.signal(number, answer)
 
 
 def _address(process: subprocess.Popen[str], data_dir: Path) -> str:

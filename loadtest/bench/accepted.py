@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -73,7 +74,21 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, orjson.JSONDecodeError) as error:
         message = f"{path}: no accepted figures ({error}): write them with --accept {path}"
         raise ConfigurationError(message) from error
+    if not isinstance(accepted, dict) or not {"machine", "rows"} <= accepted.keys():
+        message = f"{path}: no accepted figures: write them with --accept {path}"
+        raise ConfigurationError(message)
     return accepted
+
+
+def check_writable(path: Path, suites: Iterable[str]) -> None:
+    """Make sure before measuring that the figures can be accepted.
+
+    Raises ConfigurationError where they cannot.
+    """
+    if not {"store", "http", "memory"} <= set(suites):
+        raise ConfigurationError("only the suite guard, or all, measures every guarded figure")
+    if not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
+        raise ConfigurationError(f"{path} cannot be written")
 
 
 def write(path: Path, machine: Mapping[str, Any], summaries: Iterable[Mapping[str, Any]]) -> None:

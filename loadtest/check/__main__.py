@@ -28,7 +28,9 @@ def main(
     *,
     clock_error_ms: Annotated[
         float,
-        typer.Option(min=0, help="How far the service's clock may be from the clients'."),
+        typer.Option(
+            min=0, max=3_600_000, help="How far the service's clock may be from the clients'."
+        ),
     ] = CLOCK_ERROR_US / 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -110,11 +112,15 @@ def _print(report: Report) -> None:
             console.print(Text(f"{rule}: and {more:,} more", style="red"))
     for note in report.notes:
         console.print(Text(f"Not judged: {note}", style="yellow"))
-    if report.ok:
-        console.print(Text("Every rule holds.", style="bold green"))
-    else:
-        count = sum(report.violations.values())
-        console.print(Text(f"{count:,} violations.", style="bold red"))
+    console.print(_conclusion(report))
+
+
+def _conclusion(report: Report) -> Text:
+    if not report.ok:
+        return Text(f"{sum(report.violations.values()):,} violations.", style="bold red")
+    if report.is_empty:
+        return Text("Nothing was judged: this proves nothing.", style="bold yellow")
+    return Text("Every rule holds.", style="bold green")
 
 
 if __name__ == "__main__":

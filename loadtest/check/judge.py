@@ -62,7 +62,7 @@ class _Judge:
         self._refused: dict[int, array[int]] = defaultdict(lambda: array("q"))
         # Counted here and not in the report: a key that is an enumeration is slow to hash.
         self._moves = self._acknowledged = 0
-        self._suspended = self._undecided = self._unread = 0
+        self._suspended = self._undecided = 0
 
     def judge(self) -> Report:
         """Apply every rule."""
@@ -70,6 +70,13 @@ class _Judge:
         report.judged[Rule.COMPLETE] = len(evidence.runs)
         for path in evidence.cut_off:
             report.find(Rule.COMPLETE, f"{path} has no end: it was cut off")
+        files = max(run.files for run in evidence.runs)
+        if len(evidence.runs) < files:
+            told = f"the run has {files} files, here are {len(evidence.runs)}: name all of them"
+            report.find(Rule.COMPLETE, told)
+        if not report.ok:
+            report.notes.append("all other rules: what is missing might explain what is there")
+            return report
         for done, (who, ops) in enumerate(evidence.reservations()):
             self._reservation(who, ops)
             if done % _REPORT_EVERY == 0:
@@ -185,10 +192,7 @@ class _Judge:
         self._acknowledged += 1
         if occupancy.reads:
             return
-        if self._evidence.cut_off:
-            self._unread += 1
-        else:
-            self._find(Rule.FINDABLE, who, "acknowledged, and not looked for at the end", ops)
+        self._find(Rule.FINDABLE, who, "acknowledged, and not looked for at the end", ops)
 
     def _refusal(self, op: Op) -> None:
         evidence = self._evidence
@@ -270,7 +274,7 @@ class _Judge:
     def _balances(self, number: int, level: Level) -> None:
         report, evidence = self._report, self._evidence
         counts = self._counts.pop(number, [])
-        if not counts and not evidence.cut_off:
+        if not counts:
             text = f"{evidence.level_name(number)}: its balance was not read at the end"
             report.find(Rule.BALANCES, text)
         for count in counts:
@@ -299,5 +303,3 @@ class _Judge:
                 f"{self._undecided:,} reservations with too many overlapping unanswered calls:"
                 " their lives are not judged"
             )
-        if self._unread:
-            notes.append(f"{self._unread:,} reservations were not read: the history was cut off")

@@ -61,6 +61,11 @@ class Report:
         """Say whether every rule holds."""
         return not self.violations
 
+    @property
+    def is_empty(self) -> bool:
+        """Say whether there was nothing to judge but that the files are whole."""
+        return not any(count for rule, count in self.judged.items() if rule is not Rule.COMPLETE)
+
     def wants(self, rule: Rule) -> bool:
         """Say whether another finding of the rule would be listed: evidence may be costly."""
         return self.violations[rule] < MAX_SHOWN

@@ -69,6 +69,7 @@ class Brief(Struct, frozen=True):
             started_at=self.started_at,
             worker=f"w{self.index}",
             clock_error_us=self.clock_error_us,
+            files=self.generators + 1,  # and the leader's
         )
 
 
@@ -136,6 +137,7 @@ class Player:
         except Exception as error:
             told = f"generator {index}: {type(error).__name__}: {error}"
             self._runner.send_message(DONE, {"index": index, "failed": told})
+            self._environment.process_exit_code = 1
             raise
 
     def _play(self, brief: Brief, zero_us: int) -> None:
@@ -187,6 +189,7 @@ class Leader:
         self._plan: Plan | None = None
         self._surroundings: Surroundings | None = None
         self._awaited = 0  # generators that are not ready yet
+        self._names: dict[int, str | None] = {}  # of the generators, by Locust's ids
         self._played: dict[str, int] = {}  # generator -> orders sent
         self._figures: dict[int, Figures] = {}
         self._service: list[Service] = []
@@ -256,6 +259,8 @@ class Leader:
         self._history = HistoryWriter(self._directory / "history-leader.ndjson", head)
         for record in laid:
             self._history.write(record)
+        self._names = dict(enumerate(names))
+        gevent.spawn(self._guard)
         for index, name in enumerate(names):
             told = msgspec.to_builtins(msgspec.structs.replace(brief, index=index))
             self._runner.send_message(PLAN, told, client_id=name)
@@ -297,6 +302,17 @@ class Leader:
     def _on_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         self._played[client_id] = data.get("holdfast_played", 0)
 
+    def _guard(self) -> None:
+        """Fail where a generator is gone before it has told what it has done."""
+        while isinstance(self._runner, MasterRunner) and not self._all_done.wait(PROGRESS_SECONDS):
+            clients = self._runner.clients
+            here = {client.id for client in clients.values()} - {
+                client.id for client in clients.missing
+            }
+            for index, name in self._names.items():
+                if index not in self._figures and name not in here:
+                    self._fail(f"generator {index} is gone: it was ended, or cannot be reached")
+
     def _watch(self, zero_us: int) -> None:
         """Tell how far the run is, and ask the service how it does."""
         asked_us = 0
@@ -304,8 +320,6 @@ class Leader:
         while not self._all_done.is_set():
             if self._player is not None and self._player.generator is not None:
                 self._played["local"] = self._player.generator.played()
-            if isinstance(self._runner, MasterRunner) and self._runner.clients.missing:
-                self._fail("a generator is gone: it has sent no sign of life")
             second = (now_us() - zero_us) / SECOND_US
             self._tell_progress(phase="playing", played=sum(self._played.values()))
             if now_us() - asked_us >= SERVICE_SECONDS * SECOND_US:

@@ -21,7 +21,7 @@ CHARTS: Sequence[tuple[str, str, str]] = (
     ("stock", "Stock, units", "Of all SKUs, as the answers told: what is free, held, committed."),
     ("holds", "Orders held", "Reserved, and neither paid, cancelled nor expired."),
     ("memory", "Memory of the store, MiB", "As the service tells it on /metrics."),
-    ("lateness", "How late calls left the generator, ms", "p99; the verdict says who was why."),
+    ("lateness", "How late calls left the generator, ms", "The 99th percentile of each second."),
     ("cores", "CPU, % of a core", "Of the busiest generator; of the service where it is our own."),
 )
 _FATES = {

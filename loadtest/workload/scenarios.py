@@ -93,7 +93,7 @@ def _notes_of_the_day(
     """Tell a reader of the report what kind of a day it was."""
     short = (
         f"{scarce} of {skus:,} SKUs have stock for a quarter of what is asked for, until more comes"
-        " at 15:00: their orders are refused, then suspended, as they should be."
+        " at 15:00: what they cannot cover is refused, and three refusals suspend them."
     )
     return (
         f"One second of the run is {speed:,.0f} of the day; a hold of 30 minutes lives {ttl} s.",
@@ -191,10 +191,10 @@ def mixed(seed: int, orders: int, seconds: float) -> Plan:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "festival_day": Scenario(
-        festival_day, PEAK_DAY_ORDERS, DAY_SECONDS / 600, "47,000 orders of a day, two peaks"
+        festival_day, PEAK_DAY_ORDERS, DAY_SECONDS / 600, "a day with two peaks"
     ),
-    "livestream_burst": Scenario(livestream_burst, 10_000, 10.0, "10,000 buyers on 5 SKUs in 10 s"),
-    "hot_sku": Scenario(hot_sku, 30_000, 60.0, "one SKU, 500 orders a second"),
+    "livestream_burst": Scenario(livestream_burst, 10_000, 10.0, "a rush for five SKUs"),
+    "hot_sku": Scenario(hot_sku, 30_000, 60.0, "one SKU"),
     "retry_storm": Scenario(retry_storm, 12_000, 60.0, "every fifth answer is thrown away"),
     "mixed": Scenario(mixed, 12_000, 60.0, "all verbs, looks and restocks"),
 }

@@ -84,6 +84,8 @@ def bench_command(
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     suites = _suites(subject, peer)
     was = accepted.read(against) if against is not None else None
+    if accept is not None:
+        accepted.check_writable(accept, suites)
     go_first(os.getpid())
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as directory:
         settings = settings_of(config, log_level="error", data_dir=Path(directory))

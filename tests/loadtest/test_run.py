@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -13,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from loadtest.evidence import Evidence, load
 from loadtest.history import Call, HistoryWriter, Reservation, Run
@@ -153,7 +156,7 @@ def test_a_history_that_shows_a_lost_order_decides_the_exit_code(
     for path in evidence.directory.glob("history-*.ndjson"):
         path.unlink()
     run = next(record for record in records if isinstance(record, Run))
-    with HistoryWriter(evidence.directory / "history-w0.ndjson", run) as history:
+    with HistoryWriter(evidence.directory / "history-w0.ndjson", replace(run, files=1)) as history:
         for record in records:
             if isinstance(record, Run):
                 continue
@@ -203,11 +206,13 @@ def test_without_a_named_service_one_is_started(tmp_path: Path, temporary: Path)
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)]
+)
 def test_an_interrupted_run_leaves_nothing_running(
-    number: signal.Signals, tmp_path: Path, temporary: Path
+    number: signal.Signals, times: int, tmp_path: Path, temporary: Path
 ) -> None:
-    """Ctrl-C, or who ends it otherwise, ends generator and service; 130, no report."""
+    """Ctrl-C, impatient too, or who ends it otherwise, ends generator and service; no report."""
     process = subprocess.Popen(
         [sys.executable, "-m", "loadtest", "run", "hot_sku", "--out", str(tmp_path)],
         env=environment(TMPDIR=str(temporary)),
@@ -218,10 +223,14 @@ def test_an_interrupted_run_leaves_nothing_running(
         start_new_session=True,
     )
     until(lambda: list(tmp_path.glob("*/history-w0.ndjson")), "it plays", seconds=60)
-    process.send_signal(number)
+    for _ in range(times):
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
+    assert f"what there is so far is in {tmp_path}" in said
     assert not list(tmp_path.glob("*/report.html"))
     assert list(temporary.iterdir()) == []
 
@@ -234,7 +243,19 @@ def test_an_interrupted_run_leaves_nothing_running(
         (("run", "cold_sku"), {}, "cold_sku is no scenario"),
         (("run", "hot_sku", "--speed", "60"), {}, "--speed is festival_day's alone"),
         (("run", "hot_sku", "--slo", "none.toml"), {}, "none.toml"),
+        (("run", "hot_sku", "--host", ""), {}, "--host is empty"),
+        (("run", "hot_sku", "--seconds", "inf"), {}, "--seconds"),
+        (("run", "hot_sku", "--orders", "100000000000"), {}, "--orders"),
+        (("run", "hot_sku", "--generators", "2", "--port", "-1"), {}, "--port"),
+        (("run", "hot_sku", "--remote"), {}, "--remote needs a service"),
+        (
+            ("run", "hot_sku", "--host", "http://127.0.0.1:1"),
+            {"HOLDFAST_KEY": "secretbäd"},
+            "printable ASCII",
+        ),
         (("join", "127.0.0.1"), {}, "HOLDFAST_KEY"),
+        (("join", "127.0.0.1", "--port", "-1"), {"HOLDFAST_KEY": ADMIN_KEY}, "--port"),
+        (("report", "none"), {}, "none is not what a run leaves"),
     ],
 )
 def test_wrong_usage_is_said_before_anything_starts(
@@ -279,7 +300,52 @@ def test_a_directory_without_figures_is_said(tmp_path: Path) -> None:
     assert loadtest("report", tmp_path).returncode == 3
     (tmp_path / "figures.json").write_text(json.dumps({"cells": 5}))
     assert loadtest("report", tmp_path).returncode == 3
-    assert loadtest("report", tmp_path / "none").returncode == 3
+
+
+def test_a_proof_that_says_nothing_proves_nothing(played: Path, tmp_path: Path) -> None:
+    """It is not kept, and no fault of ours."""
+    copy = Path(shutil.copytree(played, tmp_path / "copy"))
+    (copy / "check.json").write_text("{}")
+    done = loadtest("report", copy)
+    assert done.returncode == 1
+    assert "NOT KEPT" in done.stdout
+
+
+def test_a_generator_that_leaves_ends_the_run(service: Service, tmp_path: Path) -> None:
+    """Politely too: nobody would send what was its to send. The next run is not disturbed."""
+    port, processes = _free_port(), []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "loadtest", *map(str, arguments)],
+            env=environment(HOLDFAST_KEY=ADMIN_KEY, TMPDIR=str(tmp_path)),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        processes.append(process)
+        return process
+
+    sizes = ("--orders", 500, "--seconds", 60)
+    remote = ("--generators", 2, "--remote", "--port", port)
+    try:
+        leader = start(
+            *("run", "hot_sku", "--host", service.url, "--out", tmp_path / "out", *sizes, *remote)
+        )
+        joined = [start("join", "127.0.0.1", "--port", port) for _ in range(2)]
+        until(lambda: list(tmp_path.glob("*/sent-w*.ndjson")), "they play", seconds=60)
+        os.killpg(joined[0].pid, signal.SIGINT)
+        said, _ = leader.communicate(timeout=60)
+        assert leader.returncode == 3
+        assert "is gone" in said
+        for process in joined:
+            process.wait(60)
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ from loadtest.check.rules import Rule
 from tests.loadtest.check.story import (
     CAKE,
     LONG_MS,
+    RUN,
     STEP_US,
     TEA,
     Tamper,
@@ -251,4 +252,14 @@ def test_a_history_that_was_cut_off_is_rejected(tmp_path: Path):
     records = list(true_story().values())
     report = judged(tmp_path, records[:20], complete=False)
     assert report.violations == {Rule.COMPLETE: 1}
-    assert report.notes == ["7 reservations were not read: the history was cut off"]
+    assert report.notes == ["all other rules: what is missing might explain what is there"]
+
+
+def test_a_file_that_is_missing_is_found(tmp_path: Path) -> None:
+    """Each file says of how many the history is made; of a part nothing else is judged."""
+    records = list(true_story().values())
+    report = judged(tmp_path, records, run=replace(RUN, files=2))
+    assert report.violations == {Rule.COMPLETE: 1}
+    assert "has 2 files, here are 1" in report.findings[0].text
+    (tmp_path / "whole").mkdir()
+    assert judged(tmp_path / "whole", records, run=replace(RUN, files=1)).ok
