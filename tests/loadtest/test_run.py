@@ -222,12 +222,16 @@ def test_an_interrupted_run_leaves_nothing_running(
         text=True,
         start_new_session=True,
     )
-    until(lambda: list(tmp_path.glob("*/history-w0.ndjson")), "it plays", seconds=60)
-    for _ in range(times):
-        process.send_signal(number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.2)
-    said, _ = process.communicate(timeout=60)
+    try:
+        until(lambda: list(tmp_path.glob("*/history-w0.ndjson")), "it plays", seconds=60)
+        for _ in range(times):
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.2)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.terminate()  # it ends what it has started: where SIGINT is ignored, too
+        process.wait(60)
     assert process.returncode == 130
     assert "Traceback" not in said
     assert f"what there is so far is in {tmp_path}" in said
