@@ -217,6 +217,8 @@ class Decoder:
             self._lines(self.forms.line.model_validate(item) for item in valid)
         except InvalidRequest as error:
             return error.errors
+        except ValidationError:  # a name that is no text hides what is wrong with the lines
+            return []
         return []
 
     def _id_errors(self, value: Any, *, given: bool) -> Errors:

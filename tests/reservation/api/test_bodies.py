@@ -93,6 +93,7 @@ INVALID: list[tuple[Any, list[str]]] = [
         )
     ),
     ({"reservation_id": "tmall:1", "lines": [line(sku="\ud800")]}, ["/lines/0/sku"]),
+    ({"reservation_id": "tmall:1", "lines": [{"ku": "CAT"}], "\ud800": 1}, [""]),
     ({"reservation_id": "tmall:1", "lines": [line(warehouse="a b")]}, ["/lines/0/warehouse"]),
     ({"reservation_id": "tmall:1", "lines": [line(warehouse=None)]}, ["/lines/0/warehouse"]),
     ({"reservation_id": "tmall:1", "lines": [line(quantity=5_001)] * 2}, ["/lines"]),
