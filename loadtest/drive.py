@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from loadtest.processes import running
 from loadtest.service import KEY_VARIABLE, Service
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -111,24 +112,9 @@ def _locust() -> list[str]:
 def _process(command: Sequence[str], key: str, *, errors: Any) -> Iterator[subprocess.Popen[str]]:
     """Run a process of Locust; it does not outlive this block."""
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    process = subprocess.Popen(  # noqa: S603 (our own command)
-        command,
-        env={**os.environ, "PYTHONPATH": path, KEY_VARIABLE: key},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-        start_new_session=True,  # Ctrl-C is ours to answer
-    )
-    try:
+    environment = {**os.environ, "PYTHONPATH": path, KEY_VARIABLE: key}
+    with running(command, environment, errors=errors, end_seconds=END_SECONDS) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(END_SECONDS)
-        process.kill()
-        process.wait()
 
 
 def _follow(leader: subprocess.Popen[str], what: Drive, console: Console) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.processes import running, undisturbed
 from reservation.client import Client, Refused, SkuNotFound, Unavailable
 from reservation.client.connection import address
 from reservation.errors import ConfigurationError
@@ -116,43 +115,16 @@ def own_service(settings: Mapping[str, str]) -> Iterator[Service]:
     data_dir = Path(tempfile.mkdtemp(prefix="holdfast-loadtest-"))
     key = f"hf_loadtest_{secrets.token_hex(32)}"
     ours = {"HOLDFAST_ADMIN_KEY": key, "HOLDFAST_LOG_LEVEL": "warning", **settings}
-    log = (data_dir / "service.log").open("w")
-    process = subprocess.Popen(  # noqa: S603 (our own command)
-        [sys.executable, "-m", "ops", "up", "--port", "0", "--data-dir", str(data_dir)],
-        env=_environment(ours),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-        start_new_session=True,  # Ctrl-C is ours to answer
-    )
+    command = [sys.executable, "-m", "ops", "up", "--port", "0", "--data-dir", str(data_dir)]
     try:
-        yield Service(_address(process, data_dir), key, data_dir, process.pid)
+        with (
+            (data_dir / "service.log").open("w") as log,
+            running(command, _environment(ours), errors=log, end_seconds=END_SECONDS) as process,
+        ):
+            yield Service(_address(process, data_dir), key, data_dir, process.pid)
     finally:
-        with _undisturbed():
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(END_SECONDS)
-            process.kill()
-            process.wait()
-            log.close()
+        with undisturbed():
             shutil.rmtree(data_dir, ignore_errors=True)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let no further Ctrl-C interrupt the clearing away."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, answer in before.items():
-            signal.signal(number, answer)
 
 
 def _address(process: subprocess.Popen[str], data_dir: Path) -> str:

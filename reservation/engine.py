@@ -146,8 +146,7 @@ class Engine:
         """Begin an operation that is checked, for who does not await; False where no room is.
 
         What is told, once, behind the return of this call and 20 ms after its deadline at the
-        latest, is to be read by `outcome`. `tell` must not
-        raise.
+        latest, is to be read by `outcome`. `tell` must not raise.
         """
         if not self._coalescer.has_room(operation):
             return False

@@ -50,7 +50,7 @@ BREAKER = (
     Cut("reserve.lua", "W, any_breaker = kept, false", instead="W = kept\n"),
     Cut("reserve.lua", "  local refusal = any_breaker", "if refusal then return refusal end\n"),
     Cut("reserve.lua", "if any_breaker then Breaker.commit() end\n", ""),
-    Cut("_prelude.lua", "-- ---- breakers ---", "-- ---- writing", "-- ---- writing"),
+    Cut("_prelude.lua", "-- ---- modules ---", "-- ---- writing", "-- ---- writing"),
 )
 EVENT = (
     Cut("reserve.lua", "      origin = sub(text, 2)\n", "check_origin(origin)\n", "origin = ''\n"),

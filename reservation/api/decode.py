@@ -207,9 +207,12 @@ class Decoder:
         return valid
 
     def _excessive_sums(self, data: Any, errors: Errors) -> Errors:
-        """Judge the sums of those lines that are valid by themselves."""
+        """Judge the sums of those lines that are valid by themselves.
+
+        Where the body or the list is wrong as a whole, nothing was said of each line.
+        """
         raw = data.get("lines") if isinstance(data, dict) else None
-        if not isinstance(raw, list) or any(pointer == "/lines" for pointer, _ in errors):
+        if not isinstance(raw, list) or any(pointer in {"", "/lines"} for pointer, _ in errors):
             return []
         broken = {pointer.split("/")[2] for pointer, _ in errors if pointer.startswith("/lines/")}
         valid = [item for index, item in enumerate(raw) if str(index) not in broken]
@@ -217,8 +220,6 @@ class Decoder:
             self._lines(self.forms.line.model_validate(item) for item in valid)
         except InvalidRequest as error:
             return error.errors
-        except ValidationError:  # a name that is no text hides what is wrong with the lines
-            return []
         return []
 
     def _id_errors(self, value: Any, *, given: bool) -> Errors:

@@ -191,6 +191,8 @@ class ArchiveReader:
             " ORDER BY ms DESC, seq DESC LIMIT 1",
             (*self._indexed, *position, *since, f"\t{level}\t"),
         )
+        if found := newest.fetchone():
+            return read_balances(found[0])[level]
         indexed = self._db.execute(
             "SELECT e.balances FROM sku s JOIN concern c ON c.sku = s.number"
             " JOIN entry e ON e.ms = c.ms AND e.seq = c.seq"
@@ -198,7 +200,7 @@ class ArchiveReader:
             " AND instr(e.balances || char(9), ?) ORDER BY c.ms DESC, c.seq DESC LIMIT 1",
             (split_level_key(level)[0], *position, *since, f"\t{level}\t"),
         )
-        found = newest.fetchone() or indexed.fetchone()
+        found = indexed.fetchone()
         return None if found is None else read_balances(found[0])[level]
 
     def live_ids(self, sku: str) -> set[str]:

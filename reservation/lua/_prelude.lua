@@ -248,12 +248,7 @@ local function emit(kind, subject, origin, extra, lines)
     or kind .. '\t' .. subject .. '\t' .. origin .. '\t' .. extra
 end
 
--- ---- breakers ------------------------------------------------------------------------------
-
-local any_breaker = false -- whether a look at a breaker can find anything but closed and empty
-
--- Look whether any SKU has a breaker: one cheap read on a quiet day.
-local function read_any_breaker() any_breaker = call('HLEN', K.breaker) > 1 end
+-- ---- modules -------------------------------------------------------------------------------
 
 -- A table of functions that are made at its first use. Lua makes all functions of a script anew for
 -- every call; those that few calls need are not to cost the others anything.
@@ -265,6 +260,13 @@ local function made_at_first_use(make)
     end,
   })
 end
+
+-- ---- breakers ------------------------------------------------------------------------------
+
+local any_breaker = false -- whether a look at a breaker can find anything but closed and empty
+
+-- Look whether any SKU has a breaker: one cheap read on a quiet day.
+local function read_any_breaker() any_breaker = call('HLEN', K.breaker) > 1 end
 
 -- ---- writing ---------------------------------------------------------------------------------
 

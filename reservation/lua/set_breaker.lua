@@ -48,7 +48,6 @@ read_clock()
 local warehouses = in_chunks('HMGET', K.levels, skus)
 Breaker.read(skus)
 
-
 -- Suspend by hand; what was suspended by failures is from now on closed by hand only.
 local function trip(sku, origin, reason)
   local breaker, by = Breaker.now(sku) or Breaker.fresh(), match(origin, '^[^|]*')

@@ -220,9 +220,10 @@ class Coalescer:
         self._awaited.append(awaited)
         if self._watch is None:
             loop = asyncio.get_running_loop()
-            self._watch = loop.call_later(WATCH_SECONDS, self._give_up_late)
+            self._watch = loop.call_later(WATCH_SECONDS, self._look)
 
-    def _give_up_late(self) -> None:
+    def _look(self) -> None:
+        """Give up what is late, and tell how much waits, also while nothing moves."""
         loop = asyncio.get_running_loop()
         now, awaited = loop.time(), self._awaited
         while awaited and (awaited[0].is_answered or awaited[0].deadline <= now):
@@ -232,4 +233,4 @@ class Coalescer:
             queue.waiting_lines.set(queue.waiting.lines)
             waiting += queue.waiting.lines
         more = awaited or waiting
-        self._watch = loop.call_later(WATCH_SECONDS, self._give_up_late) if more else None
+        self._watch = loop.call_later(WATCH_SECONDS, self._look) if more else None

@@ -120,6 +120,21 @@ async def token(keyring: Keyring) -> str:
     return (await keyring.create(Role.CHANNEL, channels=("tmall",)))[1]
 
 
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Note for each request that is offered to the lane whether it takes it."""
+    noted: list[bool] = []
+    take = Express.take
+
+    def watched(self: Express, *arguments: Any) -> Any:
+        found = take(self, *arguments)
+        noted.append(found is not None)
+        return found
+
+    monkeypatch.setattr(Express, "take", watched)
+    return noted
+
+
 @pytest.fixture(params=["express", "ordinary"])
 async def lane(
     request: pytest.FixtureRequest,
@@ -127,19 +142,10 @@ async def lane(
     keyring: Keyring,
     token: str,
     stocked: int,
-    monkeypatch: pytest.MonkeyPatch,
+    taken: list[bool],
 ) -> AsyncIterator[None]:
     """Let hot requests that `token` sends to a real server go one of both ways, and all of them."""
     assert stocked
-    taken: list[bool] = []
-    take = Express.take
-
-    def watched(self: Express, *arguments: Any) -> Any:
-        found = take(self, *arguments)
-        taken.append(found is not None)
-        return found
-
-    monkeypatch.setattr(Express, "take", watched)
     if request.param == "ordinary":
         app.express = None
     else:

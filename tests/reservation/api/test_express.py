@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from reservation import metrics
 from reservation.api import Application, create_app, entrance
 from reservation.api.connection import BoundedHttp
-from reservation.api.express import Express, Taken
+from reservation.api.express import Taken
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import SYSTEM, Line, Origin, Reserve, SetStock, TripBreaker
@@ -176,21 +176,6 @@ async def keys(
     for shown in (token, viewer):
         await keyring.authenticate(shown)
     return {KEY: token, "{viewer}": viewer}
-
-
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Note for each request that is offered to the lane whether it takes it."""
-    noted: list[bool] = []
-    take = Express.take
-
-    def watched(self: Express, *arguments: Any) -> Any:
-        found = take(self, *arguments)
-        noted.append(found is not None)
-        return found
-
-    monkeypatch.setattr(Express, "take", watched)
-    return noted
 
 
 def counted() -> dict[tuple[str, ...], float]:

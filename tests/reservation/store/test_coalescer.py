@@ -24,10 +24,11 @@ from reservation.model import (
     SetStock,
 )
 from reservation.status import Status
-from reservation.store.coalescer import WATCH_SECONDS, Coalescer
+from reservation.store.coalescer import Coalescer
 from reservation.store.store import Store
 from reservation.store.waiting import Result
 from tests.conftest import SERVERS
+from tests.waiting import happens
 
 DONE = Outcome(Status.DONE)
 Answer = Callable[[Sequence[Operation]], Sequence[Outcome]]
@@ -294,9 +295,10 @@ async def test_what_waits_and_what_is_refused_is_counted(standing: StandingStore
     before = [series._value.get() for series in refused]
 
     async def waiting_are(lines: int) -> None:
-        async with asyncio.timeout(5):
-            while waiting._value.get() != lines:  # noqa: ASYNC110 (a gauge has no event)
-                await asyncio.sleep(WATCH_SECONDS)
+        async def they_are() -> bool:
+            return bool(waiting._value.get() == lines)
+
+        await happens(they_are)
 
     tasks = [ask(coalescer, order(0))]
     await standing.called.wait()
