@@ -15,9 +15,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from loadtest.workload.plan import SECOND_US
 from loadtest.workload.scenarios import Sizes
-
-SECOND_US = 1_000_000
 
 # Latencies are kept in buckets whose bounds grow by 2 %: a percentile is off by 1 % at most.
 GROWTH = 1.02

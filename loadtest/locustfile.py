@@ -18,7 +18,8 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
-from loadtest.driving.conductor import KEY_VARIABLE, Leader, Player
+from loadtest.driving.conductor import Leader, Player
+from loadtest.service import KEY_VARIABLE
 from loadtest.workload.scenarios import SCENARIOS
 
 CONNECT_SECONDS = 5.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,12 @@ def running(
                     process.wait(end_seconds)
             process.kill()
             process.wait()
+
+
+def free_port() -> int:
+    """Find a port of this machine for a process of ours; another may take it first."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 @contextmanager

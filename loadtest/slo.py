@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.figures import SECOND_US, Figures, bucket, percentile, summed
-from loadtest.workload.plan import Plan, Verb
+from loadtest.figures import Figures, bucket, percentile, summed
+from loadtest.workload.plan import SECOND_US, Plan, Verb
 
 SHIPPED = Path(__file__).with_name("slo.toml")
 EVERY = "every"

@@ -6,6 +6,7 @@ from loadtest.bench.http_generator import Arrivals, latencies, open_loop, quanti
 from loadtest.bench.http_rate import CONNECTIONS, WARM_UP, note_disk, post
 from loadtest.bench.http_requests import CREATED, reserves
 from loadtest.bench.http_servers import BARE_ECHO, Serving, echo, product
+from loadtest.bench.machine import STEADY, unevenness
 from loadtest.bench.measure import Kind, Measure, in_turn
 from loadtest.bench.orders import draw_skus
 from loadtest.bench.run import Run
@@ -55,6 +56,7 @@ def _open_loop(run: Run, serving: Serving, bare: Serving) -> Measure:
     rate = post(serving, run.orders).rate * RATE_SHARE
     name = f"p99 of open-loop arrivals at {rate:,.0f}/s, fsync: POST /v1/reservations − bare echo"
     seeds = iter(range(2 * run.repetitions))
+    uneven = [unevenness()]
 
     def p99(one: Serving) -> float:
         took = open_loop(
@@ -64,6 +66,7 @@ def _open_loop(run: Run, serving: Serving, bare: Serving) -> Measure:
             connections=CONNECTIONS,
             status=CREATED,
         )
+        uneven.append(unevenness())
         return quantile(took, 0.99)
 
     a, b = in_turn(
@@ -76,4 +79,14 @@ def _open_loop(run: Run, serving: Serving, bare: Serving) -> Measure:
     row.notes |= serving.notes | {"append_only_rewrite": "one in every run of the product"}
     row.notes["seconds_a_run"] = round(run.orders / rate, 1)
     note_disk(row, run)
+    _note_pace(row, max(uneven))
     return row
+
+
+def _note_pace(row: Measure, uneven: float) -> None:
+    """Note how evenly the machine works; where it does not, the slowest answers are its own."""
+    row.note_most("fixed_work_p99_over_p50", uneven)
+    if uneven > STEADY:
+        row.broken.append(
+            f"fixed work takes {uneven:.1f} times its median at p99: the bar is for {STEADY:g}"
+        )

@@ -25,6 +25,7 @@ import redis
 from loadtest.bench.machine import pin, unpin
 from loadtest.bench.orders import STOCK, sku_names
 from loadtest.bench.partition import LOAD_SECONDS, UNLIMITED_LOG_BYTES, describe_store
+from loadtest.processes import free_port
 from reservation.config import Durability, Settings
 from reservation.store.embedded import EmbeddedStore
 
@@ -86,7 +87,7 @@ def product(
         else:
             unpin(store.pid)
             unpin(os.getpid())
-        port = _free_port()
+        port = free_port()
         environment = os.environ | {
             "HOLDFAST_REDIS_URL": store.url,
             "HOLDFAST_DURABILITY": durability.value,
@@ -110,7 +111,7 @@ def product(
 @contextmanager
 def echo(application: str) -> Iterator[Serving]:
     """Run a frozen echo on uvicorn, set as the product sets it."""
-    port = _free_port()
+    port = free_port()
     pin(os.getpid(), 1)
     command = [
         *(sys.executable, "-m", "uvicorn", application, "--port", str(port)),
@@ -135,12 +136,6 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[subpro
             process.wait(START_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _leaf(process_id: int) -> int:

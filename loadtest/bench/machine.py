@@ -26,6 +26,9 @@ SYNCED_BYTES = 300  # about a call of one in the append-only file
 FIRST = -20  # niceness
 QUIET_CORES = 0.1  # that others may use while a figure is taken
 FAST_SYNC_MS = 0.3  # rows that wait for the disk hold up to here
+FIXED_WORK = 10_000  # additions: about 0.3 ms
+PACES = 4_000  # of it: a second or two
+STEADY = 2.0  # rows that look at the slowest hold up to here
 
 
 def describe(directory: Path) -> dict[str, Any]:
@@ -71,6 +74,21 @@ def fdatasync_p50_ms(directory: Path) -> float:
             os.fdatasync(file.fileno()) if hasattr(os, "fdatasync") else os.fsync(file.fileno())
             took.append((time.perf_counter() - started) * 1000)
     return statistics.median(took)
+
+
+def unevenness() -> float:
+    """Divide the p99 of a fixed piece of work by its median: how much the machine itself waits.
+
+    A machine of one's own gives hardly more than 1; one that shares its cores with others' may
+    stop for milliseconds, and whatever runs on it shows that in its own p99.
+    """
+    took = []
+    for _ in range(PACES):
+        started = time.perf_counter()
+        sum(range(FIXED_WORK))
+        took.append(time.perf_counter() - started)
+    took.sort()
+    return took[int(len(took) * 0.99)] / statistics.median(took)
 
 
 def go_first(process_id: int) -> None:

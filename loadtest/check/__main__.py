@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.check.judge import CLOCK_ERROR_US, judge
+from loadtest.check.judge import judge
 from loadtest.check.rules import Report, Rule
 from loadtest.history import HistoryUnreadable
 
@@ -27,11 +27,13 @@ def main(
     files: Annotated[list[Path], typer.Argument(help="Histories of one run, plain or gzip.")],
     *,
     clock_error_ms: Annotated[
-        float,
+        float | None,
         typer.Option(
-            min=0, max=3_600_000, help="How far the service's clock may be from the clients'."
+            min=0,
+            max=3_600_000,
+            help="How far the service's clock may be from the clients' (5, or what the run says).",
         ),
-    ] = CLOCK_ERROR_US / 1000,
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Prove from the history of a load test that the service kept its promises."""
@@ -49,7 +51,8 @@ def main(
                     tasks[stage] = bar.add_task(stage)
                 bar.update(tasks[stage], completed=done, total=total)
 
-            report = judge(files, clock_error_us=round(clock_error_ms * 1000), progress=progress)
+            error_us = None if clock_error_ms is None else round(clock_error_ms * 1000)
+            report = judge(files, clock_error_us=error_us, progress=progress)
     except HistoryUnreadable as error:
         text = Text(f"Cannot read the history: {error}", style="bold red")
         errors.print(text, soft_wrap=True)

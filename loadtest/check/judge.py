@@ -16,8 +16,8 @@ from loadtest.check.recount import Count
 from loadtest.check.rules import Report, Rule
 from loadtest.check.search import Explanation, Undecided, explain
 
-# The service's clock against the clients', on one machine: its times are cut to milliseconds, and
-# one that was stepped back stands still.
+# At least so far the service's clock may be from the clients', on one machine too: its times are
+# cut to milliseconds, and one that was stepped back stands still.
 CLOCK_ERROR_US = 5_000
 _MILLISECOND = 1_000  # a deadline is cut to it
 _EVIDENCE = 8  # records shown with a finding
@@ -27,15 +27,20 @@ _REPORT_EVERY = 4_096
 
 
 def judge(
-    paths: Sequence[Path], *, clock_error_us: int = CLOCK_ERROR_US, progress: Progress | None = None
+    paths: Sequence[Path], *, clock_error_us: int | None = None, progress: Progress | None = None
 ) -> Report:
     """Judge the history in some files. Raises HistoryUnreadable.
+
+    `clock_error_us` is how far the service's clock may be from the clients'; by default as far as
+    the history says that theirs are from each other.
 
     Cost: O(n log n) time, about 300 bytes a call.
     """
     evidence = Evidence()
     told = progress or _silence
     evidence.read(paths, told)
+    if clock_error_us is None:
+        clock_error_us = max(CLOCK_ERROR_US, evidence.clock_error)
     return _Judge(evidence, clock_error_us, told).judge()
 
 

@@ -35,6 +35,7 @@ from loadtest.driving.generator import Generator
 from loadtest.driving.surroundings import Surroundings
 from loadtest.figures import Figures, Service
 from loadtest.history import HistoryWriter, Run, now_us
+from loadtest.service import KEY_VARIABLE
 from loadtest.workload.plan import SECOND_US, Plan
 from loadtest.workload.scenarios import SCENARIOS, Sizes
 
@@ -45,7 +46,6 @@ LEAD_US = 1_000_000  # from the last `ready` to the first order of the warm-up
 PIECE_BYTES = 1 << 20  # of a history on its way to the leader
 PROGRESS_SECONDS = 0.5
 SERVICE_SECONDS = 2.0  # between two looks at the service's figures
-KEY_VARIABLE = "HOLDFAST_KEY"
 
 
 class Brief(Struct, frozen=True):
@@ -104,15 +104,15 @@ class Player:
 
     def _prepare(self, brief: Brief) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._brief = brief
+        self._brief, plan = brief, brief.sizes.draw()
+        surroundings = Surroundings(brief.host, _key(), brief.run_name, warehouse=brief.warehouse)
+        surroundings.find(next(iter(plan.stock)))
         self.generator = Generator(
-            brief.sizes.draw().share(brief.index, brief.generators),
+            plan.share(brief.index, brief.generators),
             brief.run,
             brief.run_name,
             path=self._path(brief),
-            surroundings=Surroundings(
-                brief.host, _key(), brief.run_name, warehouse=brief.warehouse
-            ),
+            surroundings=surroundings,
             observe=self._observe,
         )
         # The plan stays to the end: looking through its million objects again and again for

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from loadtest.workload.plan import Plan
 
 EXPIRY_MARGIN_US = 300_000  # after the last deadline, before the reads at the end
-UNKNOWN_OUTCOME_US = 10 * SECOND_US  # how long a call without an answer may still take effect
 _NOT_FOUND = 404
 
 # Told to Locust's own statistics: verb, latency in ms, bytes, what was wrong.
@@ -55,6 +54,7 @@ class Generator:
         self.counting = Counting(0)
         self.users = 0
         self._name = run.worker
+        self._late_us = run.late_us
         self._surroundings = surroundings
         self._observe = observe
         self._zero_us = 0
@@ -156,7 +156,7 @@ class Generator:
             deadline = end + self.plan.ttl_seconds * SECOND_US
         self._last_deadline_us = max(self._last_deadline_us, deadline)
         if answer.lost in {"timed_out", "reset"} or told.outcome == "unknown":
-            self._unknown_until_us = max(self._unknown_until_us, end + UNKNOWN_OUTCOME_US)
+            self._unknown_until_us = max(self._unknown_until_us, end + self._late_us)
 
     def _restock(self, due: Due[Act]) -> None:
         """Add stock: one record from the first sending to the answer, as the history wants it."""

@@ -62,6 +62,13 @@ class Surroundings:
             laid += [Stock(sku, self.warehouse, units, 0, start, end) for sku, units in rows]
         return laid
 
+    def find(self, sku: str) -> None:
+        """Read a SKU that the leader has laid: so our key opens, and it is the leader's service.
+
+        Raises reservation.client's Refused, SkuNotFound among them, and Unavailable.
+        """
+        self._client.stock(named(self._run, sku))
+
     def restock(self, sku: str, units: int, adjustment_id: str) -> Stock:
         """Add units; sent until it is acknowledged, which its id makes safe."""
         sku, start = named(self._run, sku), now_us()

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from loadtest.history import Call, Record, Reservation, Stock
+from loadtest.workload.plan import SECOND_US
 
-SECOND_US = 1_000_000
 _GRANTED = (200, 201)
 
 Level = tuple[str, str]  # SKU, warehouse

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from loadtest.bench import machine
-from loadtest.bench.machine import Busy, Others, cpu_seconds
+from loadtest.bench.machine import Busy, Others, cpu_seconds, unevenness
 
 BURN = """import time
 end = time.process_time() + {seconds}
@@ -71,3 +71,21 @@ def test_the_machine_says_what_it_used() -> None:
         _burnt(own)
         own.communicate(b"\n")
     assert machine._machine_cpu_seconds() - before >= 0.45
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1_000, 1.0), (50, 20.0)])
+def test_a_machine_that_stops_now_and_then_is_uneven(
+    every: int, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One piece of work in so many takes twenty times as long: seen where it is one in fifty."""
+    now, pieces = 0.0, 0
+
+    def clock() -> float:
+        nonlocal now, pieces
+        pieces += 1
+        ended = pieces % 2 == 0
+        now += (20.0 if pieces // 2 % every == 0 else 1.0) if ended else 0.0
+        return now
+
+    monkeypatch.setattr(machine.time, "perf_counter", clock)
+    assert unevenness() == pytest.approx(expected)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from loadtest.processes import running
 from loadtest.service import KEY_VARIABLE, Service
@@ -22,6 +24,7 @@ LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 USERS = 256  # of one generator: as many requests at once, which 40 ms each would use up at 6,400/s
 MASTER_PORT = 5557  # Locust's own default
 END_SECONDS = 30.0
+LINE_SECONDS = 10.0  # between two lines about progress, where no bar can be drawn
 _ROOT = Path(__file__).parents[1]
 
 
@@ -30,7 +33,7 @@ class Undone(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drive:
+class Play:
     """One scenario at one size."""
 
     scenario: str
@@ -50,7 +53,7 @@ class Drive:
         return self.remote or self.generators > 1
 
 
-def drive(what: Drive, service: Service, console: Console) -> None:
+def play(what: Play, service: Service, console: Console) -> None:
     """Play a scenario to its end. Raises Undone, and KeyboardInterrupt with Locust ended."""
     log = what.directory / "locust.log"
     with log.open("w") as errors, contextlib.ExitStack() as stack:
@@ -85,7 +88,7 @@ def worker_command(directory: Path, leader: str, port: int) -> list[str]:
     ]
 
 
-def _command(what: Drive, service: Service) -> list[str]:
+def _command(what: Play, service: Service) -> list[str]:
     users = what.users * what.generators
     options: list[Any] = [
         *("--headless", "--only-summary", "--host", service.url),
@@ -117,7 +120,7 @@ def _process(command: Sequence[str], key: str, *, errors: Any) -> Iterator[subpr
         yield process
 
 
-def _follow(leader: subprocess.Popen[str], what: Drive, console: Console) -> str:
+def _follow(leader: subprocess.Popen[str], what: Play, console: Console) -> str:
     """Draw what the leader tells until it closes its output; return what went wrong."""
     columns = (
         TextColumn("{task.description}"),
@@ -127,6 +130,7 @@ def _follow(leader: subprocess.Popen[str], what: Drive, console: Console) -> str
         TimeRemainingColumn(),
     )
     failure = ""
+    lines = _Lines(what.scenario, console)
     assert leader.stdout is not None
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what.scenario, total=None)
@@ -141,4 +145,24 @@ def _follow(leader: subprocess.Popen[str], what: Drive, console: Console) -> str
                 bar.update(task, completed=told["played"])
             if "phase" in told:
                 bar.update(task, description=f"{what.scenario}: {told['phase']}")
+            if not console.is_terminal:
+                lines.tell(told)
     return failure
+
+
+class _Lines:
+    """Progress where it goes to a file: a line for each phase, and one now and then within."""
+
+    def __init__(self, scenario: str, console: Console) -> None:
+        self._scenario, self._console = scenario, console
+        self._phase, self._orders, self._told_at = "", 0, 0.0
+
+    def tell(self, told: dict[str, Any]) -> None:
+        """Print what the leader has told, where it is new or a while has passed."""
+        self._orders = told.get("orders", self._orders)
+        phase, now = told.get("phase", self._phase), time.monotonic()
+        if phase == self._phase and now - self._told_at < LINE_SECONDS:
+            return
+        self._phase, self._told_at = phase, now
+        far = f" {told['played']:,} of {self._orders:,} orders" if "played" in told else ""
+        self._console.print(Text(f"{self._scenario}: {phase}{far}"), soft_wrap=True)
