@@ -142,10 +142,12 @@ class Busy:
 
     def __exit__(
         self,
-        _kind: type[BaseException] | None,
+        kind: type[BaseException] | None,
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        if kind is not None:
+            return  # nothing was measured; and a process that is gone has no clock
         self.seconds += time.perf_counter() - self._started
         self.cpu += cpu_seconds(self._process_id) - self._cpu
 

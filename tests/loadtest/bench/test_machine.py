@@ -52,6 +52,12 @@ def test_a_process_that_computes_is_busy_and_one_that_waits_is_not() -> None:
     assert idle.cpu < 0.01
 
 
+def test_what_goes_wrong_is_told_and_not_that_a_process_is_gone() -> None:
+    with pytest.raises(ConnectionResetError), _burn(0.01) as other, Busy(other.pid):
+        other.communicate(b"\n")
+        raise ConnectionResetError
+
+
 def test_what_we_and_our_children_use_is_not_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what the machine says that it used, ours is taken off: 0.5 s of a child, 3 s in all."""
     readings = iter((100.0, 103.0))
