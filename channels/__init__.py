@@ -1,1 +1,5 @@
-"""Adapters of the sales channels: platform words to ours, one intake, one feed (a later step)."""
+"""Sales channels: a platform's words to ours, one way in, one way out.
+
+Reading order: `model` (what is said, in our words), `adapter` (what a platform's file must say),
+`errors`; then a platform: `tmall`, `douyin`, `distributor`.
+"""

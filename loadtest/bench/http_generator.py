@@ -20,6 +20,7 @@ import uvloop
 
 from loadtest.bench.http_servers import Serving
 from loadtest.bench.machine import Busy
+from reservation.errors import HoldfastError
 
 RECEIVED_BYTES = 1 << 16
 HEAD_END, LENGTH = b"\r\n\r\n", b"content-length:"
@@ -27,8 +28,16 @@ TIMER_SECONDS = 0.001
 HELD = b'"state":"held"'
 
 
-class WrongAnswer(Exception):
+class WrongAnswer(HoldfastError):
     """The server did not do what was asked: a figure of it would mean nothing."""
+
+    def __init__(self, answer: bytes) -> None:
+        head, _, body = answer.partition(HEAD_END)
+        told = head.partition(b"\r\n")[0] + b" " + body[:400]
+        super().__init__(
+            f"no figure: a request was not done ({told.decode(errors='replace').strip()}). "
+            "Leave the machine and its disk to the benchmark, and run it again"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class Expected:
         """Raise WrongAnswer where it is otherwise."""
         held = not self.holds or answer.count(HELD) == self.holds
         if not held or not answer.startswith(self.status):
-            raise WrongAnswer(answer[:500].decode(errors="replace"))
+            raise WrongAnswer(answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,163 @@
+"""The port: all that a platform's file has to say. An adapter is pure: no I/O and no clock.
+
+A platform is one file with one class. It writes requests and reads answers; sending, pacing,
+retrying, keeping and counting are the same for all (`transport`, `intake`, `feed`). What a
+platform has no words for is left as it is here: the methods of `Adapter` then say so.
+`tests/channels/conformance.py` holds every adapter to this file; `docs/adding-a-channel.md` leads
+through one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from channels.errors import MessageRefused
+    from channels.model import (
+        DeductsAt,
+        Hint,
+        Listing,
+        Page,
+        Parcel,
+        PlatformOrder,
+        Push,
+        Reply,
+        Request,
+        Response,
+        Token,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who we are at a platform. Secrets come newest first: with two, both open (rotation)."""
+
+    channel: str  # our name for it
+    url: str  # of the platform's gateway, without a slash at its end
+    app_key: str = ""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    shop_id: str = ""
+    deducts_at: DeductsAt | None = None  # where the platform does not tell it by order
+    options: Mapping[str, str] = field(default_factory=dict)  # what only this platform knows
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """What a call needs of the moment it is made in: the time, and what opens the platform now."""
+
+    now_ms: int
+    token: str = field(default="", repr=False)
+
+
+class Adapter(ABC):
+    """A platform's words to ours and back.
+
+    Whatever reads raises UnknownWord for a word in no table; whatever reads an answer raises
+    PlatformFault where it is an error or cannot be read.
+    """
+
+    platform: ClassVar[str]  # its name in the settings
+    default_url: ClassVar[str]  # "" where every account has its own
+    answer_seconds: ClassVar[float] = 5.0  # within which the platform wants a push acknowledged
+    page_size: ClassVar[int] = 100
+    longest_window_ms: ClassVar[int] = 1_800_000  # of one sweep, as the platform allows it
+    queue: ClassVar[bool] = False  # messages are fetched by `fetch`, not only pushed
+    calls_per_second: ClassVar[float] = 10.0  # a pace that the platform is known to take
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    # -- in: pushes ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def read_push(self, push: Push, now_ms: int) -> Sequence[Hint]:
+        """Verify a push over its raw bytes, in constant time, and read it; () of a mere probe.
+
+        Raises Forged, Stale and Malformed. One whose content has an unknown word is a hint all the
+        same: that is found out when it is worked on, and it is not lost meanwhile.
+        """
+
+    @abstractmethod
+    def acknowledge(self) -> Reply:
+        """Say that a push is taken, for good."""
+
+    @abstractmethod
+    def refuse(self, why: MessageRefused) -> Reply:
+        """Say that a push is not taken, without a word about why."""
+
+    @abstractmethod
+    def later(self) -> Reply:
+        """Say that we cannot take it now: the platform sends it again."""
+
+    # -- in: pulls -------------------------------------------------------------------------------
+
+    def detail(self, order_id: str, at: At) -> Request | None:
+        """Ask for an order as it is now; None: no such call, the pushes have it all."""
+        del order_id, at
+        return None
+
+    def read_detail(self, response: Response) -> PlatformOrder:
+        """Read an order."""
+        raise NotImplementedError
+
+    def changed(self, begin_ms: int, end_ms: int, page: int, at: At) -> Request | None:
+        """Ask for a page, from 1, of the orders that changed in a window; None as in `detail`."""
+        del begin_ms, end_ms, page, at
+        return None
+
+    def read_changed(self, response: Response) -> Page:
+        """Read a page."""
+        raise NotImplementedError
+
+    def fetch(self, at: At) -> Request:
+        """Fetch messages that wait at the platform (where `queue`)."""
+        raise NotImplementedError
+
+    def read_fetched(self, response: Response) -> Sequence[Hint]:
+        """Read the messages fetched."""
+        raise NotImplementedError
+
+    def confirm_fetched(self, message_ids: Sequence[str], at: At) -> Request:
+        """Tell the platform that messages are kept here."""
+        raise NotImplementedError
+
+    # -- out -------------------------------------------------------------------------------------
+
+    def token(self, refresh: str, at: At) -> Request | None:
+        """Ask for a new token; None where the account's own is all there is."""
+        del refresh, at
+        return None
+
+    def read_token(self, response: Response, now_ms: int) -> Token:
+        """Read a token."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def show(self, listing: Listing, units: int, key: str, at: At) -> Request:
+        """Set what the platform shows as in stock; `key` makes a repetition harmless."""
+
+    @abstractmethod
+    def close(self, listing: Listing, key: str, at: At) -> Request:
+        """Take orders for it no more: off the shelf, or no stock."""
+
+    @abstractmethod
+    def reopen(self, listing: Listing, units: int, key: str, at: At) -> Request:
+        """Take orders for it again, with so many in stock."""
+
+    def reject(self, order: PlatformOrder, at: At) -> Request | None:
+        """Refuse a paid order that cannot be covered; None where a platform knows no such call."""
+        del order, at
+        return None
+
+    def shipped(self, order_id: str, parcel: Parcel, at: At) -> Request | None:
+        """Tell that a parcel has left; None where a platform is not told so."""
+        del order_id, parcel, at
+        return None
+
+    @abstractmethod
+    def read_done(self, response: Response) -> None:
+        """Read the answer to one of these; what was done before by the same key is done."""

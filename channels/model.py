@@ -1,0 +1,146 @@
+"""What a platform says, in our words: orders, hints, pages; and what we say to it. Pure values.
+
+Ids are strings, money is fen, times are ms since 1970 in UTC: the adapter has translated them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class OrderState(StrEnum):
+    """Where an order, or a line of it, is at its platform, as far as stock is concerned."""
+
+    UNPAID = "unpaid"  # placed; the buyer may still pay
+    PAID = "paid"  # also while the platform's risk control looks at it: nobody else may have it
+    SHIPPED = "shipped"  # all of it has left, or what came after that
+    CLOSED = "closed"  # cancelled, timed out or refunded; what has left comes back by a count
+
+
+class DeductsAt(StrEnum):
+    """When a platform takes stock off what it shows: 拍下减库存 or 付款减库存."""
+
+    ORDER = "order"
+    PAYMENT = "payment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """A line of an order: what the platform ships and refunds by itself."""
+
+    line_id: str  # oid of Tmall, s_id of Douyin, the dealer's line number
+    sku: str  # the merchant's own code, "" where the platform has none for it
+    quantity: int
+    state: OrderState
+    item_id: str = ""  # the platform's names for it
+    platform_sku_id: str = ""
+    paid_fen: int | None = None
+    refund: str = ""  # the platform's word for where a refund of it is, "" for none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformOrder:
+    """An order as its platform says it is: the truth that ours is moved to."""
+
+    order_id: str
+    state: OrderState
+    word: str  # the platform's own word for the state
+    lines: tuple[OrderLine, ...]  # at least one
+    deducts_at: DeductsAt
+    created_at_ms: int
+    changed_at_ms: int  # of two descriptions the one that changed later is true
+    paid_at_ms: int | None = None
+    paid_fen: int | None = None
+    oversold: bool = False  # the platform's own flag
+    live_room_id: str = ""  # where it was sold in a livestream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """A message: something has happened to an order; what, its detail says.
+
+    `order` is the detail itself, where the message carries it and there is nothing to pull.
+    """
+
+    message_id: str  # the platform's; the same over its retries
+    topic: str  # the platform's own word for what happened
+    order_id: str = ""  # "" where the message is about no order
+    order: PlatformOrder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A request that a platform has sent us, byte for byte; names of headers in lower case."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""  # as it came, without the question mark
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a push is answered."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call of ours to a platform. No secret is in `url` but what the platform wants there."""
+
+    method: str
+    url: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a platform has answered; names of headers in lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the orders that have changed in a while."""
+
+    orders: tuple[str, ...]  # their ids; with `details` the same orders whole
+    pages: int  # of that while in all, as far as the platform tells now
+    details: tuple[PlatformOrder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A SKU of ours as it stands in a platform's shop."""
+
+    sku: str
+    item_id: str  # num_iid of Tmall, product_id of Douyin
+    platform_sku_id: str = ""  # "" for an item of a single kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What has left for an order."""
+
+    company: str  # the platform's code of the carrier
+    tracking_number: str
+    lines: tuple[str, ...] = ()  # their ids; none: all of the order
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What opens a platform for a while."""
+
+    value: str = field(repr=False)
+    expires_at_ms: int
+    refresh: str = field(default="", repr=False)
