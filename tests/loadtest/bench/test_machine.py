@@ -53,9 +53,13 @@ def test_a_process_that_computes_is_busy_and_one_that_waits_is_not() -> None:
 
 
 def test_what_goes_wrong_is_told_and_not_that_a_process_is_gone() -> None:
-    with pytest.raises(ConnectionResetError), _burn(0.01) as other, Busy(other.pid):
-        other.communicate(b"\n")
-        raise ConnectionResetError
+    def lose(other: subprocess.Popen[bytes]) -> None:
+        with Busy(other.pid):
+            other.communicate(b"\n")
+            raise ConnectionResetError
+
+    with _burn(0.01) as other, pytest.raises(ConnectionResetError):
+        lose(other)
 
 
 def test_what_we_and_our_children_use_is_not_others(monkeypatch: pytest.MonkeyPatch) -> None:
