@@ -101,7 +101,7 @@ def latencies(serving: Serving, requests: Sequence[bytes], status: bytes) -> lis
             while not (size := _whole(answer)) or len(answer) < size:
                 received = link.recv(RECEIVED_BYTES)
                 if not received:
-                    raise WrongAnswer("the server closed the connection")
+                    raise WrongAnswer(b"the server closed the connection")
                 answer += received
             took.append((time.perf_counter() - started) * 1000)
             expected.check(answer)
