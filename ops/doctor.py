@@ -19,6 +19,7 @@ from reservation.config import misspelt_variables as misspelt
 from reservation.errors import ConfigurationError, StoreError, UnsafeStore
 from reservation.store import checks
 from reservation.store.attendance import REMEDY, present
+from reservation.store.binary import UNSAFE_ALLOCATOR
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.keys import LAYOUT, META, PARTITION_KEYS, PARTITIONS, key
 from reservation.store.link import connect, unavailable
@@ -27,7 +28,8 @@ from reservation.store.places import socket_url
 if TYPE_CHECKING:
     import redis.asyncio as redis
 
-FOREIGN_ALLOCATORS = ("mimalloc", "jemalloc", "tcmalloc")
+FOREIGN_ALLOCATORS = (UNSAFE_ALLOCATOR, "jemalloc", "tcmalloc")
+JEMALLOC = "install jemalloc (Debian: libjemalloc2)"
 
 
 async def examine(settings: Settings) -> list[Check]:
@@ -73,7 +75,7 @@ def store_program(settings: Settings) -> list[Check]:
     if described.malloc != "libc":
         return [program, fine("store allocator", f"{described.malloc}, built in")]
     if described.preload is None:
-        remedy = "pip install cmeel-mimalloc: it needs less than two thirds of the time"
+        remedy = f"{JEMALLOC}: with millions of holds it saves time"
         return [program, warning("store allocator", "libc", remedy)]
     return [program, fine("store allocator", f"{described.preload}, preloaded")]
 
@@ -137,10 +139,13 @@ def _allocator_in_use(info: Mapping[str, Any]) -> Check:
         maps = ""
     # A process of ours with the same number on this machine is no answer for a store elsewhere.
     name = next((name for name in FOREIGN_ALLOCATORS if f"lib{name}" in maps), None)
+    if name == UNSAFE_ALLOCATOR and "-server" in maps:
+        remedy = "restart the store without it, and load it anew from a sound copy"
+        return wrong("allocator in use", f"{name}: it damages what the server keeps", remedy)
     if name is not None and "-server" in maps:
         return fine("allocator in use", f"{name} (preloaded)")
     if built_in == "libc":
-        remedy = "pip install cmeel-mimalloc and restart: less than two thirds of the time"
+        remedy = f"{JEMALLOC} and restart: with millions of holds it saves time"
         return warning("allocator in use", "libc", remedy)
     return fine("allocator in use", built_in)
 

@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     )
     store_max_memory_percent: int = Field(60, ge=5, le=95, description="of the machine's memory")
     store_allocator: str = Field(
-        "auto", description="'auto' (mimalloc, else jemalloc, where found), 'libc', or a library"
+        "auto", description="'auto' (jemalloc where found), 'libc', or a library"
     )
     store_rewrite_percent: int = Field(
         100, ge=0, le=10_000, description="append-only file growth that starts a rewrite; 0: never"

@@ -23,6 +23,9 @@ VERSION_SECONDS = 10  # `--version` answers in milliseconds; a hung binary must 
 
 LAST_SHARED_REDIS = (7, 2)  # the last whose data a Valkey reads, and none of Valkey's a Redis
 
+# Preloaded into Valkey 9.1.2 its versions 3.2.8 and 3.4.3 damage what the server keeps: ADR 014.
+UNSAFE_ALLOCATOR = "mimalloc"
+
 _VERSION = re.compile(r"^(Valkey|Redis) server v=([0-9.]+)\S* .*\bmalloc=(\S+)", re.MULTILINE)
 _MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "arm64", "aarch64": "aarch64"}
 
@@ -134,13 +137,6 @@ def find_binary(settings: Settings) -> Binary:
     raise ConfigurationError(message)
 
 
-def _mimalloc() -> Path | None:
-    """Find the library of the wheel `cmeel-mimalloc` in this installation, else the system's."""
-    places = [Path(entry) / "cmeel.prefix" / "lib" for entry in sys.path if entry]
-    places += [Path("/usr/local/lib"), *_system_libraries()]
-    return _first_library(places, "libmimalloc.so")
-
-
 def _jemalloc() -> Path | None:
     return _first_library([Path("/usr/local/lib"), *_system_libraries()], "libjemalloc.so")
 
@@ -161,7 +157,7 @@ def _first_library(places: list[Path], name: str) -> Path | None:
 def find_allocator(settings: Settings, binary: Binary) -> Path | None:
     """Name the library to preload into the server, None where its own allocator is used.
 
-    Source: design.md section 3, where the allocators are compared. Raises ConfigurationError.
+    Source: ADR 014, where the allocators are compared. Raises ConfigurationError.
     """
     choice = settings.store_allocator
     if choice == "libc":
@@ -170,7 +166,13 @@ def find_allocator(settings: Settings, binary: Binary) -> Path | None:
         # Elsewhere the loader has other rules; an allocator built in is good as it is.
         if sys.platform != "linux" or binary.malloc != "libc":
             return None
-        return _mimalloc() or _jemalloc()
+        return _jemalloc()
+    if UNSAFE_ALLOCATOR in Path(choice).name:
+        message = (
+            f"HOLDFAST_STORE_ALLOCATOR: {choice} damages what the server keeps (docs/adr/014): "
+            "give 'auto', 'libc' or the path of a jemalloc"
+        )
+        raise ConfigurationError(message)
     library = Path(choice)
     if not library.is_file():
         message = (

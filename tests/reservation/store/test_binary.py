@@ -75,8 +75,8 @@ def test_a_named_program_must_exist() -> None:
 def test_what_is_preloaded_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our library comes first, somebody else's after it."""
     monkeypatch.setenv("LD_PRELOAD", "/x/faketime.so")
-    told = binary.preload_environment(Path("/y/mimalloc.so"))
-    assert told["LD_PRELOAD"] == "/y/mimalloc.so:/x/faketime.so"
+    told = binary.preload_environment(Path("/y/jemalloc.so"))
+    assert told["LD_PRELOAD"] == "/y/jemalloc.so:/x/faketime.so"
 
 
 @pytest.mark.parametrize(

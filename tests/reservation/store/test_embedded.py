@@ -425,12 +425,17 @@ class TestAllocator:
         """A build on libc has another allocator in front of it, a jemalloc build keeps its own."""
         described = store.describe()
         maps = Path(f"/proc/{store.pid}/maps").read_text()
-        if described.malloc == "libc":
-            assert described.preload is not None
+        if described.preload is not None:
+            assert described.malloc == "libc"
             assert str(described.preload) in maps
         else:
-            assert described.preload is None
             assert "mimalloc" not in maps
+
+    def test_one_that_damages_data_is_refused(self, settings: Settings) -> None:
+        """Whether it is there or not: nobody should come to install it."""
+        unsafe = settings.model_copy(update={"store_allocator": "/usr/lib/libmimalloc.so.3"})
+        with pytest.raises(ConfigurationError, match="damages what the server keeps"):
+            EmbeddedStore(unsafe).describe()
 
     def test_libc_asks_for_nothing_in_front(self, settings: Settings) -> None:
         """The setting turns preloading off."""
