@@ -116,6 +116,12 @@ def test_what_has_left_goes_out_in_parts_and_the_rest_is_given_back() -> None:
     assert again == part  # by the same id: a repetition is a replay
     left = (Line("A", WAREHOUSE, 2, 2), Line("B", WAREHOUSE, 1))
     assert step(order(("A", 2, SHIPPED), ("B", 1, PAID)), ours(State.CONFIRMED, *left)) is None
+    more = order(("A", 2, SHIPPED), ("B", 1, PAID), ("A", 1, SHIPPED))
+    some = (Line("A", WAREHOUSE, 3, 2), Line("B", WAREHOUSE, 1))
+    next_part = step(more, ours(State.CONFIRMED, *some))
+    assert isinstance(next_part, Fulfil)
+    assert next_part.lines == (Line("A", WAREHOUSE, 1),)
+    assert next_part.fulfilment_id != part.fulfilment_id
     closed = order(("A", 2, SHIPPED), ("B", 1, CLOSED))
     assert step(closed, ours(State.CONFIRMED, *left)) == Release(ID, REST)
     assert step(closed, ours(State.RELEASED, *left)) is None

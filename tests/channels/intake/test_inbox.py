@@ -1,0 +1,164 @@
+"""What is kept of messages: once each, on the disk, and what is to be looked at because of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from channels.intake.inbox import Inbox, InboxUnavailable
+from channels.model import DeductsAt, Hint, OrderLine, OrderState, PlatformOrder
+
+ORDER = PlatformOrder(
+    order_id="7",
+    state=OrderState.PAID,
+    word="paid",
+    lines=(OrderLine(line_id="1", sku="猫粮", quantity=2, state=OrderState.PAID, paid_fen=990),),
+    deducts_at=DeductsAt.ORDER,
+    created_at_ms=1,
+    changed_at_ms=50,
+)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Inbox]:
+    """Open a new file."""
+    opened = Inbox(tmp_path / "channels.sqlite3")
+    yield opened
+    opened.close()
+
+
+def hint(message_id: str, order_id: str = "7", order: PlatformOrder | None = None) -> Hint:
+    """Make a message."""
+    return Hint(message_id=message_id, topic="TradePaid", order_id=order_id, order=order)
+
+
+def keep(inbox: Inbox, *hints: Hint, at_ms: int = 1_000) -> int:
+    """Keep messages of one channel."""
+    return inbox.keep([("douyin", one) for one in hints], at_ms)
+
+
+def test_a_message_counts_once_and_an_order_is_looked_at_once(inbox: Inbox) -> None:
+    """However often a message comes, and however many are about the order."""
+    assert keep(inbox, hint("a"), hint("a"), hint("b"), hint("c", "8")) == 3
+    assert keep(inbox, hint("b"), at_ms=2_000) == 0
+    looks = inbox.due("douyin", 1_000)
+    assert [(look.order_id, look.told, look.attempts) for look in looks] == [
+        ("7", 2, 0),
+        ("8", 1, 0),
+    ]
+    assert inbox.due("tmall", 1_000) == []
+
+
+def test_the_same_id_of_another_channel_is_another_message(inbox: Inbox) -> None:
+    assert inbox.keep([("douyin", hint("a")), ("tmall", hint("a"))], 1_000) == 2
+
+
+def test_a_message_about_no_order_leads_to_nothing(inbox: Inbox) -> None:
+    assert keep(inbox, hint("a", "")) == 1
+    assert inbox.due("douyin", 1_000) == []
+
+
+def test_a_look_is_done_unless_something_was_told_meanwhile(inbox: Inbox) -> None:
+    """What came while it was looked at may be newer than what was seen."""
+    keep(inbox, hint("a"))
+    (seen,) = inbox.due("douyin", 1_000)
+    keep(inbox, hint("b"), at_ms=1_500)
+    inbox.done([seen])
+    (again,) = inbox.due("douyin", 1_500)
+    inbox.done([again])
+    assert inbox.due("douyin", 9_000) == []
+
+
+def test_a_look_that_failed_comes_again_at_its_time(inbox: Inbox) -> None:
+    """With the reason; news of the order bring it at once."""
+    keep(inbox, hint("a"))
+    (look,) = inbox.due("douyin", 1_000)
+    inbox.again(look, 5_000, "the platform did not answer")
+    assert inbox.due("douyin", 4_999) == []
+    (look,) = inbox.due("douyin", 5_000)
+    assert (look.attempts, look.reason) == (1, "the platform did not answer")
+    keep(inbox, hint("b"), at_ms=2_000)
+    assert [one.attempts for one in inbox.due("douyin", 2_000)] == [0]
+
+
+def test_what_is_stuck_waits_for_a_person_or_for_news(inbox: Inbox) -> None:
+    keep(inbox, hint("a"))
+    (look,) = inbox.due("douyin", 1_000)
+    inbox.stuck(look, "unknown-word: status 'X'")
+    assert inbox.due("douyin", 10**12) == []
+    inbox.want("douyin", ["7"], 3_000)
+    assert [one.order_id for one in inbox.due("douyin", 3_000)] == ["7"]
+
+
+def test_of_two_descriptions_the_one_that_changed_later_is_true(inbox: Inbox) -> None:
+    """Also when the later one has been seen to: what comes late leads to nothing."""
+    newer = replace(ORDER, changed_at_ms=60, state=OrderState.CLOSED)
+    keep(inbox, hint("b", order=newer))
+    keep(inbox, hint("a", order=ORDER))
+    (look,) = inbox.due("douyin", 1_000)
+    assert look.order == newer
+    inbox.done([look])
+    keep(inbox, hint("c", order=ORDER))
+    assert inbox.due("douyin", 9_000) == []
+
+
+def test_a_sweep_keeps_the_description_that_a_message_brought(inbox: Inbox) -> None:
+    keep(inbox, hint("a", order=ORDER))
+    inbox.want("douyin", ["7"], 2_000)
+    assert [look.order for look in inbox.due("douyin", 2_000)] == [ORDER]
+
+
+def test_old_messages_are_forgotten_and_looks_are_not(inbox: Inbox) -> None:
+    keep(inbox, hint("a", order=ORDER), at_ms=1_000)
+    keep(inbox, hint("b", "8"), at_ms=2_000)
+    assert inbox.forget(2_000) == 2
+    assert len(inbox.due("douyin", 2_000)) == 2
+    assert keep(inbox, hint("b", "8")) == 0
+    assert keep(inbox, hint("a")) == 1
+
+
+def test_a_broken_file_is_a_fault_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "channels.sqlite3"
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(InboxUnavailable, match=r"channels\.sqlite3"):
+        Inbox(path)
+
+
+KEEPS = """
+import sys
+from pathlib import Path
+from channels.intake.inbox import Inbox
+from channels.model import Hint
+inbox = Inbox(Path(sys.argv[1]))
+for number in range(10**9):
+    hint = Hint(message_id=f"m{number}", topic="t", order_id=f"o{number}")
+    inbox.keep([("tmall", hint)], 1)
+    print(number, flush=True)
+"""
+
+
+def test_what_was_said_to_be_kept_is_there_after_a_kill(tmp_path: Path) -> None:
+    """Every message that was acknowledged, and its look; at most one more."""
+    path = tmp_path / "channels.sqlite3"
+    command = [sys.executable, "-c", KEEPS, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(50):
+            process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+        said = 50 + len(process.stdout.read().split())
+    inbox = Inbox(path)
+    found = len(inbox.due("tmall", 1, count=10**6))
+    again = inbox.keep(
+        [("tmall", Hint(message_id=f"m{n}", topic="t", order_id="x")) for n in range(said)], 1
+    )
+    inbox.close()
+    assert said <= found <= said + 1
+    assert again == 0
