@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from channels.errors import MessageRefused
     from channels.model import (
-        DeductsAt,
         Hint,
         Listing,
         Page,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         Response,
         Token,
     )
+    from reservation.shops import DeductsAt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from reservation.shops import DeductsAt
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,13 +22,6 @@ class OrderState(StrEnum):
     PAID = "paid"  # also while the platform's risk control looks at it: nobody else may have it
     SHIPPED = "shipped"  # all of it has left, or what came after that
     CLOSED = "closed"  # cancelled, timed out or refunded; what has left comes back by a count
-
-
-class DeductsAt(StrEnum):
-    """When a platform takes stock off what it shows: 拍下减库存 or 付款减库存."""
-
-    ORDER = "order"
-    PAYMENT = "payment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,8 +22,9 @@ from pydantic_settings import (
 )
 
 from reservation.errors import ConfigurationError
-from reservation.model import WAREHOUSE
+from reservation.model import CHANNEL, WAREHOUSE
 from reservation.receivers import RECEIVER_NAME, Receiver
+from reservation.shops import Shop
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -110,6 +111,11 @@ class Settings(BaseSettings):
         max_length=200,
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
         description="where people reach the board, for links in alerts [http://host:port]",
+    )
+
+    # Channels whose platforms speak to us in their own words.
+    channels: dict[str, Shop] = Field(
+        default_factory=dict, description="by name; in TOML a table [channels.NAME] each"
     )
 
     # Limits of a request: more is invalid, never truncated.
@@ -210,6 +216,15 @@ class Settings(BaseSettings):
                 raise ValueError(message)
         return value
 
+    @field_validator("channels")
+    @classmethod
+    def _channels_have_names(cls, value: dict[str, Shop]) -> dict[str, Shop]:
+        for name in value:
+            if not CHANNEL.fullmatch(name):
+                message = f"{name!r} is not a channel: [a-z][a-z0-9_-], 2 to 32 characters"
+                raise ValueError(message)
+        return value
+
     @field_validator("warehouses", mode="before")
     @classmethod
     def _warehouses_may_be_comma_separated(cls, value: Any) -> Any:
@@ -225,6 +240,9 @@ class Settings(BaseSettings):
                 message = f"{name!r} is not a warehouse: [A-Za-z0-9_-], 1 to 32 characters"
                 raise ValueError(message)
         return value
+
+
+_TABLES: dict[str, type[BaseModel]] = {"alerts": Receiver, "channels": Shop}  # within settings
 
 
 def misspelt_variables() -> list[str]:
@@ -304,6 +322,7 @@ def _place(item: ErrorDetails, overrides: dict[str, Any], config_file: Path | No
 def _words(item: ErrorDetails) -> str:
     if item["type"] != "extra_forbidden":
         return item["msg"].removeprefix("Value error, ")
-    known = Settings.model_fields if len(item["loc"]) == 1 else Receiver.model_fields
+    table = _TABLES.get(str(item["loc"][0]), Settings) if len(item["loc"]) > 1 else Settings
+    known = table.model_fields
     nearest = get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=_LIKENESS)
     return "is no setting" + (f"; is {nearest[0]} meant?" if nearest else "")

@@ -13,8 +13,9 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from channels.model import DeductsAt, OrderLine, OrderState, PlatformOrder
+from channels.model import OrderLine, OrderState, PlatformOrder
 from reservation.model import LIVE_STATES, Confirm, Fulfil, Line, Release, Reserve, State
+from reservation.shops import DeductsAt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from channels.intake.inbox import Inbox, InboxUnavailable
-from channels.model import DeductsAt, Hint, OrderLine, OrderState, PlatformOrder
+from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from reservation.shops import DeductsAt
 
 ORDER = PlatformOrder(
     order_id="7",

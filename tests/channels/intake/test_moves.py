@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.intake.moves import Anomaly, Conflict, next_step, state_of
-from channels.model import DeductsAt, OrderLine, OrderState, PlatformOrder
+from channels.model import OrderLine, OrderState, PlatformOrder
 from reservation.model import (
     Confirm,
     Fulfil,
@@ -21,6 +21,7 @@ from reservation.model import (
     SetStock,
     State,
 )
+from reservation.shops import DeductsAt
 from tests.model import Model
 
 UNPAID, PAID, SHIPPED, CLOSED = OrderState
