@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from channels.intake.endpoints import Messages
 from ops import logs
 from ops.alerts.endpoints import alert_endpoints
 from ops.alerts.service import run_alerts
@@ -120,6 +121,7 @@ async def serve_api(
     store = AwaitedStore(settings)
     engine = Engine(store, settings)
     keyring = Keyring(store.client)
+    messages = Messages(settings)
     server = Server(
         uvicorn.Config(
             create_app(
@@ -128,7 +130,7 @@ async def serve_api(
                 settings,
                 secret=session_secret(settings.data_dir),
                 pages=board_pages(),
-                more=alert_endpoints(settings),
+                more=alert_endpoints(settings) | messages.endpoints(),
             ),
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours
@@ -157,6 +159,7 @@ async def serve_api(
             await server.serve_listeners()
     finally:
         await _cancel(opening)
+        await messages.close()
         await keyring.close()
         await engine.close()
         log.info("api_drained")

@@ -193,6 +193,13 @@ SUSPENDED_SKUS: Final = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+CHANNEL_MESSAGES: Final = Counter(
+    "holdfast_channel_messages_total",
+    "Messages pushed by platforms, by channel and outcome: kept, put_off (to be sent again), or why"
+    " they were refused: forged, stale or malformed.",
+    ("channel", "outcome"),
+    registry=REGISTRY,
+)
 ALERT_SENDINGS: Final = Counter(
     "holdfast_alert_sendings_total",
     "Messages sent to receivers of alerts, by kind and result: delivered, put_off, refused or"

@@ -51,6 +51,11 @@ _encode: Final = msgspec.json.encode
 _decode: Final = msgspec.json.Decoder(PlatformOrder).decode
 
 
+def inbox_path(data_dir: Path) -> Path:
+    """Name the file in a data directory."""
+    return data_dir / "channels.sqlite3"
+
+
 class InboxUnavailable(ArchiveUnavailable):
     """The file cannot be used: nothing is acknowledged, and platforms send again."""
 

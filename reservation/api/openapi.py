@@ -14,7 +14,7 @@ from reservation.api.forms import SKU_SCHEMA, NeverNull, ReservationId, anchored
 from reservation.api.problem_views import PROBLEM_VIEWS
 from reservation.api.problems import KINDS, Slug
 from reservation.api.views import ReservationView, View
-from reservation.model import RESERVATION_ID
+from reservation.model import CHANNEL, RESERVATION_ID
 from reservation.security import PERMISSIONS, Action, Role, Scope
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reservation.api.forms import RequestForms
     from reservation.api.pipeline import Endpoint
 
+ANYTHING: Final = b"*/*"
 _REFERENCE: Final = "#/components/schemas/{model}"
 
 
@@ -60,6 +61,11 @@ PATH_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "schema": SKU_SCHEMA,
         "description": "Percent-encoded; a '/' as %2F.",
         "example": "CATFOOD-10KG",
+    },
+    "channel": {
+        "schema": {"type": "string", "pattern": anchored(CHANNEL)},
+        "description": "A channel that the settings name.",
+        "example": "douyin",
     },
     "delivery_id": {
         "schema": {"type": "string"},
@@ -136,7 +142,15 @@ def document(
         "servers": [{"url": "/"}],
         "tags": [
             {"name": name}
-            for name in ("reservations", "stock", "breakers", "history", "board", "operation")
+            for name in (
+                "reservations",
+                "stock",
+                "breakers",
+                "history",
+                "board",
+                "channels",
+                "operation",
+            )
         ],
         "paths": {
             path: {
@@ -239,7 +253,7 @@ def _operation(path: str, endpoint: Endpoint) -> dict[str, Any]:
         "security": [{"key": []}] if endpoint.action else [],
     }
     if endpoint.body is not None:
-        media_type = endpoint.body.media_type.decode()
+        media_type = (endpoint.body.media_type or ANYTHING).decode()
         schema = {"type": "string"} if told.form is None else _reference(told.form)
         operation["requestBody"] = {
             "required": told.form is None

@@ -78,7 +78,7 @@ class Call(Struct, frozen=True):
 class BodyRule(Struct, frozen=True):
     """What a body may be: its content type, its most bytes, how long it may take."""
 
-    media_type: bytes
+    media_type: bytes | None  # None: whatever the sender calls it
     limit: int
     seconds: float = BODY_SECONDS
     empty_counts: bool = True  # an empty body is taken whatever its content type
@@ -286,7 +286,7 @@ async def _body(exchange: Exchange, rule: BodyRule) -> bytes:
         detail = "The body has a Content-Encoding; send it as it is, without compression."
         raise Refused(Problem(Slug.MALFORMED_REQUEST, detail))
     declared = exchange.headers.get(b"content-type", b"")
-    if declared == rule.media_type:
+    if rule.media_type is None or declared == rule.media_type:
         return body
     media_type, _, parameters = declared.partition(b";")
     if media_type.strip().lower() != rule.media_type or not _is_utf8(parameters):

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
+from channels.intake.endpoints import Messages
 from ops.alerts.endpoints import alert_endpoints
 from reservation.api import create_app
 from reservation.config import Settings
@@ -44,7 +45,8 @@ def keeps_the_document(answer: httpx.Response) -> None:
 def _document() -> dict[str, Any]:
     nothing: Any = None
     settings = Settings(test_clock=True)
-    return create_app(nothing, nothing, settings, more=alert_endpoints(settings)).openapi()
+    more = alert_endpoints(settings) | Messages(settings).endpoints()
+    return create_app(nothing, nothing, settings, more=more).openapi()
 
 
 @cache

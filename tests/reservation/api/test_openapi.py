@@ -20,6 +20,7 @@ import uvicorn
 from hypothesis import HealthCheck
 from schemathesis.config import SchemathesisConfig
 
+from channels.intake.endpoints import Messages
 from ops.alerts.endpoints import alert_endpoints
 from reservation.api import create_app
 from reservation.api.hardening import BoundedServer, server_options
@@ -91,7 +92,7 @@ class Service(threading.Thread):
         engine, keyring = Engine(store, self._settings), Keyring(store.client)
         _, token = await keyring.create(Role.ADMIN)
         await engine.set_stock(SetStock(SKU, "main", 10_000), SYSTEM)
-        more = alert_endpoints(self._settings)
+        more = alert_endpoints(self._settings) | Messages(self._settings).endpoints()
         app = create_app(engine, keyring, self._settings, more=more)
         self._server = BoundedServer(uvicorn.Config(app, **server_options()))
         stop = asyncio.Event()
