@@ -1,5 +1,5 @@
 """Sales channels: a platform's words to ours, one way in, one way out.
 
 Reading order: `model` (what is said, in our words), `adapter` (what a platform's file must say),
-`errors`; then a platform: `tmall`, `douyin`, `distributor`.
+`errors`; `registry` (which adapter a channel has), `transport` (calls to a platform), `intake`.
 """

@@ -9,6 +9,7 @@ from channels.adapter import Account, Adapter
 from reservation.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from reservation.config import Settings
     from reservation.shops import Shop
 
 PLATFORMS: Final = {
@@ -16,6 +17,12 @@ PLATFORMS: Final = {
     "douyin": "channels.douyin:Douyin",
     "distributor": "channels.distributor:Distributor",
 }
+
+
+def check_channels(settings: Settings) -> None:
+    """Find the adapter of every channel. Raises ConfigurationError for one that has none."""
+    for channel, shop in settings.channels.items():
+        adapter_of(channel, shop)
 
 
 def adapter_of(channel: str, shop: Shop) -> Adapter:

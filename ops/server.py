@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from channels.intake.endpoints import Messages
+from channels.service import run_channels
 from ops import logs
 from ops.alerts.endpoints import alert_endpoints
 from ops.alerts.service import run_alerts
@@ -192,6 +193,7 @@ async def serve_agents(settings: Settings, observed: socket.socket | None = None
             Archivist(store, settings).run(stop),
             HealthMonitor(store, settings).run(stop),
             run_alerts(store, settings, stop),
+            run_channels(store, settings, stop),
             Roll(store, settings).run(stop),
         )
 

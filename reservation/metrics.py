@@ -200,6 +200,18 @@ CHANNEL_MESSAGES: Final = Counter(
     ("channel", "outcome"),
     registry=REGISTRY,
 )
+CHANNEL_FAULTS: Final = Counter(
+    "holdfast_channel_faults_total",
+    "Calls that a platform did not do, by channel and whether they are made again.",
+    ("channel", "again"),
+    registry=REGISTRY,
+)
+CHANNEL_ANOMALIES: Final = Counter(
+    "holdfast_channel_anomalies_total",
+    "Looks at orders that cannot be where their platform says they are, by channel and kind.",
+    ("channel", "kind"),
+    registry=REGISTRY,
+)
 ALERT_SENDINGS: Final = Counter(
     "holdfast_alert_sendings_total",
     "Messages sent to receivers of alerts, by kind and result: delivered, put_off, refused or"

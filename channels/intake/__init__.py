@@ -1,4 +1,5 @@
 """The one way in: what platforms tell us is kept first, then each order is moved to its truth.
 
-Reading order: `moves` (which step an order needs, pure).
+Reading order: `endpoints` (what is pushed), `recorder` and `inbox` (what is kept of it), `mover`
+(looks at orders), `moves` (which step an order needs, pure).
 """

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
+from channels.registry import check_channels
 from ops.admin_key import first_key, key_file
 from ops.cli.endings import output
 from ops.cli.options import (
@@ -98,6 +99,7 @@ def agents_command(
     With --metrics-port its series are told there, which those of an API alone do not hold.
     """
     settings = settings_of(config, host=host, agents_metrics_port=metrics_port, data_dir=data_dir)
+    check_channels(settings)
     observed = listen_for_metrics(settings)
     from ops.server import run_agents  # noqa: PLC0415 (half a second of imports)
 
@@ -106,6 +108,7 @@ def agents_command(
 
 def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> None:
     """Listen, start the store, supervise; nothing is left running, however this ends."""
+    check_channels(settings)
     console = output()
     for text in misspelt_variables():
         console.print(Text(text, style="yellow"))

@@ -8,15 +8,34 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import msgspec
 from msgspec import Struct
 
 from channels.adapter import Adapter, At
-from channels.errors import Forged, Malformed, MessageRefused, PlatformFault, Stale
-from channels.model import Hint, Listing, Push, Reply, Request, Response
+from channels.errors import Forged, Malformed, MessageRefused, PlatformFault, Stale, UnknownWord
+from channels.model import (
+    Hint,
+    Listing,
+    OrderLine,
+    OrderState,
+    PlatformOrder,
+    Push,
+    Reply,
+    Request,
+    Response,
+)
+from reservation.shops import DeductsAt
 
 FRESH_MS = 300_000
+STATES = {
+    "on the slate": OrderState.UNPAID,
+    "settled": OrderState.PAID,
+    "carried home": OrderState.SHIPPED,
+    "forgotten": OrderState.CLOSED,
+}
 
 
 class Said(Struct):
@@ -27,11 +46,21 @@ class Said(Struct):
     what: str
 
 
+class Sold(Struct):
+    """An order as the shop tells it; a line is its SKU and how many."""
+
+    order: str
+    word: str
+    lines: list[tuple[str, int]]
+    changed: int = 0
+
+
 class Corner(Adapter):
     """The corner shop's words."""
 
     platform = "corner"
     default_url = "http://127.0.0.1:9"
+    calls_per_second = 1_000.0
 
     def read_push(self, push: Push, now_ms: int) -> Sequence[Hint]:
         """Verify and read a push."""
@@ -60,6 +89,31 @@ class Corner(Adapter):
         """Put it off."""
         return Reply(503, b"later", "text/plain")
 
+    def detail(self, order_id: str, at: At) -> Request:
+        """Ask for an order."""
+        del at
+        return Request("GET", f"{self.account.url}/orders/{order_id}")
+
+    def read_detail(self, response: Response) -> PlatformOrder:
+        """Read an order."""
+        self.read_done(response)
+        sold = msgspec.json.decode(response.body, type=Sold)
+        state = STATES.get(sold.word)
+        if state is None:
+            raise UnknownWord("word", sold.word)
+        return PlatformOrder(
+            order_id=sold.order,
+            state=state,
+            word=sold.word,
+            lines=tuple(
+                OrderLine(line_id=str(number), sku=sku, quantity=quantity, state=state)
+                for number, (sku, quantity) in enumerate(sold.lines)
+            ),
+            deducts_at=DeductsAt.ORDER,
+            created_at_ms=sold.changed,
+            changed_at_ms=sold.changed,
+        )
+
     def show(self, listing: Listing, units: int, key: str, at: At) -> Request:
         """Show stock."""
         return self._say("show", listing, units, key, at)
@@ -81,9 +135,55 @@ class Corner(Adapter):
     def read_done(self, response: Response) -> None:
         """Read an answer."""
         if response.status != 200:
-            raise PlatformFault(str(response.status), "", again=response.status >= 500)
+            after = response.headers.get("retry-after")
+            raise PlatformFault(
+                str(response.status),
+                "",
+                again=response.status >= 500 or response.status == 429,
+                after_seconds=None if after is None else float(after),
+            )
 
 
 def sign(secret: str, body: bytes, seconds: str) -> str:
     """Sign as the corner shop does."""
     return hmac.digest(secret.encode(), seconds.encode() + b"." + body, "sha256").hex()
+
+
+class CornerShop:
+    """The shop itself: a server that tells orders, or the next of `faults` instead."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Sold] = {}
+        self.faults: list[tuple[int, dict[str, str]]] = []
+        self.asked: list[str] = []
+        shop = self
+
+        class Door(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                order = self.path.rpartition("/")[2]
+                shop.asked.append(order)
+                status, headers = shop.faults.pop(0) if shop.faults else (200, {})
+                body = msgspec.json.encode(shop.orders.get(order))
+                self.send_response(status)
+                for name, text in {**headers, "content-length": str(len(body))}.items():
+                    self.send_header(name, text)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def tell(self, order: str, word: str, *lines: tuple[str, int]) -> None:
+        """Say where an order is."""
+        self.orders[order] = Sold(order, word, list(lines))
+
+    def close(self) -> None:
+        """Shut the shop."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

@@ -1,0 +1,123 @@
+"""Calls to one platform: paced, bounded in time and size, opened by its token.
+
+What goes wrong is a PlatformFault that says whether the same call may be made again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from channels.adapter import At
+from channels.errors import PlatformFault
+from channels.model import Response, Token
+from reservation.receivers import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from channels.adapter import Adapter
+    from channels.model import Request
+
+TIMEOUT_SECONDS: Final = 10.0  # for an answer; platforms give up on themselves before
+MOST_ANSWER_BYTES: Final = 8 << 20  # a page of a hundred orders has less than a tenth of it
+RENEW_MS: Final = 600_000  # before a token ends
+
+
+class Platform:
+    """One channel's platform. `now_ms` is the wall clock that its signatures carry."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        token: str = "",
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.adapter = adapter
+        self._now_ms = now_ms
+        self._token = Token(token, 0)
+        self._renewing = asyncio.Lock()
+        self._spacing = 1 / adapter.calls_per_second
+        self._next = 0.0  # when the next call may leave, in the loop's time
+        # A proxy is the way out of a company's network, and never to this machine.
+        proxied = not is_loopback(urlsplit(adapter.account.url).hostname or "")
+        self._http = httpx.AsyncClient(
+            timeout=TIMEOUT_SECONDS, trust_env=proxied, headers={"user-agent": "holdfast"}
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def ask(self, write: Callable[[At], Request | None]) -> Response | None:
+        """Make the call that `write` writes for this moment, at the platform's pace.
+
+        Returns None where there is no such call. Raises PlatformFault.
+        """
+        if write(await self._at()) is None:
+            return None
+        await self._turn()
+        # It is signed with the time at which it leaves, not at which it was thought of.
+        request = write(await self._at())
+        return None if request is None else await self._send(request)
+
+    def be_quiet(self, seconds: float) -> None:
+        """Make no call for a while: the platform asked for it."""
+        self._next = max(self._next, asyncio.get_running_loop().time() + seconds)
+
+    async def _turn(self) -> None:
+        now = asyncio.get_running_loop().time()
+        turn = max(now, self._next)
+        self._next = turn + self._spacing
+        await asyncio.sleep(turn - now)
+
+    async def _at(self) -> At:
+        now_ms = self._now_ms()
+        if self._is_old(now_ms):
+            async with self._renewing:
+                if self._is_old(now_ms):
+                    await self._renew(now_ms)
+        return At(now_ms, self._token.value)
+
+    def _is_old(self, now_ms: int) -> bool:
+        return now_ms >= self._token.expires_at_ms - RENEW_MS
+
+    async def _renew(self, now_ms: int) -> None:
+        at = At(now_ms, self._token.value)
+        request = self.adapter.token(self._token.refresh, at)
+        if request is None:  # the account's own is all there is, and has no end that we know
+            self._token = Token(self._token.value, 1 << 62)
+            return
+        await self._turn()
+        self._token = self.adapter.read_token(await self._send(request), now_ms)
+
+    async def _send(self, request: Request) -> Response:
+        body = b""
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_SECONDS),
+                self._http.stream(
+                    request.method,
+                    request.url,
+                    content=request.body or None,
+                    headers=dict(request.headers),
+                ) as answer,
+            ):
+                async for part in answer.aiter_bytes():
+                    body += part
+                    if len(body) > MOST_ANSWER_BYTES:
+                        raise PlatformFault("too-large", "its answer has no end", again=False)
+        except TimeoutError as error:
+            told = f"no answer within {TIMEOUT_SECONDS:g} s"
+            raise PlatformFault("timeout", told, again=True, unknown=True) from error
+        except httpx.ConnectError as error:
+            raise PlatformFault("unreachable", type(error).__name__, again=True) from error
+        except httpx.HTTPError as error:
+            raise PlatformFault("lost", type(error).__name__, again=True, unknown=True) from error
+        headers = {name.lower(): text for name, text in answer.headers.items()}
+        return Response(answer.status_code, body, headers)
