@@ -89,10 +89,16 @@ class Shelf:
 
     def set_stock(self, item_id: str, sku_id: str, quantity: int) -> Sku:
         """Show so many from now on."""
-        check(0 <= quantity <= MOST_UNITS, f"stock is 0 to {MOST_UNITS}, not {quantity}")
-        sku = self.sku(item_id, sku_id)
+        sku = self.check_stock(item_id, sku_id, quantity)
         self._restock(self.item(item_id), sku, quantity - sku.quantity)
         return sku
+
+    def check_stock(self, item_id: str, sku_id: str, quantity: int) -> Sku:
+        """Refuse what `set_stock` would refuse."""
+        if quantity < 0:
+            raise Refused(Refusal.BELOW_ZERO, f"stock is 0 or more, not {quantity}")
+        check(quantity <= MOST_UNITS, f"stock is {MOST_UNITS} at the most, not {quantity}")
+        return self.sku(item_id, sku_id)
 
     def adjust_stock(self, item_id: str, sku_id: str, by: int, *, floor: bool = False) -> Sku:
         """Show so many more, or fewer; below 0 it is refused, or with `floor` becomes 0."""

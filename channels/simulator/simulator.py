@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
@@ -28,6 +29,8 @@ from channels.simulator.clock import Clock
 from channels.simulator.faults import Faults
 from channels.simulator.shop import Shop
 from channels.simulator.trade import Event
+
+Answer = Callable[[Request], Awaitable[Any]]
 
 
 class World:
@@ -60,6 +63,13 @@ class Simulator(ABC):
 
     def state(self) -> dict[str, Any]:
         """Tell the control side what only this platform has, as JSON."""
+        return {}
+
+    def desk(self) -> dict[tuple[str, str], Answer]:
+        """Give what the control side serves for this platform alone, by path and method.
+
+        An answer becomes JSON; `control.read` reads a body, `Refused` refuses.
+        """
         return {}
 
     async def run(self) -> None:

@@ -1,0 +1,82 @@
+"""Serve a simulator over HTTP, until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from channels.simulator.control import control
+from channels.simulator.simulator import Simulator
+
+BACKLOG: Final = 2_048  # connections that wait to be accepted; the kernel may allow fewer
+MOST_DRAIN_SECONDS: Final = 2  # for what is still being answered at the end
+
+
+def application(simulator: Simulator) -> Starlette:
+    """Make the web application: the platform's face, and the control side beside it."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        work = asyncio.create_task(simulator.run(), name=f"simulator {simulator.platform}")
+        try:
+            yield
+        finally:
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
+
+    return Starlette(routes=[*simulator.face(), control(simulator)], lifespan=lifespan)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the address; port 0 is any that is free. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def server(simulator: Simulator) -> uvicorn.Server:
+    """Make the server."""
+    # An answer that is cut off is meant: the server has nothing to say about it.
+    config = uvicorn.Config(
+        application(simulator),
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        timeout_graceful_shutdown=MOST_DRAIN_SECONDS,
+        ws="none",
+    )
+    return uvicorn.Server(config)
+
+
+def serve(simulator: Simulator, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    server(simulator).run(sockets=[listener])
+
+
+@contextlib.asynccontextmanager
+async def served(simulator: Simulator, port: int = 0) -> AsyncIterator[str]:
+    """Serve on loopback beside whatever else this event loop does; gives the address."""
+    listener = listen("127.0.0.1", port)
+    http = server(simulator)
+    http.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    task = asyncio.create_task(http.serve(sockets=[listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        http.should_exit = True
+        await task
+        listener.close()
