@@ -1,13 +1,19 @@
-"""Fixtures: a world whose clock moves only when told to."""
+"""Fixtures: a world whose clock moves only when told to, and platforms over real HTTP."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
 import pytest
 
 from channels.simulator.clock import Clock
 from channels.simulator.faults import Faults
+from channels.simulator.serving import served
 from channels.simulator.shop import Shop
 from channels.simulator.simulator import World
+from channels.simulator.tmall import Seller, Tmall
 from channels.simulator.trade import Item, Sku
 
 NOON_MS = 1_769_076_000_000  # 2026-01-22T10:00:00Z, 18:00 in China
@@ -34,3 +40,34 @@ def shirt(world: World) -> Item:
         Sku(sku_id="", outer_id="SHIRT:蓝", quantity=7, price_fen=9900),
     ]
     return world.shop.offer("衬衫", skus)
+
+
+class Desk:
+    """The control side, as JSON."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+
+    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Ask for something; the status and what was answered."""
+        answer = await self.http.request(method, f"/simulator{path}", json=body)
+        return answer.status_code, answer.json()
+
+
+@pytest.fixture
+async def simulator(world: World) -> Tmall:
+    return Tmall(world, Seller(app_key="12345678", secret="helloworld"))
+
+
+@pytest.fixture
+async def http(simulator: Tmall) -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        served(simulator) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def desk(http: httpx.AsyncClient) -> Desk:
+    return Desk(http)

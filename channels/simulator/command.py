@@ -1,0 +1,90 @@
+"""`python -m channels.simulator PLATFORM`: run a platform until Ctrl-C.
+
+A new platform adds its command here: it makes its `Simulator` and calls `_run`. Exit codes: 2
+wrong usage, 130 ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from channels.simulator.clock import Clock
+from channels.simulator.faults import Faults
+from channels.simulator.serving import listen, serve
+from channels.simulator.shop import Shop
+from channels.simulator.simulator import Simulator, World
+from channels.simulator.tmall import Seller, Tmall
+from channels.simulator.tmall import Settings as TmallSettings
+
+WRONG_USAGE = 2
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Sales platforms to try things against: their true wire formats, a shop behind.",
+)
+
+Host = Annotated[str, typer.Option(help="Where to listen; loopback unless told otherwise.")]
+Speed = Annotated[float, typer.Option(help="Seconds of its clock in one; 0 is frozen.")]
+NowMs = Annotated[int | None, typer.Option(help="Its time at the start, ms (the real time).")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same faults.")]
+Secret = Annotated[str, typer.Option(envvar="HOLDFAST_SIMULATOR_SECRET", help="Its secret.")]
+
+
+@app.callback()
+def _platforms() -> None:
+    """Keep the platform's name a command, also while there is one only."""
+
+
+@app.command()
+def tmall(
+    *,
+    app_key: Annotated[str, typer.Option(help="The application that the seller has let in.")],
+    secret: Secret,
+    session: Annotated[str, typer.Option(help="The seller's session.")] = "simulator-session",
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 9_101,
+    speed: Speed = 1.0,
+    now_ms: NowMs = None,
+    seed: Seed = 0,
+    redeliver_ms: Annotated[
+        int, typer.Option(help="After which an unconfirmed message comes again.")
+    ] = 60_000,
+    permitted: Annotated[
+        bool, typer.Option(help="Messages are open without taobao.tmc.user.permit.")
+    ] = True,
+) -> None:
+    """Tmall: Taobao Open Platform with one shop; its gateway is /router/rest."""
+    settings = TmallSettings(redeliver_ms=redeliver_ms)
+    seller = Seller(app_key=app_key, secret=secret, session=session)
+    try:
+        settings.check()
+        world = World(clock := Clock(now_ms, speed=speed), Faults(seed=seed), Shop(clock))
+    except ValueError as error:
+        raise _wrong(str(error)) from None
+    _run(Tmall(world, seller, settings, permitted=permitted), host, port, "/router/rest")
+
+
+def _run(simulator: Simulator, host: str, port: int, path: str) -> None:
+    """Serve, and say where."""
+    try:
+        listener = listen(host, port)
+    except (OSError, UnicodeError) as error:
+        message = f"cannot listen on {host}, port {port}: {error}; give another --host or --port"
+        raise _wrong(message) from None
+    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(Text(f"{simulator.platform} at {url}{path}"))
+    console.print(Text(f"orders are placed at {url}/simulator (GET /simulator/state)"))
+    serve(simulator, listener)
+
+
+def _wrong(sentence: str) -> typer.Exit:
+    """Say what is wrong with how the command was called."""
+    Console(stderr=True, soft_wrap=True).print(Text(f"simulator: {sentence}", style="red"))
+    return typer.Exit(WRONG_USAGE)

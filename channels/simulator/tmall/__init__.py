@@ -1,0 +1,114 @@
+"""Tmall (Taobao Open Platform): its gateway, its message queue, its calls to us.
+
+Reading order: `seller` (who sells, what is left unsaid), `signing`, `problems`, `call`, `gateway`;
+then what the methods do: `trades`, `items`, `messages`; and `callback`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import msgspec
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+
+from channels.simulator.control import read
+from channels.simulator.simulator import Answer, Simulator, World
+from channels.simulator.tmall.callback import callback
+from channels.simulator.tmall.gateway import Gateway
+from channels.simulator.tmall.messages import Messages
+from channels.simulator.tmall.seller import Seller, Settings
+from channels.simulator.trade import Event, Refusal, Refused
+
+__all__ = ["Seller", "Settings", "Tmall"]
+
+CALLBACK_SECONDS = 10.0  # for which the platform waits for us
+
+
+class Scene(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A call that the platform is to make."""
+
+    url: str
+    method: str
+    body: str
+    headers: dict[str, str] = {}
+
+
+class Tmall(Simulator):
+    """Tmall before a shop.
+
+    `permitted`: whether the seller's messages are open to the application from the start, as if
+    taobao.tmc.user.permit had been called long ago.
+    """
+
+    platform = "tmall"
+
+    def __init__(
+        self,
+        world: World,
+        seller: Seller,
+        settings: Settings | None = None,
+        *,
+        permitted: bool = True,
+    ) -> None:
+        self.seller = seller
+        self.settings = settings or Settings()
+        self.messages = Messages(seller, self.settings, world.faults, permitted=permitted)
+        self._gateway = Gateway(world, seller, self.settings, self.messages)
+        super().__init__(world)
+
+    def face(self) -> Sequence[BaseRoute]:
+        """Give the gateway's address."""
+        return [Route("/router/rest", _endpoint(self._gateway), methods=["GET", "POST"])]
+
+    def happened(self, event: Event) -> None:
+        """Write the message of it."""
+        self.messages.publish(event)
+
+    def state(self) -> dict[str, Any]:
+        """Tell the queue's length and the settings."""
+        return {
+            "messages_waiting": self.messages.waiting,
+            "settings": msgspec.structs.asdict(self.settings),
+        }
+
+    def desk(self) -> dict[tuple[str, str], Answer]:
+        """Let settings be changed, and call-backs be made."""
+        return {("/settings", "PUT"): self._set, ("/callback", "POST"): self._call_back}
+
+    async def _set(self, request: Request) -> Any:
+        """Change the settings that are named."""
+        named = await read(request, dict[str, Any])
+        settings = msgspec.convert({**msgspec.structs.asdict(self.settings), **named}, Settings)
+        try:
+            settings.check()
+        except ValueError as error:
+            raise Refused(Refusal.WRONG_VALUE, str(error)) from None
+        for name in settings.__struct_fields__:
+            setattr(self.settings, name, getattr(settings, name))
+        return msgspec.structs.asdict(self.settings)
+
+    async def _call_back(self, request: Request) -> Any:
+        """Call whom it is asked to, signed; tell what was answered."""
+        scene = await read(request, Scene)
+        body = scene.body.encode()
+        query, headers = callback(
+            self.seller,
+            scene.method,
+            body,
+            self.world.clock.now_ms(),
+            scene.headers,
+        )
+        try:
+            async with httpx.AsyncClient(timeout=CALLBACK_SECONDS, trust_env=False) as client:
+                url = httpx.URL(scene.url, query=query.encode())
+                answer = await client.post(url, content=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Refused(Refusal.WRONG_VALUE, f"{scene.url} does not answer: {error}") from None
+        return {"status": answer.status_code, "body": answer.text}
+
+
+def _endpoint(gateway: Gateway) -> Any:
+    return gateway.rest
