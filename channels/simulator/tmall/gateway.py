@@ -1,7 +1,7 @@
 """The gateway: `POST /router/rest`, what every call is held to, and which method answers it.
 
-Source: developer.alibaba.com doc 101617; which of several errors the real one tells first is not
-public: here the order of its table of codes.
+Source: developer.alibaba.com doc 101617. Which of several errors the real one tells first is not
+public; here the session is judged last, and the signature before it.
 """
 
 from __future__ import annotations

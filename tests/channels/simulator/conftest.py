@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from channels.simulator.clock import Clock
 from channels.simulator.faults import Faults
-from channels.simulator.serving import served
+from channels.simulator.serving import application, listen
 from channels.simulator.shop import Shop
 from channels.simulator.simulator import World
 from channels.simulator.tmall import Seller, Tmall
@@ -59,12 +63,53 @@ async def simulator(world: World) -> Tmall:
     return Tmall(world, Seller(app_key="12345678", secret="helloworld"))
 
 
+class Stage:
+    """One server for all tests of a process: it serves the application of the test at hand."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp | None = None
+        self.url = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on."""
+        assert self.app is not None
+        await self.app(scope, receive, send)
+
+
+class Server(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell."""
+        await super().startup(sockets)
+        self.listens.set()
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    listener = listen("127.0.0.1", 0)
+    stage.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    config = uvicorn.Config(stage, log_config=None, log_level="critical", lifespan="off")
+    server = Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    assert server.listens.wait(10)
+    yield stage
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+
+
 @pytest.fixture
-async def http(simulator: Tmall) -> AsyncIterator[httpx.AsyncClient]:
-    async with (
-        served(simulator) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False) as client,
-    ):
+async def http(stage: Stage, simulator: Tmall) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the simulator, over HTTP."""
+    stage.app = application(simulator)
+    async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
         yield client
 
 

@@ -1,0 +1,69 @@
+"""Serving beside other work of an event loop, and what a platform does by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Route
+
+from channels.simulator.serving import served
+from channels.simulator.simulator import Cut, Simulator, World
+
+
+class Echo(Simulator):
+    """A platform of the smallest kind: a new one needs no more than this."""
+
+    platform = "echo"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.runs = asyncio.Event()
+        self.ended = False
+
+    def face(self) -> Sequence[BaseRoute]:
+        """Say hello, or be cut off."""
+
+        async def hello(_: Request) -> PlainTextResponse:
+            return PlainTextResponse("hello")
+
+        async def cut(_: Request) -> Cut:
+            return Cut()
+
+        return [Route("/hello", hello), Route("/cut", cut)]
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self.runs.set()
+        try:
+            await super().run()
+        finally:
+            self.ended = True
+
+
+async def test_a_new_platform_is_served(world: World) -> None:
+    """Its face, the control side beside it, its own work until the end."""
+    echo = Echo(world)
+    async with served(echo) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        assert (await client.get("/hello")).text == "hello"
+        state = (await client.get("/simulator/state")).json()
+        assert (state["platform"], echo.runs.is_set(), echo.ended) == ("echo", True, False)
+    assert echo.ended
+
+
+async def test_an_answer_can_be_cut(world: World) -> None:
+    """The caller sees a connection that closed in the middle of an answer."""
+    async with (
+        served(Echo(world)) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as client,
+    ):
+        error = None
+        try:
+            await client.get("/cut")
+        except httpx.TransportError as raised:
+            error = raised
+        assert isinstance(error, httpx.RemoteProtocolError)
+        assert (await client.get("/hello")).text == "hello"
