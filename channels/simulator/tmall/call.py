@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -19,17 +20,21 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def written(at_ms: int | None) -> str | None:
     """Write a time as the platform does, without its milliseconds; None stays None."""
-    if at_ms is None:
-        return None
-    at = _EPOCH + timedelta(milliseconds=at_ms)
+    return None if at_ms is None else _second(at_ms // 1000)
+
+
+@lru_cache(maxsize=4096)  # what is answered in one busy second shares it
+def _second(seconds: int) -> str:
+    at = _EPOCH + timedelta(seconds=seconds)
     return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
 
+@lru_cache(maxsize=4096)  # calls of one busy second share theirs
 def read_time(text: str) -> int:
     """Read a time, ms. Raises ValueError."""
     if not _TIME.fullmatch(text):
         raise ValueError(text)
-    at = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA)
+    at = datetime.fromisoformat(text).replace(tzinfo=CHINA)
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 

@@ -7,7 +7,6 @@ developer.alibaba.com docs/api.htm?apiId=128 (the order of the list).
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, Final
 
 from channels.simulator.shop import Shop
@@ -56,7 +55,8 @@ _STEP: Final[dict[Stage, str]] = {
 
 def yuan(fen: int) -> str:
     """Write money as the platform does."""
-    return f"{Decimal(fen) / 100:.2f}"
+    whole, rest = divmod(fen, 100)
+    return f"{whole}.{rest:02}"
 
 
 class Trades:
