@@ -259,7 +259,7 @@ class Shop(Shelf):
 
     def _deduct(self, order: Order, at: Deducts) -> None:
         for line in order.lines.values():
-            if line.item.deducts is at and not line.deducted:
+            if line.item.deducts is at:
                 taken = min(line.quantity, line.sku.quantity)
                 line.deducted, line.oversold = True, taken < line.quantity
                 line.taken = taken
