@@ -157,6 +157,7 @@ HAS_SKUS = "isv.item-quantity-item-update-service-error-tmall"
         (SKUS, {"skuid_quantities": "1:1"}, 50, MISSING_SKU),
         (SKUS, {"outerid_quantities": "SHIRT:红:-1"}, 50, NEGATIVE),
         (SKUS, {"outerid_quantities": "SHIRT:红:1;SHIRT:绿:1"}, 50, MISSING_SKU),
+        (SKUS, {"outerid_quantities": "SHIRT:红:1;SHIRT:蓝:-1"}, 50, NEGATIVE),
         (SKUS, {"skuid_quantities": ";".join(f"{n}:1" for n in range(21))}, 41, None),
         (TMALL, {"item_id": "1", "item_quantity": "1"}, 50, MISSING_ITEM),
         (TMALL, {"item_quantity": "1"}, 50, HAS_SKUS),
