@@ -109,9 +109,9 @@ class Response:
 class Page:
     """One page of the orders that have changed in a while."""
 
-    orders: tuple[str, ...]  # their ids; with `details` the same orders whole
+    orders: tuple[tuple[str, int], ...]  # the id of each, and when it changed
     pages: int  # of that while in all, as far as the platform tells now
-    details: tuple[PlatformOrder, ...] = ()
+    details: tuple[PlatformOrder, ...] = ()  # the same orders whole, where the page has them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from channels.intake.fetcher import Fetcher
 from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
 from channels.intake.mover import Mover
+from channels.intake.sweeper import Sweeper
 from channels.registry import adapter_of
 from channels.transport import Platform
 from reservation.background import FAULT_SECONDS, repeat
@@ -22,6 +24,8 @@ from reservation.errors import ScriptBug, StoreUnavailable
 if TYPE_CHECKING:
     from reservation.config import Settings
     from reservation.store.store import Store
+
+FAULTS = (InboxUnavailable, StoreUnavailable, ScriptBug)
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +46,15 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
             for name, shop in settings.channels.items():
                 platform = Platform(adapter_of(name, shop), shop.token)
                 stack.push_async_callback(platform.close)
-                mover = Mover(platform, inbox, engine, settings)
-                loop = repeat(
-                    mover.round,
-                    name=f"mover of {name}",
-                    stop=stop,
-                    faults=(InboxUnavailable, StoreUnavailable, ScriptBug),
-                )
-                group.create_task(loop)
+                loops = {
+                    "mover": Mover(platform, inbox, engine, settings).round,
+                    "sweeper": Sweeper(platform, inbox).round,
+                }
+                if platform.adapter.queue:
+                    loops["fetcher"] = Fetcher(platform, inbox).round
+                for job, work in loops.items():
+                    title = f"{job} of {name}"
+                    group.create_task(repeat(work, name=title, stop=stop, faults=FAULTS))
         await engine.drain()
 
 

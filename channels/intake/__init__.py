@@ -1,5 +1,6 @@
 """The one way in: what platforms tell us is kept first, then each order is moved to its truth.
 
-Reading order: `endpoints` (what is pushed), `recorder` and `inbox` (what is kept of it), `mover`
-(looks at orders), `moves` (which step an order needs, pure).
+Reading order: `endpoints` (what is pushed), `recorder` and `inbox` (what is kept of it), `fetcher`
+(what waits at a platform), `sweeper` (what was never told), `mover` (looks at orders), `moves`
+(which step an order needs, pure).
 """

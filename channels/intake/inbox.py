@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from channels.model import Hint
+    from channels.model import Hint, Page
 
 FORMAT: Final = 1
 MOST_AT_ONCE: Final = 500  # looks that are taken in one go
@@ -46,6 +46,11 @@ CREATE INDEX message_by_age ON message (at_ms);
 CREATE INDEX described_by_age ON described (at_ms);
 CREATE INDEX look_by_time ON look (channel, state, due_ms);
 """
+
+_DESCRIBE: Final = (
+    "INSERT INTO described VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
+    " SET changed_ms = ?3, at_ms = ?4 WHERE changed_ms <= ?3"
+)
 
 _encode: Final = msgspec.json.encode
 _decode: Final = msgspec.json.Decoder(PlatformOrder).decode
@@ -115,14 +120,24 @@ class Inbox:
             for order_id in order_ids:
                 self._want(channel, order_id, None, at_ms)
 
+    def found(self, channel: str, page: Page, at_ms: int) -> None:
+        """Have those orders of a page looked at that have not been seen as they are now."""
+        whole = {order.order_id: order for order in page.details}
+        with self._db.transaction():
+            for order_id, changed_ms in page.orders:
+                row = self._db.execute(
+                    "SELECT changed_ms FROM described WHERE channel = ? AND order_id = ?",
+                    (channel, order_id),
+                ).fetchone()
+                if row is None or row[0] < changed_ms:
+                    self._want(channel, order_id, whole.get(order_id), at_ms)
+
     def _want(self, channel: str, order_id: str, order: PlatformOrder | None, at_ms: int) -> None:
         """Let a look wait, unless a later description of the order has been here before."""
         detail = None
         if order is not None:
             cursor = self._db.execute(
-                "INSERT INTO described VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
-                " SET changed_ms = ?3, at_ms = ?4 WHERE changed_ms <= ?3 RETURNING 1",
-                (channel, order_id, order.changed_at_ms, at_ms),
+                f"{_DESCRIBE} RETURNING 1", (channel, order_id, order.changed_at_ms, at_ms)
             )
             if cursor.fetchone() is None:
                 return
@@ -155,9 +170,13 @@ class Inbox:
             for order_id, told, since_ms, attempts, detail, reason in rows
         ]
 
-    def done(self, looks: Iterable[Look]) -> None:
-        """Forget looks that have been seen to; one that was told of meanwhile stays."""
+    def done(self, looks: Iterable[Look], seen: Iterable[tuple[str, str, int, int]] = ()) -> None:
+        """Forget looks that have been seen to; one that was told of meanwhile stays.
+
+        `seen` are the orders as they were then: channel, id, when it changed, and now.
+        """
         with self._db.transaction():
+            self._db.executemany(_DESCRIBE, seen)
             self._db.executemany(
                 "DELETE FROM look WHERE channel = ? AND order_id = ? AND told = ?",
                 [(look.channel, look.order_id, look.told) for look in looks],
@@ -178,6 +197,16 @@ class Inbox:
                 " WHERE channel = ? AND order_id = ? AND told = ?",
                 (state, due_ms, reason, look.channel, look.order_id, look.told),
             )
+
+    def swept_to(self, channel: str) -> int | None:
+        """Read up to when a channel's changes have been swept; None where they never were."""
+        swept: int | None = self._db.fact(f"swept {channel}")
+        return swept
+
+    def set_swept_to(self, channel: str, at_ms: int) -> None:
+        """Note up to when they have been."""
+        with self._db.transaction():
+            self._db.set_fact(f"swept {channel}", at_ms)
 
     def forget(self, before_ms: int, count: int = MOST_AT_ONCE) -> int:
         """Forget messages and descriptions from before a time, bounded; returns how many.

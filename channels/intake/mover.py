@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from channels.errors import PlatformFault, UnknownWord
-from channels.intake.inbox import Look
 from channels.intake.moves import Anomaly, Conflict, next_step, state_of
 from channels.model import OrderState
 from reservation import metrics
@@ -25,7 +24,7 @@ from reservation.status import Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from channels.intake.inbox import Inbox
+    from channels.intake.inbox import Inbox, Look
     from channels.model import PlatformOrder
     from channels.transport import Platform
     from reservation.config import Settings
@@ -82,21 +81,25 @@ class Mover:
         looks = await asyncio.to_thread(self._inbox.due, self._channel, self._now_ms())
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(look: Look) -> Look | None:
+        async def one(look: Look) -> tuple[Look, PlatformOrder] | None:
             async with gate:
                 return await self._see_to(look)
 
         seen = await asyncio.gather(*map(one, looks), return_exceptions=True)
-        done = [look for look in seen if isinstance(look, Look)]
+        done = [one for one in seen if isinstance(one, tuple)]
         if done:
-            await asyncio.to_thread(self._inbox.done, done)
+            now_ms = self._now_ms()
+            described = [
+                (self._channel, order.order_id, order.changed_at_ms, now_ms) for _, order in done
+            ]
+            await asyncio.to_thread(self._inbox.done, [look for look, _ in done], described)
         for fault in seen:
             if isinstance(fault, BaseException):
                 raise fault
         return 0.0 if looks else IDLE_SECONDS
 
-    async def _see_to(self, look: Look) -> Look | None:
-        """See to one order; returns the look where it is done, else it has been put off."""
+    async def _see_to(self, look: Look) -> tuple[Look, PlatformOrder] | None:
+        """See to one order; returns how it was seen where it is done, else it was put off."""
         try:
             order = look.order or await self._pull(look.order_id)
             conflict = await self._move(order)
@@ -108,7 +111,7 @@ class Mover:
             await self._put_off(look, fault)
             return None
         if conflict is None:
-            return look
+            return look, order
         await self._tell(look, conflict)
         return None
 

@@ -1,0 +1,91 @@
+"""The sweeper: asks a platform what has changed, for what it never told us or we never heard.
+
+A window is read from its last page to its first: an order that changes meanwhile leaves its place,
+and those behind it move up by one, to where they are still to be read. Windows overlap by as much
+as a platform's lists lag behind its orders; an order that was seen as it is is not looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from channels.errors import PlatformFault, UnknownWord
+from channels.model import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from channels.intake.inbox import Inbox
+    from channels.transport import Platform
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS: Final = 60.0  # between two sweeps
+# Lists lag behind by some ten minutes on a big day: wire-formats.md section 1.3.
+OVERLAP_MS: Final = 900_000
+FAULT_SECONDS: Final = 10.0  # before a platform that failed is asked again
+MOST_PAGES: Final = 1_000  # of a window; beyond them it is halved
+
+
+class Sweeper:
+    """One background loop for one channel. `now_ms` is the wall clock."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        inbox: Inbox,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._platform = platform
+        self._adapter = platform.adapter
+        self._channel = platform.adapter.account.channel
+        self._inbox = inbox
+        self._now_ms = now_ms
+
+    async def round(self) -> float:
+        """Sweep up to now, window by window; returns the seconds until the next time.
+
+        Raises InboxUnavailable; what was swept before is not swept again.
+        """
+        now_ms = self._now_ms()
+        begin_ms = await asyncio.to_thread(self._inbox.swept_to, self._channel)
+        begin_ms = now_ms if begin_ms is None else min(begin_ms, now_ms)
+        begin_ms -= OVERLAP_MS
+        try:
+            while begin_ms < now_ms:
+                end_ms = min(now_ms, begin_ms + self._adapter.longest_window_ms)
+                if not await self._window(begin_ms, end_ms):
+                    return SWEEP_SECONDS  # this platform tells of no changes
+                await asyncio.to_thread(self._inbox.set_swept_to, self._channel, end_ms)
+                begin_ms = end_ms
+        except (PlatformFault, UnknownWord) as fault:
+            log.warning("sweep_put_off", channel=self._channel, why=str(fault))
+            after = fault.after_seconds if isinstance(fault, PlatformFault) else None
+            return max(FAULT_SECONDS, after or 0.0)
+        return SWEEP_SECONDS
+
+    async def _window(self, begin_ms: int, end_ms: int) -> bool:
+        """Read a window whole; False where there is no such call."""
+        first = await self._page(begin_ms, end_ms, 1)
+        if first is None:
+            return False
+        if first.pages > MOST_PAGES and end_ms - begin_ms > 1_000:
+            middle_ms = (begin_ms + end_ms) // 2
+            await self._window(begin_ms, middle_ms)
+            return await self._window(middle_ms, end_ms)
+        for number in range(first.pages, 0, -1):
+            page = await self._page(begin_ms, end_ms, number)
+            if page is not None:
+                await asyncio.to_thread(self._inbox.found, self._channel, page, self._now_ms())
+        return True
+
+    async def _page(self, begin_ms: int, end_ms: int, number: int) -> Page | None:
+        response = await self._platform.ask(
+            lambda at: self._adapter.changed(begin_ms, end_ms, number, at)
+        )
+        return None if response is None else self._adapter.read_changed(response)
