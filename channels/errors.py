@@ -61,3 +61,7 @@ class PlatformFault(HoldfastError):
         self.again = again
         self.after_seconds = after_seconds
         self.unknown = unknown
+
+
+class TokenRefused(PlatformFault):
+    """What opens the platform is missing or has run out: the same call needs a new one."""

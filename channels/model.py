@@ -66,6 +66,7 @@ class Hint:
     topic: str  # the platform's own word for what happened
     order_id: str = ""  # "" where the message is about no order
     order: PlatformOrder | None = None
+    unknown: str = ""  # the word in no table that keeps it from being read, where no pull helps
 
 
 @dataclass(frozen=True, slots=True)
