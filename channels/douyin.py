@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from urllib.parse import urlencode
 
 from channels.adapter import Account, Adapter, At
-from channels.douyin_orders import read_message, read_order
+from channels.douyin_orders import changed_at_ms, read_message, read_order
 from channels.douyin_wire import (
     MAX_PUSH_BYTES,
     Message,
@@ -233,7 +233,13 @@ class Douyin(Adapter):
         content = _data(response, PageData)
         try:
             orders = shaped(content.shop_order_list or [], list[ShopOrder])
-            ids = tuple(required(identifier(order.order_id), "order_id") for order in orders)
+            found = tuple(
+                (
+                    required(identifier(order.order_id), "order_id"),
+                    changed_at_ms(order) if order.update_time is not None else None,
+                )
+                for order in orders
+            )
             total = number(content.total, "total") or 0
         except Unreadable as error:
             raise unreadable(error) from error
@@ -241,8 +247,8 @@ class Douyin(Adapter):
         try:
             details = tuple(read_order(order, self.account.deducts_at) for order in orders)
         except (Unreadable, UnknownWord):
-            return Page(ids, pages)
-        return Page(ids, pages, details)
+            return Page(found, pages)
+        return Page(found, pages, details)
 
     # -- out -------------------------------------------------------------------------------------
 

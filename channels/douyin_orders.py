@@ -25,7 +25,8 @@ from channels.douyin_wire import (
     shaped,
 )
 from channels.errors import UnknownWord
-from channels.model import DeductsAt, Hint, OrderLine, OrderState, PlatformOrder
+from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from reservation.shops import DeductsAt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,8 +114,6 @@ def read_order(order: ShopOrder, deducts_at: DeductsAt | None) -> PlatformOrder:
     if all(line.state is OrderState.CLOSED for line in lines):
         state = OrderState.CLOSED  # the order's own word comes a moment later
     paid_at_ms = moment(order.pay_time, "pay_time")
-    changed = [order.update_time, *(line.update_time for line in order.sku_order_list)]
-    changed_at_ms = max(moment(time, "update_time") or 0 for time in changed)
     return PlatformOrder(
         order_id=required(identifier(order.order_id), "order_id"),
         state=state,
@@ -122,11 +121,17 @@ def read_order(order: ShopOrder, deducts_at: DeductsAt | None) -> PlatformOrder:
         lines=lines,
         deducts_at=_deducts_at(order.sku_order_list, deducts_at),
         created_at_ms=required(moment(order.create_time, "create_time"), "create_time"),
-        changed_at_ms=required(changed_at_ms, "update_time"),
+        changed_at_ms=changed_at_ms(order),
         paid_at_ms=paid_at_ms,
         paid_fen=number(order.pay_amount, "pay_amount") if paid_at_ms else None,
         live_room_id=next(filter(None, map(_room, order.sku_order_list)), ""),
     )
+
+
+def changed_at_ms(order: ShopOrder) -> int:
+    """Say when an order, or a line of it, changed last. Raises Unreadable."""
+    times = [order.update_time, *(line.update_time for line in order.sku_order_list)]
+    return required(max(moment(time, "update_time") or 0 for time in times), "update_time")
 
 
 def _deducts_at(lines: Sequence[SkuOrder], fallback: DeductsAt | None) -> DeductsAt:

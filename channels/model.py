@@ -110,7 +110,7 @@ class Response:
 class Page:
     """One page of the orders that have changed in a while."""
 
-    orders: tuple[tuple[str, int], ...]  # the id of each, and when it changed
+    orders: tuple[tuple[str, int | None], ...]  # the id of each, and when it changed, if told
     pages: int  # of that while in all, as far as the platform tells now
     details: tuple[PlatformOrder, ...] = ()  # the same orders whole, where the page has them
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 from channels.adapter import At
-from channels.errors import PlatformFault
+from channels.errors import PlatformFault, TokenRefused
 from channels.model import Response, Token
 from reservation.receivers import is_loopback
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from channels.adapter import Adapter
     from channels.model import Request
+
+T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 10.0  # for an answer; platforms give up on themselves before
 MOST_ANSWER_BYTES: Final = 8 << 20  # a page of a hundred orders has less than a tenth of it
@@ -54,17 +56,34 @@ class Platform:
         """Close the connections."""
         await self._http.aclose()
 
-    async def ask(self, write: Callable[[At], Request | None]) -> Response | None:
+    async def ask(
+        self, write: Callable[[At], Request | None], read: Callable[[Response], T]
+    ) -> T | None:
         """Make the call that `write` writes for this moment, at the platform's pace.
 
-        Returns None where there is no such call. Raises PlatformFault.
+        Returns what `read` reads of the answer, None where there is no such call. A token that the
+        platform takes no more is renewed, once. Raises PlatformFault, and what `read` raises.
         """
+        token = self._token
+        try:
+            return await self._once(write, read)
+        except TokenRefused:
+            if self._token is token:
+                self._token = Token("", 0, token.refresh)
+            if self.adapter.token(self._token.refresh, At(self._now_ms())) is None:
+                self._token = token
+                raise
+        return await self._once(write, read)
+
+    async def _once(
+        self, write: Callable[[At], Request | None], read: Callable[[Response], T]
+    ) -> T | None:
         if write(await self._at()) is None:
             return None
         await self._turn()
         # It is signed with the time at which it leaves, not at which it was thought of.
         request = write(await self._at())
-        return None if request is None else await self._send(request)
+        return None if request is None else read(await self._send(request))
 
     def be_quiet(self, seconds: float) -> None:
         """Make no call for a while: the platform asked for it."""

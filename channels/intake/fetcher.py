@@ -11,10 +11,9 @@ import structlog
 from channels.errors import PlatformFault, UnknownWord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from channels.intake.inbox import Inbox
-    from channels.model import Hint, Response
     from channels.transport import Platform
 
 log = structlog.get_logger(__name__)
@@ -45,25 +44,17 @@ class Fetcher:
         Whoever dies in between gets the same messages again. Raises InboxUnavailable.
         """
         try:
-            hints = await self._fetch()
+            hints = await self._platform.ask(self._adapter.fetch, self._adapter.read_fetched)
             if not hints:
                 return EMPTY_SECONDS
             messages = [(self._channel, hint) for hint in hints]
             await asyncio.to_thread(self._inbox.keep, messages, self._now_ms())
-            await self._confirm([hint.message_id for hint in hints])
+            ids = [hint.message_id for hint in hints]
+            await self._platform.ask(
+                lambda at: self._adapter.confirm_fetched(ids, at), self._adapter.read_done
+            )
         except (PlatformFault, UnknownWord) as fault:
             log.warning("fetch_put_off", channel=self._channel, why=str(fault))
             after = fault.after_seconds if isinstance(fault, PlatformFault) else None
             return max(FAULT_SECONDS, after or 0.0)
         return 0.0
-
-    async def _fetch(self) -> Sequence[Hint]:
-        response = await self._platform.ask(self._adapter.fetch)
-        return () if response is None else self._adapter.read_fetched(response)
-
-    async def _confirm(self, message_ids: Sequence[str]) -> None:
-        response: Response | None = await self._platform.ask(
-            lambda at: self._adapter.confirm_fetched(message_ids, at)
-        )
-        if response is not None:
-            self._adapter.read_done(response)

@@ -129,7 +129,7 @@ class Inbox:
                     "SELECT changed_ms FROM described WHERE channel = ? AND order_id = ?",
                     (channel, order_id),
                 ).fetchone()
-                if row is None or row[0] < changed_ms:
+                if row is None or changed_ms is None or row[0] < changed_ms:
                     self._want(channel, order_id, whole.get(order_id), at_ms)
 
     def _want(self, channel: str, order_id: str, order: PlatformOrder | None, at_ms: int) -> None:

@@ -117,10 +117,12 @@ class Mover:
 
     async def _pull(self, order_id: str) -> PlatformOrder:
         adapter = self._platform.adapter
-        response = await self._platform.ask(lambda at: adapter.detail(order_id, at))
-        if response is None:
+        order = await self._platform.ask(
+            lambda at: adapter.detail(order_id, at), adapter.read_detail
+        )
+        if order is None:
             raise PlatformFault("no-detail", "the platform has no such call", again=False)
-        return adapter.read_detail(response)
+        return order
 
     async def _move(self, order: PlatformOrder) -> Conflict | None:
         """Take steps until none is left; returns why there is none that leads on."""

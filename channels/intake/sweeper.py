@@ -85,7 +85,7 @@ class Sweeper:
         return True
 
     async def _page(self, begin_ms: int, end_ms: int, number: int) -> Page | None:
-        response = await self._platform.ask(
-            lambda at: self._adapter.changed(begin_ms, end_ms, number, at)
+        return await self._platform.ask(
+            lambda at: self._adapter.changed(begin_ms, end_ms, number, at),
+            self._adapter.read_changed,
         )
-        return None if response is None else self._adapter.read_changed(response)

@@ -12,7 +12,6 @@ from channels.adapter import Account, At
 from channels.douyin import Douyin, event_sign_md5, event_sign_sha256, param_json, sign
 from channels.errors import Forged, Malformed, PlatformFault
 from channels.model import (
-    DeductsAt,
     Hint,
     Listing,
     OrderLine,
@@ -24,6 +23,7 @@ from channels.model import (
     Response,
 )
 from reservation.errors import ConfigurationError
+from reservation.shops import DeductsAt
 
 GOLDEN = Path(__file__).parent / "golden" / "douyin"
 KEY = "1234567890123456789"
