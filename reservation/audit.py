@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reservation.errors import ScriptBug, StoreError
-from reservation.events import read_entry, version_key
+from reservation.events import read_entry
 from reservation.model import Reservation, State, level_key, split_level_key
 from reservation.store.keys import PARTITION_KEYS, SENTINEL, key
 from reservation.store.link import named_faults
-from reservation.store.records import Version, unpack_breaker, unpack_policy, unpack_reservation
+from reservation.store.positions import Version, version_key
+from reservation.store.records import unpack_breaker, unpack_policy, unpack_reservation
 
 if TYPE_CHECKING:
     from reservation.store.store import Store

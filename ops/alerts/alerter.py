@@ -18,7 +18,7 @@ from reservation.errors import ArchiveUnavailable, PositionLost, ScriptBug, Stor
 from reservation.events.archive import archive_path
 from reservation.events.entries import read_entry
 from reservation.events.feed import entries_behind
-from reservation.store.records import Version, version_key
+from reservation.store.positions import Version, version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from reservation.errors import ArchiveUnavailable, InvalidRequest, StoreUnavaila
 from reservation.events.feed import Reset, Told
 from reservation.health.reads import LevelHealth, ratio_or_none
 from reservation.model import Breaker, BreakerState
-from reservation.store.records import version_key
+from reservation.store.positions import version_key
 from reservation.times import rfc3339, rfc3339_or_none
 
 if TYPE_CHECKING:

@@ -9,6 +9,5 @@ takes the log there, and goes back where the store did), `history` (lists, ledge
 """
 
 from reservation.events.entries import KINDS, LogEntry, LoggedEvent, read_entry
-from reservation.store.records import version_key
 
-__all__ = ["KINDS", "LogEntry", "LoggedEvent", "read_entry", "version_key"]
+__all__ = ["KINDS", "LogEntry", "LoggedEvent", "read_entry"]

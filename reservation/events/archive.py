@@ -29,7 +29,8 @@ from reservation.model import (
     level_key,
     split_level_key,
 )
-from reservation.store.records import Version, unpack_head, unpack_reservation, version_key
+from reservation.store.positions import Version, version_key
+from reservation.store.records import unpack_head, unpack_reservation
 
 FILE: Final = "archive.sqlite3"
 FORMAT: Final = 3  # of the tables and the entries; another one is refused

@@ -18,14 +18,8 @@ from reservation.events.entries import MOVES_UNITS, Balances, LogEntry, read_ent
 from reservation.events.figures import day_of, figures_of
 from reservation.events.life import FULFILLED, after_fulfilment
 from reservation.model import LIVE_STATES, State, split_level_key
-from reservation.store.records import (
-    Version,
-    pack_reservation,
-    unpack_head,
-    unpack_reservation,
-    version_before,
-    version_key,
-)
+from reservation.store.positions import Version, version_before, version_key
+from reservation.store.records import pack_reservation, unpack_head, unpack_reservation
 
 if TYPE_CHECKING:
     from reservation.events.snapshot import Snapshot

@@ -23,7 +23,7 @@ from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.entries import read_entry
 from reservation.events.parting import last_common
 from reservation.events.snapshot import take_snapshot
-from reservation.store.records import version_before, version_key
+from reservation.store.positions import version_before, version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:

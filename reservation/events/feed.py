@@ -22,7 +22,7 @@ from reservation.events.cloud import cloud_event, event_id
 from reservation.events.entries import read_entry, skus_of, steps
 from reservation.store.keys import key
 from reservation.store.link import named_faults
-from reservation.store.records import Version, version_before, version_key
+from reservation.store.positions import Version, version_before, version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:

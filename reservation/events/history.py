@@ -46,7 +46,8 @@ from reservation.model import (
     level_key,
     split_level_key,
 )
-from reservation.store.records import Version, unpack_reservation, version_key
+from reservation.store.positions import Version, version_key
+from reservation.store.records import unpack_reservation
 
 if TYPE_CHECKING:
     from reservation.config import Settings

@@ -16,7 +16,7 @@ from reservation.events.entries import (
     steps,
 )
 from reservation.model import split_level_key
-from reservation.store.records import Version, version_key
+from reservation.store.positions import Version, version_key
 
 EventId = tuple[int, int, int]
 

@@ -10,7 +10,7 @@ import asyncio
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from reservation.store.records import Version, version_key
+from reservation.store.positions import Version, version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:

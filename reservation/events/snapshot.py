@@ -13,7 +13,8 @@ from reservation.errors import StoreUnavailable
 from reservation.events.entries import Balances, LogEntry, read_entry
 from reservation.events.life import reservation_after
 from reservation.store.keys import SENTINEL
-from reservation.store.records import Version, unpack_reservation, version_key
+from reservation.store.positions import Version, version_key
+from reservation.store.records import unpack_reservation
 
 if TYPE_CHECKING:
     from reservation.model import Reservation

@@ -17,7 +17,7 @@ from reservation.events.entries import (
     undo,
 )
 from reservation.model import split_level_key
-from reservation.store.records import Version, version_key
+from reservation.store.positions import Version, version_key
 
 if TYPE_CHECKING:
     from reservation.events.archive import ArchiveReader

@@ -30,7 +30,7 @@ from reservation.health.rule import (
 )
 from reservation.model import HealthStatus
 from reservation.store.keys import SENTINEL
-from reservation.store.records import version_key
+from reservation.store.positions import version_key
 from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:

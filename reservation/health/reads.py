@@ -21,7 +21,7 @@ from reservation.health.rule import (
 )
 from reservation.model import WAREHOUSE, HealthStatus, level_key, split_level_key
 from reservation.store.keys import SENTINEL
-from reservation.store.records import version_key
+from reservation.store.positions import version_key
 
 if TYPE_CHECKING:
     from reservation.config import Settings

@@ -44,8 +44,6 @@ _BREAKER_STATES = {
     "H": BreakerState.HALF_OPEN,
 }
 _LETTERS = {state: letter for letter, state in _STATES.items()}
-Version = tuple[int, int]  # a position in the event log, comparable
-LAST_SEQUENCE = (1 << 63) - 1  # of a millisecond; no call comes near
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -65,18 +63,6 @@ def pack_origin(origin: Origin) -> str:
     if origin.traceparent:
         return f"{origin.actor}|{origin.request_id}|{origin.traceparent}"
     return f"{origin.actor}|{origin.request_id}"
-
-
-def version_key(version: str) -> Version:
-    """Make a position `<ms>-<seq>` comparable: number by number."""
-    ms, _, sequence = version.partition("-")
-    return int(ms), int(sequence)
-
-
-def version_before(position: Version) -> Version:
-    """Name the last position before another: behind it that other one comes next."""
-    ms, sequence = position
-    return max((0, 0), (ms, sequence - 1) if sequence else (ms - 1, LAST_SEQUENCE))
 
 
 def _after(created_ms: int, distance: str) -> int | None:

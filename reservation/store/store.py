@@ -31,13 +31,13 @@ from reservation.store import checks
 from reservation.store.keys import META, SENTINEL, key
 from reservation.store.link import Link, connect, named_faults
 from reservation.store.places import socket_url
+from reservation.store.positions import version_key
 from reservation.store.records import (
     escape,
     pack_act,
     unpack_breaker,
     unpack_levels,
     unpack_reservation,
-    version_key,
 )
 from reservation.store.scripts import assemble_all
 from reservation.store.verbs import VERBS, read_answers

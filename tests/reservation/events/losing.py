@@ -10,7 +10,8 @@ from typing import Any
 import redis.asyncio as redis
 
 from reservation.events.entries import read_entry, skus_of
-from reservation.store.records import unpack_reservation, version_key
+from reservation.store.positions import version_key
+from reservation.store.records import unpack_reservation
 from reservation.store.store import Store
 
 # All that an archive says, but for the numbers that only its own tables know.

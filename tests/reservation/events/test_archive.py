@@ -27,7 +27,7 @@ from reservation.model import (
     StockLevel,
     level_key,
 )
-from reservation.store.records import version_key
+from reservation.store.positions import version_key
 from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.reservation.events.doings import LEVELS, Doings

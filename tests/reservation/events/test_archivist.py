@@ -12,7 +12,7 @@ from reservation.errors import ArchiveUnavailable
 from reservation.events.archive import ArchiveReader, archive_path
 from reservation.events.archivist import Archivist
 from reservation.store.keys import META, key
-from reservation.store.records import version_key
+from reservation.store.positions import version_key
 from reservation.store.store import Store
 from tests.reservation.events.doings import Doings
 from tests.reservation.events.losing import kept, lose

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reservation.events import KINDS, LogEntry, LoggedEvent, read_entry, version_key
+from reservation.events import KINDS, LogEntry, LoggedEvent, read_entry
 from reservation.events.entries import Balances, carry, levels_of, skus_of, steps
 from reservation.model import (
     AdjustStock,
@@ -20,17 +20,12 @@ from reservation.model import (
     SetStock,
 )
 from reservation.store.keys import key
+from reservation.store.positions import version_key
 from reservation.store.store import Store
 from tests.conftest import SERVERS, Clock
 from tests.reservation.events.doings import Doings
 
 README = Path(__file__).parents[3] / "reservation" / "lua" / "README.md"
-
-
-def test_positions_compare_number_by_number() -> None:
-    """A position is no text: 9 comes before 10."""
-    assert version_key("9-10") < version_key("10-9") < version_key("10-10")
-    assert version_key("1800000000000-9") < version_key("1800000000000-10")
 
 
 def test_the_entry_of_a_birth_is_empty() -> None:

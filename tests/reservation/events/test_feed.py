@@ -17,7 +17,7 @@ from reservation.events.archive import archive_path
 from reservation.events.archivist import Archivist
 from reservation.events.feed import Begun, Feed, Reset, Told, entries_behind
 from reservation.model import Line, Reserve, SetStock
-from reservation.store.records import Version, version_key
+from reservation.store.positions import Version, version_key
 from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.reservation.events.doings import ORIGIN, Doings

@@ -14,7 +14,7 @@ from reservation.events.cloud import event_id
 from reservation.events.entries import Balances, levels_of, read_entry, skus_of, steps
 from reservation.events.history import History
 from reservation.model import Extend, Line, Reserve, SetBreakerPolicy, SetStock, split_level_key
-from reservation.store.records import version_key
+from reservation.store.positions import version_key
 from reservation.store.store import Store
 from tests.reservation.events.doings import LEVELS, ORIGIN, Doings
 from tests.reservation.events.test_archivist import copied

@@ -19,7 +19,7 @@ from reservation.events.history import History
 from reservation.events.parting import last_common
 from reservation.events.snapshot import take_snapshot
 from reservation.store.keys import key
-from reservation.store.records import version_key
+from reservation.store.positions import version_key
 from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.reservation.events.doings import LEVELS, Doings

@@ -15,7 +15,7 @@ from reservation.events.entries import Balance, Balances, read_entry
 from reservation.health.monitor import HealthMonitor
 from reservation.health.rule import unpack
 from reservation.model import HealthStatus, level_key
-from reservation.store.records import version_key
+from reservation.store.positions import version_key
 from reservation.store.store import Store
 from tests.model_health import DWELL_MS, ModelHealth, ratio_of
 
