@@ -174,9 +174,9 @@ _STATE_AFTER = {
 async def _roll_forward(store: Store, partition: int, snapshot: _Snapshot, started: str) -> str:
     """Apply what the log says happened after each piece was read; returns the final position."""
     final = await _version(store, partition)
-    if await store.log_entry(started, partition=partition) is None:
+    if await store.log.entry(started, partition=partition) is None:
         raise LogTrimmed(started)
-    async for version, fields in store.log_between(started, final, partition=partition):
+    async for version, fields in store.log.between(started, final, partition=partition):
         _apply(snapshot, version_key(version), fields)
     return final
 

@@ -18,14 +18,14 @@ from reservation.errors import ArchiveUnavailable, PositionLost, ScriptBug, Stor
 from reservation.events.archive import archive_path
 from reservation.events.entries import read_entry
 from reservation.events.feed import entries_behind
+from reservation.store.log import ENTRIES_PER_READ
 from reservation.store.positions import Version, version_key
-from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reservation.config import Settings
-    from reservation.events.archive import RawEntry
+    from reservation.store.log import RawEntry
     from reservation.store.store import Store
 
 log = structlog.get_logger(__name__)

@@ -29,6 +29,7 @@ from reservation.model import (
     level_key,
     split_level_key,
 )
+from reservation.store.log import RawEntry
 from reservation.store.positions import Version, version_key
 from reservation.store.records import unpack_head, unpack_reservation
 
@@ -39,9 +40,6 @@ LAST_POSITION: Final = (2**62, 2**62)  # behind every entry
 _STEPS_PER_LOOK: Final = 10_000  # of SQLite's machine, between looks at the deadline: some 0.1 ms
 
 TOO_LATE: Final = "the archive has not answered before the request's deadline; ask for less"
-
-# version -> fields of an entry, as the store's stream has them
-RawEntry = tuple[str, dict[str, str]]
 
 # A place in the list of reservations: when one was created (ms), and its id.
 ListPlace = tuple[int, str]

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reservation.database import Database
-from reservation.events.archive import BEFORE_ALL, FORMAT, RawEntry, raw_entry
+from reservation.events.archive import BEFORE_ALL, FORMAT, raw_entry
 from reservation.events.entries import MOVES_UNITS, Balances, LogEntry, read_entry, skus_of
 from reservation.events.figures import day_of, figures_of
 from reservation.events.life import FULFILLED, after_fulfilment
 from reservation.model import LIVE_STATES, State, split_level_key
+from reservation.store.log import RawEntry
 from reservation.store.positions import Version, version_before, version_key
 from reservation.store.records import pack_reservation, unpack_head, unpack_reservation
 

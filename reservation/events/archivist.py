@@ -23,13 +23,13 @@ from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.entries import read_entry
 from reservation.events.parting import last_common
 from reservation.events.snapshot import take_snapshot
+from reservation.store.log import ENTRIES_PER_READ
 from reservation.store.positions import version_before, version_key
-from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
     from reservation.config import Settings
-    from reservation.events.archive import RawEntry
     from reservation.events.snapshot import Snapshot
+    from reservation.store.log import RawEntry
     from reservation.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -94,7 +94,7 @@ class Archivist:
         Raises StoreUnavailable and ArchiveUnavailable.
         """
         archive = await self._opened()
-        entries = await self._store.read_log(
+        entries = await self._store.log.read(
             archive.position or "",
             count=ENTRIES_PER_READ + 1,
             partition=self._partition,
@@ -148,14 +148,14 @@ class Archivist:
         await self._store.position(partition=self._partition)  # the store has passed its checks
         archive = await self._of_this_store(archive)
         if archive.position is None:
-            oldest = await self._store.read_log("", count=1, partition=self._partition)
+            oldest = await self._store.log.read("", count=1, partition=self._partition)
             if oldest and not read_entry(oldest[0][1]).events:  # the store's birth
                 return archive
             snapshot = await take_snapshot(self._store, partition=self._partition)
             await asyncio.to_thread(archive.begin_with, snapshot, await self._entry_of(snapshot))
             return archive
         last = version_key(archive.position)
-        entry = await self._store.log_entry(archive.position, partition=self._partition)
+        entry = await self._store.log.entry(archive.position, partition=self._partition)
         ours = await asyncio.to_thread(archive.newest, last, last, 1)
         if entry is None or ours != [(archive.position, entry)]:
             await self._mend(archive)
@@ -186,7 +186,7 @@ class Archivist:
             )
             return
         if common is None:
-            (oldest,) = await self._store.read_log("", count=1, partition=self._partition)
+            (oldest,) = await self._store.log.read("", count=1, partition=self._partition)
             kept = version_before(version_key(oldest[0]))  # what is older may have survived
         else:
             kept = version_key(common)
@@ -203,7 +203,7 @@ class Archivist:
         )
 
     async def _entry_of(self, snapshot: Snapshot) -> dict[str, str]:
-        entry = await self._store.log_entry(snapshot.version, partition=self._partition)
+        entry = await self._store.log.entry(snapshot.version, partition=self._partition)
         if entry is None:
             raise StoreUnavailable("the event log was trimmed meanwhile", effect="not_applied")
         return entry
@@ -211,12 +211,12 @@ class Archivist:
     async def _entries_up_to(self, snapshot: Snapshot, *, after: str) -> list[RawEntry]:
         entries = [
             entry
-            async for entry in self._store.log_between(
+            async for entry in self._store.log.between(
                 after, snapshot.version, partition=self._partition
             )
         ]
         # Looked at behind the read: what is not trimmed now was not trimmed then.
-        begins = await self._store.log_entry(after, partition=self._partition) is not None
+        begins = await self._store.log.entry(after, partition=self._partition) is not None
         if not begins or (entries[-1][0] if entries else after) != snapshot.version:
             raise StoreUnavailable("the event log was trimmed meanwhile", effect="not_applied")
         return entries

@@ -17,13 +17,13 @@ import orjson
 import structlog
 
 from reservation.errors import ArchiveUnavailable, PositionLost, StoreUnavailable
-from reservation.events.archive import ArchiveReader, RawEntry, archive_path
+from reservation.events.archive import ArchiveReader, archive_path
 from reservation.events.cloud import cloud_event, event_id
 from reservation.events.entries import read_entry, skus_of, steps
 from reservation.store.keys import key
 from reservation.store.link import named_faults
+from reservation.store.log import ENTRIES_PER_READ, RawEntry
 from reservation.store.positions import Version, version_before, version_key
-from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,11 +89,11 @@ async def entries_behind(
     nowhere: nothing is passed over in silence.
     """
     after = _text(position)
-    entries = await store.read_log(after, count=count + 1, partition=partition, inclusive=True)
+    entries = await store.log.read(after, count=count + 1, partition=partition, inclusive=True)
     if entries and entries[0][0] == after:
         return entries[1:]
     # Looked at behind the read: what is not trimmed now was not trimmed then.
-    (first,) = await store.read_log("", count=1, partition=partition)
+    (first,) = await store.log.read("", count=1, partition=partition)
     oldest = version_key(first[0])
     if seen and (oldest <= position or _is_birth(first)):
         raise PositionLost(f"{after} is not in the event log: the store has lost it")
@@ -136,7 +136,7 @@ async def oldest_kept(store: Store, path: Path, *, partition: int = 0) -> Versio
 
     Raises StoreUnavailable.
     """
-    (first,) = await store.read_log("", count=1, partition=partition)
+    (first,) = await store.log.read("", count=1, partition=partition)
     oldest = version_key(first[0])
     with contextlib.suppress(ArchiveUnavailable):
         archived = await asyncio.to_thread(_first_archived, path, oldest)
@@ -193,7 +193,7 @@ class Feed:
 
     async def newest(self, count: int) -> list[Told]:
         """Tell the last events that have happened, in order. Raises StoreUnavailable."""
-        entries = await self._store.newest_log(count=count, partition=self._partition)
+        entries = await self._store.log.newest(count=count, partition=self._partition)
         told = [
             one for version, fields in entries for one in _told(version, fields, self._partition)
         ]
@@ -241,7 +241,7 @@ class Feed:
     async def _begin(self, after: str | None) -> tuple[_Place, list[Told | Begun | Reset]]:
         """Find the entry behind which to go on, and what is to be told before that."""
         if after is None:
-            now, _ = await self._store.last_entry(partition=self._partition)
+            now, _ = await self._store.log.last(partition=self._partition)
             return _Place(version_key(now), seen=True), [Begun(f"{now}.{LAST_NUMBER}")]
         wanted = event_id(after)
         fields = None if wanted is None else await self._entry(wanted[:2])
@@ -304,7 +304,7 @@ class Feed:
             while self._followers and not self._closed:
                 try:
                     if last is None:
-                        last = await self._store.last_entry(partition=self._partition)
+                        last = await self._store.log.last(partition=self._partition)
                         self._begin_epoch(version_key(last[0]))
                     last = await self._take_new(last)
                 except StoreUnavailable as error:

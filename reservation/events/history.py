@@ -15,14 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reservation.config import day_offset_ms
 from reservation.errors import ArchiveUnavailable
-from reservation.events.archive import (
-    TOO_LATE,
-    ArchiveReader,
-    ListPlace,
-    RawEntry,
-    archive_path,
-    place_text,
-)
+from reservation.events.archive import TOO_LATE, ArchiveReader, ListPlace, archive_path, place_text
 from reservation.events.entries import (
     Balance,
     Balances,
@@ -46,6 +39,7 @@ from reservation.model import (
     level_key,
     split_level_key,
 )
+from reservation.store.log import RawEntry
 from reservation.store.positions import Version, version_key
 from reservation.store.records import unpack_reservation
 
@@ -159,7 +153,7 @@ class History:
         The store's log is asked first: the archive may be a moment behind.
         """
         entries = await self._bounded(
-            self._store.read_log(f"{since_ms}-0", count=ENTRIES_OF_A_MOMENT, inclusive=True)
+            self._store.log.read(f"{since_ms}-0", count=ENTRIES_OF_A_MOMENT, inclusive=True)
         )
         if found := _opening(sku, since_ms, entries):
             return found

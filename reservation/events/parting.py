@@ -10,8 +10,8 @@ import asyncio
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
+from reservation.store.log import ENTRIES_PER_READ
 from reservation.store.positions import Version, version_key
-from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
     from reservation.events.archive_writer import ArchiveWriter
@@ -31,7 +31,7 @@ async def last_common(store: Store, archive: ArchiveWriter, *, partition: int = 
     Cost: about 60 looks at the archive and half as many at the store, however long they are; with
     1,000,000 entries 20 ms.
     """
-    (oldest,) = await store.read_log("", count=1, partition=partition)
+    (oldest,) = await store.log.read("", count=1, partition=partition)
     first, last = version_key(oldest[0]), version_key(archive.position or "0-0")
     for _ in range(MAX_SEARCHES):
         common = await _last_same(store, archive, first, last, partition)
@@ -55,7 +55,7 @@ async def _last_same(
             low = middle + 1
             continue
         ((version, fields),) = entries
-        if await store.log_entry(version, partition=partition) == fields:
+        if await store.log.entry(version, partition=partition) == fields:
             found, low = version, middle + 1
         else:
             high = _number(version_key(version)) - 1
@@ -72,7 +72,7 @@ async def _first_difference(
     ours = await asyncio.to_thread(archive.newest, first, version_key(common), ENTRIES_PER_READ)
     if not ours:
         return None
-    theirs = await store.read_log(ours[0][0], count=len(ours), partition=partition, inclusive=True)
+    theirs = await store.log.read(ours[0][0], count=len(ours), partition=partition, inclusive=True)
     pairs = zip_longest(ours, theirs)
     return next((version_key(mine[0]) for mine, other in pairs if mine != other), None)
 

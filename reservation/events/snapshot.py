@@ -57,9 +57,9 @@ async def _taken(store: Store, partition: int, records: _Records | None) -> Snap
         async for stamp, chunk in store.scan("reservations", partition=partition):
             records.take(version_key(stamp), chunk)
     _, final = await store.position(partition=partition)
-    if await store.log_entry(started, partition=partition) is None:
+    if await store.log.entry(started, partition=partition) is None:
         raise StoreUnavailable("the event log was trimmed meanwhile", effect="not_applied")
-    async for text, fields in store.log_between(started, final, partition=partition):
+    async for text, fields in store.log.between(started, final, partition=partition):
         version, entry = version_key(text), read_entry(fields)
         balances.carry(version, entry)
         if records is not None:

@@ -30,14 +30,14 @@ from reservation.health.rule import (
 )
 from reservation.model import HealthStatus
 from reservation.store.keys import SENTINEL
+from reservation.store.log import ENTRIES_PER_READ
 from reservation.store.positions import version_key
-from reservation.store.store import ENTRIES_PER_READ
 
 if TYPE_CHECKING:
     import asyncio
 
     from reservation.config import Settings
-    from reservation.events.archive import RawEntry
+    from reservation.store.log import RawEntry
     from reservation.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -166,7 +166,7 @@ class HealthMonitor:
             noted.update((level, unpack(text)) for level, text in chunk if level != SENTINEL)
         self._noted = noted
         if not self._kept_position:
-            (oldest,) = await self._store.read_log("", count=1, partition=self._partition)
+            (oldest,) = await self._store.log.read("", count=1, partition=self._partition)
             if not read_entry(oldest[1]).events:  # the store's birth: the log tells it all
                 self._position, self._balances, self._in_step = oldest[0], {}, True
                 return

@@ -156,7 +156,7 @@ class HealthReads:
         if position and version_key(position) >= version_key(version):
             return noted
         found, behind = dict(noted), 0
-        async for entry_version, fields in self._store.log_between(position, version):
+        async for entry_version, fields in self._store.log.between(position, version):
             behind += 1
             if behind > MAX_ENTRIES_BEHIND:
                 return noted

@@ -1,18 +1,11 @@
-"""The store: one typed method per script, and the only writer of stock.
-
-Calls are retried here where that is safe, and repeated while the store answers MORE.
-"""
+"""The store: one typed method per script, and the only writer of stock."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any
 
-from reservation import metrics
 from reservation.config import Settings
-from reservation.errors import ScriptBug, StoreLoading, StoreUnavailable
 from reservation.model import (
     AdjustStock,
     Breaker,
@@ -30,8 +23,8 @@ from reservation.status import Status
 from reservation.store import checks
 from reservation.store.keys import META, SENTINEL, key
 from reservation.store.link import Link, connect, named_faults
+from reservation.store.log import Log
 from reservation.store.places import socket_url
-from reservation.store.positions import version_key
 from reservation.store.records import (
     escape,
     pack_act,
@@ -39,17 +32,15 @@ from reservation.store.records import (
     unpack_levels,
     unpack_reservation,
 )
+from reservation.store.retry import RetryingLink
 from reservation.store.scripts import assemble_all
 from reservation.store.verbs import VERBS, read_answers
 
 # Runs a call of the store until the request's deadline; the engine gives its own.
 Bounded = Callable[[Awaitable[Any]], Awaitable[Any]]
 
-MAX_ATTEMPTS = 5  # sends of one call whose answer was lost
 FIELDS_PER_SCAN = 500  # a chunk stays below 1 ms
-ENTRIES_PER_READ = 100  # of the event log: an entry is what a whole call did
 ANY_RETENTION_MS = 1  # where no record is asked for
-FIRST_PAUSE_SECONDS = 0.02  # before the second send, doubled before each further one
 
 
 class Store:
@@ -62,8 +53,9 @@ class Store:
         self.link = link
         self.settings = settings
         self.client = link.client
+        self.log = Log(link.client)
+        self.call = RetryingLink(link, settings).call
         self.warnings: tuple[str, ...] = ()  # what is unwise about the store, as of the start
-        self._reclaiming: dict[int, asyncio.Lock] = {}
 
     @classmethod
     async def open(
@@ -91,73 +83,6 @@ class Store:
     async def close(self) -> None:
         """Close every connection."""
         await self.link.close()
-
-    # -- calls -----------------------------------------------------------------------------------
-
-    async def call(
-        self,
-        script: str,
-        arguments: list[Any],
-        *,
-        partition: int = 0,
-        deadline: float | None = None,
-        repeatable: bool = True,
-    ) -> list[Any]:
-        """Call a script, again where its answer was lost and it is safe, and while it says MORE.
-
-        `deadline` is in the loop's time; `repeatable` False means that a second effect would be
-        one too many. Returns the script's answer.
-        """
-        loop = asyncio.get_running_loop()
-        if deadline is None:
-            deadline = loop.time() + self.settings.request_timeout_ms / 1000
-        again = partial(
-            self._attempt, script, partition, arguments, deadline, repeatable=repeatable
-        )
-        reply, lost = await again(lost=False)
-        if len(reply) == 3 and reply[2] == Status.MORE:
-            lock = self._reclaiming.setdefault(partition, asyncio.Lock())
-            async with lock:
-                while len(reply) == 3 and reply[2] == Status.MORE:
-                    metrics.MORE_REPEATS.inc()
-                    if loop.time() >= deadline:
-                        detail = "overdue holds are still being reclaimed"
-                        raise StoreUnavailable(detail, effect="unknown" if lost else "not_applied")
-                    reply, lost = await again(lost=lost)
-        return reply
-
-    async def _attempt(
-        self,
-        script: str,
-        partition: int,
-        arguments: list[Any],
-        deadline: float,
-        *,
-        repeatable: bool,
-        lost: bool,
-    ) -> tuple[list[Any], bool]:
-        """Send a call until it is answered; say whether an answer to it was ever `lost`."""
-        loop = asyncio.get_running_loop()
-        pause = FIRST_PAUSE_SECONDS
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            try:
-                reply = await self.link.call(script, partition, arguments)
-                if not isinstance(reply, list) or len(reply) < 2:
-                    message = f"{script}: the answer has no shape: {str(reply)[:80]}"
-                    raise ScriptBug(message)
-                return reply, lost
-            except StoreUnavailable as error:
-                lost = lost or error.effect == "unknown"
-                again = error.effect == "not_applied" or repeatable
-                last = attempt == MAX_ATTEMPTS or loop.time() + pause >= deadline
-                if isinstance(error, StoreLoading) and not lost:
-                    raise
-                if last or not again or isinstance(error, StoreLoading):
-                    effect = "unknown" if lost else "not_applied"
-                    raise StoreUnavailable(str(error), effect=effect) from error  # type: ignore[arg-type]
-                await asyncio.sleep(pause)
-                pause *= 2
-        raise AssertionError  # the loop above returns or raises
 
     # -- reservations ----------------------------------------------------------------------------
 
@@ -362,7 +287,7 @@ class Store:
         reply = await self.call("trim", [*limits, archived])
         return reply[2], int(reply[3])
 
-    # -- the log ---------------------------------------------------------------------------------
+    # -- the whole -------------------------------------------------------------------------------
 
     async def position(self, *, partition: int = 0) -> tuple[int, str]:
         """Read the time (ms) and the position of the last entry of the event log."""
@@ -373,57 +298,6 @@ class Store:
         """Read when the store was laid out (ms): it tells one store from another."""
         with named_faults():
             return str(await self.client.hget(META, "born_ms"))
-
-    async def read_log(
-        self, after: str, *, count: int, partition: int = 0, inclusive: bool = False
-    ) -> list[tuple[str, dict[str, str]]]:
-        """Read entries of the event log behind a position ("" for its beginning), in order.
-
-        With `inclusive` the entry at the position is the first.
-        """
-        begin = after if inclusive else f"({after}"
-        with named_faults():
-            entries: list[tuple[str, dict[str, str]]] = await self.client.xrange(
-                key(partition, "events"), begin if after else "-", "+", count=count
-            )
-        return entries
-
-    async def newest_log(
-        self, *, count: int, partition: int = 0
-    ) -> list[tuple[str, dict[str, str]]]:
-        """Read the newest entries of the event log, in order."""
-        with named_faults():
-            entries: list[tuple[str, dict[str, str]]] = await self.client.xrevrange(
-                key(partition, "events"), count=count
-            )
-        return entries[::-1]
-
-    async def log_between(
-        self, after: str, last: str, *, partition: int = 0
-    ) -> AsyncIterator[tuple[str, dict[str, str]]]:
-        """Read the entries of the event log behind a position up to another, in order."""
-        end = version_key(last)
-        while after != last:
-            entries = await self.read_log(after, count=ENTRIES_PER_READ, partition=partition)
-            for version, fields in entries:
-                if version_key(version) > end:
-                    return
-                yield version, fields
-            if len(entries) < ENTRIES_PER_READ:
-                return
-            after = entries[-1][0]
-
-    async def last_entry(self, *, partition: int = 0) -> tuple[str, dict[str, str]]:
-        """Read the last entry of the event log, which is never empty."""
-        with named_faults():
-            entries = await self.client.xrevrange(key(partition, "events"), count=1)
-        return entries[0][0], entries[0][1]
-
-    async def log_entry(self, version: str, *, partition: int = 0) -> dict[str, str] | None:
-        """Read the entry at a position; None where there is none, or not any more."""
-        with named_faults():
-            found = await self.client.xrange(key(partition, "events"), version, version)
-        return found[0][1] if found else None
 
     async def scan(
         self, name: str, *, partition: int = 0

@@ -131,7 +131,7 @@ async def _archive(store: Store, settings: Settings) -> None:
     with ArchiveReader(archive_path(settings.data_dir)) as archive:
         assert archive.since is None
         entries = archive.entries((0, 0), MANY)
-    assert entries == await store.read_log("", count=MANY)
+    assert entries == await store.log.read("", count=MANY)
 
 
 def _socket(settings: Settings) -> Path:

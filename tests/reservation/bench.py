@@ -16,6 +16,7 @@ from reservation.engine import Engine
 from reservation.store import checks
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.link import Link
+from reservation.store.retry import RetryingLink
 from reservation.store.scripts import assemble_all
 from reservation.store.store import Store
 from reservation.sweeper import Sweeper
@@ -105,7 +106,8 @@ class Bench:
         """Run the scripts of another directory from now on."""
         scripts = assemble_all(directory)
         self.run(self.store.link.disconnect())
-        self.store.link = Link(self.store.client, scripts, self.settings)
+        self.store.link = link = Link(self.store.client, scripts, self.settings)
+        self.store.call = RetryingLink(link, self.settings).call
         self.run(self.store.link.load_scripts())
 
     def audit(self) -> AuditReport:

@@ -141,7 +141,7 @@ async def test_tidying_tells_that_a_cool_down_has_ended(
         await clock.advance(seconds)
         await sweeper.tidy()
         _, position = await store.position()
-        (_, fields), *_ = reversed(await store.read_log("", count=100))
+        (_, fields), *_ = reversed(await store.log.read("", count=100))
         assert read_entry(fields).events[-1].kind == kind
     await sweeper.tidy()
     assert (await store.position())[1] == position

@@ -14,7 +14,8 @@ from fastapi import FastAPI
 
 from reservation.api import board
 from reservation.engine import Engine
-from reservation.events.archive import ArchiveReader, RawEntry
+from reservation.events.archive import ArchiveReader
+from reservation.store.log import RawEntry
 from reservation.store.store import Store
 from tests.conftest import Clock
 from tests.reservation.api.conftest import SKU, Caller, slug

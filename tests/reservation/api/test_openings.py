@@ -59,7 +59,7 @@ async def test_the_archive_knows_what_the_log_has_dropped(
     trimming = store.settings.model_copy(update={"event_log_trim_bytes": 0})
     monkeypatch.setattr(store, "settings", trimming)
     await store.trim((await store.position())[1])
-    assert len(await store.read_log("", count=100)) == 1
+    assert len(await store.log.read("", count=100)) == 1
     found = await engine.history.opening(SKU, since_ms)
     assert found is not None
     assert (found.reservation_id, found.requested, found.available) == ("tmall:last", 9, 3)

@@ -8,13 +8,7 @@ from pathlib import Path
 import pytest
 
 from reservation.errors import ArchiveUnavailable
-from reservation.events.archive import (
-    LAST_POSITION,
-    ArchiveReader,
-    ListPlace,
-    RawEntry,
-    archive_path,
-)
+from reservation.events.archive import LAST_POSITION, ArchiveReader, ListPlace, archive_path
 from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.entries import read_entry, skus_of
 from reservation.events.snapshot import take_snapshot
@@ -27,6 +21,7 @@ from reservation.model import (
     StockLevel,
     level_key,
 )
+from reservation.store.log import RawEntry
 from reservation.store.positions import version_key
 from reservation.store.store import Store
 from tests.conftest import Clock
@@ -88,7 +83,7 @@ async def test_the_archive_says_what_the_store_says(
     for _ in range(6):
         await doings.some(25)
         await levels(store)
-        archive.append(await store.read_log(archive.position or "", count=10_000))
+        archive.append(await store.log.read(archive.position or "", count=10_000))
         await agrees(store, doings, path)
 
 
@@ -97,7 +92,7 @@ async def test_an_entry_is_in_it_once_however_often_it_is_given(
 ) -> None:
     await doings.some(40)
     await levels(store)
-    entries = await store.read_log("", count=10_000)
+    entries = await store.log.read("", count=10_000)
     for first in (0, 0, len(entries) // 2, 3):
         archive.append(entries[first : first + len(entries) // 2 + 5])
     archive.append(entries)
@@ -116,7 +111,7 @@ async def test_a_transaction_that_fails_leaves_nothing(
 ) -> None:
     monkeypatch.setattr("reservation.events.archive_writer.UNINDEXED_ENTRIES", 7)
     await doings.some(40)
-    entries = await store.read_log("", count=10_000)
+    entries = await store.log.read("", count=10_000)
     archive.append(entries[:5])
 
     def fails(*_: object) -> None:
@@ -131,9 +126,9 @@ async def test_a_transaction_that_fails_leaves_nothing(
         assert reader.entries((0, 0), 10_000) == entries[:5]
     archive.append(entries)
     await levels(store)
-    archive.append(await store.read_log(archive.position or "", count=10_000))
+    archive.append(await store.log.read(archive.position or "", count=10_000))
     await agrees(store, doings, path)
-    assert tables(path)["concern"] == concerns(await store.read_log("", count=10_000))
+    assert tables(path)["concern"] == concerns(await store.log.read("", count=10_000))
 
 
 def concerns(entries: list[RawEntry]) -> list[tuple[str, int, int]]:
@@ -158,10 +153,10 @@ async def test_the_entries_of_a_sku_are_found_wherever_the_index_ends(
     monkeypatch.setattr("reservation.events.archive_writer.UNINDEXED_ENTRIES", unindexed)
     for _ in range(4):
         await doings.some(15)
-        archive.append(await store.read_log(archive.position or "", count=10_000))
+        archive.append(await store.log.read(archive.position or "", count=10_000))
         archive.close()
         archive = ArchiveWriter(path)
-    entries = await store.read_log("", count=10_000)
+    entries = await store.log.read("", count=10_000)
     expected = concerns(entries)
     assert tables(path)["concern"] == expected
     middle = version_key(entries[len(entries) // 2][0])
@@ -189,7 +184,7 @@ async def test_it_begins_anew_from_a_snapshot_and_goes_on(
 ) -> None:
     """What it had up to there stays; what the store has lost never happened."""
     await doings.some(40)
-    entries = await store.read_log("", count=10_000)
+    entries = await store.log.read("", count=10_000)
     archive.append(entries)
     await doings.some(40)
     snapshot = await take_snapshot(store)
@@ -197,7 +192,7 @@ async def test_it_begins_anew_from_a_snapshot_and_goes_on(
     archive.append(
         [(lost, {"e": f"G\t1\tk|r\x1etmall:lost\x1eH{T},60000\n1 CAT@main", "b": balances(1, 1)})]
     )
-    begun = await store.log_entry(snapshot.version)
+    begun = await store.log.entry(snapshot.version)
     assert begun is not None
     assert archive.begin_with(snapshot, begun) == 1
     with ArchiveReader(path) as reader:
@@ -206,7 +201,7 @@ async def test_it_begins_anew_from_a_snapshot_and_goes_on(
         assert reader.baseline("DOG") == {"DOG@main": snapshot.balances["DOG@main"]}
     await doings.some(40)
     await levels(store)
-    archive.append(await store.read_log(snapshot.version, count=10_000))
+    archive.append(await store.log.read(snapshot.version, count=10_000))
     await agrees(store, doings, path)
 
 
@@ -216,7 +211,7 @@ async def test_a_hold_past_its_deadline_is_listed_as_expired(
     """Nothing has told the log so yet: the list says it all the same."""
     await store.set_stock([SetStock(*LEVELS[0], 30)], "k|r")
     await store.run(Reserve, [Reserve("tmall:1", (Line("CAT", "main", 1),), 1_000)], ["k|r"])
-    archive.append(await store.read_log("", count=10))
+    archive.append(await store.log.read("", count=10))
     (created,) = (one.created_at_ms for one in listed(path, T).values())
     before, after = created + 999, created + 1_000
     assert listed(path, before, State.HELD).keys() == {"tmall:1"}

@@ -51,7 +51,7 @@ async def test_it_copies_and_trims_what_it_has(
         await doings.some(5)
         await archivist.tidy()
         with ArchiveReader(path) as reader:
-            (first,) = await store.read_log("", count=1)
+            (first,) = await store.log.read("", count=1)
             assert first[0] == reader.position
     with ArchiveReader(path) as reader:
         assert reader.since is None
@@ -111,7 +111,7 @@ async def test_it_begins_anew_where_the_log_has_nothing_of_it(
     _, last = await store.position()
     events = key(0, "events")
     if fault == "differs":  # the same millisecond had another call
-        fields = await store.log_entry(last)
+        fields = await store.log.entry(last)
         assert fields is not None
         other = {"e": "P\tCAT\tx||\t3,300,0,0", "b": ""}
         await store.client.delete(events)

@@ -149,7 +149,7 @@ async def test_steps_follow_from_each_other(store: Store, doings: Doings) -> Non
     await doings.some(150)
     balances: Balances = {}
     kinds = set()
-    entries = await store.read_log("", count=10_000)
+    entries = await store.log.read("", count=10_000)
     for _, fields in entries:
         for event, after in steps(read_entry(fields)):
             kinds.add(event.kind)

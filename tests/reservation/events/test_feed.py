@@ -100,7 +100,7 @@ async def test_it_reads_on_from_the_archive_where_the_stream_was_trimmed(
     while await archivist.copy():
         pass
     await archivist.tidy()
-    assert len(await store.read_log("", count=10)) == 1
+    assert len(await store.log.read("", count=10)) == 1
     await doings.some(20)
     every += [one for one in await all_ids(store) if one not in set(every)]
     for after in (every[0], every[len(every) // 2]):
@@ -243,7 +243,7 @@ async def test_who_comes_back_with_what_was_lost_is_reset(
     if archived:  # also where the log has been trimmed since, and only the archive may know
         await archive_all(archivist)
         await archivist.tidy()
-        assert len(await store.read_log("", count=10)) == 1
+        assert len(await store.log.read("", count=10)) == 1
         with pytest.raises(PositionLost):
             await entries_behind(
                 store, archive_path(store.settings.data_dir), position_of(lost[-1])
@@ -290,14 +290,14 @@ async def test_who_would_jump_over_a_gap_is_reset(
     await store.trim((await store.position())[1])  # by another one: what came between is gone
     async with aclosing(await feed.follow(old[3], idle_seconds=20)) as events:
         (reset,) = await take(events, 1)  # before the archive has noticed
-        assert reset == Reset(f"{(await store.read_log('', count=1))[0][0]}.1")
+        assert reset == Reset(f"{(await store.log.read('', count=1))[0][0]}.1")
     second = Archivist(store, settings)
     await archive_all(second)
     await doings.some(30)
     await archive_all(second)
     new = await all_ids(store)
     await second.tidy()
-    assert len(await store.read_log("", count=10)) == 1
+    assert len(await store.log.read("", count=10)) == 1
     for after in (old[3], old[-1]):
         async with aclosing(await feed.follow(after, idle_seconds=20)) as events:
             reset, *told = await take(events, 1 + len(new))
@@ -339,7 +339,7 @@ async def test_a_mere_time_to_begin_at_is_never_lost(
 ) -> None:
     """Unless it is an entry that was read, nothing has to be there."""
     await doings.some(10)
-    entries = await store.read_log("", count=1_000)
+    entries = await store.log.read("", count=1_000)
     first, last = version_key(entries[0][0]), version_key(entries[-1][0])
     path = archive_path(settings.data_dir)
     for position in ((0, 0), (first[0] - 1, 0), (first[0], 999), (last[0] + 1, 0)):
@@ -354,11 +354,11 @@ async def test_a_short_page_is_the_end(
 ) -> None:
     """Also where it begins in the archive and goes on in the stream."""
     await doings.some(60)
-    entries = await store.read_log("", count=1_000)
+    entries = await store.log.read("", count=1_000)
     await archive_all(archivist)
     await archivist.tidy()
     await doings.some(20)
-    entries += await store.read_log(entries[-1][0], count=1_000)
+    entries += await store.log.read(entries[-1][0], count=1_000)
     path = archive_path(settings.data_dir)
     position = version_key(entries[0][0])
     for count in range(1, len(entries) + 2):

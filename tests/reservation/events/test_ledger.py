@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from reservation.config import Settings
-from reservation.events.archive import ArchiveReader, RawEntry, archive_path
+from reservation.events.archive import ArchiveReader, archive_path
 from reservation.events.archivist import Archivist
 from reservation.events.cloud import event_id
 from reservation.events.entries import Balances, levels_of, read_entry, skus_of, steps
 from reservation.events.history import History
 from reservation.model import Extend, Line, Reserve, SetBreakerPolicy, SetStock, split_level_key
+from reservation.store.log import RawEntry
 from reservation.store.positions import version_key
 from reservation.store.store import Store
 from tests.reservation.events.doings import LEVELS, ORIGIN, Doings
@@ -96,7 +97,7 @@ async def test_every_page_tells_the_balances_that_the_whole_tells(
 ) -> None:
     await doings.some(120)
     await copied(archivist, store)
-    entries = await store.read_log("", count=ALL)
+    entries = await store.log.read("", count=ALL)
     for sku in SKUS:
         whole = await page(history, sku, None, ALL)
         assert told(whole) == expected(entries, sku)
@@ -133,7 +134,7 @@ async def test_behind_a_gap_a_page_begins_with_what_the_snapshot_says(
     """What was told before the gap is not true behind it."""
     await doings.some(60)
     await copied(archivist, store)
-    old = await store.read_log("", count=ALL)
+    old = await store.log.read("", count=ALL)
     archivist.close()
     await doings.some(60)
     await store.set_stock([SetStock(*level, 77) for level in LEVELS], ORIGIN)
@@ -152,7 +153,7 @@ async def test_behind_a_gap_a_page_begins_with_what_the_snapshot_says(
     late.close()
     new = [
         (version, fields)
-        for version, fields in await store.read_log("", count=ALL)
+        for version, fields in await store.log.read("", count=ALL)
         if version_key(version) >= version_key(since)
     ]
     for sku in SKUS:

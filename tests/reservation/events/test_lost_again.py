@@ -66,7 +66,7 @@ async def test_a_second_loss_while_the_archive_goes_back_is_noticed(
     await copied(archivist, store)
     archivist.close()
     with ArchiveReader(archive_path(settings.data_dir)) as archive:
-        assert archive.entries((0, 0), ALL) == await store.read_log("", count=ALL)
+        assert archive.entries((0, 0), ALL) == await store.log.read("", count=ALL)
 
 
 def test_between_two_gaps_nothing_is_told_that_is_not_known(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from structlog.testing import capture_logs
 
 from reservation.config import Settings, day_offset_ms
 from reservation.errors import ArchiveUnavailable, StoreUnavailable
-from reservation.events.archive import ArchiveReader, RawEntry, archive_path
+from reservation.events.archive import ArchiveReader, archive_path
 from reservation.events.archive_writer import ArchiveWriter
 from reservation.events.archivist import Archivist
 from reservation.events.history import History
 from reservation.events.parting import last_common
 from reservation.events.snapshot import take_snapshot
 from reservation.store.keys import key
+from reservation.store.log import RawEntry
 from reservation.store.positions import version_key
 from reservation.store.store import Store
 from tests.conftest import Clock
@@ -113,13 +114,13 @@ async def test_it_goes_back_to_what_both_have(
     with capture_logs() as logs:
         await copied(archivist, store)
         await copied(archivist, store)
-    survived += await store.read_log(survived[-1][0], count=ALL)
+    survived += await store.log.read(survived[-1][0], count=ALL)
     assert tables(path) == made_of(survived, settings)
     assert errors(logs) == ["archive_went_back"]
     await agrees(store, doings, path)
     await doings.some(20)
     await copied(archivist, store)
-    survived += await store.read_log(survived[-1][0], count=ALL)
+    survived += await store.log.read(survived[-1][0], count=ALL)
     assert tables(path) == made_of(survived, settings)
 
 
@@ -196,7 +197,7 @@ async def test_a_loss_from_before_a_snapshot_begins_anew(
         await copied(second, store)
     assert errors(logs) == ["archive_began_anew"]
     await agrees(store, doings, path)
-    last = await store.last_entry()
+    last = await store.log.last()
     assert archived(path) == [*(survived if after else survived[:-1]), last]
     with ArchiveReader(path) as reader:
         assert reader.since == last[0]
@@ -227,7 +228,7 @@ async def test_without_a_common_entry_what_is_known_to_be_lost_goes(
     await store.trim((await store.position())[1])  # another one
     await doings.some(10)
     await copied(archivist, store)
-    (oldest, *_), (position, fields) = await store.read_log("", count=ALL), await store.last_entry()
+    (oldest, *_), (position, fields) = await store.log.read("", count=ALL), await store.log.last()
     entries = archived(path)
     assert [one for one in entries if version_key(one[0]) >= version_key(oldest[0])] == [
         (position, fields)
@@ -344,13 +345,13 @@ async def test_the_search_finds_the_last_entry_that_both_have(
     log = [*ours[: common + 1], *some_entries(305, "theirs", first=common + 1)]
     await logged(store, log[oldest:])
     expected = ours[common][0] if oldest <= common else None
-    reads, read_log = [], store.read_log
+    reads, read = [], store.log.read
 
     async def counted(*arguments: Any, **options: Any) -> Any:
         reads.append(arguments)
-        return await read_log(*arguments, **options)
+        return await read(*arguments, **options)
 
-    monkeypatch.setattr(store, "read_log", counted)
+    monkeypatch.setattr(store.log, "read", counted)
     assert await last_common(store, archive) == expected
     assert len(reads) <= 2, "it was led astray"
 

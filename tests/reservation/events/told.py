@@ -13,6 +13,6 @@ async def told_of(store: Store) -> list[dict[str, Any]]:
     """Write every event of the store's log as a CloudEvent, in order."""
     return [
         cloud_event(version, number, event, balances)
-        for version, fields in await store.read_log("", count=100_000)
+        for version, fields in await store.log.read("", count=100_000)
         for number, (event, balances) in enumerate(steps(read_entry(fields)), start=1)
     ]

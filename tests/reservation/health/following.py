@@ -107,7 +107,7 @@ class Following:
 
     async def _follow(self) -> None:
         """Take in what the log tells behind our position."""
-        for version, fields in await self._store.read_log(self._position, count=MAX_ENTRIES):
+        for version, fields in await self._store.log.read(self._position, count=MAX_ENTRIES):
             self._position, entry = version, read_entry(fields)
             for event in entry.events:
                 if event.kind == "W":

@@ -397,7 +397,7 @@ async def test_it_notes_no_position_that_was_lost(
         await monitor.look()
         await monitor.tidy()
         noted = await store.health_position()
-        assert await store.log_entry(noted) is not None
+        assert await store.log.entry(noted) is not None
 
 
 async def test_where_the_log_does_not_go_on_it_begins_with_now(
