@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation.database import Database
 from reservation.events.archive import BEFORE_ALL, FORMAT, raw_entry
-from reservation.events.entries import MOVES_UNITS, Balances, LogEntry, read_entry, skus_of
+from reservation.events.balances import MOVES_UNITS
+from reservation.events.entries import Balances, LogEntry, read_entry, skus_of
 from reservation.events.figures import day_of, figures_of
 from reservation.events.life import FULFILLED, after_fulfilment
 from reservation.model import LIVE_STATES, State, split_level_key

@@ -18,8 +18,9 @@ import structlog
 
 from reservation.errors import ArchiveUnavailable, PositionLost, StoreUnavailable
 from reservation.events.archive import ArchiveReader, archive_path
+from reservation.events.balances import steps
 from reservation.events.cloud import cloud_event, event_id
-from reservation.events.entries import read_entry, skus_of, steps
+from reservation.events.entries import read_entry, skus_of
 from reservation.store.keys import key
 from reservation.store.link import named_faults
 from reservation.store.log import ENTRIES_PER_READ, RawEntry

@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reservation.config import day_offset_ms
 from reservation.errors import ArchiveUnavailable
 from reservation.events.archive import TOO_LATE, ArchiveReader, ListPlace, archive_path, place_text
+from reservation.events.balances import carry, steps
 from reservation.events.entries import (
     Balance,
     Balances,
     LoggedEvent,
-    carry,
     read_entry,
     shortest_of,
     skus_of,
-    steps,
 )
 from reservation.events.figures import day_of
 from reservation.events.ledger import EventId, ledger_page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reservation.events.archive import ArchiveReader
+from reservation.events.balances import steps
 from reservation.events.cloud import cloud_event
 from reservation.events.entries import (
     Balance,
@@ -13,7 +14,6 @@ from reservation.events.entries import (
     levels_of,
     read_entry,
     skus_of,
-    steps,
 )
 from reservation.model import split_level_key
 from reservation.store.positions import Version, version_key

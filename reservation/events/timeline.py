@@ -6,16 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reservation.events.entries import (
-    Balances,
-    LoggedEvent,
-    carry,
-    read_entry,
-    shortest_of,
-    skus_of,
-    steps,
-    undo,
-)
+from reservation.events.balances import carry, steps, undo
+from reservation.events.entries import Balances, LoggedEvent, read_entry, shortest_of, skus_of
 from reservation.model import split_level_key
 from reservation.store.positions import Version, version_key
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from reservation.errors import ArchiveUnavailable
 from reservation.events.archive import ArchiveReader, archive_path
-from reservation.events.entries import Balances, carry, read_entry, steps
+from reservation.events.balances import carry, steps
+from reservation.events.entries import Balances, read_entry
 from reservation.store.keys import key
 from reservation.store.store import Store
 from tests.chaos.deployment import Deployment, Stopwatch

@@ -10,8 +10,9 @@ import pytest
 from reservation.config import Settings
 from reservation.events.archive import ArchiveReader, archive_path
 from reservation.events.archivist import Archivist
+from reservation.events.balances import steps
 from reservation.events.cloud import event_id
-from reservation.events.entries import Balances, levels_of, read_entry, skus_of, steps
+from reservation.events.entries import Balances, levels_of, read_entry, skus_of
 from reservation.events.history import History
 from reservation.model import Extend, Line, Reserve, SetBreakerPolicy, SetStock, split_level_key
 from reservation.store.log import RawEntry

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from reservation.events.balances import steps
 from reservation.events.cloud import cloud_event
-from reservation.events.entries import read_entry, steps
+from reservation.events.entries import read_entry
 from reservation.store.store import Store
 
 
