@@ -18,16 +18,8 @@ from reservation.events.archive import archive_path
 from reservation.events.entries import Balance, Balances, LogEntry, read_entry, units_of
 from reservation.events.feed import entries_behind
 from reservation.events.snapshot import take_balances
-from reservation.health.rule import (
-    Health,
-    HealthRule,
-    judged,
-    pack,
-    sold,
-    taken,
-    unpack,
-    unshipped_ratio,
-)
+from reservation.health.level import Health, pack, sold, taken, unpack
+from reservation.health.rule import HealthRule, judged, rises_at_ms, unshipped_ratio
 from reservation.model import HealthStatus
 from reservation.store.keys import SENTINEL
 from reservation.store.log import ENTRIES_PER_READ
@@ -203,7 +195,7 @@ class HealthMonitor:
         due = [
             level
             for level, health in self._noted.items()
-            if (rises := health.rises_at_ms(self._rule)) is not None and rises <= now_ms
+            if (rises := rises_at_ms(health, self._rule)) is not None and rises <= now_ms
         ]
         if any(self._pending.get(level) for level in due):
             await self._note()  # a fall that nobody has been told of would be lost under its rise

@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from reservation.events.entries import read_entry
 from reservation.events.history import Page
+from reservation.health.level import Health, unpack
 from reservation.health.monitor import after_entry
-from reservation.health.rule import (
-    Health,
-    HealthRule,
-    judged,
-    unpack,
-    unshipped_ratio,
-)
+from reservation.health.rule import HealthRule, judged, unshipped_ratio
 from reservation.model import WAREHOUSE, HealthStatus, level_key, split_level_key
 from reservation.store.keys import SENTINEL
 from reservation.store.positions import version_key

@@ -12,8 +12,8 @@ import pytest
 
 from reservation.engine import Engine
 from reservation.events.entries import Balance, Balances, read_entry
+from reservation.health.level import unpack
 from reservation.health.monitor import HealthMonitor
-from reservation.health.rule import unpack
 from reservation.model import HealthStatus, level_key
 from reservation.store.positions import version_key
 from reservation.store.store import Store

@@ -13,9 +13,9 @@ from reservation.config import HealthBase, Settings
 from reservation.engine import Engine
 from reservation.errors import StoreUnavailable
 from reservation.events.archivist import Archivist
+from reservation.health.level import Health, pack, unpack
 from reservation.health.monitor import HealthMonitor
 from reservation.health.reads import LevelHealth
-from reservation.health.rule import Health, pack, unpack
 from reservation.model import Confirm, Fulfil, HealthStatus, Line, Release, Reserve, SetStock
 from reservation.store.keys import key
 from reservation.store.store import Store
