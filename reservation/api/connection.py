@@ -14,8 +14,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from reservation.api.cycle import Cycle, refused, scope_of, written
-from reservation.api.exchange import WHOLE
+from reservation.api.cycle import Cycle
+from reservation.api.http_messages import refused, request_head, scope_of, written
 from reservation.api.problems import Problem, Slug, retry_after
 
 if TYPE_CHECKING:
@@ -135,16 +135,12 @@ class BoundedHttp(HttpToolsProtocol):
             else:
                 return
             if not self._deaf:
-                head = self._head_without_upgrade()
+                fields = [field for field in self.headers if field[0] != b"upgrade"]
+                version = self.parser.get_http_version()
+                head = request_head(self.parser.get_method(), self.url, version, fields)
                 self.parser = HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 self.parser.feed_data(head)
-
-    def _head_without_upgrade(self) -> bytes:
-        version = self.parser.get_http_version().encode()
-        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
-        lines += [b"%s: %s" % field for field in self.headers if field[0] != b"upgrade"]
-        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     # -- what the parser finds -------------------------------------------------------------------
 
@@ -208,26 +204,10 @@ class BoundedHttp(HttpToolsProtocol):
     def _hand_on(self, head: dict[str, Any]) -> None:
         """Hand a request to the application, as uvicorn does, in a cycle of ours."""
         self._held, self._in_body, was_in_body = None, False, self._in_body
-        scope: Any = scope_of(self.url, self.root_path) | head
-        scope["server"], scope["client"], scope["scheme"] = self.server, self.client, self.scheme
-        scope["asgi"] = {"version": self.asgi_version, "spec_version": "2.3"}
-        scope["state"] = self.app_state.copy()
+        head = scope_of(self.url, self.root_path) | head
         self._in_body = was_in_body  # its target is sound
         self._previous = self.cycle
-        self.cycle = cycle = Cycle(
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=self._keep_alive,
-            on_response=self.on_response_complete,
-        )
-        scope["extensions"] = {WHOLE: cycle}
+        self.cycle = cycle = Cycle.begun(self, head, keep_alive=self._keep_alive)
         if self._held_body:
             super().on_body(bytes(self._held_body))
         if self._previous is None or self._previous.response_complete:
