@@ -20,11 +20,10 @@ from typing import Self
 
 from msgspec import Struct
 
-from reservation.config import Durability, Settings
+from reservation.config import Settings
 from reservation.errors import ConfigurationError, StoreUnavailable, UnsafeStore
 from reservation.store import guardian, torn_log
 from reservation.store.binary import Binary, find_allocator, find_binary, preload_environment
-from reservation.store.machine import memory_limit_bytes
 from reservation.store.places import (
     Lock,
     make_private,
@@ -32,6 +31,7 @@ from reservation.store.places import (
     socket_url,
     store_directory,
 )
+from reservation.store.server_configuration import render_configuration
 
 __all__ = ["Description", "EmbeddedStore", "socket_path", "socket_url"]
 
@@ -41,14 +41,6 @@ LEFTOVER_SECONDS = 5.0  # for the server of a dead owner to leave, before each h
 ANSWER_SECONDS = 2.0  # for one answer; while it loads, the server answers every 2 MiB read
 POLL_SECONDS = 0.005
 LOG_BYTES = 4 << 20  # above it the log is moved aside at start, one old one is kept
-
-# What each level asks of the append-only file: design.md section 6.
-APPEND_FSYNC = {
-    Durability.RELAXED: "everysec",
-    Durability.MEMORY: "no",
-    Durability.FSYNC: "always",
-    Durability.REPLICATED: "always",
-}
 
 
 class Description(Struct, frozen=True):
@@ -309,46 +301,6 @@ class EmbeddedStore:
         )
         detail = f"the embedded store {what}; it says: {words} (see {self.directory}/store.log)"
         return StoreUnavailable(detail, effect="not_applied")
-
-
-def render_configuration(settings: Settings, directory: Path, socket_file: Path) -> str:
-    """Write the server's configuration; every line is there for a promise of ours.
-
-    What is not named keeps the server's default, on Valkey 9 as on Redis 7.0.
-    """
-    memory = memory_limit_bytes() * settings.store_max_memory_percent // 100
-    lines = [
-        "# Written by Holdfast at every start: changes here are lost.",
-        "port 0",
-        f"unixsocket {_quoted(socket_file)}",
-        "unixsocketperm 700",
-        "daemonize no",
-        f"dir {_quoted(directory)}",
-        f"logfile {_quoted(directory / 'store.log')}",
-        "loglevel notice",
-        "set-proc-title no",  # the command line names this file: how a leftover is known
-        "enable-debug-command no",
-        'save ""',
-        "appendonly yes",
-        f"appendfsync {APPEND_FSYNC[settings.durability]}",
-        "no-appendfsync-on-rewrite no",
-        "aof-load-truncated yes",
-        f"auto-aof-rewrite-percentage {settings.store_rewrite_percent}",
-        f"auto-aof-rewrite-min-size {settings.store_rewrite_min_mb}mb",
-        "rdbcompression no",  # half of what a rewrite costs; the file is twice as large
-        f"maxmemory {memory}",
-        "maxmemory-policy noeviction",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(path: Path) -> str:
-    """Quote a path as the server's configuration reads it: any byte may be in it."""
-    plain = set(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:@ ")
-    encoded = "".join(
-        chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(path)
-    )
-    return f'"{encoded}"'
 
 
 def _ask(socket_file: Path, command: bytes) -> bytes:

@@ -17,11 +17,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from reservation.config import Durability, Settings
+from reservation.config import Settings
 from reservation.errors import ConfigurationError, StoreUnavailable, UnsafeStore
 from reservation.store import embedded, places
 from reservation.store.embedded import EmbeddedStore
-from reservation.store.machine import memory_limit_bytes
 from tests.conftest import need_program
 from tests.waiting import alive, until
 
@@ -370,51 +369,6 @@ class TestPlace:
             "store.log",
             "store.log.old",
         ]
-
-
-class TestConfiguration:
-    """What the server is told."""
-
-    @pytest.mark.parametrize(
-        ("durability", "fsync"),
-        [
-            (Durability.RELAXED, "everysec"),
-            (Durability.MEMORY, "no"),
-            (Durability.FSYNC, "always"),
-            (Durability.REPLICATED, "always"),
-        ],
-    )
-    def test_durability_sets_the_sync(
-        self, settings: Settings, durability: Durability, fsync: str
-    ) -> None:
-        """Each level has its way of syncing; the rest is the same for all."""
-        asked = settings.model_copy(
-            update={
-                "durability": durability,
-                "store_max_memory_percent": 50,
-                "store_rewrite_percent": 70,
-                "store_rewrite_min_mb": 3,
-            }
-        )
-        with EmbeddedStore(asked) as store:
-            told = client(store).config_get("*")
-        expected = {
-            "appendonly": "yes",
-            "appendfsync": fsync,
-            "no-appendfsync-on-rewrite": "no",
-            "aof-load-truncated": "yes",
-            "save": "",
-            "maxmemory": str(memory_limit_bytes() * 50 // 100),
-            "maxmemory-policy": "noeviction",
-            "auto-aof-rewrite-percentage": "70",
-            "auto-aof-rewrite-min-size": str(3 << 20),
-            "enable-debug-command": "no",
-        }
-        assert {name: told[name] for name in expected} == expected
-
-    def test_every_byte_of_a_path_can_be_written(self) -> None:
-        """A path is quoted so that the server reads the same bytes."""
-        assert embedded._quoted(Path('/a "b"\n\\数')) == '"/a \\x22b\\x22\\x0a\\x5c\\xe6\\x95\\xb0"'
 
 
 class TestAllocator:
