@@ -27,7 +27,7 @@ end
 -- Refuse what would break the grammar of events: a look for each of its separators is a fraction
 -- of a look at each character.
 local function check_origin(text)
-  if #text > 600 or find(text, '\n', 1, true) or find(text, '\t', 1, true)
+  if text == nil or #text > 600 or find(text, '\n', 1, true) or find(text, '\t', 1, true)
     or find(text, '\30', 1, true) then
     bad('origin')
   end

@@ -29,7 +29,7 @@ if (#ARGV - 1) % FIELDS ~= 0 then bad('count of arguments') end
 local receipt_fields = {}
 for at = 2, #ARGV, FIELDS do
   check_level(ARGV[at])
-  plain(ARGV[at + 1], 600, 'origin')
+  check_origin(ARGV[at + 1])
   if int(ARGV[at + 2], -MAX_INTEGER, MAX_INTEGER, 'delta') == 0 then bad('delta') end
   if not ARGV[at + 3] or #ARGV[at + 3] > 64 or not find(ARGV[at + 3], '^[%w._-]+$') then
     bad('adjustment_id')

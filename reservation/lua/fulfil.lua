@@ -41,7 +41,7 @@ do
     check_id(id)
     if seen[id] then bad('an id stands twice') end
     seen[id] = true
-    plain(ARGV[at + 1], 600, 'origin')
+    check_origin(ARGV[at + 1])
     if part == nil or not find(part, '^[%w._-]*$') or #part > 64 then bad('fulfilment_id') end
     local lines = int(ARGV[at + 3], 0, 1000, 'count of lines')
     if (part == '') ~= (lines == 0) then bad('a part has an id and lines, both or neither') end

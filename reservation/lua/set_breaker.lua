@@ -32,7 +32,7 @@ for at = 2, #ARGV, FIELDS do
   local act, detail = ARGV[at], ARGV[at + 3]
   skus[#skus + 1] = plain(ARGV[at + 1], 320, 'sku')
   if ARGV[at + 1] == SENTINEL then bad('sku') end
-  plain(ARGV[at + 2], 600, 'origin')
+  check_origin(ARGV[at + 2])
   if act == 'T' or act == 'R' then
     plain(detail, 2000, 'reason')
   elseif act == 'P' then

@@ -28,7 +28,7 @@ local report = int(ARGV[2], 0, 1, 'report') == 1
 if (#ARGV - 2) % FIELDS ~= 0 then bad('count of arguments') end
 for at = 3, #ARGV, FIELDS do
   check_level(ARGV[at])
-  plain(ARGV[at + 1], 600, 'origin')
+  check_origin(ARGV[at + 1])
   int(ARGV[at + 2], 0, 1000000000, 'on_hand')
   if ARGV[at + 3] ~= '' then int(ARGV[at + 3], 0, 1000000000, 'safety') end
   if ARGV[at + 4] ~= '' then int(ARGV[at + 4], -MAX_INTEGER, MAX_INTEGER, 'if_on_hand') end
