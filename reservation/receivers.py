@@ -5,8 +5,6 @@ In the TOML file a table `[alerts.<name>]`; in the environment `HOLDFAST_ALERTS`
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import re
 from enum import StrEnum
@@ -15,10 +13,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-RECEIVER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
+from reservation.webhooks import SECRET_BYTES, SECRET_PREFIX, is_secret
 
-_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 (of every Standard Webhooks secret)
-_SECRET_BYTES: Final = (24, 64)  # Standard Webhooks asks for so many
+RECEIVER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 
 
 class ReceiverKind(StrEnum):
@@ -68,8 +65,8 @@ class Receiver(BaseModel):
                 message = "secret is missing: the robot's 加签 secret, SEC…"
             case ReceiverKind.WEBHOOK if not _is_webhook_secret(self.secret):
                 message = (
-                    f"secret must be {_SECRET_PREFIX} and the base64 of "
-                    f"{_SECRET_BYTES[0]} to {_SECRET_BYTES[1]} bytes"
+                    f"secret must be {SECRET_PREFIX} and the base64 of "
+                    f"{SECRET_BYTES[0]} to {SECRET_BYTES[1]} bytes"
                 )
             case ReceiverKind.WECOM | ReceiverKind.DINGTALK if self.per_minute > ROBOT_LIMIT:
                 message = f"per_minute: a robot takes {ROBOT_LIMIT} messages a minute at the most"
@@ -103,12 +100,4 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_webhook_secret(secret: str | None) -> bool:
-    if secret is None or not secret.startswith(_SECRET_PREFIX):
-        return False
-    text = secret.removeprefix(_SECRET_PREFIX)
-    try:
-        length = len(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
-    except binascii.Error:
-        return False
-    least, most = _SECRET_BYTES
-    return least <= length <= most
+    return secret is not None and secret.startswith(SECRET_PREFIX) and is_secret(secret)

@@ -7,7 +7,6 @@ A delivery that is sent again has the same `webhook-id`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -16,6 +15,7 @@ from standardwebhooks import Webhook as Signer
 
 from ops.alerts.receiving import Request, judged_by_status
 from reservation.times import rfc3339, rfc3339_or_none
+from reservation.webhooks import signed_headers
 
 if TYPE_CHECKING:
     from ops.alerts.alert import Alert
@@ -44,12 +44,7 @@ class Webhook:
         """Make the request, signed for this instant."""
         secret, seconds = parcel.receiver.secret, parcel.at_ms // 1000
         assert secret is not None  # `receivers` sees to it
-        at = datetime.fromtimestamp(seconds, UTC)
-        headers = {
-            "webhook-id": parcel.delivery_id,
-            "webhook-timestamp": str(seconds),
-            "webhook-signature": Signer(secret).sign(parcel.delivery_id, at, parcel.body.decode()),
-        }
+        headers = signed_headers([Signer(secret)], parcel.delivery_id, seconds, parcel.body)
         return Request(parcel.receiver.url, parcel.body, headers)
 
     def judge(self, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
