@@ -10,14 +10,9 @@ from reservation.api.problems import Problem, Refused, Slug
 from reservation.api.query import parameters
 from reservation.api.refusals import sku_not_found, stock_refusal
 from reservation.api.reservations import REPLAYED
-from reservation.api.stock_csv import (
-    MAX_ERRORS,
-    RowError,
-    StockFile,
-    UnreadableFile,
-    parse_stock_file,
-)
+from reservation.api.stock_csv import StockFile, parse_stock_file
 from reservation.api.views import availability_json, import_json, stock_json
+from reservation.csv_rows import MAX_ERRORS, RowError, UnreadableFile
 from reservation.errors import ImportInterrupted, InvalidRequest
 from reservation.model import WAREHOUSE, ImportCounts, StockOutcome, sku_problem
 from reservation.status import Status

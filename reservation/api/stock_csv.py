@@ -1,49 +1,19 @@
-"""A stock file (CSV) as counts to import, and what is wrong with its rows. Pure.
-
-Row 1 is the line after the header; blank lines are skipped, but counted.
-"""
+"""A stock file (CSV) as counts to import, and what is wrong with its rows. Pure."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from msgspec import Struct
 
+from reservation.csv_rows import MAX_ERRORS, RowError, rows, utf8
 from reservation.model import MAX_STOCK, WAREHOUSE, SetStock, sku_problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 COLUMNS: Final = ("sku", "warehouse", "on_hand", "safety_stock")
 CONTENT_TYPE: Final = b"text/csv"
 
-# The answer must stay readable and bounded; who has more bad rows has the wrong file.
-MAX_ERRORS: Final = 10_000
-
 _UNITS: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
-
-
-class RowError(Struct, frozen=True):
-    """Why a row is bad; row 0 and column None mean the header or the row as a whole."""
-
-    row: int
-    column: str | None
-    reason: str
-
-    def document(self) -> dict[str, Any]:
-        """Write it as JSON data."""
-        return {"row": self.row, "column": self.column, "reason": self.reason}
-
-
-class UnreadableFile(Exception):
-    """The file as a whole cannot be taken; `error` says why."""
-
-    def __init__(self, error: RowError) -> None:
-        super().__init__(error.reason)
-        self.error = error
 
 
 class StockFile(Struct, frozen=True):
@@ -64,13 +34,12 @@ def parse_stock_file(
     Raises UnreadableFile where it is not UTF-8, no CSV, or has another header.
     Cost: O(rows), about a second for the largest file: not for an event loop.
     """
-    rows = _rows(content)
     good: list[SetStock] = []
     numbers: list[int] = []
     errors: list[RowError] = []
     seen: dict[tuple[str, str], int] = {}
     count = broken = 0
-    for number, fields in rows:
+    for number, fields in rows(utf8(content), COLUMNS):
         count += 1
         found = _row_errors(fields, default_warehouse, warehouses)
         if not found:
@@ -85,38 +54,6 @@ def parse_stock_file(
         if len(errors) < MAX_ERRORS:
             errors += [RowError(number, column, reason) for column, reason in found]
     return StockFile(good, errors, count, broken - len(errors), numbers)
-
-
-def _rows(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Read the rows that are not blank, each with its number."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"the file is not UTF-8 (byte {error.start}); save it as CSV UTF-8"
-        raise UnreadableFile(RowError(0, None, message)) from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header = _next(reader, 0)
-    if header is None or tuple(header) != COLUMNS:
-        message = f"the first line is not the header {','.join(COLUMNS)}"
-        raise UnreadableFile(RowError(0, None, message))
-    return _numbered(reader)
-
-
-def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
-    header_lines = before = reader.line_num
-    while (fields := _next(reader, before - header_lines + 1)) is not None:
-        number = before - header_lines + 1
-        before = reader.line_num
-        if fields and not (len(fields) == 1 and not fields[0].strip()):
-            yield number, fields
-
-
-def _next(reader: Any, number: int) -> list[str] | None:
-    try:
-        fields: list[str] | None = next(reader, None)
-    except csv.Error as error:
-        raise UnreadableFile(RowError(number, None, f"the file is no CSV: {error}")) from None
-    return fields
 
 
 def _row(fields: list[str], default_warehouse: str) -> SetStock:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reservation.api import stock_csv
-from reservation.api.stock_csv import StockFile, UnreadableFile, parse_stock_file
+from reservation.api.stock_csv import StockFile, parse_stock_file
+from reservation.csv_rows import UnreadableFile
 from reservation.model import SetStock
 
 HEADER = "sku,warehouse,on_hand,safety_stock"
