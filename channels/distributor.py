@@ -1,0 +1,360 @@
+"""A dealer's own system: Standard Webhooks both ways, orders whole in each message.
+
+A new dealer is an account in the settings, no code. What it sends and gets: `docs/distributors.md`.
+
+Options of an account: `orders_path`, where its orders can be asked for below its `url` (without it
+the pushes have it all); `status.<a word of its own>`, the state of ours that it means.
+A GET is signed like a message with an empty body; its id is made of what is asked for. Where there
+is a token it goes along as `Authorization: Bearer`.
+
+Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+(1.0.0); envelope: cloudevents/spec cloudevents/formats/json-format.md (1.0.2), structured mode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NoReturn
+from urllib.parse import quote, urlencode
+
+import orjson
+from msgspec import Meta, Struct
+from standardwebhooks import Webhook
+
+from channels.adapter import Account, Adapter, At
+from channels.errors import Forged, Malformed, MessageRefused, PlatformFault, Stale, UnknownWord
+from channels.model import DeductsAt, Hint, Page, PlatformOrder, Reply, Request
+from channels.order_document import (
+    Numbered,
+    OrderDocument,
+    Unreadable,
+    as_shape,
+    order_no_of,
+    platform_order,
+    read_json,
+    words_of,
+)
+from reservation.errors import ConfigurationError
+from reservation.times import rfc3339
+from reservation.webhooks import ID, SIGNATURE, TIMESTAMP, is_secret, signature, signed_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from channels.model import Listing, Parcel, Push, Response
+
+TOLERANCE_MS: Final = 300_000  # between a message's time and now, either way: the specification's
+MOST_SECRETS: Final = 2  # the one that comes and the one that leaves
+MOST_BYTES: Final = 1_048_576  # of a message; the specification advises 20 kB
+MOST_ANSWER_BYTES: Final = 8_388_608  # a page of the largest orders
+MOST_SIGNATURES: Final = 16  # looked at in a header
+MOST_WAIT_SECONDS: Final = 3_600.0  # however long a dealer asks us to wait
+MOST_REASON: Final = 300  # characters of an answer that are kept
+
+# Without a dot, as the specification asks: it would blur where the id ends and the time begins.
+_MESSAGE_ID: Final = re.compile(r"[!-\-/-~]{1,128}", re.ASCII)
+_SECONDS: Final = re.compile(r"[1-9][0-9]{0,10}", re.ASCII)  # a datetime holds no more
+_TYPE: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
+_MOST_TYPE: Final = 128  # characters
+
+# What the last two parts of a type say. What has become of an order its status says, so all of
+# these are read alike; they are told apart where one looks into a message.
+_ORDER: Final = "order"
+_PROBE: Final = "ping"
+
+_CLOUD_EVENT: Final = "application/cloudevents+json"
+_CLOUD_EVENTS: Final = "application/cloudevents"  # with -batch, or another format: not taken
+_JSON: Final = re.compile(r"[a-z0-9.+-]+/([a-z0-9.+-]+\+)?json", re.ASCII)
+
+_REFUSALS: Final[Mapping[type[MessageRefused], int]] = {Forged: 401, Stale: 401, Malformed: 400}
+
+_GONE: Final = 410  # the dealer wants nothing from us any more
+_AGAIN: Final = frozenset({408, 425, 429})  # too slow, too early, too many: of our doing
+_SERVER_FAULTS: Final = range(500, 600)
+_SURELY_NOTHING: Final = frozenset({*_AGAIN, 501, 503})  # the rest of them may have taken effect
+
+
+class Message(Struct, frozen=True):
+    """The body of a Standard Webhooks message; its `timestamp` tells us nothing."""
+
+    type: str
+    data: Any = None
+
+
+class CloudEvent(Struct, frozen=True):
+    """A CloudEvent in structured mode; the attributes that are required, and what it holds."""
+
+    id: str
+    source: str
+    specversion: str
+    type: str
+    datacontenttype: str | None = None
+    data: Any = None
+    data_base64: str | None = None
+
+
+class OrdersPage(Struct, frozen=True):
+    """A page of the orders that have changed; each an OrderDocument."""
+
+    orders: list[Any]
+    pages: Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class Distributor(Adapter):
+    """A dealer that speaks Standard Webhooks. Raises ConfigurationError for a poor account."""
+
+    platform: ClassVar[str] = "distributor"
+    default_url: ClassVar[str] = ""
+    answer_seconds: ClassVar[float] = 15.0  # the least that the specification advises senders
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        if not 1 <= len(account.secrets) <= MOST_SECRETS or not all(
+            map(is_secret, account.secrets)
+        ):
+            raise ConfigurationError(
+                f"{account.channel}: a dealer has 1 or {MOST_SECRETS} secrets, newest first, each "
+                "the base64 of 24 to 64 bytes, with whsec_ before it or without"
+            )
+        if not account.url:
+            raise ConfigurationError(f"{account.channel}: a dealer has a url, at which we tell it")
+        try:
+            self._words = words_of(account.options)
+        except UnknownWord as error:
+            raise ConfigurationError(f"{account.channel}: {error}") from None
+        self._signers = tuple(Webhook(secret) for secret in account.secrets)
+        self._orders_path = account.options.get("orders_path")
+        self._deducts_at = account.deducts_at or DeductsAt.ORDER
+
+    # -- in: pushes ------------------------------------------------------------------------------
+
+    def read_push(self, push: Push, now_ms: int) -> Sequence[Hint]:
+        """Verify a message and read it. Its order stands in it, its id is the one of its header."""
+        message_id, seconds = self._verified(push)
+        if abs(now_ms - seconds * 1000) > TOLERANCE_MS:
+            raise Stale(f"{message_id} is of {rfc3339(seconds * 1000)}")
+        try:
+            message = _message(push)
+            kind = message.type.split(".")
+            if kind[-1] == _PROBE:
+                return ()
+            if _ORDER not in kind[-2:-1]:
+                unknown = str(UnknownWord("type", message.type))
+                return (Hint(message_id=message_id, topic=message.type, unknown=unknown),)
+            return (self._order_hint(message_id, message, now_ms),)
+        except Unreadable as error:
+            raise Malformed(f"{message_id}: {error}") from None
+
+    def acknowledge(self) -> Reply:
+        """Answer 204."""
+        return Reply(204)
+
+    def refuse(self, why: MessageRefused) -> Reply:
+        """Answer 401, or 400 to what is signed well and still cannot be read."""
+        return Reply(_REFUSALS[type(why)])
+
+    def later(self) -> Reply:
+        """Answer 503: a sender tries again."""
+        return Reply(503)
+
+    def _verified(self, push: Push) -> tuple[str, int]:
+        """Return the id and the time of a message that is the dealer's."""
+        message_id, time = push.headers.get(ID, ""), push.headers.get(TIMESTAMP, "")
+        if not _MESSAGE_ID.fullmatch(message_id) or not _SECONDS.fullmatch(time):
+            raise Forged(f"{ID} or {TIMESTAMP} is missing or cannot be one")
+        given = push.headers.get(SIGNATURE, "").split(" ")[:MOST_SIGNATURES]
+        try:
+            ours = [signature(one, message_id, int(time), push.body) for one in self._signers]
+        except UnicodeDecodeError:
+            raise Forged(f"{message_id} is no text: nobody can have signed it") from None
+        # Each with its version before it, so those of another kind (v1a) are equal to none.
+        matches = [
+            hmac.compare_digest(mine.encode(), theirs.encode(errors="replace"))
+            for mine in ours
+            for theirs in given
+        ]
+        if not any(matches):
+            raise Forged(f"{message_id} has no signature of ours")
+        return message_id, int(time)
+
+    def _order_hint(self, message_id: str, message: Message, now_ms: int) -> Hint:
+        document = as_shape(message.data, OrderDocument)
+        order_id = order_no_of(document)
+        try:
+            order = platform_order(document, self._words, self._deducts_at)
+        except UnknownWord as error:
+            return Hint(
+                message_id=message_id, topic=message.type, order_id=order_id, unknown=str(error)
+            )
+        # It would be true for ever; what is said in the wrong offset looks just so.
+        if order.changed_at_ms > now_ms + TOLERANCE_MS:
+            raise Unreadable("updated_at lies in the future")
+        return Hint(message_id=message_id, topic=message.type, order_id=order_id, order=order)
+
+    # -- in: pulls -------------------------------------------------------------------------------
+
+    def detail(self, order_id: str, at: At) -> Request | None:
+        """Ask for an order, where the dealer can be asked."""
+        return self._get(f"/{quote(order_id, safe='')}", at)
+
+    def read_detail(self, response: Response) -> PlatformOrder:
+        """Read an order."""
+        try:
+            document = read_json(_body(response), OrderDocument, most_bytes=MOST_BYTES)
+            return platform_order(document, self._words, self._deducts_at)
+        except Unreadable as error:
+            _unreadable(error)
+
+    def changed(self, begin_ms: int, end_ms: int, page: int, at: At) -> Request | None:
+        """Ask for a page of the orders that changed, where the dealer can be asked."""
+        query = {
+            "updated_from": rfc3339(begin_ms),
+            "updated_to": rfc3339(end_ms),
+            "page": page,
+        }
+        return self._get(f"?{urlencode(query)}", at)
+
+    def read_changed(self, response: Response) -> Page:
+        """Read a page.
+
+        Without details where one of them cannot be read: then each order is asked for by itself,
+        and the bad one alone is in trouble.
+        """
+        try:
+            page = read_json(_body(response), OrdersPage, most_bytes=MOST_ANSWER_BYTES)
+            orders = tuple(order_no_of(as_shape(order, Numbered)) for order in page.orders)
+        except Unreadable as error:
+            _unreadable(error)
+        try:
+            documents = [as_shape(order, OrderDocument) for order in page.orders]
+            details = [platform_order(one, self._words, self._deducts_at) for one in documents]
+        except (Unreadable, UnknownWord):
+            return Page(orders, page.pages)
+        return Page(orders, page.pages, tuple(details))
+
+    def _get(self, target: str, at: At) -> Request | None:
+        if self._orders_path is None:
+            return None
+        url = f"{self.account.url}{self._orders_path}{target}"
+        headers = signed_headers(self._signers, _id_of("get", url), at.now_ms // 1000, b"")
+        if at.token:
+            headers["authorization"] = f"Bearer {at.token}"
+        return Request("GET", url, headers=headers)
+
+    # -- out -------------------------------------------------------------------------------------
+
+    def show(self, listing: Listing, units: int, key: str, at: At) -> Request:
+        """Tell what may be sold: stock.available."""
+        return self._tell("stock.available", _stock(listing, units), key, at)
+
+    def close(self, listing: Listing, key: str, at: At) -> Request:
+        """Tell that no orders are taken: sku.suspended."""
+        return self._tell("sku.suspended", _stock(listing, 0), key, at)
+
+    def reopen(self, listing: Listing, units: int, key: str, at: At) -> Request:
+        """Tell that orders are taken again: sku.resumed."""
+        return self._tell("sku.resumed", _stock(listing, units), key, at)
+
+    def reject(self, order: PlatformOrder, at: At) -> Request:
+        """Tell that an order cannot be covered: order.rejected; once for each change of it."""
+        data = {
+            "order_no": order.order_id,
+            "reason": "insufficient-stock",
+            "lines": [
+                {"line_no": line.line_id, "sku": line.sku, "quantity": line.quantity}
+                for line in order.lines
+            ],
+        }
+        key = _id_of("order.rejected", order.order_id, str(order.changed_at_ms))
+        return self._tell("order.rejected", data, key, at)
+
+    def shipped(self, order_id: str, parcel: Parcel, at: At) -> Request:
+        """Tell that a parcel has left: order.shipped; no lines: all of the order."""
+        data = {
+            "order_no": order_id,
+            "company": parcel.company,
+            "tracking_number": parcel.tracking_number,
+            "lines": list(parcel.lines),
+        }
+        key = _id_of("order.shipped", order_id, parcel.company, parcel.tracking_number)
+        return self._tell("order.shipped", data, key, at)
+
+    def read_done(self, response: Response) -> None:
+        """Take any 2xx for done; a repetition with the same id is the dealer's to know."""
+        _body(response)
+
+    def _tell(self, kind: str, data: Mapping[str, Any], key: str, at: At) -> Request:
+        message = {"type": kind, "timestamp": rfc3339(at.now_ms), "data": data}
+        body = orjson.dumps(message)
+        message_id = key if _MESSAGE_ID.fullmatch(key) else _id_of(key)
+        headers = signed_headers(self._signers, message_id, at.now_ms // 1000, body)
+        return Request(
+            "POST", self.account.url, body, {"content-type": "application/json", **headers}
+        )
+
+
+def _message(push: Push) -> Message:
+    """Read a body, in its envelope or without."""
+    media_type = push.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not media_type.startswith(_CLOUD_EVENTS):
+        message = read_json(push.body, Message, most_bytes=MOST_BYTES)
+    elif media_type == _CLOUD_EVENT:
+        message = _unwrapped(read_json(push.body, CloudEvent, most_bytes=MOST_BYTES))
+    else:
+        raise Unreadable(f"of CloudEvents only {_CLOUD_EVENT} is taken")
+    if len(message.type) > _MOST_TYPE or not _TYPE.fullmatch(message.type):
+        raise Unreadable("type is not parts of [A-Za-z0-9_-] with dots between them")
+    return message
+
+
+def _unwrapped(event: CloudEvent) -> Message:
+    if event.specversion != "1.0" or not event.id or not event.source:
+        raise Unreadable("is no CloudEvent 1.0 with id and source")
+    content_type = (event.datacontenttype or "application/json").partition(";")[0]
+    if event.data_base64 is not None or not _JSON.fullmatch(content_type.strip().lower()):
+        raise Unreadable("the data of a CloudEvent must be JSON")
+    return Message(event.type, event.data)
+
+
+def _stock(listing: Listing, units: int) -> dict[str, Any]:
+    return {
+        "sku": listing.sku,
+        "item_id": listing.item_id,
+        "platform_sku_id": listing.platform_sku_id,
+        "available": units,
+    }
+
+
+def _id_of(*parts: str) -> str:
+    """Make an id of what a message is about: the same for the same."""
+    # Written as JSON, so that no two lists of parts read alike.
+    return f"msg_{hashlib.sha256(orjson.dumps(parts)).hexdigest()[:40]}"
+
+
+def _body(response: Response) -> bytes:
+    """Return the body of an answer that is none of a fault. Raises PlatformFault."""
+    status = response.status
+    if 200 <= status < 300:
+        return response.body
+    said = " ".join(response.body[: 4 * MOST_REASON].decode("utf-8", "replace").split())
+    text = "the endpoint is gone" if status == _GONE else said[:MOST_REASON]
+    raise PlatformFault(
+        str(status),
+        text,
+        again=status in _AGAIN or status in _SERVER_FAULTS,
+        after_seconds=_retry_after(response.headers),
+        unknown=status in _SERVER_FAULTS and status not in _SURELY_NOTHING,
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how many seconds to wait; of a date nothing can be made without a clock."""
+    text = headers.get("retry-after", "").strip()
+    return min(float(text), MOST_WAIT_SECONDS) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
+def _unreadable(error: Unreadable) -> NoReturn:
+    # Again: a 200 that is not the dealer's own, but some proxy's page, is seen and passes.
+    raise PlatformFault("unreadable", str(error), again=True) from None

@@ -1,0 +1,555 @@
+"""A dealer over Standard Webhooks: who is believed, what is read, what is told and answered.
+
+Golden payloads and where they come from: `golden/distributor/README.md`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channels.adapter import Account, At
+from channels.distributor import Distributor
+from channels.errors import Forged, Malformed, MessageRefused, PlatformFault, Stale, UnknownWord
+from channels.model import (
+    DeductsAt,
+    Hint,
+    Listing,
+    OrderLine,
+    OrderState,
+    Parcel,
+    PlatformOrder,
+    Push,
+    Response,
+)
+from reservation.errors import ConfigurationError
+from tests.channels.dealer import (
+    DAY,
+    EVENT,
+    NEVER,
+    NOW,
+    NOW_MS,
+    OTHER,
+    SECRET,
+    URL,
+    dealer,
+    order,
+    order_of,
+    push,
+    read,
+    sign,
+)
+
+GOLDEN = Path(__file__).parent / "golden" / "distributor"
+
+# -- golden payloads ---------------------------------------------------------------------------
+
+
+def golden(name: str, time: int, signature: str, **headers: str) -> tuple[Hint, ...]:
+    """Read a golden payload by the signature that OpenSSL has made of it."""
+    own = {
+        "webhook-id": "msg_golden",
+        "webhook-timestamp": str(time),
+        "webhook-signature": f"v1,{signature}",
+    }
+    body = (GOLDEN / name).read_bytes()
+    return tuple(dealer().read_push(Push(body, {**own, **headers}), time * 1000))
+
+
+def test_a_paid_order() -> None:
+    signature = "NV7Nto9zFI3+ti/cZ8RH6EAb7oCpNofHxD8rUo93EGU="
+    assert golden("order_paid.json", NOW, signature) == (
+        Hint(
+            message_id="msg_golden",
+            topic="order.paid",
+            order_id="HZ20260122-0007",
+            order=PlatformOrder(
+                order_id="HZ20260122-0007",
+                state=OrderState.PAID,
+                word="paid",
+                lines=(
+                    OrderLine(
+                        line_id="1",
+                        sku="CATFOOD-10KG",
+                        quantity=2,
+                        state=OrderState.PAID,
+                        paid_fen=25800,
+                    ),
+                    OrderLine(
+                        line_id="2",
+                        sku="猫砂-膨润土 5L",
+                        quantity=1,
+                        state=OrderState.PAID,
+                        paid_fen=12900,
+                    ),
+                ),
+                deducts_at=DeductsAt.ORDER,
+                created_at_ms=NOW_MS - 95_000,
+                changed_at_ms=NOW_MS + 120,
+                paid_at_ms=NOW_MS,
+                paid_fen=38700,
+            ),
+        ),
+    )
+
+
+def test_an_order_whose_lines_are_here_and_there() -> None:
+    """An 18-digit number stays what it is, a line has its own status, a price is no float."""
+    signature = "sY82ppfMnA75HCMfsjIKUcZCc7AMx42np2wcp7OfeXo="
+    (hint,) = golden("order_partly_shipped.json", 1769068800, signature)
+    assert hint.order is not None
+    assert (hint.order_id, hint.order.state) == ("736502463777799123", OrderState.PAID)
+    assert [(one.line_id, one.state, one.paid_fen) for one in hint.order.lines] == [
+        ("1", OrderState.SHIPPED, 3140),
+        ("2", OrderState.CLOSED, None),
+        ("3", OrderState.PAID, None),
+    ]
+    assert hint.order.paid_fen is None  # what the third line cost is not told
+
+
+def test_an_order_in_a_cloud_event() -> None:
+    signature = "EbMLSst1PhGsb4WD89uMAEVx4DqBTYqblBHYQzI+aMA="
+    content_type = {"content-type": "Application/CloudEvents+JSON; charset=utf-8"}
+    name = "order_cancelled.cloudevent.json"
+    (hint,) = golden(name, 1769047800, signature, **content_type)
+    assert (hint.message_id, hint.topic) == ("msg_golden", "com.dealer-hz.order.cancelled")
+    assert hint.order is not None
+    assert (hint.order.order_id, hint.order.state) == ("HZ20260122-0008", OrderState.CLOSED)
+    assert hint.order.word == "已取消"
+
+
+# -- who is believed ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("secret", "message_id", "seconds", "body", "signature"),
+    [
+        (
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1614265330,
+            b'{"test": 2432232314}',
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        ),
+        (
+            "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+            "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
+            1649367553,
+            b'{"email":"test@example.com","username":"test_user"}',
+            "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
+        ),
+    ],
+)
+def test_the_published_messages_are_believed(
+    secret: str, message_id: str, seconds: int, body: bytes, signature: str
+) -> None:
+    """Believed, fresh by the time we give, and then no order; not believed with a byte changed."""
+    headers = {"webhook-id": message_id, "webhook-timestamp": str(seconds)}
+    good = Push(body, {**headers, "webhook-signature": signature})
+    with pytest.raises(Malformed, match="type"):
+        dealer(secret).read_push(good, seconds * 1000)
+    with pytest.raises(Stale):
+        dealer(secret).read_push(good, (seconds + 301) * 1000)
+    with pytest.raises(Forged):
+        dealer(secret).read_push(replace(good, body=body + b" "), seconds * 1000)
+    with pytest.raises(Forged):
+        dealer(NEVER).read_push(good, seconds * 1000)
+
+
+@pytest.mark.parametrize("secret", [SECRET, SECRET.removeprefix("whsec_")])
+def test_a_secret_may_have_its_prefix_or_not(secret: str) -> None:
+    assert len(dealer(secret).read_push(push(order()), NOW_MS)) == 1
+
+
+def test_while_a_secret_leaves_both_are_believed() -> None:
+    old, new = push(order(), secret=OTHER), push(order())
+    both = dealer(SECRET, OTHER)
+    assert len(both.read_push(old, NOW_MS)) == len(both.read_push(new, NOW_MS)) == 1
+    with pytest.raises(Forged):
+        dealer(SECRET).read_push(old, NOW_MS)
+
+
+def test_one_right_signature_among_several_is_enough() -> None:
+    right = push(order()).headers["webhook-signature"]
+    wrong = push(order(), secret=NEVER).headers["webhook-signature"]
+    signatures = f"{wrong} v2,{right[3:]} v1a,c2lnbmF0dXJl  {right} {wrong}"
+    assert read(order(), webhook_signature=signatures).order_id == "7"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        " ",
+        "v1",
+        "v1,",
+        "v1a,{right}",
+        "v2,{right}",
+        "{right}",
+        "v1,{right}=",
+        "v1,{right},",
+        "V1,{right}",
+        "v1,v1,{right}",
+        "v1, {right}",
+        "v1,\u00e9",
+        "v1,\ud800",
+        "v1,猫",
+        "v1,wrong " * 16 + "v1,{right}",
+    ],
+)
+def test_what_is_no_signature_of_a_secret_is_forged(header: str) -> None:
+    """Also the right bytes as another kind of signature, and one after too many others."""
+    right = push(order()).headers["webhook-signature"].removeprefix("v1,")
+    with pytest.raises(Forged):
+        read(order(), webhook_signature=header.replace("{right}", right))
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_a_header_that_is_missing_is_forged(name: str) -> None:
+    good = push(order())
+    headers = {key: value for key, value in good.headers.items() if key != name}
+    with pytest.raises(Forged):
+        dealer().read_push(replace(good, headers=headers), NOW_MS)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"webhook_id": "msg.1"},  # where would the id end, and the time begin?
+        {"webhook_id": "msg 1"},
+        {"webhook_id": "m" * 129},
+        {"webhook_id": "é"},
+        {"webhook_id": "\ud800"},
+        {"webhook_id": ""},
+        {"webhook_timestamp": f"{NOW}.0"},
+        {"webhook_timestamp": f" {NOW}"},
+        {"webhook_timestamp": f"0{NOW}"},
+        {"webhook_timestamp": f"+{NOW}"},
+        {"webhook_timestamp": "1_769_047_205"},
+        {"webhook_timestamp": "١٧٦٩٠٤٧٢٠٥"},
+        {"webhook_timestamp": "nan"},
+        {"webhook_timestamp": "9" * 12},
+        {"webhook_timestamp": "9" * 5000},
+        {"webhook_timestamp": "-1"},
+    ],
+)
+def test_odd_headers_are_forged_even_when_signed(headers: dict[str, str]) -> None:
+    with pytest.raises(Forged):
+        read(order(), **headers)
+
+
+@pytest.mark.parametrize("apart", [-300_000, 0, 300_000])
+def test_a_message_is_fresh_for_five_minutes_either_way(apart: int) -> None:
+    assert len(dealer().read_push(push(order()), NOW_MS + apart)) == 1
+
+
+@pytest.mark.parametrize("apart", [-300_001, 300_001, 10**12])
+def test_then_it_is_stale(apart: int) -> None:
+    with pytest.raises(Stale):
+        dealer().read_push(push(order()), NOW_MS + apart)
+
+
+def test_another_time_id_or_body_than_signed_is_forged() -> None:
+    good = push(order())
+    for changed in ({"webhook-timestamp": str(NOW + 1)}, {"webhook-id": "msg_2"}):
+        with pytest.raises(Forged):
+            dealer().read_push(replace(good, headers={**good.headers, **changed}), NOW_MS)
+    same = json.dumps(json.loads(good.body), separators=(",", ":")).encode()
+    with pytest.raises(Forged):
+        dealer().read_push(replace(good, body=same), NOW_MS)
+
+
+def test_a_body_that_is_no_text_is_forged() -> None:
+    with pytest.raises(Forged):
+        read(b'{"type":"\xff"}')
+
+
+# -- what is read ------------------------------------------------------------------------------
+
+
+def test_a_type_that_is_no_order_is_a_hint_that_says_so() -> None:
+    hint = read({"type": "orders.paid", "data": {}})
+    assert (hint.topic, hint.order_id, hint.order) == ("orders.paid", "", None)
+    assert "'orders.paid'" in hint.unknown
+
+
+@pytest.mark.parametrize("kind", ["ping", "com.dealer-hz.ping"])
+def test_a_ping_tells_nothing(kind: str) -> None:
+    assert dealer().read_push(push({"type": kind}), NOW_MS) == ()
+
+
+@pytest.mark.parametrize(
+    ("event", "content_type"),
+    [
+        ({**EVENT, "specversion": "0.3"}, "application/cloudevents+json"),
+        ({**EVENT, "id": ""}, "application/cloudevents+json"),
+        ({**EVENT, "source": ""}, "application/cloudevents+json"),
+        ({**EVENT, "datacontenttype": "text/xml"}, "application/cloudevents+json"),
+        ({**EVENT, "data_base64": "e30="}, "application/cloudevents+json"),
+        *(
+            ({key: value for key, value in EVENT.items() if key != name}, f"{kind}+json")
+            for name in EVENT
+            for kind in ["application/cloudevents"]
+        ),
+        ({**EVENT}, "application/cloudevents-batch+json"),
+        ({**EVENT}, "application/cloudevents+avro"),
+    ],
+)
+def test_what_is_no_cloud_event_is_malformed(event: dict[str, Any], content_type: str) -> None:
+    with pytest.raises(Malformed):
+        read(event, content_type=content_type)
+
+
+def test_a_ping_in_a_cloud_event_tells_nothing() -> None:
+    """What its content is called may be any JSON."""
+    for kind in ("application/json", "application/vnd.dealer+json; v=1", None):
+        event = {**EVENT, "datacontenttype": kind}
+        posted = push(event, content_type="application/cloudevents+json")
+        assert dealer().read_push(posted, NOW_MS) == ()
+
+
+# -- what is answered --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("why", "status"), [(Forged, 401), (Stale, 401), (Malformed, 400)])
+def test_a_refusal_says_nothing(why: type[MessageRefused], status: int) -> None:
+    reply = dealer().refuse(why("the reason"))
+    assert (reply.status, reply.body) == (status, b"")
+
+
+def test_a_push_is_taken_with_204_and_put_off_with_503() -> None:
+    assert (dealer().acknowledge().status, dealer().later().status) == (204, 503)
+
+
+# -- what is asked -----------------------------------------------------------------------------
+
+AT = At(NOW_MS)
+ASKABLE = {"orders_path": "/orders"}
+
+
+def test_a_dealer_that_cannot_be_asked_is_not() -> None:
+    assert dealer().detail("7", AT) is None
+    assert dealer().changed(0, NOW_MS, 1, AT) is None
+
+
+def test_an_order_is_asked_for_with_a_signature_of_nothing() -> None:
+    request = dealer(SECRET, OTHER, **ASKABLE).detail("a/7?", AT)
+    assert request is not None
+    assert (request.method, request.url) == ("GET", f"{URL}/orders/a%2F7%3F")
+    message_id = request.headers["webhook-id"]
+    signed = [sign(secret, message_id, str(NOW), b"") for secret in (SECRET, OTHER)]
+    assert request.headers["webhook-signature"] == " ".join(signed)
+    assert "authorization" not in request.headers
+    other = dealer(**ASKABLE).detail("8", AT)
+    assert other is not None
+    assert other.headers["webhook-id"] != message_id
+
+
+def test_a_token_goes_along() -> None:
+    request = dealer(**ASKABLE).detail("7", At(NOW_MS, "secret-token"))
+    assert request is not None
+    assert request.headers["authorization"] == "Bearer secret-token"
+
+
+def test_what_has_changed_is_asked_for_by_pages() -> None:
+    request = dealer(**ASKABLE).changed(DAY, DAY + 1_800_000, 2, AT)
+    assert request is not None
+    window = "updated_from=2026-01-22T00%3A00%3A00.000Z&updated_to=2026-01-22T00%3A30%3A00.000Z"
+    assert request.url == f"{URL}/orders?{window}&page=2"
+
+
+def answer(document: Any, status: int = 200, **headers: str) -> Response:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return Response(status, body, headers)
+
+
+def test_an_order_is_read() -> None:
+    assert dealer().read_detail(answer(order()["data"])) == order_of(order())
+    with pytest.raises(UnknownWord):
+        dealer().read_detail(answer(order(status="brwd")["data"]))
+
+
+def test_a_page_is_read() -> None:
+    documents = [order()["data"], order(order_no=8)["data"]]
+    page = dealer().read_changed(answer({"orders": documents, "pages": 3}))
+    assert (page.orders, page.pages) == (("7", "8"), 3)
+    assert [one.order_id for one in page.details] == ["7", "8"]
+
+
+@pytest.mark.parametrize("bad", [{"status": "brwd"}, {"lines": []}])
+def test_an_order_that_cannot_be_read_keeps_none_of_its_page_back(bad: dict[str, Any]) -> None:
+    """All of them are asked for by themselves, and the one is in trouble alone."""
+    documents = [order()["data"], order(order_no=8, **bad)["data"]]
+    page = dealer().read_changed(answer({"orders": documents, "pages": 1}))
+    assert (page.orders, page.details) == (("7", "8"), ())
+
+
+@pytest.mark.parametrize("document", [b"", b"<html>", {}, {"orders": [{}], "pages": 1}, []])
+def test_an_answer_that_cannot_be_read_may_be_another_later(document: Any) -> None:
+    for reader in (dealer().read_detail, dealer().read_changed):
+        with pytest.raises(PlatformFault) as caught:
+            reader(answer(document))
+        assert (caught.value.code, caught.value.again) == ("unreadable", True)
+
+
+# -- what is told ------------------------------------------------------------------------------
+
+LISTING = Listing(sku="猫-1", item_id="i", platform_sku_id="s")
+ORDER = PlatformOrder(
+    order_id="7",
+    state=OrderState.PAID,
+    word="paid",
+    lines=(OrderLine(line_id="1", sku="A", quantity=2, state=OrderState.PAID),),
+    deducts_at=DeductsAt.ORDER,
+    created_at_ms=1,
+    changed_at_ms=2,
+)
+STOCK = {"sku": "猫-1", "item_id": "i", "platform_sku_id": "s"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "data"),
+    [
+        (dealer().show(LISTING, 5, "k1", AT), "stock.available", {**STOCK, "available": 5}),
+        (dealer().close(LISTING, "k1", AT), "sku.suspended", {**STOCK, "available": 0}),
+        (dealer().reopen(LISTING, 5, "k1", AT), "sku.resumed", {**STOCK, "available": 5}),
+        (
+            dealer().reject(ORDER, AT),
+            "order.rejected",
+            {
+                "order_no": "7",
+                "reason": "insufficient-stock",
+                "lines": [{"line_no": "1", "sku": "A", "quantity": 2}],
+            },
+        ),
+        (
+            dealer().shipped("7", Parcel(company="SF", tracking_number="SF1", lines=("1",)), AT),
+            "order.shipped",
+            {"order_no": "7", "company": "SF", "tracking_number": "SF1", "lines": ["1"]},
+        ),
+    ],
+)
+def test_what_is_told_is_a_signed_message(request_: Any, kind: str, data: dict[str, Any]) -> None:
+    assert (request_.method, request_.url) == ("POST", URL)
+    assert request_.headers["content-type"] == "application/json"
+    assert request_.headers["webhook-timestamp"] == str(NOW)
+    assert request_.headers["webhook-signature"] == sign(
+        SECRET, request_.headers["webhook-id"], str(NOW), request_.body
+    )
+    assert json.loads(request_.body) == {
+        "type": kind,
+        "timestamp": "2026-01-22T02:00:05.000Z",
+        "data": data,
+    }
+
+
+def test_both_secrets_sign_the_newest_first() -> None:
+    told = dealer(SECRET, OTHER).close(LISTING, "k1", AT)
+    expected = [sign(secret, "k1", str(NOW), told.body) for secret in (SECRET, OTHER)]
+    assert told.headers["webhook-signature"].split(" ") == expected
+
+
+def test_a_repetition_has_the_same_id() -> None:
+    """Of a key that can be no header, an id made of it."""
+    later = At(NOW_MS + 60_000)
+
+    def ids(at: At) -> list[str]:
+        return [
+            dealer().show(LISTING, 5, "feed:1", at).headers["webhook-id"],
+            dealer().show(LISTING, 5, "猫 v1.2", at).headers["webhook-id"],
+            dealer().reject(ORDER, at).headers["webhook-id"],
+            dealer().reject(replace(ORDER, changed_at_ms=3), at).headers["webhook-id"],
+            dealer()
+            .shipped("7", Parcel(company="SF", tracking_number="1"), at)
+            .headers["webhook-id"],
+            dealer()
+            .shipped("7", Parcel(company="SF1", tracking_number=""), at)
+            .headers["webhook-id"],
+        ]
+
+    assert ids(AT) == ids(later)
+    assert len(set(ids(AT))) == 6
+    assert ids(AT)[0] == "feed:1"
+    assert all(one.isascii() and "." not in one and " " not in one for one in ids(AT))
+
+
+# -- what came of it ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_any_2xx_is_done(status: int) -> None:
+    dealer().read_done(answer(b"whatever", status))
+
+
+@pytest.mark.parametrize(
+    ("status", "again", "unknown"),
+    [
+        (301, False, False),
+        (400, False, False),
+        (401, False, False),
+        (404, False, False),
+        (408, True, False),
+        (409, False, False),
+        (410, False, False),
+        (425, True, False),
+        (429, True, False),
+        (500, True, True),
+        (502, True, True),
+        (503, True, False),
+        (504, True, True),
+        (599, True, True),
+    ],
+)
+def test_another_status_is_a_fault(status: int, again: bool, unknown: bool) -> None:  # noqa: FBT001
+    with pytest.raises(PlatformFault) as caught:
+        dealer().read_done(answer(b"because\n of\xff" + b"x" * 9999, status))
+    fault = caught.value
+    assert (fault.code, fault.again, fault.unknown) == (str(status), again, unknown)
+    assert len(str(fault)) < 400
+
+
+def test_a_dealer_that_is_gone_is_called_so() -> None:
+    with pytest.raises(PlatformFault, match="410: the endpoint is gone"):
+        dealer().read_done(answer(b"", 410))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("999999999", 3600.0),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ("-1", None),
+        ("٧", None),
+        ("", None),
+    ],
+)
+def test_how_long_a_dealer_wants_us_to_wait(text: str, seconds: float | None) -> None:
+    with pytest.raises(PlatformFault) as caught:
+        dealer().read_done(answer(b"", 429, **{"retry-after": text}))
+    assert caught.value.after_seconds == seconds
+
+
+# -- whom we take ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        Account(channel="d", url=URL),
+        Account(channel="d", url=URL, secrets=(SECRET, OTHER, NEVER)),
+        Account(channel="d", url=URL, secrets=("whsec_c2hvcnQ=",)),
+        Account(channel="d", url=URL, secrets=(SECRET, "")),
+        Account(channel="d", url="", secrets=(SECRET,)),
+        Account(channel="d", url=URL, secrets=(SECRET,), options={"status.x": "sold"}),
+    ],
+)
+def test_a_poor_account_is_refused_without_its_secrets(account: Account) -> None:
+    with pytest.raises(ConfigurationError, match=r"^d: ") as caught:
+        Distributor(account)
+    assert not any(secret and secret in str(caught.value) for secret in account.secrets)
