@@ -25,7 +25,7 @@ from standardwebhooks import Webhook
 
 from channels.adapter import Account, Adapter, At
 from channels.errors import Forged, Malformed, MessageRefused, PlatformFault, Stale, UnknownWord
-from channels.model import DeductsAt, Hint, Page, PlatformOrder, Reply, Request
+from channels.model import Hint, Page, PlatformOrder, Reply, Request
 from channels.order_document import (
     Numbered,
     OrderDocument,
@@ -37,6 +37,7 @@ from channels.order_document import (
     words_of,
 )
 from reservation.errors import ConfigurationError
+from reservation.shops import DeductsAt
 from reservation.times import rfc3339
 from reservation.webhooks import ID, SIGNATURE, TIMESTAMP, is_secret, signature, signed_headers
 
@@ -231,8 +232,9 @@ class Distributor(Adapter):
             documents = [as_shape(order, OrderDocument) for order in page.orders]
             details = [platform_order(one, self._words, self._deducts_at) for one in documents]
         except (Unreadable, UnknownWord):
-            return Page(orders, page.pages)
-        return Page(orders, page.pages, tuple(details))
+            return Page(tuple((order, None) for order in orders), page.pages)
+        found = tuple((order.order_id, order.changed_at_ms) for order in details)
+        return Page(found, page.pages, tuple(details))
 
     def _get(self, target: str, at: At) -> Request | None:
         if self._orders_path is None:

@@ -19,8 +19,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from channels.errors import UnknownWord
-from channels.model import DeductsAt, OrderLine, OrderState, PlatformOrder
+from channels.model import OrderLine, OrderState, PlatformOrder
 from reservation.model import LOCAL_ID, MAX_STOCK, sku_problem
+from reservation.shops import DeductsAt
 
 # The dealer's words, English and Chinese: 待付款 → 已付款 → 已发货 → 签收完成.
 WORDS: Final[Mapping[str, OrderState]] = {

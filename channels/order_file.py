@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from channels.model import DeductsAt, OrderLine, OrderState, PlatformOrder
+from channels.model import OrderLine, OrderState, PlatformOrder
 from channels.order_document import (
     MOST_LINES,
     WORDS,
@@ -32,6 +32,7 @@ from channels.order_document import (
 )
 from reservation.csv_rows import MAX_ERRORS, RowError, UnreadableFile, rows, utf8
 from reservation.model import LOCAL_ID, MAX_STOCK, sku_problem
+from reservation.shops import DeductsAt
 
 COLUMNS: Final = (
     "order_no",

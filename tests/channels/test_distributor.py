@@ -376,7 +376,7 @@ def test_an_order_is_read() -> None:
 def test_a_page_is_read() -> None:
     documents = [order()["data"], order(order_no=8)["data"]]
     page = dealer().read_changed(answer({"orders": documents, "pages": 3}))
-    assert (page.orders, page.pages) == (("7", "8"), 3)
+    assert ([order for order, _ in page.orders], page.pages) == (["7", "8"], 3)
     assert [one.order_id for one in page.details] == ["7", "8"]
 
 
@@ -385,7 +385,7 @@ def test_an_order_that_cannot_be_read_keeps_none_of_its_page_back(bad: dict[str,
     """All of them are asked for by themselves, and the one is in trouble alone."""
     documents = [order()["data"], order(order_no=8, **bad)["data"]]
     page = dealer().read_changed(answer({"orders": documents, "pages": 1}))
-    assert (page.orders, page.details) == (("7", "8"), ())
+    assert (page.orders, page.details) == ((("7", None), ("8", None)), ())
 
 
 @pytest.mark.parametrize("document", [b"", b"<html>", {}, {"orders": [{}], "pages": 1}, []])

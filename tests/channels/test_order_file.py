@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels import order_file
-from channels.model import DeductsAt, OrderLine, OrderState, PlatformOrder
+from channels.model import OrderLine, OrderState, PlatformOrder
 from channels.order_file import OrderFile, OrderFileName, read_file_name, read_order_file
 from reservation.csv_rows import UnreadableFile
+from reservation.shops import DeductsAt
 
 GOLDEN = Path(__file__).parent / "golden" / "distributor"
 FILE = "HZ01_20260122101500.csv"
