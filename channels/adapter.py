@@ -146,7 +146,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def reopen(self, listing: Listing, units: int, key: str, at: At) -> Request:
-        """Take orders for it again, with so many in stock."""
+        """Take orders for it again, with so many in stock: one at least."""
 
     def reject(self, order: PlatformOrder, at: At) -> Request | None:
         """Refuse a paid order that cannot be covered; None where a platform knows no such call."""

@@ -1,0 +1,206 @@
+"""A trade of Tmall's to an order of ours: the words of its states, and what of it counts.
+
+Source: taobao.trade.fullinfo.get (apiId 54), bububa/opentaobao:metadata/assets/json/tbtrade.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from channels.errors import UnknownWord
+from channels.model import OrderLine, OrderState, PlatformOrder
+from channels.top import fen_of_yuan, time_of_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from channels.model import DeductsAt
+
+# What of a trade is asked for: nothing of the buyer.
+FIELDS: Final = "tid,tid_str,status,payment,created,modified,pay_time,step_trade_status,orders"
+
+_UNPAID, _PAID = OrderState.UNPAID, OrderState.PAID
+_SHIPPED, _CLOSED = OrderState.SHIPPED, OrderState.CLOSED
+
+STATES: Final[Mapping[str, OrderState]] = {
+    "TRADE_NO_CREATE_PAY": _UNPAID,
+    "WAIT_BUYER_PAY": _UNPAID,
+    "PAY_PENDING": _UNPAID,  # a foreign credit card is being asked; nothing ships on a perhaps
+    "WAIT_PRE_AUTH_CONFIRM": _UNPAID,  # 0元购合约中
+    "PAID_FORBID_CONSIGN": _PAID,  # 拼团中, or held back by the platform; may not ship yet
+    "WAIT_SELLER_SEND_GOODS": _PAID,
+    "SELLER_CONSIGNED_PART": _PAID,  # each line says whether it has left
+    "WAIT_BUYER_CONFIRM_GOODS": _SHIPPED,
+    "TRADE_BUYER_SIGNED": _SHIPPED,
+    "TRADE_FINISHED": _SHIPPED,
+    "TRADE_CLOSED": _CLOSED,  # refunded after it was paid
+    "TRADE_CLOSED_BY_TAOBAO": _CLOSED,  # before it was paid
+}
+# A presale is paid in two steps, and what its status says of payment is this. None: nothing.
+STEPS: Final[Mapping[str, OrderState | None]] = {
+    "": None,
+    "FRONT_NOPAID_FINAL_NOPAID": _UNPAID,
+    "FRONT_PAID_FINAL_NOPAID": _UNPAID,  # a deposit is no payment: nothing may ship for it
+    "FRONT_PAID_FINAL_PAID": None,
+    "FRONT_PAID_FRONT_FORFEITED": _CLOSED,  # 预售定金罚没
+}
+# Whether a refund has given the money of the line back.
+REFUNDED: Final[Mapping[str, bool]] = {
+    "": False,
+    "NO_REFUND": False,
+    "WAIT_SELLER_AGREE": False,
+    "WAIT_BUYER_RETURN_GOODS": False,
+    "WAIT_SELLER_CONFIRM_GOODS": False,
+    "SELLER_REFUSE_BUYER": False,
+    "CLOSED": False,
+    "SUCCESS": True,
+}
+_NO_REFUND: Final = "NO_REFUND"
+_BOOLEANS: Final[Mapping[bool | str | None, bool]] = {
+    True: True,
+    "true": True,
+    False: False,
+    "false": False,
+    "": False,
+    None: False,
+}
+
+_TRADE_ID: Final = re.compile(r"[1-9]\d{0,19}", re.ASCII)
+_ITEM_ID: Final = re.compile(r"\d{0,20}", re.ASCII)
+_QUANTITY: Final = re.compile(r"[1-9]\d{0,8}", re.ASCII)
+_MAX_CODE: Final = 256  # characters of a merchant's code; ours has 64, a longer one is unknown
+_MAX_WORD: Final = 64
+_NOT_IN_CODE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+_Word = TypeVar("_Word", bound=bool | str | None)
+_Meaning = TypeVar("_Meaning")
+
+_Number = int | str | None  # the platform writes numbers either way
+
+
+class _Line(msgspec.Struct):
+    """One of `orders.order`."""
+
+    oid: _Number = None
+    oid_str: str | None = None
+    status: str | None = None
+    refund_status: str | None = None
+    special_refund_type: str | None = None
+    num: _Number = None
+    num_iid: _Number = None
+    sku_id: _Number = None
+    outer_iid: str | None = None
+    outer_sku_id: str | None = None
+    payment: _Number = None
+    divide_order_fee: _Number = None
+    is_oversold: bool | str | None = None
+
+
+class _Lines(msgspec.Struct):
+    order: list[_Line] | _Line | None = None
+
+
+class Trade(msgspec.Struct):
+    """A trade as TOP writes it: numbers or texts, one line or a list of them."""
+
+    tid: _Number = None
+    tid_str: str | None = None
+    status: str | None = None
+    payment: _Number = None
+    created: str | None = None
+    modified: str | None = None
+    pay_time: str | None = None
+    step_trade_status: str | None = None
+    orders: _Lines | list[_Line] | None = None
+
+
+def id_of(*values: int | str | None) -> str:
+    """Return the first of a trade's, or a line's, ids that is there. Raises ValueError."""
+    return _matching(_TRADE_ID, *values)
+
+
+def order_of(trade: Trade, deducts_at: DeductsAt) -> PlatformOrder:
+    """Read a trade. Raises UnknownWord, and ValueError where it is none."""
+    word, step = trade.status or "", trade.step_trade_status or ""
+    state = _stepped(_known(STATES, "trade.status", word), step)
+    is_paid = bool(trade.pay_time) and _stepped(_PAID, step) is _PAID
+    found = _lines(trade.orders)
+    lines = tuple(_line(line, word, step, is_paid=is_paid) for line in found)
+    if all(line.state is _CLOSED for line in lines):
+        state = _CLOSED  # each refunded by itself: the trade's own word follows later
+    return PlatformOrder(
+        order_id=id_of(trade.tid, trade.tid_str),
+        state=state,
+        word=f"{word}/{step}" if step else word,
+        lines=lines,
+        deducts_at=deducts_at,
+        created_at_ms=time_of_text(trade.created or ""),
+        changed_at_ms=time_of_text(trade.modified or ""),
+        paid_at_ms=time_of_text(trade.pay_time or "") if is_paid else None,
+        paid_fen=_fen(trade.payment) if is_paid else None,
+        oversold=any(_known(_BOOLEANS, "order.is_oversold", line.is_oversold) for line in found),
+    )
+
+
+def _line(line: _Line, word: str, step: str, *, is_paid: bool) -> OrderLine:
+    state = _stepped(_known(STATES, "order.status", line.status or word), step)
+    refund = line.refund_status or ""
+    refunded = _known(REFUNDED, "order.refund_status", refund)
+    # A special refund (直播返现、价保) gives back a part of the price: the goods are still owed.
+    if refunded and state is _PAID and not line.special_refund_type:
+        state = _CLOSED
+    return OrderLine(
+        line_id=id_of(line.oid, line.oid_str),
+        sku=_code(line.outer_sku_id or line.outer_iid or ""),
+        quantity=int(_matching(_QUANTITY, line.num)),
+        state=state,
+        item_id=_matching(_ITEM_ID, line.num_iid),
+        platform_sku_id=_matching(_ITEM_ID, line.sku_id),
+        # What the buyer paid for this line, its part of the order's discounts taken off.
+        paid_fen=_fen(line.divide_order_fee or line.payment) if is_paid else None,
+        refund="" if refund == _NO_REFUND else refund,
+    )
+
+
+def _lines(orders: _Lines | list[_Line] | None) -> list[_Line]:
+    inner = orders.order if isinstance(orders, _Lines) else orders
+    lines = [inner] if isinstance(inner, _Line) else inner
+    if not lines:
+        raise ValueError("a trade without a line")
+    return lines
+
+
+def _stepped(state: OrderState, step: str) -> OrderState:
+    """Return a state as the step of a presale leaves it: what has ended or left has."""
+    says = _known(STEPS, "trade.step_trade_status", step)
+    return says if says is not None and state in {_UNPAID, _PAID} else state
+
+
+def _known(table: Mapping[_Word, _Meaning], field: str, word: _Word) -> _Meaning:
+    try:
+        return table[word]
+    except KeyError:
+        raise UnknownWord(field, str(word)[:_MAX_WORD]) from None
+
+
+def _matching(pattern: re.Pattern[str], *values: int | str | None) -> str:
+    value = next((value for value in values if value is not None and value != ""), "")
+    text = str(value)
+    if pattern.fullmatch(text) is None:
+        raise ValueError(f"{text[:_MAX_WORD]!r} is not {pattern.pattern}")
+    return text
+
+
+def _fen(amount: int | str | None) -> int | None:
+    return None if amount is None or amount == "" else fen_of_yuan(str(amount))
+
+
+def _code(text: str) -> str:
+    """Return a merchant's code without the blanks that people leave at its ends."""
+    code = text.strip()
+    if len(code) > _MAX_CODE or _NOT_IN_CODE.search(code):
+        raise ValueError(f"no merchant's code: {code[:_MAX_WORD]!r}")
+    return code
