@@ -31,7 +31,7 @@ def application(simulator: Simulator) -> Starlette:
             with contextlib.suppress(asyncio.CancelledError):
                 await work
 
-    return Starlette(routes=[*simulator.face(), control(simulator)], lifespan=lifespan)
+    return Starlette(routes=[control(simulator), *simulator.face()], lifespan=lifespan)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -30,9 +30,15 @@ Listener = Callable[[Event], None]
 
 
 class Shelf:
-    """Items, and who is told of what happens: `listeners`, at once, within the call."""
+    """Items, and who is told of what happens: `listeners`, at once, within the call.
 
-    def __init__(self, clock: Clock, *, first_id: int = FIRST_ID) -> None:
+    `every_sku_has_id`: also the only one of an item.
+    """
+
+    def __init__(
+        self, clock: Clock, *, first_id: int = FIRST_ID, every_sku_has_id: bool = False
+    ) -> None:
+        self.every_sku_has_id = every_sku_has_id
         self.clock = clock
         self.items: dict[str, Item] = {}
         self.listeners: list[Listener] = []
@@ -60,7 +66,7 @@ class Shelf:
         item_id = self._new_id(item_id, self.items)
         named: dict[str, Sku] = {}
         for sku in skus:
-            if sku.sku_id or len(skus) > 1:
+            if sku.sku_id or len(skus) > 1 or self.every_sku_has_id:
                 sku.sku_id = self._new_id(sku.sku_id, named)
             named[sku.sku_id] = sku
         item = Item(item_id=item_id, title=title, skus=named, listed=listed, deducts=deducts)

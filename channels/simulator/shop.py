@@ -64,12 +64,20 @@ class Shop(Shelf):
 
     `refund_restocks`: whether what is refunded before it was shipped is shown again. The platforms
     do not say in public; what was shipped never comes back by itself.
+    `first_line_is_order`: of several lines, too, the first one has the order's own id.
     """
 
     def __init__(
-        self, clock: Clock, *, first_id: int = FIRST_ID, refund_restocks: bool = True
+        self,
+        clock: Clock,
+        *,
+        first_id: int = FIRST_ID,
+        refund_restocks: bool = True,
+        every_sku_has_id: bool = False,
+        first_line_is_order: bool = False,
     ) -> None:
-        super().__init__(clock, first_id=first_id)
+        super().__init__(clock, first_id=first_id, every_sku_has_id=every_sku_has_id)
+        self.first_line_is_order = first_line_is_order
         self.orders: dict[str, Order] = {}
         self.refund_restocks = refund_restocks
         self._by_change: OrderedDict[str, None] = OrderedDict()  # ids, the latest change last
@@ -126,6 +134,14 @@ class Shop(Shelf):
             line.stage = Stage.PAID
         order.paid_at_ms = self._now_ms()
         self._deduct(order, Deducts.AT_PAYMENT)
+        return self._changed(order, Happening.PAID)
+
+    def let_pass(self, order_id: str, notes: dict[str, str]) -> Order:
+        """Let a paid order on which the platform kept a hand go on: it is told as paid anew."""
+        order = self.order(order_id)
+        if order.stage is not Stage.PAID:
+            raise Refused(Refusal.WRONG_STAGE, f"order {order_id} is {order.stage}, not paid")
+        order.notes |= notes
         return self._changed(order, Happening.PAID)
 
     def cancel(self, order_id: str) -> Order:
@@ -222,7 +238,8 @@ class Shop(Shelf):
     def _lines(self, order_id: str, wanted: Sequence[Wanted]) -> dict[str, Line]:
         lines: dict[str, Line] = {}
         for line in wanted:
-            line_id = order_id if len(wanted) == 1 else self._new_id("", lines)
+            named = len(wanted) == 1 or (self.first_line_is_order and not lines)
+            line_id = order_id if named else self._new_id("", lines)
             sku = self.sku(line.item_id, line.sku_id)
             lines[line_id] = Line(
                 line_id=line_id,
