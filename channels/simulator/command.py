@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from channels.simulator.clock import Clock
+from channels.simulator.dealer import Account, Dealer
+from channels.simulator.douyin import App, Douyin
+from channels.simulator.douyin import Settings as DouyinSettings
 from channels.simulator.faults import Faults
 from channels.simulator.serving import listen, serve
 from channels.simulator.shop import Shop
@@ -68,6 +72,58 @@ def tmall(
     except ValueError as error:
         raise _wrong(str(error)) from None
     _run(Tmall(world, seller, settings, permitted=permitted), host, port, "/router/rest")
+
+
+@app.command()
+def douyin(
+    *,
+    app_key: Annotated[str, typer.Option(help="The application's 19 digits.")],
+    secret: Secret,
+    shop_id: Annotated[str, typer.Option(help="The shop that has let it in.")] = "4463798",
+    push_sign: Annotated[str, typer.Option(help="Of messages: md5 or hmac-sha256.")] = "md5",
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 9_102,
+    speed: Speed = 1.0,
+    now_ms: NowMs = None,
+    seed: Seed = 0,
+) -> None:
+    """Douyin: Doudian with one shop. PUT /simulator/douyin/url says where its messages go."""
+    try:
+        settings = msgspec.convert({"push_sign": push_sign}, DouyinSettings)
+        application = App(app_key=app_key, secret=secret, shop_id=shop_id)
+        clock = Clock(now_ms, speed=speed)
+        shop = Shop(clock, every_sku_has_id=True, first_line_is_order=True)
+        world = World(clock, Faults(seed=seed), shop)
+    except ValueError as error:
+        raise _wrong(str(error)) from None
+    _run(Douyin(world, application, settings), host, port, "")
+
+
+@app.command()
+def dealer(
+    *,
+    secret: Secret,
+    our_secret: Annotated[
+        str,
+        typer.Option(
+            envvar="HOLDFAST_SIMULATOR_OUR_SECRET",
+            help="What it expects us to sign with; its own where not given.",
+        ),
+    ] = "",
+    url: Annotated[str, typer.Option(help="Where its orders go.")] = "",
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 9_103,
+    speed: Speed = 1.0,
+    now_ms: NowMs = None,
+    seed: Seed = 0,
+) -> None:
+    """Dealer: a distributor with Standard Webhooks; it hears us at /webhooks."""
+    try:
+        account = Account(sending=(secret,), receiving=(our_secret or secret,))
+        world = World(clock := Clock(now_ms, speed=speed), Faults(seed=seed), Shop(clock))
+    except ValueError as error:
+        raise _wrong(str(error)) from None
+    _run(Dealer(world, account, url=url or None), host, port, "/webhooks")
 
 
 def _run(simulator: Simulator, host: str, port: int, path: str) -> None:

@@ -64,3 +64,42 @@ def test_a_secret_may_come_by_the_environment() -> None:
         [*COMMAND, "tmall", "--app-key", "1"], capture_output=True, timeout=30, check=False, env={}
     )
     assert (ended.returncode, "HOLDFAST_SIMULATOR_SECRET" in ended.stderr.decode()) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "platform"),
+    [
+        (["douyin", "--app-key", "1234567890123456789", "--secret", "s"], "douyin"),
+        (["dealer", "--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], "dealer"),
+    ],
+)
+def test_the_others_serve_as_well(arguments: list[str], platform: str) -> None:
+    """Each says where it is, and its control side answers there."""
+    command = [*COMMAND, *arguments, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            url = process.stdout.readline().decode().split(" at ")[1].split()[0]
+            state = httpx.get(f"{url}/state", trust_env=False).json()
+            assert state["platform"] == platform
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert "Traceback" not in errors.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["douyin", "--app-key", "12", "--secret", "s"], "an app_key has 19 digits"),
+        (["douyin", "--app-key", "1" * 19, "--secret", "s", "--push-sign", "sha1"], "sha1"),
+        (["dealer", "--secret", "short"], "a secret is whsec_ and the base64 of 24 to 64 bytes"),
+    ],
+)
+def test_what_the_others_cannot_take(arguments: list[str], sentence: str) -> None:
+    """Exit code 2, and a sentence."""
+    ended = subprocess.run([*COMMAND, *arguments], capture_output=True, timeout=30, check=False)
+    errors = ended.stderr.decode()
+    assert (ended.returncode, sentence in errors, "Traceback" in errors) == (2, True, False)

@@ -1,0 +1,105 @@
+"""The document that a dealer sends: a whole order, each time that something happens to it.
+
+Source: docs/distributors.md, which is ours: a dealer is asked to write it so.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+
+from channels.simulator.trade import Event, Happening, Order, Stage
+
+CHINA: Final = timezone(timedelta(hours=8))
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+TYPES: Final[dict[Happening, str]] = {
+    Happening.CREATED: "order.created",
+    Happening.PAID: "order.paid",
+    Happening.PART_SHIPPED: "order.partly_shipped",
+    Happening.SHIPPED: "order.shipped",
+    Happening.FINISHED: "order.completed",
+    Happening.CANCELLED: "order.cancelled",
+    Happening.REFUND_DONE: "order.refunded",
+}
+STATUS: Final[dict[Stage, str]] = {
+    Stage.UNPAID: "unpaid",
+    Stage.PAID: "paid",
+    Stage.PART_SHIPPED: "partly_shipped",
+    Stage.SHIPPED: "shipped",
+    Stage.FINISHED: "completed",
+    Stage.CANCELLED: "cancelled",
+    Stage.REFUNDED: "refunded",
+}
+
+
+class Book:
+    """What the dealer knows of its orders beside the shop: when each was updated.
+
+    Of two descriptions the one that was updated later is true, so no two of an order have the same
+    time, however fast they follow each other.
+    """
+
+    def __init__(self) -> None:
+        self._updated_ms: dict[str, int] = {}  # by order; as many as the shop's
+
+    def note(self, event: Event) -> None:
+        """Take notice of an event that is told."""
+        if event.order is not None and event.what in TYPES:
+            order_id = event.order.order_id
+            self._updated_ms[order_id] = max(
+                event.order.changed_at_ms, self._updated_ms.get(order_id, 0) + 1
+            )
+
+    def updated_ms(self, order: Order) -> int:
+        """Say when an order was updated."""
+        return self._updated_ms[order.order_id]
+
+    def document(self, event: Event) -> dict[str, Any] | None:
+        """Write what is sent of an event; None: nothing."""
+        if event.order is None or (kind := TYPES.get(event.what)) is None:
+            return None
+        return {"type": kind, "timestamp": written(event.at_ms), "data": self.view(event.order)}
+
+    def view(self, order: Order) -> dict[str, Any]:
+        """Write an order; a line that is elsewhere than its order says where."""
+        lines = []
+        for number, line in enumerate(order.lines.values(), 1):
+            written_line: dict[str, Any] = {
+                "line_no": number,
+                "sku": line.sku.outer_id,
+                "quantity": line.quantity,
+                "unit_price_yuan": yuan(line.price_fen),
+            }
+            if line.stage is not order.stage:
+                written_line["status"] = STATUS[line.stage]
+            lines.append(written_line)
+        view: dict[str, Any] = {
+            "order_no": order.order_id,
+            "status": STATUS[order.stage],
+            "created_at": written(order.created_at_ms),
+            "updated_at": written(self.updated_ms(order)),
+        }
+        if order.paid_at_ms is not None:
+            view["paid_at"] = written(order.paid_at_ms)
+            view["paid_yuan"] = yuan(order.amount_fen)
+        return {**view, "lines": lines}
+
+
+def written(at_ms: int) -> str:
+    """Write a time: RFC 3339 with China's offset, to the millisecond."""
+    at = (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(CHINA)
+    return at.isoformat(timespec="milliseconds")
+
+
+def read_time(text: str) -> int:
+    """Read a time with its offset, ms. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time has its offset")
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def yuan(fen: int) -> str:
+    """Write an amount."""
+    return f"{fen // 100}.{fen % 100:02d}"
