@@ -27,9 +27,10 @@ import msgspec
 from channels import top
 from channels.adapter import Account, Adapter
 from channels.errors import Malformed, PlatformFault, Stale
-from channels.model import DeductsAt, Hint, Page, Reply
+from channels.model import Hint, Page, Reply
 from channels.tmall_messages import MESSAGES_AT_ONCE, Fetched, hints_of, order_in
 from channels.tmall_trade import FIELDS, Trade, id_of, order_of
+from reservation.shops import DeductsAt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,7 @@ class _Detail(msgspec.Struct):
 class _Found(msgspec.Struct):
     tid: int | str | None = None
     tid_str: str | None = None
+    modified: str | None = None
 
 
 class _FoundList(msgspec.Struct):
@@ -181,7 +183,7 @@ class Tmall(Adapter):
         return self._call(
             "taobao.trades.sold.increment.get",
             at,
-            fields="tid,tid_str",
+            fields="tid,tid_str,modified",
             start_modified=top.text_of_time(begin_ms),
             end_modified=top.text_of_time(end_ms + 999),
             page_no=str(page),
@@ -194,7 +196,13 @@ class Tmall(Adapter):
         inner = changed.trades.trade if isinstance(changed.trades, _FoundList) else changed.trades
         found = [inner] if isinstance(inner, _Found) else inner or []
         try:
-            orders = tuple(id_of(trade.tid, trade.tid_str) for trade in found)
+            orders = tuple(
+                (
+                    id_of(trade.tid, trade.tid_str),
+                    top.time_of_text(trade.modified) if trade.modified else None,
+                )
+                for trade in found
+            )
             total = _count(changed.total_results or 0)
         except ValueError as wrong:
             raise top.unreadable(wrong) from wrong

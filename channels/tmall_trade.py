@@ -13,11 +13,10 @@ import msgspec
 from channels.errors import UnknownWord
 from channels.model import OrderLine, OrderState, PlatformOrder
 from channels.top import fen_of_yuan, time_of_text
+from reservation.shops import DeductsAt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from channels.model import DeductsAt
 
 # What of a trade is asked for: nothing of the buyer.
 FIELDS: Final = "tid,tid_str,status,payment,created,modified,pay_time,step_trade_status,orders"

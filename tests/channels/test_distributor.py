@@ -16,7 +16,6 @@ from channels.adapter import Account, At
 from channels.distributor import Distributor
 from channels.errors import Forged, Malformed, MessageRefused, PlatformFault, Stale, UnknownWord
 from channels.model import (
-    DeductsAt,
     Hint,
     Listing,
     OrderLine,
@@ -27,6 +26,7 @@ from channels.model import (
     Response,
 )
 from reservation.errors import ConfigurationError
+from reservation.shops import DeductsAt
 from tests.channels.dealer import (
     DAY,
     EVENT,

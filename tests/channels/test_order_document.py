@@ -10,9 +10,9 @@ import pytest
 from channels.distributor import Distributor
 from channels.errors import Malformed
 from channels.model import (
-    DeductsAt,
     OrderState,
 )
+from reservation.shops import DeductsAt
 from tests.channels.dealer import (
     DAY,
     NOW_MS,

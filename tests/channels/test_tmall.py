@@ -256,7 +256,7 @@ def test_changed():
     """A window is asked for in whole seconds around it, in pages of a hundred."""
     assert business(TMALL.changed(NOW_MS - 1, NOW_MS + 1, 3, AT)) == {
         "method": "taobao.trades.sold.increment.get",
-        "fields": "tid,tid_str",
+        "fields": "tid,tid_str,modified",
         "start_modified": "2016-01-01 11:59:59",
         "end_modified": "2016-01-01 12:00:01",
         "page_no": "3",
@@ -273,10 +273,16 @@ def changed(**inner: object) -> Response:
     [
         (
             changed(total_results=201, trades={"trade": [{"tid": 10**18 + 1}, {"tid": "7"}]}),
-            Page(("1000000000000000001", "7"), 3),
+            Page((("1000000000000000001", None), ("7", None)), 3),
         ),
-        (changed(total_results="200", trades={"trade": {"tid_str": "7"}}), Page(("7",), 2)),
-        (changed(total_results=1, trades=[{"tid": 7}]), Page(("7",), 1)),
+        (
+            changed(
+                total_results="200",
+                trades={"trade": {"tid_str": "7", "modified": "2026-01-22 18:00:00"}},
+            ),
+            Page((("7", 1_769_076_000_000),), 2),
+        ),
+        (changed(total_results=1, trades=[{"tid": 7}]), Page((("7", None),), 1)),
         (changed(total_results=100), Page((), 1)),
         (changed(total_results=0), Page((), 0)),
         (changed(), Page((), 0)),

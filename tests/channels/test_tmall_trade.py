@@ -8,9 +8,10 @@ import pytest
 
 from channels.adapter import Account
 from channels.errors import PlatformFault, UnknownWord
-from channels.model import DeductsAt, OrderLine, OrderState, PlatformOrder
+from channels.model import OrderLine, OrderState, PlatformOrder
 from channels.tmall import Tmall
 from channels.tmall_trade import REFUNDED, STATES, STEPS
+from reservation.shops import DeductsAt
 from tests.channels.tmall_golden import answering, golden, trade
 
 UNPAID, PAID, SHIPPED, CLOSED = (

@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 from starlette.responses import Response
 
 from channels.simulator.dealer import Account, Dealer, Settings
+from channels.simulator.serving import served
 from channels.simulator.simulator import World
 from tests.channels.simulator.conftest import Desk
 from tests.channels.simulator.receiver import Receiver, receiving
@@ -24,6 +25,16 @@ OURS = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 @pytest.fixture
 async def simulator(world: World) -> Dealer:
     return Dealer(world, Account(sending=(THEIRS,), receiving=(OURS,)), Settings(lanes=1))
+
+
+@pytest.fixture
+async def http(simulator: Dealer) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the simulator, which serves beside the test, and sends its messages."""
+    async with (
+        served(simulator) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as client,
+    ):
+        yield client
 
 
 class Teller:

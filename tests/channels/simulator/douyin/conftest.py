@@ -14,6 +14,7 @@ import pytest
 from channels.simulator.clock import Clock
 from channels.simulator.douyin import App, Douyin, Settings
 from channels.simulator.faults import Faults
+from channels.simulator.serving import served
 from channels.simulator.shop import Shop
 from channels.simulator.simulator import World
 from tests.channels.simulator.conftest import NOON_MS, Desk
@@ -33,6 +34,16 @@ def world() -> World:
 async def simulator(world: World) -> Douyin:
     app = App(app_key=KEY, secret=SECRET, shop_id=SHOP_ID)
     return Douyin(world, app, Settings(ids="numbers", lanes=1))
+
+
+@pytest.fixture
+async def http(simulator: Douyin) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the simulator, which serves beside the test, and sends its messages."""
+    async with (
+        served(simulator) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as client,
+    ):
+        yield client
 
 
 def canonical(parameters: Any) -> str:
