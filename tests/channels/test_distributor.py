@@ -271,10 +271,11 @@ def test_a_body_that_is_no_text_is_forged() -> None:
 # -- what is read ------------------------------------------------------------------------------
 
 
-def test_a_type_that_is_no_order_is_a_hint_that_says_so() -> None:
-    hint = read({"type": "orders.paid", "data": {}})
-    assert (hint.topic, hint.order_id, hint.order) == ("orders.paid", "", None)
-    assert "'orders.paid'" in hint.unknown
+@pytest.mark.parametrize("kind", ["orders.paid", "order", "order.line.changed", "reorder.paid"])
+def test_a_type_that_is_no_order_is_a_hint_that_says_so(kind: str) -> None:
+    hint = read({**order(), "type": kind})
+    assert (hint.topic, hint.order_id, hint.order) == (kind, "", None)
+    assert repr(kind) in hint.unknown
 
 
 @pytest.mark.parametrize("kind", ["ping", "com.dealer-hz.ping"])

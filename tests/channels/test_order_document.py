@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -97,6 +98,13 @@ def test_what_is_no_amount_is_malformed(yuan: Any) -> None:
         read(order(paid_yuan=yuan))
     with pytest.raises(Malformed):
         read(order(lines=line(unit_price_yuan=yuan)))
+
+
+def test_a_number_is_never_a_float() -> None:
+    """As one, this would be ten fen."""
+    body = json.dumps(order(paid_yuan="?")).replace('"?"', "0.10000000000000000555").encode()
+    with pytest.raises(Malformed, match="fen"):
+        read(body)
 
 
 def test_an_unpaid_line_has_nothing_paid() -> None:
