@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from channels.model import Listing, Parcel, Push, Response
 
 TOLERANCE_MS: Final = 300_000  # between a message's time and now, either way: the specification's
-MOST_SECRETS: Final = 2  # the one that comes and the one that leaves
 MOST_BYTES: Final = 1_048_576  # of a message; the specification advises 20 kB
 MOST_ANSWER_BYTES: Final = 8_388_608  # a page of the largest orders
 MOST_SIGNATURES: Final = 16  # looked at in a header
@@ -112,15 +111,11 @@ class Distributor(Adapter):
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)
-        if not 1 <= len(account.secrets) <= MOST_SECRETS or not all(
-            map(is_secret, account.secrets)
-        ):
+        if not account.secrets or not all(map(is_secret, account.secrets)):
             raise ConfigurationError(
-                f"{account.channel}: a dealer has 1 or {MOST_SECRETS} secrets, newest first, each "
+                f"{account.channel}: a dealer has a secret, newest first where there are two, each "
                 "the base64 of 24 to 64 bytes, with whsec_ before it or without"
             )
-        if not account.url:
-            raise ConfigurationError(f"{account.channel}: a dealer has a url, at which we tell it")
         try:
             self._words = words_of(account.options)
         except UnknownWord as error:
@@ -218,23 +213,26 @@ class Distributor(Adapter):
         return self._get(f"?{urlencode(query)}", at)
 
     def read_changed(self, response: Response) -> Page:
-        """Read a page.
+        """Read a page; one that cannot be read keeps none of the others back.
 
-        Without details where one of them cannot be read: then each order is asked for by itself,
-        and the bad one alone is in trouble.
+        It is named without its details, and asked for by itself: that one alone is in trouble.
         """
         try:
             page = read_json(_body(response), OrdersPage, most_bytes=MOST_ANSWER_BYTES)
-            orders = tuple(order_no_of(as_shape(order, Numbered)) for order in page.orders)
+            ids = [order_no_of(as_shape(order, Numbered)) for order in page.orders]
         except Unreadable as error:
             _unreadable(error)
+        whole = [self._whole(order) for order in page.orders]
+        changes = [None if order is None else order.changed_at_ms for order in whole]
+        details = tuple(order for order in whole if order is not None)
+        return Page(tuple(zip(ids, changes, strict=True)), page.pages, details)
+
+    def _whole(self, order: Any) -> PlatformOrder | None:
         try:
-            documents = [as_shape(order, OrderDocument) for order in page.orders]
-            details = [platform_order(one, self._words, self._deducts_at) for one in documents]
+            document = as_shape(order, OrderDocument)
+            return platform_order(document, self._words, self._deducts_at)
         except (Unreadable, UnknownWord):
-            return Page(tuple((order, None) for order in orders), page.pages)
-        found = tuple((order.order_id, order.changed_at_ms) for order in details)
-        return Page(found, page.pages, tuple(details))
+            return None
 
     def _get(self, target: str, at: At) -> Request | None:
         if self._orders_path is None:
