@@ -30,6 +30,7 @@ from channels.errors import Malformed, PlatformFault, Stale
 from channels.model import Hint, Page, Reply
 from channels.tmall_messages import MESSAGES_AT_ONCE, Fetched, hints_of, order_in
 from channels.tmall_trade import FIELDS, Trade, id_of, order_of
+from reservation.errors import ConfigurationError
 from reservation.shops import DeductsAt
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 # Source: stored files 7106221633 (the text), 17430672543, 17338388737, 32003862813 (taken as done).
 ALREADY_DONE: Final = frozenset({"isv.logistics-offline-service-error:B04"})
 
-_DEFAULT_TOLERANCE_SECONDS: Final = 600
+_DEFAULT_TOLERANCE_SECONDS: Final = "600"
 _MAX_TEXT: Final = 128
 
 _XML: Final = "text/xml;charset=utf-8"
@@ -85,6 +86,7 @@ _DETAIL: Final = msgspec.json.Decoder(_Detail)
 _CHANGED: Final = msgspec.json.Decoder(_Changed)
 _FETCHED: Final = msgspec.json.Decoder(Fetched)
 _DONE: Final = msgspec.json.Decoder(_Done)
+_SECONDS: Final = re.compile(r"[1-9]\d{0,4}", re.ASCII)
 _COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
 _NOT_DONE: Final = frozenset({False, "false"})
 
@@ -102,12 +104,15 @@ class Tmall(Adapter):
         super().__init__(account)
         options = account.options
         self._sign_method = options.get("sign_method", "hmac-sha256")
-        if self._sign_method not in top.SIGN_METHODS:
-            raise ValueError(f"{account.channel}: sign_method is none of {top.SIGN_METHODS}")
-        if not account.app_key or not account.secrets:
-            raise ValueError(f"{account.channel}: Tmall needs an app_key and its secret")
-        tolerance_seconds = options.get("push_tolerance_seconds", _DEFAULT_TOLERANCE_SECONDS)
-        self._tolerance_ms = int(tolerance_seconds) * 1000
+        tolerance = options.get("push_tolerance_seconds", _DEFAULT_TOLERANCE_SECONDS)
+        for is_so, problem in (
+            (not (account.app_key and account.secrets), "Tmall needs app_key and secrets"),
+            (self._sign_method not in top.SIGN_METHODS, f"no sign_method {self._sign_method!r}"),
+            (_SECONDS.fullmatch(tolerance) is None, f"no push_tolerance_seconds {tolerance!r}"),
+        ):
+            if is_so:
+                raise ConfigurationError(f"channel {account.channel}: {problem}")
+        self._tolerance_ms = int(tolerance) * 1000
         self._order_field = options.get("push_order_field", "tid")
         self._done = ALREADY_DONE | set(filter(None, options.get("done", "").split(",")))
         self._item_suffix = options.get("item_suffix", "")
@@ -196,13 +201,7 @@ class Tmall(Adapter):
         inner = changed.trades.trade if isinstance(changed.trades, _FoundList) else changed.trades
         found = [inner] if isinstance(inner, _Found) else inner or []
         try:
-            orders = tuple(
-                (
-                    id_of(trade.tid, trade.tid_str),
-                    top.time_of_text(trade.modified) if trade.modified else None,
-                )
-                for trade in found
-            )
+            orders = tuple(_changed_at(trade) for trade in found)
             total = _count(changed.total_results or 0)
         except ValueError as wrong:
             raise top.unreadable(wrong) from wrong
@@ -326,6 +325,11 @@ def _answer(response: Response, name: str, decoder: msgspec.json.Decoder[top.Sha
     if name not in members:
         raise top.unreadable(f"an answer of {sorted(members)}, not of {name}")
     return top.read(members[name], decoder)
+
+
+def _changed_at(trade: _Found) -> tuple[str, int | None]:
+    changed_at_ms = top.time_of_text(trade.modified) if trade.modified else None
+    return id_of(trade.tid, trade.tid_str), changed_at_ms
 
 
 def _count(value: int | str) -> int:

@@ -18,6 +18,8 @@ from reservation.shops import DeductsAt
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reservation.shops import DeductsAt
+
 # What of a trade is asked for: nothing of the buyer.
 FIELDS: Final = "tid,tid_str,status,payment,created,modified,pay_time,step_trade_status,orders"
 

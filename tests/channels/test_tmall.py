@@ -24,6 +24,7 @@ from channels.errors import (
 from channels.model import Hint, Listing, Page, Parcel, Push, Request, Response
 from channels.tmall import Tmall
 from channels.tmall_messages import MESSAGES_AT_ONCE
+from reservation.errors import ConfigurationError
 from tests.channels.tmall_golden import answering, golden, trade
 
 ACCOUNT = Account(
@@ -73,17 +74,18 @@ def business(request: Request) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "told"),
     [
-        {"app_key": ""},
-        {"secrets": ()},
-        {"options": {"sign_method": "rot13"}},
-        {"options": {"push_tolerance_seconds": "soon"}},
+        ({"app_key": ""}, "app_key"),
+        ({"secrets": ()}, "secrets"),
+        ({"options": {"sign_method": "rot13"}}, "rot13"),
+        ({"options": {"push_tolerance_seconds": "soon"}}, "soon"),
+        ({"options": {"push_tolerance_seconds": "-1"}}, "-1"),
     ],
 )
-def test_settings_that_cannot_work(changes):
-    """They are found out at the start, with the channel's name or the value in the error."""
-    with pytest.raises(ValueError, match=r"tmall|soon"):
+def test_settings_that_cannot_work(changes, told):
+    """They are found out at the start, with the channel's name and what is wrong."""
+    with pytest.raises(ConfigurationError, match=rf"^channel tmall: .*{told}"):
         Tmall(Account(**{**_fields(ACCOUNT), **changes}))
 
 
@@ -272,15 +274,20 @@ def changed(**inner: object) -> Response:
     ("response", "page"),
     [
         (
-            changed(total_results=201, trades={"trade": [{"tid": 10**18 + 1}, {"tid": "7"}]}),
-            Page((("1000000000000000001", None), ("7", None)), 3),
+            changed(
+                total_results=201,
+                trades={
+                    "trade": [
+                        {"tid": 10**18 + 1, "modified": "2016-01-01 12:00:00"},
+                        {"tid": "7", "modified": ""},
+                    ]
+                },
+            ),
+            Page((("1000000000000000001", NOW_MS), ("7", None)), 3),
         ),
         (
-            changed(
-                total_results="200",
-                trades={"trade": {"tid_str": "7", "modified": "2026-01-22 18:00:00"}},
-            ),
-            Page((("7", 1_769_076_000_000),), 2),
+            changed(total_results="200", trades={"trade": {"tid_str": "7"}}),
+            Page((("7", None),), 2),
         ),
         (changed(total_results=1, trades=[{"tid": 7}]), Page((("7", None),), 1)),
         (changed(total_results=100), Page((), 1)),
@@ -298,6 +305,7 @@ def test_read_changed(response, page):
     [
         changed(trades={"trade": [{"tid": 7}]}, has_next=True),
         changed(total_results=1, trades={"trade": [{}]}),
+        changed(total_results=1, trades={"trade": [{"tid": 7, "modified": "now"}]}),
         changed(total_results=-1),
         changed(total_results=10**30),
         changed(total_results="1_0"),
