@@ -34,11 +34,11 @@ class AwaitedStore(Store):
         self._refusal: str | None = "the store has not been reached yet"
         self.looked = asyncio.Event()  # once, whatever was found
 
-    async def call(self, script: str, arguments: list[Any], **options: Any) -> list[Any]:
+    def call(self, script: str, arguments: list[Any], **options: Any) -> Awaitable[list[Any]]:
         """Call a script, as `Store.call` does. Raises StoreUnavailable while it is not there."""
         if self._refusal is not None:
             raise StoreUnavailable(self._refusal, effect="not_applied")
-        return await super().call(script, arguments, **options)
+        return super().call(script, arguments, **options)
 
     async def open_when_there(self, first: Callable[[], Awaitable[None]] | None = None) -> None:
         """Look until the store passes its checks, run `first`, then let calls through.

@@ -54,7 +54,7 @@ class Store:
         self.settings = settings
         self.client = link.client
         self.log = Log(link.client)
-        self.call = RetryingLink(link, settings).call
+        self._calls = RetryingLink(link, settings)
         self.warnings: tuple[str, ...] = ()  # what is unwise about the store, as of the start
 
     @classmethod
@@ -83,6 +83,10 @@ class Store:
     async def close(self) -> None:
         """Close every connection."""
         await self.link.close()
+
+    def call(self, script: str, arguments: list[Any], **options: Any) -> Awaitable[list[Any]]:
+        """Call a script, with the options of `RetryingLink.call`."""
+        return self._calls.call(script, arguments, **options)
 
     # -- reservations ----------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ BOUNDED_LABELS = {
     "version",
     "feed",
     "kind",
+    "channel",  # those that the settings name
+    "again",
     "le",
 }
 COUNT = """
