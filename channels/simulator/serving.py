@@ -54,7 +54,6 @@ def server(simulator: Simulator) -> uvicorn.Server:
     config = uvicorn.Config(
         application(simulator),
         log_config=None,
-        log_level="critical",
         access_log=False,
         timeout_graceful_shutdown=MOST_DRAIN_SECONDS,
         ws="none",

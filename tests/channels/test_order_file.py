@@ -341,7 +341,7 @@ NEARLY = st.builds(
 )
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(lines=st.lists(NEARLY | ROWS, max_size=6), tail=st.binary(max_size=8))
 def test_whatever_is_in_a_file_is_an_order_or_an_error(lines: list[str], tail: bytes) -> None:
     """What is taken can be kept: it is text that can be written, each line once, in real units."""

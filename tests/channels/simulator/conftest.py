@@ -94,7 +94,7 @@ def stage() -> Iterator[Stage]:
     stage = Stage()
     listener = listen("127.0.0.1", 0)
     stage.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(stage, log_config=None, log_level="critical", lifespan="off")
+    config = uvicorn.Config(stage, log_config=None, lifespan="off")
     server = Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

@@ -244,6 +244,7 @@ async def outcomes(application: Application, item: Item, number: int) -> list[in
     return seen
 
 
+@pytest.mark.chaos
 async def test_faults_come_at_their_rates_and_from_their_seed(
     application: Application, desk: Desk, catfood: Item
 ) -> None:
@@ -341,7 +342,7 @@ NAMES = st.sampled_from(
 
 
 @settings(
-    max_examples=400,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -255,6 +255,7 @@ async def story(
     return [(tag, numbers[str(data["p_id"])]) for tag, _, data in told]
 
 
+@pytest.mark.chaos
 async def test_faults_of_messages(
     world: World, receiver: Receiver, simulator: Douyin, catfood: Item
 ) -> None:
