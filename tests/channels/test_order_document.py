@@ -60,6 +60,7 @@ def test_an_unknown_status_is_a_hint_that_says_so(body: dict[str, Any]) -> None:
     assert (hint.order_id, hint.order) == ("7", None)
     assert "status" in hint.unknown
     hint.unknown.encode()
+    assert len(hint.unknown) < 450
 
 
 def test_a_dealer_may_have_words_of_its_own() -> None:

@@ -53,6 +53,7 @@ def test_the_published_signatures_come_out(
         ("", False),
         ("whsec_", False),
         ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS!", False),
+        ("A" * 20 + "!" + "A" * 20, False),  # of which the library would take the rest
         ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSé", False),
     ],
 )
