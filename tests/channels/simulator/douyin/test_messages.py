@@ -276,11 +276,14 @@ async def test_without_faults_an_orders_messages_are_in_order(
     world: World, receiver: Receiver, simulator: Douyin, catfood: Item
 ) -> None:
     """Also with many pushes under way: those about one order go one after another."""
-    simulator.settings.lanes, simulator.settings.most_in_push = 16, 2
+    simulator.settings.lanes, simulator.settings.most_in_push = 16, 1
+    receiver.hung = asyncio.Event()
     world.shop.set_stock(catfood.item_id, next(iter(catfood.skus)), 1_000)
-    orders = [place(world, catfood) for _ in range(100)]
-    for order in orders:
-        world.shop.pay(order.order_id)
+    for _ in range(100):
+        place(world, catfood, paid=True)
+    await receiver.wait_for(16)  # none is answered: the second ones have to wait
+    assert {tag for tag, _, _ in messages(receiver)} == {"100"}
+    receiver.hung.set()
     seen: dict[int, list[str]] = {}
     for tag, _, data in await gathered(receiver, 200):
         seen.setdefault(data["p_id"], []).append(tag)
