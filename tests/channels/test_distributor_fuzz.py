@@ -64,7 +64,7 @@ BODIES = nearly_messages().map(lambda message: json.dumps(message).encode()) | s
 TYPES = st.sampled_from(["", "application/json", "application/cloudevents+json"])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(body=BODIES, content_type=TYPES)
 def test_whatever_is_signed_is_read_or_refused(body: bytes, content_type: str) -> None:
     """What is read can be kept: it is text that can be written, and quantities are real."""
@@ -78,7 +78,7 @@ def test_whatever_is_signed_is_read_or_refused(body: bytes, content_type: str) -
         assert hint.order is None or all(one.quantity >= 1 for one in hint.order.lines)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     headers=st.dictionaries(
         st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature", "content-type"]),
@@ -91,7 +91,7 @@ def test_whatever_is_not_signed_is_forged(headers: dict[str, str], body: bytes) 
         dealer().read_push(Push(body, headers), NOW_MS)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     status=st.integers(100, 599) | st.just(200),
     message=nearly_messages() | VALUES,

@@ -341,7 +341,7 @@ NEARLY = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(lines=st.lists(NEARLY | ROWS, max_size=6), tail=st.binary(max_size=8))
 def test_whatever_is_in_a_file_is_an_order_or_an_error(lines: list[str], tail: bytes) -> None:
     """What is taken can be kept: it is text that can be written, each line once, in real units."""
@@ -356,7 +356,7 @@ def test_whatever_is_in_a_file_is_an_order_or_an_error(lines: list[str], tail: b
             assert len({one.line_id for one in order.lines}) == len(order.lines)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(raw=st.binary(), sha256=st.none() | st.binary(max_size=80))
 def test_no_bytes_at_all_are_an_exception(raw: bytes, sha256: bytes | None) -> None:
     assert read_order_file(raw, name=NAME, sha256=sha256).errors

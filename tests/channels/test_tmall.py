@@ -538,7 +538,7 @@ def _mutilated(draw: st.DrawFn) -> bytes:
     return seed[:at] + draw(st.binary(max_size=12)) + seed[end:]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_mutilated() | st.binary(max_size=60), st.sampled_from([200, 200, 200, 400, 502]))
 def test_any_answer_is_read_or_refused(body, status):
     """No answer, however broken, is anything but read, an unknown word or the platform's fault."""
@@ -553,7 +553,7 @@ def test_any_answer_is_read_or_refused(body, status):
         assert len(told) < 1_000
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.binary(max_size=60) | _JSON.map(lambda value: json.dumps({"tid": value}).encode()),
     st.dictionaries(

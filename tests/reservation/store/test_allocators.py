@@ -17,7 +17,7 @@ from reservation.store.binary import find_allocator, find_binary
 from reservation.store.embedded import EmbeddedStore
 
 SEEDS = (1, 2, 3)  # each saw the damage of the one that was found to do it in half of its runs
-ROUNDS, ROUND = 160, 500  # entries a pipeline
+ROUNDS, ROUND = 100, 500  # entries a pipeline
 FIELDS = 100_000
 TEXT = bytes(97 + number % 26 for number in range(10_000))
 

@@ -278,7 +278,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(METHODS), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8))
 async def test_whatever_is_sent_is_answered(method: str, more: dict[str, str]) -> None:
     """Signed rubbish in any parameter: an answer or an error of the platform's, never a 5xx."""
