@@ -1,17 +1,18 @@
 """The port: all that a platform's file has to say. An adapter is pure: no I/O and no clock.
 
-A platform is one file with one class. It writes requests and reads answers; sending, pacing,
-retrying, keeping and counting are the same for all (`transport`, `intake`, `feed`). What a
-platform has no words for is left as it is here: the methods of `Adapter` then say so.
-`tests/channels/conformance.py` holds every adapter to this file; `docs/adding-a-channel.md` leads
-through one.
+A platform is one class. It writes requests and reads answers; sending, pacing, retrying, keeping
+and counting are the same for all (`transport`, `intake`). What a platform has no words for is left
+as it is here: the methods of `Adapter` then say so.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from channels.errors import UnfinishedAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +54,17 @@ class At:
     token: str = field(default="", repr=False)
 
 
+# What a platform that asks must also read: who writes one of these writes those, too.
+READ_WITH: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {
+        "detail": ("read_detail",),
+        "changed": ("read_changed",),
+        "fetch": ("read_fetched", "confirm_fetched"),
+        "token": ("read_token",),
+    }
+)
+
+
 class Adapter(ABC):
     """A platform's words to ours and back.
 
@@ -70,6 +82,14 @@ class Adapter(ABC):
 
     def __init__(self, account: Account) -> None:
         self.account = account
+
+    @classmethod
+    def unsaid(cls) -> list[str]:
+        """Name what a platform's class must say and does not."""
+        own = {name for name in dir(cls) if getattr(cls, name) is not getattr(Adapter, name, None)}
+        asks = [name for name in READ_WITH if name in own or (name == "fetch" and cls.queue)]
+        wanted = {name for ask in asks for name in (ask, *READ_WITH[ask])}
+        return sorted(cls.__abstractmethods__ | (wanted - own))
 
     # -- in: pushes ------------------------------------------------------------------------------
 
@@ -102,7 +122,8 @@ class Adapter(ABC):
 
     def read_detail(self, response: Response) -> PlatformOrder:
         """Read an order."""
-        raise NotImplementedError
+        del response
+        raise UnfinishedAdapter(self.platform, "read_detail")
 
     def changed(self, begin_ms: int, end_ms: int, page: int, at: At) -> Request | None:
         """Ask for a page, from 1, of the orders that changed in a window; None as in `detail`."""
@@ -111,19 +132,23 @@ class Adapter(ABC):
 
     def read_changed(self, response: Response) -> Page:
         """Read a page."""
-        raise NotImplementedError
+        del response
+        raise UnfinishedAdapter(self.platform, "read_changed")
 
     def fetch(self, at: At) -> Request:
         """Fetch messages that wait at the platform (where `queue`)."""
-        raise NotImplementedError
+        del at
+        raise UnfinishedAdapter(self.platform, "fetch")
 
     def read_fetched(self, response: Response) -> Sequence[Hint]:
         """Read the messages fetched."""
-        raise NotImplementedError
+        del response
+        raise UnfinishedAdapter(self.platform, "read_fetched")
 
     def confirm_fetched(self, message_ids: Sequence[str], at: At) -> Request:
         """Tell the platform that messages are kept here."""
-        raise NotImplementedError
+        del message_ids, at
+        raise UnfinishedAdapter(self.platform, "confirm_fetched")
 
     # -- out -------------------------------------------------------------------------------------
 
@@ -134,7 +159,8 @@ class Adapter(ABC):
 
     def read_token(self, response: Response, now_ms: int) -> Token:
         """Read a token."""
-        raise NotImplementedError
+        del response, now_ms
+        raise UnfinishedAdapter(self.platform, "read_token")
 
     @abstractmethod
     def show(self, listing: Listing, units: int, key: str, at: At) -> Request:

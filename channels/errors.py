@@ -31,6 +31,13 @@ class Malformed(MessageRefused):
     reason = "malformed"
 
 
+class UnfinishedAdapter(HoldfastError):
+    """A platform's class does not say what is asked of it."""
+
+    def __init__(self, platform: str, what: str) -> None:
+        super().__init__(f"the adapter of {platform} does not say {what}")
+
+
 class UnknownWord(HoldfastError):
     """A word of the platform's that stands in none of our tables."""
 

@@ -42,10 +42,8 @@ def adapter_of(channel: str, shop: Shop) -> Adapter:
     if not (isinstance(kind, type) and issubclass(kind, Adapter)):
         message = f"{where}: platform {name!r} is no channels.adapter.Adapter"
         raise ConfigurationError(message)
-    if kind.__abstractmethods__:
-        message = (
-            f"{where}: {kind.__name__} does not say {', '.join(sorted(kind.__abstractmethods__))}"
-        )
+    if unsaid := kind.unsaid():
+        message = f"{where}: {kind.__name__} does not say {', '.join(unsaid)}"
         raise ConfigurationError(message)
     url = shop.url or kind.default_url
     if not url:

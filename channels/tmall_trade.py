@@ -13,7 +13,6 @@ import msgspec
 from channels.errors import UnknownWord
 from channels.model import OrderLine, OrderState, PlatformOrder
 from channels.top import fen_of_yuan, time_of_text
-from reservation.shops import DeductsAt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -78,22 +78,26 @@ class Platform:
     async def _once(
         self, write: Callable[[At], Request | None], read: Callable[[Response], T]
     ) -> T | None:
-        if write(await self._at()) is None:
-            return None
-        await self._turn()
-        # It is signed with the time at which it leaves, not at which it was thought of.
         request = write(await self._at())
-        return None if request is None else read(await self._send(request))
+        if request is None:
+            return None
+        if await self._turn():
+            # It is signed with the time at which it leaves, not at which it was thought of.
+            request = write(await self._at()) or request
+        return read(await self._send(request))
 
     def be_quiet(self, seconds: float) -> None:
         """Make no call for a while: the platform asked for it."""
         self._next = max(self._next, asyncio.get_running_loop().time() + seconds)
 
-    async def _turn(self) -> None:
+    async def _turn(self) -> bool:
+        """Wait until the next call may leave; say whether that was not at once."""
         now = asyncio.get_running_loop().time()
         turn = max(now, self._next)
         self._next = turn + self._spacing
-        await asyncio.sleep(turn - now)
+        if turn > now:
+            await asyncio.sleep(turn - now)
+        return turn > now
 
     async def _at(self) -> At:
         now_ms = self._now_ms()

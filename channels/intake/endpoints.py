@@ -34,7 +34,6 @@ log = structlog.get_logger(__name__)
 
 PATH: Final = "/v1/channels/{channel}/messages"
 PATIENCE: Final = 0.8  # of the time that a platform waits, for keeping what it says
-UNKNOWN: Final = "no channel of this name takes messages"
 
 
 class Messages:
@@ -50,8 +49,7 @@ class Messages:
         self._path = inbox_path(settings.data_dir)
         self._limit = settings.max_body_bytes
         self._now_ms = now_ms
-        self._recorder: Recorder | None = None
-        self._inbox: Inbox | None = None
+        self._opened: tuple[Inbox, Recorder] | None = None  # with the first message
 
     async def take(self, call: Call) -> Answer:
         """Take what a platform tells.
@@ -62,7 +60,9 @@ class Messages:
         channel = call.exchange.parameters["channel"]
         adapter = self._adapters.get(channel)
         if adapter is None:
-            raise Refused(Problem(Slug.NOT_FOUND, f"There is {UNKNOWN}."))
+            raise Refused(
+                Problem(Slug.NOT_FOUND, "There is no channel of this name that takes messages.")
+            )
         try:
             hints = adapter.read_push(_push(call), self._now_ms())
         except MessageRefused as why:
@@ -82,17 +82,17 @@ class Messages:
         if not hints:
             return  # a probe
         async with asyncio.timeout(adapter.answer_seconds * PATIENCE):
-            if self._recorder is None:
-                self._inbox = self._inbox or Inbox(self._path)
-                self._recorder = Recorder(self._inbox, self._now_ms)
-            await self._recorder.keep(channel, hints)
+            if self._opened is None:
+                inbox = Inbox(self._path)
+                self._opened = inbox, Recorder(inbox, self._now_ms)
+            await self._opened[1].keep(channel, hints)
 
     async def close(self) -> None:
         """Keep what has been taken, and close the file."""
-        if self._recorder is not None:
-            await self._recorder.drain()
-        if self._inbox is not None:
-            self._inbox.close()
+        if self._opened is not None:
+            inbox, recorder = self._opened
+            await recorder.drain()
+            inbox.close()
 
     def endpoints(self) -> dict[str, dict[str, Endpoint]]:
         """Name the door by path and method."""

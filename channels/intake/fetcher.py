@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import structlog
-
-from channels.errors import PlatformFault, UnknownWord
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from channels.intake.inbox import Inbox
-    from channels.transport import Platform
-
-log = structlog.get_logger(__name__)
+from channels.intake.asking import FAULTS, Asking
 
 EMPTY_SECONDS: Final = 0.5  # before a queue that was empty is asked again
 FAULT_SECONDS: Final = 5.0  # before a platform that failed is
 
 
-class Fetcher:
+class Fetcher(Asking):
     """One background loop for one channel whose adapter has a `queue`."""
-
-    def __init__(
-        self,
-        platform: Platform,
-        inbox: Inbox,
-        *,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-    ) -> None:
-        self._platform = platform
-        self._adapter = platform.adapter
-        self._channel = platform.adapter.account.channel
-        self._inbox = inbox
-        self._now_ms = now_ms
 
     async def round(self) -> float:
         """Fetch, keep and confirm once; returns the seconds until the next time.
@@ -53,8 +29,6 @@ class Fetcher:
             await self._platform.ask(
                 lambda at: self._adapter.confirm_fetched(ids, at), self._adapter.read_done
             )
-        except (PlatformFault, UnknownWord) as fault:
-            log.warning("fetch_put_off", channel=self._channel, why=str(fault))
-            after = fault.after_seconds if isinstance(fault, PlatformFault) else None
-            return max(FAULT_SECONDS, after or 0.0)
+        except FAULTS as fault:
+            return self._put_off("fetch", fault, FAULT_SECONDS)
         return 0.0

@@ -8,21 +8,12 @@ as a platform's lists lag behind its orders; an order that was seen as it is is 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
-from channels.errors import PlatformFault, UnknownWord
-from channels.model import Page
+from channels.intake.asking import FAULTS, Asking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from channels.intake.inbox import Inbox
-    from channels.transport import Platform
-
-log = structlog.get_logger(__name__)
+    from channels.model import Page
 
 SWEEP_SECONDS: Final = 60.0  # between two sweeps
 # Lists lag behind by some ten minutes on a big day: wire-formats.md section 1.3.
@@ -31,21 +22,8 @@ FAULT_SECONDS: Final = 10.0  # before a platform that failed is asked again
 MOST_PAGES: Final = 1_000  # of a window; beyond them it is halved
 
 
-class Sweeper:
-    """One background loop for one channel. `now_ms` is the wall clock."""
-
-    def __init__(
-        self,
-        platform: Platform,
-        inbox: Inbox,
-        *,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-    ) -> None:
-        self._platform = platform
-        self._adapter = platform.adapter
-        self._channel = platform.adapter.account.channel
-        self._inbox = inbox
-        self._now_ms = now_ms
+class Sweeper(Asking):
+    """One background loop for one channel."""
 
     async def round(self) -> float:
         """Sweep up to now, window by window; returns the seconds until the next time.
@@ -63,10 +41,8 @@ class Sweeper:
                     return SWEEP_SECONDS  # this platform tells of no changes
                 await asyncio.to_thread(self._inbox.set_swept_to, self._channel, end_ms)
                 begin_ms = end_ms
-        except (PlatformFault, UnknownWord) as fault:
-            log.warning("sweep_put_off", channel=self._channel, why=str(fault))
-            after = fault.after_seconds if isinstance(fault, PlatformFault) else None
-            return max(FAULT_SECONDS, after or 0.0)
+        except FAULTS as fault:
+            return self._put_off("sweep", fault, FAULT_SECONDS)
         return SWEEP_SECONDS
 
     async def _window(self, begin_ms: int, end_ms: int) -> bool:

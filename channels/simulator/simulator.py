@@ -68,7 +68,7 @@ class Simulator(ABC):
     def desk(self) -> dict[tuple[str, str], Answer]:
         """Give what the control side serves for this platform alone, by path and method.
 
-        An answer becomes JSON; `control.read` reads a body, `Refused` refuses.
+        An answer becomes JSON; `forms.read` reads a body, `Refused` refuses.
         """
         return {}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from channels.adapter import Account
 from channels.distributor import Distributor
-from channels.model import Hint, PlatformOrder, Push
+from channels.model import Hint, PlatformOrder, Push, Response
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -76,6 +76,11 @@ def order_of(body: dict[str, Any]) -> PlatformOrder:
     assert hint.order is not None
     assert hint.unknown == ""
     return hint.order
+
+
+def answer(document: Any, status: int = 200, **headers: str) -> Response:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return Response(status, body, headers)
 
 
 EVENT = {"specversion": "1.0", "type": "dealer.ping", "source": "/", "id": "1"}

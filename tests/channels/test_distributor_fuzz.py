@@ -18,12 +18,12 @@ from tests.channels.dealer import (
     EVENT,
     NOW,
     NOW_MS,
+    answer,
     dealer,
     line,
     order,
     push,
 )
-from tests.channels.test_distributor import answer
 
 VALUES = st.recursive(
     st.none()

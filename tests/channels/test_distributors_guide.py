@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from channels.errors import MessageRefused
 from channels.model import Hint, OrderState, Push
 from channels.order_file import OrderFileName, read_order_file
 from tests.channels.dealer import NOW_MS, SECRET, dealer, order_of, push
+from tests.conftest import need_program
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "distributors.md").read_text("utf-8")
 
@@ -101,20 +101,19 @@ async def run(secret: str, tmp_path: Path, command: Sequence[str]) -> tuple[str,
 
 PYTHON = (sys.executable, "-c", block("python"))
 SHELL = ("sh", "-c", block("sh"))
-needs_tools = pytest.mark.skipif(
-    not (shutil.which("openssl") and shutil.which("curl")), reason="needs openssl and curl"
-)
 
 
 @pytest.mark.parametrize(
     ("command", "order_id"),
-    [(PYTHON, "HZ20260122-0007"), pytest.param(SHELL, "HZ20260122-0008", marks=needs_tools)],
+    [(PYTHON, "HZ20260122-0007"), (SHELL, "HZ20260122-0008")],
     ids=["python", "shell"],
 )
 async def test_its_programs_send_an_order(
     tmp_path: Path, command: Sequence[str], order_id: str
 ) -> None:
     """With the dealer's secret, with its prefix or without; with another it is refused."""
+    for tool in ("openssl", "curl") if command is SHELL else ():
+        need_program(tool)
     printed, hints = await run(SECRET, tmp_path, command)
     assert printed == "204"
     (hint,) = hints

@@ -25,6 +25,18 @@ class Unfinished(Adapter):
     default_url = "http://127.0.0.1"
 
 
+class Asks(Corner):
+    """A platform that asks for orders and reads none."""
+
+    detail = None  # type: ignore[assignment]
+
+
+class Queues(Corner):
+    """A platform whose messages wait there, and are not fetched."""
+
+    queue = True
+
+
 OWN = f"{__name__}:Corner"
 
 
@@ -47,7 +59,9 @@ def test_a_platform_of_ones_own_is_a_class() -> None:
         ("pathlib:Path", r"is no channels\.adapter\.Adapter"),
         (f"{__name__}:OWN", r"is no channels\.adapter\.Adapter"),
         (OWN, "needs a url"),
-        (f"{__name__}:Unfinished", "Unfinished"),
+        (f"{__name__}:Unfinished", "Unfinished does not say acknowledge, close, .*show"),
+        (f"{__name__}:Asks", "Asks does not say read_detail"),
+        (f"{__name__}:Queues", "Queues does not say confirm_fetched, fetch, read_fetched"),
     ],
 )
 def test_a_wrong_one_is_named(platform: str, words: str) -> None:

@@ -6,11 +6,9 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.channels.corner import CornerShop, sign
 from tests.conftest import ADMIN_KEY
@@ -20,14 +18,6 @@ from tests.waiting import until
 SECRET = "the-secret-of-the-corner"
 SETTINGS = {"HOLDFAST_ADMIN_KEY": ADMIN_KEY, "HOLDFAST_LOG_LEVEL": "warning"}
 KEY = {"authorization": f"Bearer {ADMIN_KEY}"}
-
-
-@pytest.fixture
-def shop() -> Iterator[CornerShop]:
-    """Open the shop."""
-    opened = CornerShop()
-    yield opened
-    opened.close()
 
 
 def config(tmp_path: Path, shop: CornerShop) -> Path:

@@ -1,74 +1,37 @@
-"""The adapter of Tmall: call-backs in, pulls and writes out, answers to both; and nonsense."""
+"""The adapter of Tmall: settings, call-backs in, pulls."""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from channels import top
 from channels.adapter import Account, At
 from channels.errors import (
     Forged,
     Malformed,
-    MessageRefused,
     PlatformFault,
     Stale,
-    TokenRefused,
-    UnknownWord,
 )
-from channels.model import Hint, Listing, Page, Parcel, Push, Request, Response
+from channels.model import Hint, Page, Push
 from channels.tmall import Tmall
 from channels.tmall_messages import MESSAGES_AT_ONCE
 from reservation.errors import ConfigurationError
-from tests.channels.tmall_golden import answering, golden, trade
-
-ACCOUNT = Account(
-    channel="tmall", url="https://gw", app_key="12345678", secrets=("helloworld", "older")
+from tests.channels.tmall_golden import answering
+from tests.channels.tmall_shop import (
+    ACCOUNT,
+    AT,
+    NOW_MS,
+    SKU,
+    TMALL,
+    adapter,
+    business,
+    changed,
+    fields,
+    pushed,
+    sent,
 )
-NOW_MS = int(datetime(2016, 1, 1, 4, tzinfo=UTC).timestamp()) * 1000  # noon in Shanghai
-AT = At(NOW_MS, "the-session")
-ITEM = Listing(sku="A", item_id="11223344")
-SKU = Listing(sku="B", item_id="11223344", platform_sku_id="4120248730389")
-
-
-def adapter(**options: str) -> Tmall:
-    return Tmall(Account(**{**_fields(ACCOUNT), "options": options}))
-
-
-def _fields(account: Account) -> dict[str, object]:
-    return {name: getattr(account, name) for name in Account.__dataclass_fields__}
-
-
-TMALL = adapter()
-COMMON = {
-    "app_key": "12345678",
-    "session": "the-session",
-    "timestamp": "2016-01-01 12:00:00",
-    "v": "2.0",
-    "sign_method": "hmac-sha256",
-    "format": "json",
-}
-
-
-def sent(request: Request) -> dict[str, str]:
-    """Return a request's parameters, having checked its form and its signature."""
-    assert (request.method, request.url) == ("POST", "https://gw/router/rest")
-    params = dict(parse_qsl(request.body.decode(), strict_parsing=True))
-    assert params.pop("sign") == top.sign(params, ACCOUNT.secrets[0])
-    return params
-
-
-def business(request: Request) -> dict[str, str]:
-    """Return what a request has beyond what every one has."""
-    params = sent(request)
-    assert {name: params.pop(name) for name in COMMON} == COMMON
-    return params
-
 
 # -- settings ------------------------------------------------------------------------------------
 
@@ -86,12 +49,12 @@ def business(request: Request) -> dict[str, str]:
 def test_settings_that_cannot_work(changes, told):
     """They are found out at the start, with the channel's name and what is wrong."""
     with pytest.raises(ConfigurationError, match=rf"^channel tmall: .*{told}"):
-        Tmall(Account(**{**_fields(ACCOUNT), **changes}))
+        Tmall(Account(**{**fields(ACCOUNT), **changes}))
 
 
 def test_the_gateway_is_the_platforms_where_none_is_set():
     """An account without a url calls the platform itself."""
-    request = Tmall(Account(**{**_fields(ACCOUNT), "url": ""})).detail("1", AT)
+    request = Tmall(Account(**{**fields(ACCOUNT), "url": ""})).detail("1", AT)
     assert request.url == "https://gw.api.taobao.com/router/rest"
 
 
@@ -114,24 +77,6 @@ def test_no_session_is_not_sent():
 
 
 # -- call-backs ----------------------------------------------------------------------------------
-
-
-def pushed(
-    body: bytes = b'{"tid":"1011032513941101327"}',
-    secret: str = ACCOUNT.secrets[0],
-    headers: dict[str, str] | None = None,
-    form: dict[str, str] | None = None,
-    **query: str | None,
-) -> Push:
-    """Return a call-back, signed."""
-    params = {"app_key": "12345678", "method": "demo.order.push", "sign_method": "md5", "v": "2.0"}
-    params["timestamp"] = top.text_of_time(NOW_MS)
-    params = {name: value for name, value in (params | query).items() if value is not None}
-    body = body if form is None else b""
-    pairs = [(name.encode(), value.encode()) for name, value in (params | (form or {})).items()]
-    sign = top.callback_sign(pairs, body, secret)
-    encoded = urlencode([*params.items(), ("sign", sign)])
-    return Push(body if form is None else urlencode(form).encode(), headers or {}, encoded)
 
 
 def test_a_callback_is_a_hint():
@@ -266,10 +211,6 @@ def test_changed():
     }
 
 
-def changed(**inner: object) -> Response:
-    return answering({"trades_sold_increment_get_response": inner})
-
-
 @pytest.mark.parametrize(
     ("response", "page"),
     [
@@ -342,237 +283,3 @@ def test_confirm_takes_what_was_handed_out_at_once(count):
     """None and too many are our own mistakes."""
     with pytest.raises(ValueError, match="200 at once"):
         TMALL.confirm_fetched(["1"] * count, AT)
-
-
-# -- writes --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("request_of", "params"),
-    [
-        (
-            lambda tmall: tmall.show(SKU, 5, "k", AT),
-            {
-                "method": "taobao.item.quantity.update",
-                "num_iid": "11223344",
-                "sku_id": "4120248730389",
-                "quantity": "5",
-                "type": "1",
-            },
-        ),
-        (
-            lambda tmall: tmall.show(ITEM, 0, "k", AT),
-            {
-                "method": "taobao.item.quantity.update",
-                "num_iid": "11223344",
-                "quantity": "0",
-                "type": "1",
-            },
-        ),
-        (
-            lambda tmall: tmall.close(ITEM, "k", AT),
-            {"method": "taobao.item.update.delisting", "num_iid": "11223344"},
-        ),
-        (
-            lambda tmall: tmall.reopen(ITEM, 3, "k", AT),
-            {"method": "taobao.item.update.listing", "num_iid": "11223344", "num": "3"},
-        ),
-        (
-            lambda tmall: tmall.shipped("7", Parcel(company="SF", tracking_number="SF1"), AT),
-            {
-                "method": "taobao.logistics.offline.send",
-                "tid": "7",
-                "out_sid": "SF1",
-                "company_code": "SF",
-            },
-        ),
-        (
-            lambda tmall: tmall.shipped(
-                "7", Parcel(company="SF", tracking_number="SF1", lines=("8", "9")), AT
-            ),
-            {
-                "method": "taobao.logistics.offline.send",
-                "tid": "7",
-                "sub_tid": "8,9",
-                "is_split": "1",
-                "out_sid": "SF1",
-                "company_code": "SF",
-            },
-        ),
-    ],
-)
-def test_writes(request_of, params):
-    """Each write, whole; what is empty is not sent."""
-    assert business(request_of(TMALL)) == params
-
-
-def test_a_sku_among_others_is_closed_by_itself():
-    """Off the shelf would go its siblings, and back with one of them this one."""
-    assert TMALL.close(SKU, "k", AT) == TMALL.show(SKU, 0, "k", AT)
-    assert TMALL.reopen(SKU, 4, "k", AT) == TMALL.show(SKU, 4, "k", AT)
-
-
-def test_the_item_calls_may_be_those_for_tmall():
-    """They take the same parameters under names of their own."""
-    tmall = adapter(item_suffix=".tmall")
-    assert [
-        sent(request)["method"]
-        for request in (tmall.show(SKU, 1, "k", AT), tmall.close(ITEM, "k", AT))
-    ] == ["taobao.item.quantity.update.tmall", "taobao.item.update.delisting.tmall"]
-    reopened = sent(tmall.reopen(ITEM, 1, "k", AT))
-    assert reopened["method"] == "taobao.item.update.listing.tmall"
-
-
-def test_what_cannot_be_written():
-    """Nothing is shown below zero, and nothing goes on the shelf without a unit."""
-    with pytest.raises(ValueError, match="-1 units"):
-        TMALL.show(SKU, -1, "k", AT)
-    with pytest.raises(ValueError, match="a unit at least"):
-        TMALL.reopen(ITEM, 0, "k", AT)
-
-
-def test_a_paid_order_cannot_be_refused():
-    """TOP has no call of the seller's for it."""
-    assert TMALL.reject(TMALL.read_detail(trade()), AT) is None
-
-
-@pytest.mark.parametrize("name", ["sent", "confirmed", "delisted", "sent_before"])
-def test_done(name):
-    """A success is done, and so is what was done before."""
-    TMALL.read_done(golden(name))
-
-
-@pytest.mark.parametrize(
-    ("response", "code", "again", "after_seconds"),
-    [
-        (golden("limited"), "accesscontrol.limited-by-app-api-access-count", True, 2.0),
-        (golden("limited_for_long"), "accesscontrol.limited-by-app-access-count", True, 31_062.0),
-        (golden("too_many_timeouts"), "isv.trade-service-rejection", True, 180.0),
-        (golden("invalid_parameter"), "isv.invalid-parameter", False, None),
-        (
-            answering({"logistics_offline_send_response": {"shipping": {"is_success": False}}}),
-            "not-done",
-            False,
-            None,
-        ),
-        (
-            answering({"tmc_messages_confirm_response": {"is_success": "false"}}),
-            "not-done",
-            False,
-            None,
-        ),
-        (answering({}), "unreadable", False, None),
-        (answering({"error_response": {}}), "", False, None),
-        (answering({"item_update_delisting_response": 7}), "unreadable", False, None),
-    ],
-)
-def test_not_done(response, code, again, after_seconds):
-    """Each error says whether to try again, and when."""
-    with pytest.raises(PlatformFault) as caught:
-        TMALL.read_done(response)
-    fault = caught.value
-    assert (fault.code, fault.again, fault.after_seconds) == (code, again, after_seconds)
-
-
-@pytest.mark.parametrize(
-    "read", [TMALL.read_detail, TMALL.read_changed, TMALL.read_fetched, TMALL.read_done]
-)
-def test_every_answer_may_be_an_error(read):
-    """Whatever was asked, a session that has run out is told as that."""
-    with pytest.raises(TokenRefused):
-        read(answering({"error_response": {"code": 27, "msg": "Invalid session"}}))
-
-
-def test_further_sub_codes_may_count_as_done():
-    """What a shop has found out to mean so, it may say; no error passes that has no code."""
-    response = answering({"error_response": {"code": 50, "sub_code": "isv.off-the-shelf"}})
-    adapter(done="isv.other,isv.off-the-shelf").read_done(response)
-    with pytest.raises(PlatformFault):
-        TMALL.read_done(response)
-
-
-# -- nonsense ------------------------------------------------------------------------------------
-
-_SEEDS = [
-    golden(name).body
-    for name in ("trade_paid_two_lines", "trade_closed_unpaid", "messages", "limited", "sent")
-] + [changed(total_results=2, trades={"trade": [{"tid": 1}, {"tid": "2"}]}).body]
-_LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**25), 10**25)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=12)
-    | st.sampled_from(["WAIT_BUYER_PAY", "SUCCESS", "15.70", "2026-01-01 00:00:00", "1", "\x00"])
-)
-_JSON = st.recursive(
-    _LEAVES,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
-
-@st.composite
-def _mutilated(draw: st.DrawFn) -> bytes:
-    """Return a golden payload with a member replaced, or with bytes cut out and put in."""
-    seed = draw(st.sampled_from(_SEEDS))
-    if draw(st.booleans()):
-        document = json.loads(seed)
-        place, parent, key = document, None, None
-        while isinstance(place, dict | list) and place and draw(st.integers(0, 4)):
-            parent = place
-            key = (
-                draw(st.sampled_from(sorted(place)))
-                if isinstance(place, dict)
-                else draw(st.integers(0, len(place) - 1))
-            )
-            place = place[key]
-        if parent is None:
-            return json.dumps(draw(_JSON)).encode()
-        parent[key] = draw(_JSON)
-        return json.dumps(document).encode()
-    at = draw(st.integers(0, len(seed)))
-    end = draw(st.integers(at, min(len(seed), at + 40)))
-    return seed[:at] + draw(st.binary(max_size=12)) + seed[end:]
-
-
-@settings(max_examples=150, deadline=None)
-@given(_mutilated() | st.binary(max_size=60), st.sampled_from([200, 200, 200, 400, 502]))
-def test_any_answer_is_read_or_refused(body, status):
-    """No answer, however broken, is anything but read, an unknown word or the platform's fault."""
-    response = Response(status, body)
-    for read in (TMALL.read_detail, TMALL.read_changed, TMALL.read_fetched, TMALL.read_done):
-        try:
-            read(response)
-        except (UnknownWord, PlatformFault) as caught:
-            told = str(caught)
-        else:
-            told = ""
-        assert len(told) < 1_000
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    st.binary(max_size=60) | _JSON.map(lambda value: json.dumps({"tid": value}).encode()),
-    st.dictionaries(
-        st.sampled_from(["top-sign-list", "content-type", "x-a", "X-A", "sign"]),
-        st.text(max_size=20)
-        | st.sampled_from(["x-a", "x-a,sign", "application/x-www-form-urlencoded"]),
-    ),
-    st.text(st.characters(codec=None), max_size=40),
-    st.booleans(),
-)
-def test_any_callback_is_read_or_refused(body, headers, query, is_signed):
-    """Signed or not, whatever is called back is a hint or a refusal."""
-    push = Push(body, headers, query)
-    if is_signed:
-        signed = pushed(body, headers=headers)
-        push = Push(signed.body, headers, signed.query)
-    try:
-        hints = TMALL.read_push(push, NOW_MS)
-    except MessageRefused:
-        return
-    assert is_signed
-    assert [hint.order_id.isascii() and hint.order_id.isdigit() for hint in hints] == [True]

@@ -121,6 +121,7 @@ def test_a_topic_that_nobody_has_told_us_of():
         '{"tid":true}',
         '{"tid":null}',
         "[" * 100_000,
+        '{"tid":' + "[" * 100_000,
         {},
         7,
         None,

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 
 from loadtest.evidence import Evidence, load
 from loadtest.history import Call, HistoryWriter, Reservation, Run
+from loadtest.processes import free_port
 from loadtest.slo import outcomes_of
 from loadtest.workload.scenarios import SCENARIOS
 from tests.conftest import ADMIN_KEY
@@ -268,7 +268,7 @@ def test_a_service_that_is_not_there_is_said(tmp_path: Path) -> None:
     """Exit code 3 with the reason, soon; nothing is left that could be taken for a run."""
     done = loadtest(
         *("run", "hot_sku", "--out", tmp_path, "--orders", 5, "--seconds", 1),
-        HOLDFAST_URL=f"http://127.0.0.1:{_free_port()}",
+        HOLDFAST_URL=f"http://127.0.0.1:{free_port()}",
         HOLDFAST_KEY=ADMIN_KEY,
     )
     assert done.returncode == 3
@@ -333,7 +333,7 @@ def test_a_generator_that_leaves_ends_the_run(
     service: Service, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """Politely too: nobody would send what was its to send. The next run is not disturbed."""
-    port = _free_port()
+    port = free_port()
     sizes = ("--orders", 500, "--seconds", 60)
     remote = ("--generators", 2, "--remote", "--port", port)
     leader = start(
@@ -353,7 +353,7 @@ def test_a_generator_whose_key_does_not_open_ends_the_run(
     service: Service, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """Before the first order: its share would be nothing but refusals."""
-    port, unknown = _free_port(), "hf_unknown-key-of-somebody"
+    port, unknown = free_port(), "hf_unknown-key-of-somebody"
     remote = ("--generators", 1, "--remote", "--port", port)
     leader = start("run", "hot_sku", "--host", service.url, "--out", tmp_path / "out", *remote)
     start("join", "127.0.0.1", "--port", port, key=unknown)
@@ -361,8 +361,3 @@ def test_a_generator_whose_key_does_not_open_ends_the_run(
     assert leader.returncode == 3
     assert "generator 0: " in said
     assert "playing" not in said
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

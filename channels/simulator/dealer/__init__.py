@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from channels.simulator.control import read
 from channels.simulator.courier import Courier, Heard, Pace
 from channels.simulator.dealer.account import Account, Settings
 from channels.simulator.dealer.asked import Asked
@@ -27,6 +26,7 @@ from channels.simulator.dealer.document import Book, written
 from channels.simulator.dealer.gate import Gate
 from channels.simulator.dealer.hearing import Hearing
 from channels.simulator.dealer.signing import signature
+from channels.simulator.forms import change, read
 from channels.simulator.simulator import Answer, Cut, Simulator, World
 from channels.simulator.trade import Event, Refusal, Refused
 
@@ -192,16 +192,7 @@ class Dealer(Simulator):
         return {"url": url}
 
     async def _set(self, request: Request) -> Any:
-        """Change the settings that are named."""
-        named = await read(request, dict[str, Any])
-        settings = msgspec.convert({**msgspec.structs.asdict(self.settings), **named}, Settings)
-        try:
-            settings.check()
-        except ValueError as error:
-            raise Refused(Refusal.WRONG_VALUE, str(error)) from None
-        for name in settings.__struct_fields__:
-            setattr(self.settings, name, getattr(settings, name))
-        return msgspec.structs.asdict(self.settings)
+        return await change(self.settings, request)
 
     async def _set_secrets(self, request: Request) -> Any:
         form = await read(request, Secrets)

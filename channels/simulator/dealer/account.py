@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
+from channels.simulator import forms
 from channels.simulator.courier import MOST_LANES
 from channels.simulator.dealer.signing import key_of
 
@@ -39,7 +38,7 @@ class Account:
                 key_of(secret)
 
 
-class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Settings(forms.Settings, kw_only=True, forbid_unknown_fields=True):
     """How the dealer behaves."""
 
     answer: int = 200  # to what we send; another than 2xx: not taken, not kept

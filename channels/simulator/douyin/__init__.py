@@ -16,7 +16,6 @@ import orjson
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from channels.simulator.control import read
 from channels.simulator.courier import Courier, Heard, Pace
 from channels.simulator.douyin.after_sales import AfterSales
 from channels.simulator.douyin.app import App, Ids, Settings
@@ -27,6 +26,7 @@ from channels.simulator.douyin.shipping import Shipping
 from channels.simulator.douyin.signing import event_sign
 from channels.simulator.douyin.stock import Stock
 from channels.simulator.douyin.tokens import Tokens
+from channels.simulator.forms import change, read
 from channels.simulator.simulator import Answer, Simulator, World
 from channels.simulator.trade import Event, Refusal, Refused
 
@@ -150,16 +150,7 @@ class Douyin(Simulator):
         return {"url": url}
 
     async def _set(self, request: Request) -> Any:
-        """Change the settings that are named."""
-        named = await read(request, dict[str, Any])
-        settings = msgspec.convert({**msgspec.structs.asdict(self.settings), **named}, Settings)
-        try:
-            settings.check()
-        except ValueError as error:
-            raise Refused(Refusal.WRONG_VALUE, str(error)) from None
-        for name in settings.__struct_fields__:
-            setattr(self.settings, name, getattr(settings, name))
-        return msgspec.structs.asdict(self.settings)
+        return await change(self.settings, request)
 
     async def _code(self, _: Request) -> Any:
         return {"code": self.tokens.code(self.world.clock.now_ms())}

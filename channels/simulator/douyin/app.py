@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from channels.simulator import forms
 from channels.simulator.courier import MOST_LANES
 from channels.simulator.douyin.signing import Method
 
@@ -38,7 +39,7 @@ class App:
             raise ValueError("a shop_id is a number")
 
 
-class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Settings(forms.Settings, kw_only=True, forbid_unknown_fields=True):
     """What the platform does not say in public, or does either way."""
 
     push_sign: Method = "md5"  # of messages
@@ -48,7 +49,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     retry_ms: tuple[int, ...] = (10_000, 60_000, 300_000, 1_800_000, 3_600_000)
     most_in_push: int = 10  # messages of one array
     lanes: int = 8  # pushes under way at once
-    calls_per_second: dict[str, int] = {}  # by method; "*" for all together
+    calls_per_second: dict[str, int] = msgspec.field(
+        default_factory=dict
+    )  # by method; "*" for all together
     list_lag_ms: int = 0  # lists are behind by so much
     idempotent_code: Literal["isv.idempotent-id-existed", "isv.parameter-invalid:40010"] = (
         "isv.idempotent-id-existed"  # both are documented

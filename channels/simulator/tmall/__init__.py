@@ -14,7 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from channels.simulator.control import read
+from channels.simulator.forms import change, read
 from channels.simulator.simulator import Answer, Simulator, World
 from channels.simulator.tmall.callback import callback
 from channels.simulator.tmall.gateway import Gateway
@@ -79,16 +79,7 @@ class Tmall(Simulator):
         return {("/settings", "PUT"): self._set, ("/callback", "POST"): self._call_back}
 
     async def _set(self, request: Request) -> Any:
-        """Change the settings that are named."""
-        named = await read(request, dict[str, Any])
-        settings = msgspec.convert({**msgspec.structs.asdict(self.settings), **named}, Settings)
-        try:
-            settings.check()
-        except ValueError as error:
-            raise Refused(Refusal.WRONG_VALUE, str(error)) from None
-        for name in settings.__struct_fields__:
-            setattr(self.settings, name, getattr(settings, name))
-        return msgspec.structs.asdict(self.settings)
+        return await change(self.settings, request)
 
     async def _call_back(self, request: Request) -> Any:
         """Call whom it is asked to, signed; tell what was answered."""

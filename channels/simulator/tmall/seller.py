@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
+from channels.simulator import forms
 
 MOST_MS: Final = 86_400_000
 
@@ -21,7 +21,7 @@ class Seller:
     user_id: int = 2_208_912_345_678
 
 
-class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Settings(forms.Settings, kw_only=True, forbid_unknown_fields=True):
     """What the platform does not say in public, so that it can be tried either way."""
 
     redeliver_ms: int = 60_000  # after which an unconfirmed message is delivered again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -67,14 +67,6 @@ class Bed:
         """Name why orders are left to a person."""
         rows = self.inbox._db.execute("SELECT reason FROM look WHERE state = ?", (LookState.STUCK,))
         return [reason for (reason,) in rows]
-
-
-@pytest.fixture
-def shop() -> Iterator[CornerShop]:
-    """Open the shop."""
-    opened = CornerShop()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -14,9 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from channels.simulator.clock import Clock
 from channels.simulator.faults import Faults
-from channels.simulator.serving import application, listen
+from channels.simulator.serving import application, listen, served
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
+from channels.simulator.simulator import Simulator, World
 from channels.simulator.tmall import Seller, Tmall
 from channels.simulator.trade import Item, Sku
 
@@ -110,6 +111,16 @@ async def http(stage: Stage, simulator: Tmall) -> AsyncIterator[httpx.AsyncClien
     """A client of the simulator, over HTTP."""
     stage.app = application(simulator)
     async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+        yield client
+
+
+@asynccontextmanager
+async def beside(simulator: Simulator) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a simulator that serves in the test's own loop, and sends its messages."""
+    async with (
+        served(simulator) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as client,
+    ):
         yield client
 
 

@@ -13,9 +13,8 @@ from standardwebhooks import Webhook
 from starlette.responses import Response
 
 from channels.simulator.dealer import Account, Dealer, Settings
-from channels.simulator.serving import served
 from channels.simulator.simulator import World
-from tests.channels.simulator.conftest import Desk
+from tests.channels.simulator.conftest import Desk, beside
 from tests.channels.simulator.receiver import Receiver, receiving
 
 THEIRS = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -29,11 +28,7 @@ async def simulator(world: World) -> Dealer:
 
 @pytest.fixture
 async def http(simulator: Dealer) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the simulator, which serves beside the test, and sends its messages."""
-    async with (
-        served(simulator) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False) as client,
-    ):
+    async with beside(simulator) as client:
         yield client
 
 

@@ -14,10 +14,9 @@ import pytest
 from channels.simulator.clock import Clock
 from channels.simulator.douyin import App, Douyin, Settings
 from channels.simulator.faults import Faults
-from channels.simulator.serving import served
 from channels.simulator.shop import Shop
 from channels.simulator.simulator import World
-from tests.channels.simulator.conftest import NOON_MS, Desk
+from tests.channels.simulator.conftest import NOON_MS, Desk, beside
 from tests.channels.simulator.receiver import Receiver, receiving
 
 KEY, SECRET, SHOP_ID = "1234567890123456789", "contract-app-secret", "4463798"
@@ -38,11 +37,7 @@ async def simulator(world: World) -> Douyin:
 
 @pytest.fixture
 async def http(simulator: Douyin) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the simulator, which serves beside the test, and sends its messages."""
-    async with (
-        served(simulator) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False) as client,
-    ):
+    async with beside(simulator) as client:
         yield client
 
 

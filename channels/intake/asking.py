@@ -1,0 +1,43 @@
+"""What the loops have in common that ask one channel's platform, and keep what it answers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from channels.errors import PlatformFault, UnknownWord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from channels.intake.inbox import Inbox
+    from channels.transport import Platform
+
+log = structlog.get_logger(__name__)
+
+FAULTS = (PlatformFault, UnknownWord)
+
+
+class Asking:
+    """A background loop for one channel. `now_ms` is the wall clock."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        inbox: Inbox,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._platform = platform
+        self._adapter = platform.adapter
+        self._channel = platform.adapter.account.channel
+        self._inbox = inbox
+        self._now_ms = now_ms
+
+    def _put_off(self, job: str, fault: PlatformFault | UnknownWord, seconds: float) -> float:
+        """Say that it did not go; returns for how long to leave the platform alone at least."""
+        log.warning("asking_put_off", job=job, channel=self._channel, why=str(fault))
+        after = fault.after_seconds if isinstance(fault, PlatformFault) else None
+        return max(seconds, after or 0.0)
