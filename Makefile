@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 WORKERS ?= 2
+# Compiled once: without it each of the processes that we start would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test check bench bench-check chaos loadtest clean
 

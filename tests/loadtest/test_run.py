@@ -31,6 +31,8 @@ SETTINGS = {
     "HOLDFAST_LOG_LEVEL": "warning",
 }
 ORDERS, SECONDS = 250, 2
+# The others differ in numbers only: in `make chaos`.
+IN_SHORT = ("festival_day", "hot_sku", "livestream_burst")
 # A shared machine is no measuring instrument: what is proven counts here, not how long it took.
 LENIENT = """
 [every]
@@ -84,7 +86,13 @@ def _log(out: Path) -> str:
     return "".join(path.read_text() for path in out.glob("*/locust.log"))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        name if name in IN_SHORT else pytest.param(name, marks=pytest.mark.chaos)
+        for name in SCENARIOS
+    ],
+)
 def test_a_scenario_ends_in_proof(scenario: str, service: Service, tmp_path: Path) -> None:
     """Every order is sent, none is lost, none is sold twice; report and history are left."""
     done, evidence = short_run(service, tmp_path, scenario)
@@ -196,7 +204,12 @@ def test_without_a_named_service_one_is_started(tmp_path: Path, temporary: Path)
 
 
 @pytest.mark.parametrize(
-    ("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)]
+    ("number", "times"),
+    [
+        pytest.param(signal.SIGINT, 1, marks=pytest.mark.chaos),
+        (signal.SIGINT, 3),
+        pytest.param(signal.SIGTERM, 1, marks=pytest.mark.chaos),
+    ],
 )
 def test_an_interrupted_run_leaves_nothing_running(
     number: signal.Signals, times: int, tmp_path: Path, temporary: Path
