@@ -125,6 +125,7 @@ async def test_everyone_is_told_once(
     assert figures["most_in_a_minute"] <= ROBOT_LIMIT
 
 
+@pytest.mark.chaos
 @sizes(40, 500, "trips")
 async def test_agents_that_die_lose_nothing(
     tmp_path: Path, program: str, trips: int, receivers: Receivers, say: Say, record: Record

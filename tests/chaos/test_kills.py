@@ -64,7 +64,9 @@ def _figures(served: list[tuple[float, float]]) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("kind", ["server", "api", "agents"])
+@pytest.mark.parametrize(
+    "kind", ["server", *(pytest.param(kind, marks=pytest.mark.chaos) for kind in ("api", "agents"))]
+)
 @sizes(1, 50, "kills")
 async def test_killed(
     tmp_path: Path, program: str, kind: str, kills: int, say: Say, record: Record
@@ -115,6 +117,7 @@ async def _swept(deployment: Deployment) -> None:
         await store.close()
 
 
+@pytest.mark.chaos  # the short form is that of tests/ops/test_processes.py
 @sizes(1, 10, "kills")
 async def test_the_parent_is_killed(
     tmp_path: Path, program: str, kills: int, say: Say, record: Record

@@ -32,7 +32,7 @@ SETTINGS = {
 }
 ORDERS, SECONDS = 250, 2
 # The others differ in numbers only: in `make chaos`.
-IN_SHORT = ("festival_day", "hot_sku", "livestream_burst")
+IN_SHORT = ("hot_sku", "livestream_burst")
 # A shared machine is no measuring instrument: what is proven counts here, not how long it took.
 LENIENT = """
 [every]
@@ -185,6 +185,7 @@ def temporary() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.chaos
 def test_without_a_named_service_one_is_started(tmp_path: Path, temporary: Path) -> None:
     """Its store is recounted at the end; nothing of it is left."""
     slo_file = tmp_path / "slo.toml"
@@ -342,6 +343,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+@pytest.mark.chaos
 def test_a_generator_that_leaves_ends_the_run(
     service: Service, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -362,6 +364,7 @@ def test_a_generator_that_leaves_ends_the_run(
         process.wait(60)
 
 
+@pytest.mark.chaos
 def test_a_generator_whose_key_does_not_open_ends_the_run(
     service: Service, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -243,7 +243,14 @@ class TestKilled:
 class TestEnd:
     """SIGTERM and Ctrl-C drain, in order."""
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+    @pytest.mark.parametrize(
+        "number",
+        [
+            signal.SIGTERM,
+            signal.SIGINT,
+            pytest.param(signal.SIGHUP, marks=pytest.mark.chaos),
+        ],
+    )
     def test_everything_ends_cleanly(
         self, up: Service, tmp_path: Path, number: signal.Signals
     ) -> None:

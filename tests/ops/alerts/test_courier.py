@@ -132,7 +132,7 @@ async def test_the_limit_outlasts_a_crash(
     wecom: WeComRobot, courier_of: CourierOf, outbox: Outbox, wall: WallClock
 ) -> None:
     """Agents that die after each message do not send faster for it."""
-    for number in range(30):
+    for number in range(40):
         note(outbox, wall, suspended(number))
         wall.advance(SETTLE_MS / 1000)
         for _ in range(3):
@@ -335,7 +335,7 @@ async def test_only_one_process_sends(
     assert await courier_of("wecom", wecom.url).look() > 0
 
 
-@pytest.mark.parametrize("size", [1, 2, 12, 13, 80])
+@pytest.mark.parametrize("size", [1, 13, 80])
 @pytest.mark.parametrize("language", ["zh", "en"])
 async def test_the_longest_names_fit(
     size: int,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import httpx
+import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.conftest import ADMIN_KEY
@@ -249,6 +250,7 @@ def test_the_shell_has_no_data_and_only_its_own_files(deployment: Deployment) ->
     assert ADMIN_KEY not in shell.text
 
 
+@pytest.mark.chaos
 async def test_a_reason_may_be_any_word(deployment: Deployment, page: Page) -> None:
     """What people type is shown as it is: the name of something in JavaScript, a word of ours."""
     deployment.stock(CAT=5, DOG=5)

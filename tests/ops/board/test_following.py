@@ -33,6 +33,7 @@ def lenient(tmp_path: Path) -> Iterator[Deployment]:
         made.client.close()
 
 
+@pytest.mark.chaos
 async def test_the_limits_are_those_that_are_set(lenient: Deployment, page: Page) -> None:
     """What is above the usual limit is calm here; the text names what it is a part of."""
     lenient.stock(CALM=100, RISKY=100)
@@ -50,6 +51,7 @@ async def test_the_limits_are_those_that_are_set(lenient: Deployment, page: Page
     assert await calm.locator(".meter u").evaluate("tick => tick.style.left") == "60%"
 
 
+@pytest.mark.chaos
 async def test_a_timeline_is_read_on_only_where_its_sku_moves(
     deployment: Deployment, page: Page
 ) -> None:

@@ -74,6 +74,7 @@ async def test_the_burst_sells_the_last_unit_once(
     ]
 
 
+@pytest.mark.chaos
 async def test_the_demonstration_may_be_played_again(
     wire: Wire, settings: Settings, idle_clock: IdleClock, store: Store, short_sample: None
 ) -> None:
