@@ -77,6 +77,7 @@ class Adapter(ABC):
     answer_seconds: ClassVar[float] = 5.0  # within which the platform wants a push acknowledged
     page_size: ClassVar[int] = 100
     longest_window_ms: ClassVar[int] = 1_800_000  # of one sweep, as the platform allows it
+    knows_our_skus: ClassVar[bool] = False  # it needs no listings: our code names a SKU there
     queue: ClassVar[bool] = False  # messages are fetched by `fetch`, not only pushed
     calls_per_second: ClassVar[float] = 10.0  # a pace that the platform is known to take
 

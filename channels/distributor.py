@@ -106,6 +106,7 @@ class Distributor(Adapter):
     """A dealer that speaks Standard Webhooks. Raises ConfigurationError for a poor account."""
 
     platform: ClassVar[str] = "distributor"
+    knows_our_skus: ClassVar[bool] = True
     default_url: ClassVar[str] = ""
     answer_seconds: ClassVar[float] = 15.0  # the least that the specification advises senders
 

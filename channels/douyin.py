@@ -301,14 +301,18 @@ class Douyin(Adapter):
         return self._call("/sku/syncStock", params, at)
 
     def close(self, listing: Listing, key: str, at: At) -> Request:
-        """Take the product off the shelf, with all its SKUs; `close_by=stock` empties this one."""
-        if self._close_by_stock:
+        """Take the product off the shelf; give one SKU among others no stock.
+
+        Off the shelf is safer: an order that lapses puts its units back on sale. But a product goes
+        with all of its SKUs. With the option `close_by=stock` it is never taken off.
+        """
+        if self._close_by_stock or not listing.alone:
             return self.show(listing, 0, key, at)
         return self._call("/product/setOffline", {"product_id": _whole(listing.item_id)}, at)
 
     def reopen(self, listing: Listing, units: int, key: str, at: At) -> Request:
-        """Put the product on the shelf; its stock is shown by the call that the feed makes next."""
-        if self._close_by_stock:
+        """Undo `close`; what is on the shelf again is shown by the call that comes next."""
+        if self._close_by_stock or not listing.alone:
             return self.show(listing, units, key, at)
         return self._call("/product/setOnline", {"product_id": _whole(listing.item_id)}, at)
 

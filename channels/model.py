@@ -122,6 +122,7 @@ class Listing:
     sku: str
     item_id: str  # num_iid of Tmall, product_id of Douyin
     platform_sku_id: str = ""  # "" for an item of a single kind
+    alone: bool = True  # no other SKU of ours stands under this item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

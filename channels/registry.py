@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from channels.adapter import Account, Adapter
+from channels.feed.listings import BadListings, Window, read_listings
 from reservation.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,9 +21,28 @@ PLATFORMS: Final = {
 
 
 def check_channels(settings: Settings) -> None:
-    """Find the adapter of every channel. Raises ConfigurationError for one that has none."""
+    """Find adapter and listings of every channel. Raises ConfigurationError where one is amiss."""
     for channel, shop in settings.channels.items():
-        adapter_of(channel, shop)
+        window_of(adapter_of(channel, shop), shop)
+
+
+def window_of(adapter: Adapter, shop: Shop) -> Window | None:
+    """Read what a channel is told of; None where its settings name no listings and it needs them.
+
+    Raises ConfigurationError, which names the channel.
+    """
+    channel = adapter.account.channel
+    if shop.listings is None:
+        return Window(channel, shop, None) if adapter.knows_our_skus else None
+    where = f"channels.{channel}: listings {shop.listings}"
+    try:
+        return Window(channel, shop, read_listings(shop.listings.read_bytes()))
+    except OSError as error:
+        message = f"{where}: {error.strerror}"
+        raise ConfigurationError(message) from error
+    except BadListings as error:
+        message = f"{where}: {error}"
+        raise ConfigurationError(message) from error
 
 
 def adapter_of(channel: str, shop: Shop) -> Adapter:

@@ -10,28 +10,38 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from channels.feed.console import Console
+from channels.feed.follower import Follower
+from channels.feed.offers import Offers, offers_path
+from channels.feed.teller import Teller
 from channels.intake.fetcher import Fetcher
 from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
-from channels.registry import adapter_of
+from channels.registry import adapter_of, window_of
 from channels.transport import Platform
 from reservation.background import FAULT_SECONDS, repeat
 from reservation.database import held_alone
 from reservation.engine import Engine
-from reservation.errors import ScriptBug, StoreUnavailable
+from reservation.errors import ArchiveUnavailable, Overloaded, ScriptBug, StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from channels.feed.listings import Window
     from reservation.config import Settings
+    from reservation.shops import Shop
     from reservation.store.store import Store
 
-FAULTS = (InboxUnavailable, StoreUnavailable, ScriptBug)
+FAULTS = (ArchiveUnavailable, StoreUnavailable, Overloaded, ScriptBug)
 
 log = structlog.get_logger(__name__)
 
 
 async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) -> None:
-    """Move the orders of all channels until `stop` is set; without any there is nothing to do.
+    """Move the orders of all channels, and tell them what they may sell, until `stop` is set.
+
+    Without any channel there is nothing to do.
 
     Of several processes that share the data directory one works, the others wait for its end.
     """
@@ -41,21 +51,37 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
         inbox = await _opened(settings, stack, stop)
         if inbox is None:
             return
+        offers = Offers(offers_path(settings.data_dir))
+        stack.callback(offers.close)
         engine = Engine(store, settings)
+        loops: dict[str, Callable[[], Awaitable[float]]] = {}
+        windows: list[Window] = []
+        for name, shop in settings.channels.items():
+            adapter = adapter_of(name, shop)
+            platform = Platform(adapter, shop.token, calls_per_second=shop.calls_per_second)
+            stack.push_async_callback(platform.close)
+            loops[f"mover of {name}"] = Mover(platform, inbox, engine, settings).round
+            loops[f"sweeper of {name}"] = Sweeper(platform, inbox).round
+            if adapter.queue:
+                loops[f"fetcher of {name}"] = Fetcher(platform, inbox).round
+            if window := window_of(adapter, shop):
+                windows.append(window)
+                console = _console_of(name, shop)
+                loops[f"teller of {name}"] = Teller(platform, window, offers, console=console).round
+            else:
+                log.warning("channel_is_told_nothing", channel=name, remedy="name its listings")
+        if windows:
+            loops["follower"] = Follower(store, engine, settings, windows, offers).round
         async with asyncio.TaskGroup() as group:
-            for name, shop in settings.channels.items():
-                platform = Platform(adapter_of(name, shop), shop.token)
-                stack.push_async_callback(platform.close)
-                loops = {
-                    "mover": Mover(platform, inbox, engine, settings).round,
-                    "sweeper": Sweeper(platform, inbox).round,
-                }
-                if platform.adapter.queue:
-                    loops["fetcher"] = Fetcher(platform, inbox).round
-                for job, work in loops.items():
-                    title = f"{job} of {name}"
-                    group.create_task(repeat(work, name=title, stop=stop, faults=FAULTS))
+            for title, work in loops.items():
+                group.create_task(repeat(work, name=title, stop=stop, faults=FAULTS))
         await engine.drain()
+
+
+def _console_of(name: str, shop: Shop) -> Console | None:
+    if shop.exposure_url is None:
+        return None
+    return Console(name, shop.exposure_url, shop.exposure_secret)
 
 
 async def _opened(settings: Settings, stack: AsyncExitStack, stop: asyncio.Event) -> Inbox | None:

@@ -38,14 +38,16 @@ class Platform:
         adapter: Adapter,
         token: str = "",
         *,
+        calls_per_second: float | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.adapter = adapter
         self._now_ms = now_ms
         self._token = Token(token, 0)
         self._renewing = asyncio.Lock()
-        self._spacing = 1 / adapter.calls_per_second
-        self._next = 0.0  # when the next call may leave, in the loop's time
+        self._spacing = 1 / (calls_per_second or adapter.calls_per_second)
+        self._next: dict[str, float] = {}  # lane -> when its next call may leave, in loop time
+        self._quiet_until = 0.0
         # A proxy is the way out of a company's network, and never to this machine.
         proxied = not is_loopback(urlsplit(adapter.account.url).hostname or "")
         self._http = httpx.AsyncClient(
@@ -57,44 +59,51 @@ class Platform:
         await self._http.aclose()
 
     async def ask(
-        self, write: Callable[[At], Request | None], read: Callable[[Response], T]
+        self,
+        write: Callable[[At], Request | None],
+        read: Callable[[Response], T],
+        *,
+        lane: str = "in",
     ) -> T | None:
         """Make the call that `write` writes for this moment, at the platform's pace.
+
+        Each lane has that pace to itself: what must not wait behind many others has its own.
 
         Returns what `read` reads of the answer, None where there is no such call. A token that the
         platform takes no more is renewed, once. Raises PlatformFault, and what `read` raises.
         """
         token = self._token
         try:
-            return await self._once(write, read)
+            return await self._once(write, read, lane)
         except TokenRefused:
             if self._token is token:
                 self._token = Token("", 0, token.refresh)
             if self.adapter.token(self._token.refresh, At(self._now_ms())) is None:
                 self._token = token
                 raise
-        return await self._once(write, read)
+        return await self._once(write, read, lane)
 
     async def _once(
-        self, write: Callable[[At], Request | None], read: Callable[[Response], T]
+        self, write: Callable[[At], Request | None], read: Callable[[Response], T], lane: str
     ) -> T | None:
         request = write(await self._at())
         if request is None:
             return None
-        if await self._turn():
+        if await self._turn(lane):
             # It is signed with the time at which it leaves, not at which it was thought of.
             request = write(await self._at()) or request
         return read(await self._send(request))
 
     def be_quiet(self, seconds: float) -> None:
         """Make no call for a while: the platform asked for it."""
-        self._next = max(self._next, asyncio.get_running_loop().time() + seconds)
+        quiet_until = asyncio.get_running_loop().time() + seconds
+        self._quiet_until = max(self._quiet_until, quiet_until)
 
-    async def _turn(self) -> bool:
+    async def _turn(self, lane: str) -> bool:
         """Wait until the next call may leave; say whether that was not at once."""
         now = asyncio.get_running_loop().time()
-        turn = max(now, self._next)
-        self._next = turn + self._spacing
+        turn = max(now, self._next.get(lane, 0.0), self._quiet_until)
+        self._next[lane] = turn + self._spacing
         if turn > now:
             await asyncio.sleep(turn - now)
         return turn > now
@@ -116,7 +125,7 @@ class Platform:
         if request is None:  # the account's own is all there is, and has no end that we know
             self._token = Token(self._token.value, 1 << 62)
             return
-        await self._turn()
+        await self._turn("token")
         self._token = self.adapter.read_token(await self._send(request), now_ms)
 
     async def _send(self, request: Request) -> Response:

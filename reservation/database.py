@@ -129,6 +129,17 @@ class Database(_Connection):
         self._db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
 
 
+def is_there(path: Path) -> bool:
+    """Say whether there is a file, also where it cannot be used."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:  # who opens it says what is in the way
+        return True
+    return True
+
+
 def connected(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Connect to a file; `read_only` makes none and changes nothing. Raises sqlite3.Error."""
     # By its address: a name may have characters that mean something there.

@@ -206,6 +206,27 @@ CHANNEL_FAULTS: Final = Counter(
     ("channel", "again"),
     registry=REGISTRY,
 )
+CHANNEL_OFFERS: Final = Gauge(
+    "holdfast_channel_offers",
+    "What a channel is still to be told of SKUs, by channel and state: waiting, or dead (refused"
+    " for good: a person has to look).",
+    ("channel", "state"),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+CHANNEL_TOLD: Final = Counter(
+    "holdfast_channel_told_total",
+    "What was told to a channel, by outcome: told (acknowledged), put_off (told again), dead.",
+    ("channel", "outcome"),
+    registry=REGISTRY,
+)
+CHANNEL_CLOSING_SECONDS: Final = Histogram(
+    "holdfast_channel_closing_seconds",
+    "From noticing that a SKU is to be closed to a channel's acknowledgement of it.",
+    ("channel",),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 600),
+    registry=REGISTRY,
+)
 CHANNEL_ANOMALIES: Final = Counter(
     "holdfast_channel_anomalies_total",
     "Looks at orders that cannot be where their platform says they are, by channel and kind.",

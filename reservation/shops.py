@@ -7,8 +7,11 @@ platform makes of them is `channels`' business.
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from reservation.webhooks import is_secret
 
 MOST_SECRETS = 4  # at once: the new one and the old ones, while a secret is rotated
 _PLATFORM = r"^[a-z][a-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_]*)?$"
@@ -19,6 +22,33 @@ class DeductsAt(StrEnum):
 
     ORDER = "order"
     PAYMENT = "payment"
+
+
+class Exposure(StrEnum):
+    """How a livestream shows less of what is running out; no platform has a call for it."""
+
+    NONE = "none"
+    STOCK = "stock"  # it sees the part of the stock that its exposure weight says
+    SHELF = "shelf"  # what is at risk is closed until it has recovered
+    WEBHOOK = "webhook"  # the stream's own console is told, signed
+
+
+class Showing(BaseModel):
+    """What a channel sees of what is available, in this order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    buffer: int = Field(0, ge=0, description="units that it never sees")
+    share: float = Field(1.0, gt=0, le=1, allow_inf_nan=False, description="its part of the rest")
+    floor: int = Field(0, ge=0, description="so many of the rest at least, while there are")
+    ceiling: int | None = Field(None, ge=0, description="so many at most")
+
+    @model_validator(mode="after")
+    def _floor_is_below_the_ceiling(self) -> Showing:
+        if self.ceiling is not None and self.floor > self.ceiling:
+            message = f"floor {self.floor} is above ceiling {self.ceiling}"
+            raise ValueError(message)
+        return self
 
 
 class Shop(BaseModel):
@@ -42,6 +72,28 @@ class Shop(BaseModel):
     options: dict[str, str] = Field(
         default_factory=dict, description="what only this platform knows"
     )
+
+    listings: Path | None = Field(
+        None, description="CSV sku,item_id,platform_sku_id: what is told what is still for sale"
+    )
+    show: Showing = Field(default_factory=Showing)
+    exposure: Exposure = Exposure.NONE
+    exposure_url: str | None = Field(None, pattern=r"^https?://[^\s/?#]+(/\S*)?$")
+    exposure_secret: str = Field("", repr=False, description="whsec_…, where exposure is webhook")
+    calls_per_second: float | None = Field(
+        None, gt=0, le=10_000, allow_inf_nan=False, description="[what the platform is known for]"
+    )
+
+    @model_validator(mode="after")
+    def _a_webhook_has_address_and_secret(self) -> Shop:
+        wanted = self.exposure is Exposure.WEBHOOK
+        if wanted != (self.exposure_url is not None) or wanted != bool(self.exposure_secret):
+            message = "exposure webhook, exposure_url and exposure_secret go together"
+            raise ValueError(message)
+        if wanted and not is_secret(self.exposure_secret):
+            message = "exposure_secret is no whsec_ and the base64 of 24 to 64 bytes"
+            raise ValueError(message)
+        return self
 
     @field_validator("secrets")
     @classmethod

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from ops.alerts.alert import Alert
-from reservation.database import Database, DatabaseReader
+from reservation.database import Database, DatabaseReader, is_there
 from reservation.errors import ArchiveUnavailable
 from reservation.receivers import Receiver
 from reservation.times import rfc3339_or_none
@@ -184,17 +184,6 @@ def look(path: Path, question: Callable[[Deliveries], T]) -> T | None:
         return question(found)
     finally:
         found.close()
-
-
-def is_there(path: Path) -> bool:
-    """Say whether there is a file, also where it cannot be used."""
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return False
-    except OSError:  # who opens it says what is in the way
-        return True
-    return True
 
 
 def receiver_rows(

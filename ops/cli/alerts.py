@@ -18,7 +18,6 @@ from ops.alerts.courier import DIALECTS, client_for, send, spacing_of, words_of
 from ops.alerts.deliveries import (
     Deliveries,
     DeliveryState,
-    is_there,
     look,
     outbox_path,
     receiver_rows,
@@ -27,6 +26,7 @@ from ops.alerts.outbox import Outbox
 from ops.alerts.receiving import Delivered, Parcel, Telling, Verdict
 from ops.cli.endings import errors, output
 from ops.cli.options import ConfigOption, DataDirOption, JsonOption, settings_of
+from reservation.database import is_there
 from reservation.errors import ConfigurationError, HoldfastError
 from reservation.receivers import AlertType
 from reservation.times import rfc3339

@@ -61,6 +61,7 @@ class Corner(Adapter):
     platform = "corner"
     default_url = "http://127.0.0.1:9"
     calls_per_second = 1_000.0
+    knows_our_skus = True
 
     def read_push(self, push: Push, now_ms: int) -> Sequence[Hint]:
         """Verify and read a push."""
@@ -150,12 +151,20 @@ def sign(secret: str, body: bytes, seconds: str) -> str:
 
 
 class CornerShop:
-    """The shop itself: a server that tells orders, or the next of `faults` instead."""
+    """The shop itself: a server that tells orders, or the next of `faults` instead.
+
+    What it is told lands in `told`, each key once, or the next of `refusals` is answered.
+    """
 
     def __init__(self) -> None:
         self.orders: dict[str, Sold] = {}
         self.faults: list[tuple[int, dict[str, str]]] = []
         self.asked: list[str] = []
+        self.told: list[tuple[str, str, int]] = []  # verb, item, units
+        self.refusals: list[tuple[int, dict[str, str]]] = []
+        self.is_away = False  # every telling is a 503
+        self.tries = 0
+        self.keys: set[str] = set()
         shop = self
 
         class Door(BaseHTTPRequestHandler):
@@ -169,6 +178,20 @@ class CornerShop:
                     self.send_header(name, text)
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                said = msgspec.json.decode(self.rfile.read(int(self.headers["content-length"])))
+                shop.tries += 1
+                status, headers = shop.refusals.pop(0) if shop.refusals else (200, {})
+                status = 503 if shop.is_away else status
+                key = self.headers["x-key"]
+                if status == 200 and key not in shop.keys:
+                    shop.keys.add(key)
+                    shop.told.append((said["verb"], said["item"], said["units"]))
+                self.send_response(status)
+                for name, text in {**headers, "content-length": "0"}.items():
+                    self.send_header(name, text)
+                self.end_headers()
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -132,7 +132,7 @@ async def test_the_limit_outlasts_a_crash(
     wecom: WeComRobot, courier_of: CourierOf, outbox: Outbox, wall: WallClock
 ) -> None:
     """Agents that die after each message do not send faster for it."""
-    for number in range(40):
+    for number in range(45):
         note(outbox, wall, suspended(number))
         wall.advance(SETTLE_MS / 1000)
         for _ in range(3):

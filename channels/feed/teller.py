@@ -1,0 +1,152 @@
+"""The teller: tells one channel's platform what is to be told, at its pace, until it has it.
+
+What closes a SKU goes before all else and is never given up. What a platform refuses for good
+becomes a dead letter with its reason, until a person sends it again or it has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from channels.errors import PlatformFault, UnknownWord
+from channels.feed.offers import Kind
+from reservation import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from channels.feed.console import Console
+    from channels.feed.listings import Window
+    from channels.feed.offers import Offer, Offers
+    from channels.model import Listing
+    from channels.transport import Platform
+
+log = structlog.get_logger(__name__)
+
+LANE: Final = "out"  # what is told does not wait for what is asked
+AT_ONCE: Final = 4  # that are told at the same time: what closes waits for no more than these
+IDLE_SECONDS: Final = 0.1
+FIRST_PAUSE_MS: Final = 500  # before an offer is told again, doubled before each further time
+LONGEST_PAUSE_MS: Final = 60_000
+LONGEST_CLOSING_PAUSE_MS: Final = (
+    5_000  # of what closes: the platform is told as soon as it is back
+)
+MOST_ATTEMPTS: Final = 30  # some twenty minutes; what closes has no such end
+REFUSED_PAUSE_MS: Final = 60_000  # before a closing that was refused for good is tried all the same
+
+
+class Teller:
+    """One background loop for one channel. `now_ms` is the wall clock, `chance` in [0, 1)."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        window: Window,
+        offers: Offers,
+        *,
+        console: Console | None = None,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._platform = platform
+        self._adapter = platform.adapter
+        self._window = window
+        self._channel = window.channel
+        self._offers = offers
+        self._console = console
+        self._now_ms = now_ms
+        self._chance = chance
+
+    async def round(self) -> float:
+        """Tell what is due; returns the seconds until the next round.
+
+        Raises OffersUnavailable, with what was not noted as told to be told again.
+        """
+        due = await asyncio.to_thread(self._offers.due, self._channel, self._now_ms(), AT_ONCE)
+        if due:
+            await asyncio.gather(*map(self._tell, due))
+        waiting, dead = await asyncio.to_thread(self._offers.counts, self._channel)
+        metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="waiting").set(waiting)
+        metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="dead").set(dead)
+        return 0.0 if len(due) == AT_ONCE else IDLE_SECONDS
+
+    async def _tell(self, offer: Offer) -> None:
+        try:
+            if offer.kind is Kind.EXPOSURE:
+                await self._tell_console(offer)
+            elif (listing := self._window.listing(offer.sku)) is not None:
+                await self._tell_platform(offer, listing)
+            else:  # it is not sold there any more
+                await self._note(offer, is_open=offer.is_open, whole=True)
+        except (PlatformFault, UnknownWord) as fault:
+            await self._put_off(offer, fault)
+
+    async def _tell_platform(self, offer: Offer, listing: Listing) -> None:
+        """Close, reopen or show; what has been reopened is shown by a call of its own."""
+        key, adapter = self._offers.key(offer), self._adapter
+        if not offer.is_open:
+            await self._platform.ask(
+                lambda at: adapter.close(listing, key, at), adapter.read_done, lane=LANE
+            )
+            await self._note(offer, is_open=False, whole=True)
+            seconds = (self._now_ms() - offer.since_ms) / 1000
+            metrics.CHANNEL_CLOSING_SECONDS.labels(channel=self._channel).observe(max(0, seconds))
+            return
+        if offer.told_open is False:
+            if offer.units == 0:  # nothing comes back on the shelf without stock
+                await self._note(offer, is_open=False, whole=True)
+                return
+            await self._platform.ask(
+                lambda at: adapter.reopen(listing, offer.units, f"{key}-0", at),
+                adapter.read_done,
+                lane=LANE,
+            )
+            await self._note(offer, is_open=True, whole=False)
+        await self._platform.ask(
+            lambda at: adapter.show(listing, offer.units, key, at), adapter.read_done, lane=LANE
+        )
+        await self._note(offer, is_open=True, whole=True)
+
+    async def _tell_console(self, offer: Offer) -> None:
+        console, key = self._console, self._offers.key(offer)
+        if console is not None:
+            await self._platform.ask(
+                lambda at: console.tell(offer, key, at.now_ms), console.read, lane="console"
+            )
+        await self._note(offer, is_open=offer.is_open, whole=True)
+
+    async def _note(self, offer: Offer, *, is_open: bool, whole: bool) -> None:
+        await asyncio.to_thread(
+            self._offers.told, offer, is_open=is_open, whole=whole, at_ms=self._now_ms()
+        )
+        if whole:
+            metrics.CHANNEL_TOLD.labels(channel=self._channel, outcome="told").inc()
+
+    async def _put_off(self, offer: Offer, fault: PlatformFault | UnknownWord) -> None:
+        """Tell it later, with full jitter, or leave it to a person."""
+        again = isinstance(fault, PlatformFault) and fault.again
+        after = fault.after_seconds if isinstance(fault, PlatformFault) else None
+        if after is not None:
+            self._platform.be_quiet(after)
+        longest = LONGEST_PAUSE_MS if offer.is_open else LONGEST_CLOSING_PAUSE_MS
+        pause_ms = self._chance() * min(longest, FIRST_PAUSE_MS << min(offer.attempts, 16))
+        given_up = offer.is_open and (not again or offer.attempts + 1 >= MOST_ATTEMPTS)
+        if not again and not given_up:
+            pause_ms = REFUSED_PAUSE_MS
+        due_ms = self._now_ms() + round(pause_ms + (after or 0) * 1000)
+        outcome = "dead" if given_up else "put_off"
+        metrics.CHANNEL_TOLD.labels(channel=self._channel, outcome=outcome).inc()
+        log.log(
+            40 if given_up or not again else 30,
+            "offer_given_up" if given_up else "offer_put_off",
+            channel=self._channel,
+            sku=offer.sku,
+            closes=offer.why,
+            why=str(fault),
+        )
+        await asyncio.to_thread(self._offers.failed, offer, due_ms, str(fault), dead=given_up)

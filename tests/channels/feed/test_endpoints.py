@@ -1,0 +1,165 @@
+"""What channels have been told, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from channels.feed.endpoints import feed_endpoints
+from channels.feed.offers import Kind, Offers, Wanted, offers_path
+from reservation.api import create_app
+from reservation.config import Settings
+from reservation.engine import Engine
+from reservation.security import Role
+from reservation.shops import Shop
+from reservation.store.keyring import Keyring
+from reservation.store.store import Store
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Name two channels."""
+    shop = Shop(platform="tmall", app_key="1", secrets=("s",))
+    return settings.model_copy(update={"channels": {"tmall": shop, "tmall-2": shop}})
+
+
+@pytest.fixture
+def offers(settings: Settings) -> Iterator[Offers]:
+    """Write what the agents write."""
+    opened = Offers(offers_path(settings.data_dir))
+    yield opened
+    opened.close()
+
+
+class Asked:
+    """Callers of some roles."""
+
+    def __init__(self, client: httpx.AsyncClient, tokens: dict[Role, str]) -> None:
+        self._client, self._tokens = client, tokens
+
+    async def __call__(
+        self, method: str, path: str, role: Role = Role.VIEWER, status: int = 200
+    ) -> dict[str, Any]:
+        """Ask, and hold the status against what it should be."""
+        headers = {"authorization": f"Bearer {self._tokens[role]}"}
+        answer = await self._client.request(method, path, headers=headers)
+        assert answer.status_code == status, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+@pytest.fixture
+async def ask(engine: Engine, store: Store, settings: Settings) -> AsyncIterator[Asked]:
+    """Serve the endpoints."""
+    keyring = Keyring(store.client)
+    tokens = {}
+    for role in (Role.VIEWER, Role.OPS, Role.CHANNEL):
+        channels = ["tmall"] if role is Role.CHANNEL else []
+        _, tokens[role] = await keyring.create(role, channels=channels)
+    app = create_app(engine, keyring, settings, more=feed_endpoints(settings))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://holdfast") as client:
+        yield Asked(client, tokens)
+    await keyring.close()
+
+
+def wanted(sku: str, channel: str = "tmall", units: int = 5, why: str = "") -> Wanted:
+    """Make what a channel is to be told."""
+    return Wanted(channel, sku, Kind.STOCK, units, 1.0, why)
+
+
+async def test_before_anything_was_told_there_is_nothing(ask: Asked) -> None:
+    """No file, no fault; and looking makes none."""
+    rows = (await ask("GET", "/v1/channels"))["items"]
+    assert [(row["channel"], row["platform"], row["waiting"], row["dead"]) for row in rows] == [
+        ("tmall", "tmall", 0, 0),
+        ("tmall-2", "tmall", 0, 0),
+    ]
+    assert await ask("GET", "/v1/skus/A/channels") == {"sku": "A", "items": []}
+    assert (await ask("GET", "/v1/channels/tmall/dead-letters"))["items"] == []
+
+
+async def test_how_far_a_closing_has_come_is_told_channel_by_channel(
+    ask: Asked, offers: Offers
+) -> None:
+    """Requested, failed, acknowledged."""
+
+    async def states() -> list[tuple[str, str, str, str]]:
+        items = (await ask("GET", "/v1/skus/A/channels"))["items"]
+        return [(row["channel"], row["state"], row["closed"], row["reason"]) for row in items]
+
+    closed = [wanted("A", channel, why="suspended") for channel in ("tmall", "tmall-2")]
+    offers.want(closed, "1-0", 1_700_000_000_000)
+    assert await states() == [
+        ("tmall", "requested", "suspended", None),
+        ("tmall-2", "requested", "suspended", None),
+    ]
+    first, second = offers.of_sku("A")
+    offers.failed(first, 5, "timeout")
+    offers.told(second, is_open=False, whole=True, at_ms=1_700_000_001_000)
+    assert await states() == [
+        ("tmall", "failed", "suspended", "timeout"),
+        ("tmall-2", "acknowledged", "suspended", None),
+    ]
+    row = (await ask("GET", "/v1/skus/A/channels"))["items"][1]
+    assert (row["units"], row["since"], row["acknowledged_at"]) == (
+        0,
+        "2023-11-14T22:13:20.000Z",
+        "2023-11-14T22:13:21.000Z",
+    )
+
+
+async def test_dead_letters_are_listed_by_the_page_and_sent_again(
+    ask: Asked, offers: Offers
+) -> None:
+    """By who may; a viewer looks."""
+    offers.want([wanted(sku) for sku in ("a,b", "c", "d")], "1-0", 1)
+    offers.want([wanted("x", "tmall-2")], "1-0", 1)
+    for offer in offers.due("tmall", 1, 9):
+        offers.failed(offer, 1, "isv.item-not-exist", dead=True)
+    path = "/v1/channels/tmall/dead-letters"
+    first = await ask("GET", f"{path}?limit=1")
+    rest = await ask("GET", f"{path}?limit=2&after={first['next']}")
+    assert [row["sku"] for row in first["items"] + rest["items"]] == ["a,b", "c", "d"]
+    assert rest["next"] is None
+    assert first["items"][0]["state"] == "dead"
+    assert first["items"][0]["reason"] == "isv.item-not-exist"
+    assert (await ask("GET", "/v1/channels"))["items"][0]["dead"] == 3
+    await ask("POST", f"{path}/resend", Role.VIEWER, 403)
+    assert await ask("POST", f"{path}/resend", Role.OPS) == {"sent": 3}
+    assert await ask("POST", f"{path}/resend", Role.OPS) == {"sent": 0}
+    assert len(offers.due("tmall", 2**50, 9)) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/channels/nowhere/dead-letters", 404),
+        ("/v1/channels/tmall/dead-letters?after=stock", 422),
+        ("/v1/channels/tmall/dead-letters?after=other,A", 422),
+        ("/v1/channels/tmall/dead-letters?limit=0", 422),
+        ("/v1/channels/tmall/dead-letters?x=1", 422),
+        ("/v1/skus/%20/channels", 404),
+    ],
+)
+async def test_an_impossible_question_is_refused(ask: Asked, path: str, status: int) -> None:
+    """With the reason, and nothing else."""
+    await ask("GET", path, Role.OPS, status)
+
+
+async def test_a_channels_key_does_not_see_what_others_are_told(ask: Asked) -> None:
+    """It has its own platform's word for that."""
+    for path in ("/v1/channels", "/v1/skus/A/channels", "/v1/channels/tmall/dead-letters"):
+        await ask("GET", path, Role.CHANNEL, 403)
+
+
+async def test_a_file_that_cannot_be_used_is_said(ask: Asked, settings: Settings) -> None:
+    """Without its place on our disk."""
+    path = offers_path(settings.data_dir)
+    path.write_bytes(b"not a database, whatever it may be" * 40)
+    told = await ask("GET", "/v1/channels", status=503)
+    assert str(path) not in str(told)
+    assert "The feed cannot be read" in told["detail"]

@@ -1,0 +1,155 @@
+"""What waits to be told: the latest of each SKU, closings first, nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from channels.feed.offers import Kind, Offer, Offers, Wanted
+
+
+@pytest.fixture
+def offers(tmp_path: Path) -> Iterator[Offers]:
+    """Open a new file."""
+    opened = Offers(tmp_path / "feed.sqlite3")
+    yield opened
+    opened.close()
+
+
+def want(
+    offers: Offers,
+    sku: str,
+    units: int,
+    at_ms: int,
+    why: str = "",
+    *,
+    kind: Kind = Kind.STOCK,
+    again: bool = False,
+) -> int:
+    """Have a channel told of a SKU."""
+    wanted = Wanted("tmall", sku, kind, units, 1.0, why, again)
+    return offers.want([wanted], f"{at_ms}-0", at_ms)
+
+
+def due(offers: Offers, at_ms: int = 10**6) -> list[tuple[str, int, str]]:
+    """Name what is due."""
+    return [(one.sku, one.units, one.why) for one in offers.due("tmall", at_ms, 10)]
+
+
+def one(offers: Offers, sku: str) -> Offer:
+    """Find what is told of a SKU."""
+    (found,) = offers.of_sku(sku)
+    return found
+
+
+def test_the_latest_wins(offers: Offers) -> None:
+    """However often it changes before it is told; what it was told last is not told again."""
+    assert want(offers, "A", 5, 1) == 1
+    assert want(offers, "A", 5, 2) == 0
+    assert want(offers, "A", 4, 3) == 1
+    assert due(offers) == [("A", 4, "")]
+    assert one(offers, "A").since_ms == 1  # it has waited since then
+    offers.told(one(offers, "A"), is_open=True, whole=True, at_ms=5)
+    assert due(offers) == []
+    assert want(offers, "A", 4, 6) == 0
+    assert want(offers, "A", 4, 6, again=True) == 1
+    assert due(offers) == [("A", 4, "")]
+    assert offers.position == "6-0"
+
+
+def test_an_answer_to_what_was_before_hides_nothing(offers: Offers) -> None:
+    """It changed while it was told."""
+    want(offers, "A", 5, 1)
+    before = one(offers, "A")
+    want(offers, "A", 3, 2)
+    offers.told(before, is_open=True, whole=True, at_ms=3)
+    assert due(offers) == [("A", 3, "")]
+    offers.failed(before, 999, "too late to matter")
+    assert due(offers, 2) == [("A", 3, "")]
+    offers.told(one(offers, "A"), is_open=True, whole=True, at_ms=4)
+    offers.told(before, is_open=True, whole=True, at_ms=5)
+    assert due(offers) == []
+
+
+def test_what_closes_goes_first(offers: Offers) -> None:
+    """Then by how long it has waited."""
+    want(offers, "B", 5, 1)
+    want(offers, "A", 5, 2)
+    want(offers, "Z", 5, 3, "suspended")
+    assert [sku for sku, _, _ in due(offers)] == ["Z", "B", "A"]
+    want(offers, "B", 5, 9, "suspended")
+    assert [sku for sku, _, _ in due(offers)] == ["Z", "B", "A"]
+    assert one(offers, "B").since_ms == 9  # a closing is one since it is wanted
+
+
+def test_what_failed_waits_and_what_is_dead_waits_for_a_person(offers: Offers) -> None:
+    """Or for a change of it."""
+    want(offers, "A", 5, 1)
+    want(offers, "B", 5, 1)
+    offers.failed(one(offers, "A"), 50, "timeout")
+    assert due(offers, 49) == [("B", 5, "")]
+    assert due(offers, 50) == [("A", 5, ""), ("B", 5, "")]
+    offers.failed(one(offers, "A"), 50, "no such item", dead=True)
+    assert due(offers) == [("B", 5, "")]
+    assert offers.counts("tmall") == (1, 1)
+    (dead,) = offers.dead("tmall", None, 10)
+    assert (dead.sku, dead.reason, dead.attempts) == ("A", "no such item", 2)
+    assert offers.dead("tmall", ("A", "stock"), 10) == []
+    assert offers.send_again("tmall", 60, ["B"]) == 0
+    assert offers.send_again("tmall", 60, ["A"]) == 1
+    assert offers.counts("tmall") == (2, 0)
+    offers.failed(one(offers, "A"), 50, "no such item", dead=True)
+    want(offers, "A", 4, 70)
+    assert offers.counts("tmall") == (2, 0)
+    offers.failed(one(offers, "A"), 50, "no such item", dead=True)
+    assert offers.send_again("tmall", 60) == 1
+
+
+def test_a_console_is_told_of_crossings_only(offers: Offers) -> None:
+    """Nothing at first, each crossing once, and not each change of the weight."""
+    kind = Kind.EXPOSURE
+    want(offers, "A", 5, 1, kind=kind)
+    want(offers, "A", 4, 2, kind=kind, again=True)
+    assert due(offers) == []
+    want(offers, "A", 3, 3, "at risk", kind=kind)
+    want(offers, "A", 2, 4, "at risk", kind=kind)
+    assert due(offers) == [("A", 3, "at risk")]
+    want(offers, "B", 1, 5, "at risk", kind=kind)  # begins so
+    assert [sku for sku, _, _ in due(offers)] == ["A", "B"]
+
+
+def test_a_key_is_the_same_at_a_repetition_and_at_nothing_else(
+    offers: Offers, tmp_path: Path
+) -> None:
+    """Not for another version, SKU or kind, nor in a new file whose versions begin anew."""
+    want(offers, "A", 5, 1)
+    first = one(offers, "A")
+    want(offers, "B", 5, 1)
+    want(offers, "A", 4, 1)
+    keys = [offers.key(first), offers.key(one(offers, "A")), offers.key(one(offers, "B"))]
+    other = Offers(tmp_path / "other.sqlite3")
+    keys.append(other.key(first))
+    other.close()
+    assert len(set(keys)) == len(keys)
+    same = Offers(tmp_path / "feed.sqlite3")
+    assert same.key(first) == keys[0]
+    same.close()
+
+
+def test_what_closes_a_sku_is_seen_channel_by_channel(offers: Offers) -> None:
+    """Until each has acknowledged it."""
+    rows = [Wanted(channel, "A", Kind.STOCK, 5, 1.0, "suspended") for channel in ("tmall", "dy")]
+    offers.want(rows, "1-0", 1)
+    offers.want([Wanted("hz", "A", Kind.STOCK, 5, 1.0, "")], "1-0", 1)
+    closings = offers.closed(["A", "B"])
+    assert [(row.channel, row.is_told) for row in closings] == [("dy", False), ("tmall", False)]
+    offers.told(closings[1], is_open=False, whole=True, at_ms=7)
+    offers.failed(closings[0], 9, "503")
+    assert [
+        (row.channel, row.is_told, row.told_ms, row.reason) for row in offers.closed(["A"])
+    ] == [
+        ("dy", False, None, "503"),
+        ("tmall", True, 7, ""),
+    ]
