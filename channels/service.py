@@ -61,7 +61,7 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
             platform = Platform(adapter, shop.token, calls_per_second=shop.calls_per_second)
             stack.push_async_callback(platform.close)
             loops[f"mover of {name}"] = Mover(platform, inbox, engine, settings).round
-            loops[f"sweeper of {name}"] = Sweeper(platform, inbox).round
+            loops[f"sweeper of {name}"] = Sweeper(platform, inbox, seconds=shop.sweep_seconds).round
             if adapter.queue:
                 loops[f"fetcher of {name}"] = Fetcher(platform, inbox).round
             if window := window_of(adapter, shop):

@@ -84,6 +84,10 @@ class Shop(BaseModel):
         None, gt=0, le=10_000, allow_inf_nan=False, description="[what the platform is known for]"
     )
 
+    sweep_seconds: int = Field(
+        60, ge=1, le=86_400, description="between two looks for what nobody told us"
+    )
+
     @model_validator(mode="after")
     def _a_webhook_has_address_and_secret(self) -> Shop:
         wanted = self.exposure is Exposure.WEBHOOK

@@ -8,14 +8,15 @@ as a platform's lists lag behind its orders; an order that was seen as it is is 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from channels.intake.asking import FAULTS, Asking
 
 if TYPE_CHECKING:
+    from channels.intake.inbox import Inbox
     from channels.model import Page
+    from channels.transport import Platform
 
-SWEEP_SECONDS: Final = 60.0  # between two sweeps
 # Lists lag behind by some ten minutes on a big day: wire-formats.md section 1.3.
 OVERLAP_MS: Final = 900_000
 FAULT_SECONDS: Final = 10.0  # before a platform that failed is asked again
@@ -23,7 +24,11 @@ MOST_PAGES: Final = 1_000  # of a window; beyond them it is halved
 
 
 class Sweeper(Asking):
-    """One background loop for one channel."""
+    """One background loop for one channel, that works every so many seconds."""
+
+    def __init__(self, platform: Platform, inbox: Inbox, *, seconds: float, **others: Any) -> None:
+        super().__init__(platform, inbox, **others)
+        self._seconds = seconds
 
     async def round(self) -> float:
         """Sweep up to now, window by window; returns the seconds until the next time.
@@ -38,12 +43,12 @@ class Sweeper(Asking):
             while begin_ms < now_ms:
                 end_ms = min(now_ms, begin_ms + self._adapter.longest_window_ms)
                 if not await self._window(begin_ms, end_ms):
-                    return SWEEP_SECONDS  # this platform tells of no changes
+                    return self._seconds  # this platform tells of no changes
                 await asyncio.to_thread(self._inbox.set_swept_to, self._channel, end_ms)
                 begin_ms = end_ms
         except FAULTS as fault:
             return self._put_off("sweep", fault, FAULT_SECONDS)
-        return SWEEP_SECONDS
+        return self._seconds
 
     async def _window(self, begin_ms: int, end_ms: int) -> bool:
         """Read a window whole; False where there is no such call."""

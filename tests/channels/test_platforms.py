@@ -1,0 +1,191 @@
+"""Three platforms at once, with faults: every order ends where its platform says it is."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.channels.platforms import (
+    Platforms,
+    Simulator,
+    agrees,
+    at_once,
+    running,
+    wrong_orders,
+)
+from tests.chaos.sizes import sizes
+from tests.ops.service import holdfast
+from tests.waiting import until
+
+FAULTS = {
+    "error": 0.01,
+    "throttled": 0.01,
+    "unanswered": 0.002,
+    "lost": 0.02,
+    "duplicated": 0.05,
+    "reordered": 0.05,
+}
+SKUS = [f"SKU-{number:02d}" for number in range(20)]
+POISON = "NOT-OURS"
+
+
+class Buyers:
+    """What happens at one platform: orders, and what becomes of each, from a seed."""
+
+    def __init__(self, simulator: Simulator, orders: int, seed: int) -> None:
+        self._simulator = simulator
+        self._orders = orders
+        self._chance = random.Random(f"{simulator.kind} {seed}")
+        self.refused = 0
+
+    def __call__(self) -> None:
+        """Let it all happen."""
+        waiting: list[Callable[[], Any]] = []
+        for _ in range(self._orders):
+            chance = self._chance
+            lines = [
+                {"outer_id": sku, "quantity": chance.choice((1, 1, 1, 2, 3))}
+                for sku in chance.sample(SKUS, chance.choice((1, 1, 1, 2)))
+            ]
+            order = self._say("POST", "/orders", lines=lines, paid=chance.random() < 0.3)
+            if order is not None:
+                waiting += self._life(order)
+            while len(waiting) > 20:
+                waiting.pop(chance.randrange(len(waiting)))()
+        for step in waiting:
+            step()
+
+    def _life(self, order: dict[str, Any]) -> list[Callable[[], Any]]:
+        """Choose what becomes of an order; it happens among the orders that come after it."""
+        path, chance = f"/orders/{order['order_id']}", self._chance.random()
+
+        def do(*steps: str) -> Callable[[], Any]:
+            return lambda: [self._say("POST", f"{path}/{step}") for step in steps]
+
+        pay = [] if order["stage"] == "paid" else ["pay"]
+        if chance < 0.1:
+            return []
+        if chance < 0.2:
+            return [do("refund" if not pay else "cancel")]
+        if chance < 0.3:
+            return [do(*pay, "refund")]
+        if chance < 0.6:
+            return [do(*pay, "ship")]
+        return [do(*pay)] if pay else []
+
+    def _say(self, method: str, path: str, **body: Any) -> dict[str, Any] | None:
+        answer = self._simulator.http.request(method, path, json=body or None)
+        if answer.status_code == 409:  # it is sold out there just now
+            self.refused += 1
+            return None
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def looks(platforms: Platforms) -> tuple[int, int]:
+    """Count orders that wait to be looked at, and those left to a person."""
+    from channels.intake.inbox import Inbox, inbox_path  # noqa: PLC0415
+
+    inbox = Inbox(inbox_path(platforms.data_dir))
+    rows = inbox._db.execute("SELECT state, count(*) FROM look GROUP BY state").fetchall()
+    inbox.close()
+    counts = dict(rows)
+    return counts.get("waiting", 0), counts.get("stuck", 0)
+
+
+@sizes(150, 47_000, "orders")
+@pytest.mark.timeout(3_000)
+def test_every_order_ends_where_its_platform_says(tmp_path: Path, orders: int) -> None:
+    """Doubled, reordered, lost and late messages, errors, throttling: one effect an order."""
+    stock = dict.fromkeys(SKUS, orders)
+    with running(tmp_path, stock) as platforms:
+        simulators = list(platforms.simulators.values())
+        poison = set()
+        for simulator in simulators:
+            simulator.offer(POISON, 9)
+            lines = [{"outer_id": POISON, "quantity": 1}]
+            order = simulator.say("POST", "/orders", lines=lines, paid=True)
+            poison.add(f"{simulator.channel}:{order['order_id']}")
+            simulator.say("PUT", "/faults", **FAULTS, seed=7)
+        began = time.monotonic()
+        buyers = [Buyers(simulator, orders // 3, seed=1) for simulator in simulators]
+        at_once(*buyers)
+        placed = time.monotonic() - began
+        settled = (0, len(poison))
+        until(
+            lambda: looks(platforms) == settled and agrees(platforms, stock),
+            "all are there, and nothing but the poison is left",
+            seconds=60 + orders / 50,
+        )
+        took = time.monotonic() - began
+        assert wrong_orders(platforms, besides=frozenset(poison)) == []
+        counts = [simulator.say("GET", "/faults")["counts"] for simulator in simulators]
+        for simulator in simulators:
+            simulator.say("PUT", "/faults")
+
+        def is_shown() -> bool:
+            return all(
+                simulator.shown()[sku] == (platforms.stock(sku)["available"], True)
+                for simulator in (platforms.simulators["tmall"], platforms.simulators["douyin"])
+                for sku in SKUS
+            )
+
+        until(is_shown, "every shop shows what is available", seconds=60)
+        rows = platforms.http.get("/v1/channels").json()["items"]
+        assert {(row["waiting"], row["dead"]) for row in rows} == {(0, 0)}
+        audit = holdfast("audit", "--data-dir", platforms.data_dir, HOLDFAST_DURABILITY="memory")
+        assert audit.returncode == 0, audit.stdout + audit.stderr
+        print(f"{orders} orders placed in {placed:.1f} s, all moved after {took:.1f} s; {counts}")
+        assert sum(one.refused for one in buyers) < orders / 10
+
+
+def test_a_tripped_sku_is_closed_on_every_platform(tmp_path: Path) -> None:
+    """And comes back on all of them; who is away is closed as soon as it is back."""
+    with running(tmp_path, {"A": 10}) as platforms:
+        tmall, douyin, dealer = platforms.simulators.values()
+
+        def shown() -> list[tuple[int, bool]]:
+            return [tmall.shown()["A"], douyin.shown()["A"]]
+
+        def reserve(number: int, units: int) -> int:
+            lines = [{"sku": "A", "quantity": units}]
+            body = {"reservation_id": f"tmall:x{number}", "lines": lines}
+            return platforms.http.post("/v1/reservations", json=body).status_code
+
+        def states() -> dict[str, tuple[str | None, str]]:
+            rows = platforms.http.get("/v1/skus/A/channels").json()["items"]
+            return {row["channel"]: (row["closed"], row["state"]) for row in rows}
+
+        told = "acknowledged"
+        until(lambda: states() == dict.fromkeys(CHANNELS, (None, told)), "all are told")
+        douyin.say("PUT", "/faults", cut=1.0)
+        assert reserve(0, 4) == 201
+        assert [reserve(number, 99) for number in (1, 2, 3)] == [409] * 3
+        began = time.monotonic()
+        until(
+            lambda: (
+                states()["tmall"] == ("suspended", told)
+                and states()["dealer-hz"] == ("suspended", told)
+            ),
+            "two are closed",
+        )
+        assert time.monotonic() - began < 2
+        until(lambda: states()["douyin"] == ("suspended", "failed"), "the third is told again")
+        assert not shown()[0][1]
+        assert shown()[1][1]
+        said = [one for one in dealer.say("GET", "/dealer/told")["told"] if "suspended" in str(one)]
+        assert said
+        douyin.say("PUT", "/faults")
+        until(lambda: states()["douyin"] == ("suspended", told), "it is closed, too")
+        assert not shown()[1][1]
+        platforms.http.post("/v1/skus/A/breaker/reset", json={"reason": "counted"})
+        until(lambda: shown() == [(6, True), (6, True)], "it is sold again")
+
+
+CHANNELS = ("tmall", "douyin", "dealer-hz")
