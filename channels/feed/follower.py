@@ -129,9 +129,9 @@ class Follower:
 
     def _of_sku(self, health: SkuHealth, moved: Moved) -> Iterable[Wanted]:
         for window in self._windows:
-            if window.listing(health.sku) is None:
-                continue
             seen = sight(health, self._warehouse, window.shop)
+            if seen is None or window.listing(health.sku) is None:
+                continue
             # Its own order has changed its figure: it is told ours although that is as before.
             # Of what is closed only units that came back count: closing may have been no stock.
             again = window.channel in (moved.by if seen.is_open else moved.back_by)

@@ -108,6 +108,22 @@ class Offer:
         return self.told >= self.version
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of telling an offer.
+
+    `told_open`: whether the platform takes orders since then, None where nothing was acknowledged.
+    `reason` says why not all of it was told; then `due_ms` says when it is told again, or `dead`
+    that a person has to say so.
+    """
+
+    offer: Offer
+    told_open: bool | None = None
+    reason: str = ""
+    due_ms: int = 0
+    dead: bool = False
+
+
 class OfferReads:
     """What there is to tell, as the file has it. Raises OffersUnavailable throughout."""
 
@@ -213,30 +229,30 @@ class Offers(OfferReads):
             self._db.set_fact("position", position)
         return new
 
-    def told(self, offer: Offer, *, is_open: bool, whole: bool, at_ms: int) -> None:
-        """Note what a platform has acknowledged; `whole`: nothing of the offer is left to tell."""
+    def note(self, outcomes: Iterable[Outcome], at_ms: int) -> None:
+        """Note what became of tellings, all at once; what is newer than what was told stays due."""
         with self._db.transaction():
-            self._db.execute(
-                "UPDATE offer SET told_open = ?4, told = IIF(?5, max(told, ?6), told),"
-                " told_ms = ?7, attempts = 0, reason = ''"
-                " WHERE channel = ?1 AND sku = ?2 AND kind = ?3",
-                (
-                    *(offer.channel, offer.sku, offer.kind, is_open),
-                    *(whole, offer.version, at_ms),
-                ),
-            )
-
-    def failed(self, offer: Offer, due_ms: int, reason: str, *, dead: bool = False) -> None:
-        """Tell it again at a time, or with `dead` when a person says so; what is newer is due."""
-        with self._db.transaction():
-            self._db.execute(
-                "UPDATE offer SET attempts = attempts + 1, due_ms = ?4, reason = ?5, dead = ?6"
-                " WHERE channel = ?1 AND sku = ?2 AND kind = ?3 AND version = ?7",
-                (
-                    *(offer.channel, offer.sku, offer.kind),
-                    *(due_ms, reason, dead, offer.version),
-                ),
-            )
+            for one in outcomes:
+                offer = one.offer
+                if one.told_open is not None:
+                    self._db.execute(
+                        "UPDATE offer SET told_open = ?4, told = IIF(?5, max(told, ?6), told),"
+                        " told_ms = ?7, attempts = 0, reason = ''"
+                        " WHERE channel = ?1 AND sku = ?2 AND kind = ?3",
+                        (
+                            *(offer.channel, offer.sku, offer.kind, one.told_open),
+                            *(not one.reason, offer.version, at_ms),
+                        ),
+                    )
+                if one.reason:
+                    self._db.execute(
+                        "UPDATE offer SET attempts = attempts + 1, due_ms = ?4, reason = ?5,"
+                        " dead = ?6 WHERE channel = ?1 AND sku = ?2 AND kind = ?3 AND version = ?7",
+                        (
+                            *(offer.channel, offer.sku, offer.kind),
+                            *(one.due_ms, one.reason, one.dead, offer.version),
+                        ),
+                    )
 
     def send_again(self, channel: str, at_ms: int, skus: Sequence[str] | None = None) -> int:
         """Set dead letters of a channel going again: those of some SKUs, or all; returns how many.

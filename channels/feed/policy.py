@@ -38,15 +38,18 @@ class Sight:
         return not self.why
 
 
-def sight(health: SkuHealth, warehouse: str, shop: Shop) -> Sight:
-    """Say what a channel sees; it sells from one warehouse. Where there is no level it sees 0."""
+def sight(health: SkuHealth, warehouse: str, shop: Shop) -> Sight | None:
+    """Say what a channel sees; it sells from one warehouse.
+
+    None where there is no level: what is not counted here is not ours to tell of.
+    """
     level = next((one for one in health.levels if one.level.warehouse == warehouse), None)
-    status = HealthStatus.HEALTHY if level is None else level.status
-    weight = 1.0 if level is None else level.weight
-    units = 0 if level is None else shown(level.level.available, shop.show)
+    if level is None:
+        return None
+    units = shown(level.level.available, shop.show)
     if shop.exposure is Exposure.STOCK:
-        units = int(units * weight)
-    return Sight(units, _why(health, level, shop), status, weight)
+        units = int(units * level.weight)
+    return Sight(units, _why(health, level, shop), level.status, level.weight)
 
 
 def shown(available: int, showing: Showing) -> int:
@@ -56,8 +59,8 @@ def shown(available: int, showing: Showing) -> int:
     return units if showing.ceiling is None else min(units, showing.ceiling)
 
 
-def _why(health: SkuHealth, level: LevelHealth | None, shop: Shop) -> str:
+def _why(health: SkuHealth, level: LevelHealth, shop: Shop) -> str:
     if health.breaker.state is BreakerState.OPEN:
         return SUSPENDED
-    at_risk = level is not None and level.status is HealthStatus.AT_RISK
+    at_risk = level.status is HealthStatus.AT_RISK
     return AT_RISK if at_risk and shop.exposure is Exposure.SHELF else ""

@@ -9,27 +9,31 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from channels.errors import PlatformFault, UnknownWord
-from channels.feed.offers import Kind
+from channels.feed.offers import Kind, Outcome
 from reservation import metrics
+from reservation.background import Every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from channels.adapter import At
     from channels.feed.console import Console
     from channels.feed.listings import Window
     from channels.feed.offers import Offer, Offers
-    from channels.model import Listing
+    from channels.model import Listing, Request
     from channels.transport import Platform
 
 log = structlog.get_logger(__name__)
 
 LANE: Final = "out"  # what is told does not wait for what is asked
-AT_ONCE: Final = 4  # that are told at the same time: what closes waits for no more than these
+AT_ONCE: Final = 8  # that are told at the same time: what closes waits for no more than these
+COUNT_SECONDS: Final = 2.0  # between two counts of what is left
 IDLE_SECONDS: Final = 0.1
 FIRST_PAUSE_MS: Final = 500  # before an offer is told again, doubled before each further time
 LONGEST_PAUSE_MS: Final = 60_000
@@ -38,6 +42,14 @@ LONGEST_CLOSING_PAUSE_MS: Final = (
 )
 MOST_ATTEMPTS: Final = 30  # some twenty minutes; what closes has no such end
 REFUSED_PAUSE_MS: Final = 60_000  # before a closing that was refused for good is tried all the same
+
+
+class Verb(Enum):
+    """What a call does."""
+
+    CLOSE = "close"
+    REOPEN = "reopen"
+    SHOW = "show"
 
 
 class Teller:
@@ -61,6 +73,7 @@ class Teller:
         self._console = console
         self._now_ms = now_ms
         self._chance = chance
+        self._counting = Every(COUNT_SECONDS)
 
     async def round(self) -> float:
         """Tell what is due; returns the seconds until the next round.
@@ -69,48 +82,46 @@ class Teller:
         """
         due = await asyncio.to_thread(self._offers.due, self._channel, self._now_ms(), AT_ONCE)
         if due:
-            await asyncio.gather(*map(self._tell, due))
-        waiting, dead = await asyncio.to_thread(self._offers.counts, self._channel)
-        metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="waiting").set(waiting)
-        metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="dead").set(dead)
+            outcomes = await asyncio.gather(*map(self._tell, due))
+            await asyncio.to_thread(self._offers.note, outcomes, self._now_ms())
+            for outcome in outcomes:
+                self._count(outcome)
+        if self._counting.is_due():
+            waiting, dead = await asyncio.to_thread(self._offers.counts, self._channel)
+            metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="waiting").set(waiting)
+            metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="dead").set(dead)
         return 0.0 if len(due) == AT_ONCE else IDLE_SECONDS
 
-    async def _tell(self, offer: Offer) -> None:
+    async def _tell(self, offer: Offer) -> Outcome:
+        told_open: bool | None = None
         try:
             if offer.kind is Kind.EXPOSURE:
                 await self._tell_console(offer)
             elif (listing := self._window.listing(offer.sku)) is not None:
-                await self._tell_platform(offer, listing)
-            else:  # it is not sold there any more
-                await self._note(offer, is_open=offer.is_open, whole=True)
+                if offer.is_open and offer.told_open is False:
+                    if offer.units == 0:  # nothing comes back on the shelf without stock
+                        return Outcome(offer, told_open=False)
+                    await self._tell_platform(offer, listing, Verb.REOPEN)
+                    told_open = True
+                verb = Verb.SHOW if offer.is_open else Verb.CLOSE
+                await self._tell_platform(offer, listing, verb)
+            # Else it is not sold there any more: there is nobody to tell.
         except (PlatformFault, UnknownWord) as fault:
-            await self._put_off(offer, fault)
+            return self._put_off(offer, fault, told_open=told_open)
+        return Outcome(offer, told_open=offer.is_open)
 
-    async def _tell_platform(self, offer: Offer, listing: Listing) -> None:
-        """Close, reopen or show; what has been reopened is shown by a call of its own."""
-        key, adapter = self._offers.key(offer), self._adapter
-        if not offer.is_open:
-            await self._platform.ask(
-                lambda at: adapter.close(listing, key, at), adapter.read_done, lane=LANE
-            )
-            await self._note(offer, is_open=False, whole=True)
-            seconds = (self._now_ms() - offer.since_ms) / 1000
-            metrics.CHANNEL_CLOSING_SECONDS.labels(channel=self._channel).observe(max(0, seconds))
-            return
-        if offer.told_open is False:
-            if offer.units == 0:  # nothing comes back on the shelf without stock
-                await self._note(offer, is_open=False, whole=True)
-                return
-            await self._platform.ask(
-                lambda at: adapter.reopen(listing, offer.units, f"{key}-0", at),
-                adapter.read_done,
-                lane=LANE,
-            )
-            await self._note(offer, is_open=True, whole=False)
-        await self._platform.ask(
-            lambda at: adapter.show(listing, offer.units, key, at), adapter.read_done, lane=LANE
-        )
-        await self._note(offer, is_open=True, whole=True)
+    async def _tell_platform(self, offer: Offer, listing: Listing, verb: Verb) -> None:
+        """Make one call: close, reopen, or show."""
+        key, adapter, units = self._offers.key(offer), self._adapter, offer.units
+
+        def call(at: At) -> Request:
+            if verb is Verb.CLOSE:
+                return adapter.close(listing, key, at)
+            if verb is Verb.REOPEN:
+                return adapter.reopen(listing, units, f"{key}-0", at)
+            return adapter.show(listing, units, key, at)
+
+        await self._platform.ask(call, adapter.read_done, lane=LANE)
 
     async def _tell_console(self, offer: Offer) -> None:
         console, key = self._console, self._offers.key(offer)
@@ -118,16 +129,10 @@ class Teller:
             await self._platform.ask(
                 lambda at: console.tell(offer, key, at.now_ms), console.read, lane="console"
             )
-        await self._note(offer, is_open=offer.is_open, whole=True)
 
-    async def _note(self, offer: Offer, *, is_open: bool, whole: bool) -> None:
-        await asyncio.to_thread(
-            self._offers.told, offer, is_open=is_open, whole=whole, at_ms=self._now_ms()
-        )
-        if whole:
-            metrics.CHANNEL_TOLD.labels(channel=self._channel, outcome="told").inc()
-
-    async def _put_off(self, offer: Offer, fault: PlatformFault | UnknownWord) -> None:
+    def _put_off(
+        self, offer: Offer, fault: PlatformFault | UnknownWord, *, told_open: bool | None
+    ) -> Outcome:
         """Tell it later, with full jitter, or leave it to a person."""
         again = isinstance(fault, PlatformFault) and fault.again
         after = fault.after_seconds if isinstance(fault, PlatformFault) else None
@@ -139,14 +144,15 @@ class Teller:
         if not again and not given_up:
             pause_ms = REFUSED_PAUSE_MS
         due_ms = self._now_ms() + round(pause_ms + (after or 0) * 1000)
-        outcome = "dead" if given_up else "put_off"
-        metrics.CHANNEL_TOLD.labels(channel=self._channel, outcome=outcome).inc()
-        log.log(
-            40 if given_up or not again else 30,
-            "offer_given_up" if given_up else "offer_put_off",
-            channel=self._channel,
-            sku=offer.sku,
-            closes=offer.why,
-            why=str(fault),
-        )
-        await asyncio.to_thread(self._offers.failed, offer, due_ms, str(fault), dead=given_up)
+        event = "offer_given_up" if given_up else "offer_put_off"
+        tell = log.warning if again and not given_up else log.error
+        tell(event, channel=self._channel, sku=offer.sku, closes=offer.why, why=str(fault))
+        return Outcome(offer, told_open, str(fault) or "refused", due_ms, given_up)
+
+    def _count(self, outcome: Outcome) -> None:
+        """Count what became of an offer, and how long a closing took."""
+        word = "told" if not outcome.reason else "dead" if outcome.dead else "put_off"
+        metrics.CHANNEL_TOLD.labels(channel=self._channel, outcome=word).inc()
+        if word == "told" and not outcome.offer.is_open:
+            seconds = (self._now_ms() - outcome.offer.since_ms) / 1000
+            metrics.CHANNEL_CLOSING_SECONDS.labels(channel=self._channel).observe(max(0, seconds))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 32  # orders that are moved at the same time
+AT_ONCE: Final = 8  # orders that are moved at the same time: what is told must not wait for them
 MOST_STEPS: Final = 5  # from wherever an order is to wherever it should be
 IDLE_SECONDS: Final = 0.2  # between looks where nothing was due
 FIRST_PAUSE_MS: Final = 1_000  # before a look that failed, doubled before each further one

@@ -26,7 +26,7 @@ SECRET = "helloworld"
 SETTINGS = {
     "HOLDFAST_ADMIN_KEY": ADMIN_KEY,
     "HOLDFAST_DURABILITY": "memory",
-    "HOLDFAST_LOG_LEVEL": "error",
+    "HOLDFAST_LOG_LEVEL": "warning",
 }
 KEY = {"authorization": f"Bearer {ADMIN_KEY}"}
 COMMANDS: Mapping[str, Sequence[str]] = {
@@ -163,7 +163,7 @@ def running(
 
 
 def _config(simulators: dict[str, Simulator], tmp_path: Path, deducts_at: str, more: str) -> str:
-    pace = f"calls_per_second = 2000\nsweep_seconds = 2\n{more}\n"
+    pace = (more or "calls_per_second = 2000\nsweep_seconds = 2") + "\n"
     tmall, douyin, dealer = (simulators[kind] for kind in ("tmall", "douyin", "dealer"))
     return (
         f"[channels.tmall]\nplatform = 'tmall'\nurl = '{tmall.url}'\napp_key = '12345678'\n"

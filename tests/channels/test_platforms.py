@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from channels.intake.inbox import Inbox, inbox_path
 from tests.channels.platforms import (
     Platforms,
     Simulator,
@@ -32,6 +35,8 @@ FAULTS = {
 }
 SKUS = [f"SKU-{number:02d}" for number in range(20)]
 POISON = "NOT-OURS"
+CHANNELS = ("tmall", "douyin", "dealer-hz")
+SOON_MS = 2_000  # from a trip to the last channel's acknowledgement, of 99 in a hundred
 
 
 class Buyers:
@@ -41,7 +46,7 @@ class Buyers:
         self._simulator = simulator
         self._orders = orders
         self._chance = random.Random(f"{simulator.kind} {seed}")
-        self.refused = 0
+        self.refused: Counter[str] = Counter()
 
     def __call__(self) -> None:
         """Let it all happen."""
@@ -81,22 +86,19 @@ class Buyers:
     def _say(self, method: str, path: str, **body: Any) -> dict[str, Any] | None:
         answer = self._simulator.http.request(method, path, json=body or None)
         if answer.status_code == 409:  # it is sold out there just now
-            self.refused += 1
+            self.refused[answer.text] += 1
             return None
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
 
 
-def looks(platforms: Platforms) -> tuple[int, int]:
-    """Count orders that wait to be looked at, and those left to a person."""
-    from channels.intake.inbox import Inbox, inbox_path  # noqa: PLC0415
-
+def looks(platforms: Platforms) -> list[tuple[str, str]]:
+    """Name orders that wait to be looked at, or are left to a person, with the reason."""
     inbox = Inbox(inbox_path(platforms.data_dir))
-    rows = inbox._db.execute("SELECT state, count(*) FROM look GROUP BY state").fetchall()
+    rows = inbox._db.execute("SELECT channel || ':' || order_id, reason FROM look").fetchall()
     inbox.close()
-    counts = dict(rows)
-    return counts.get("waiting", 0), counts.get("stuck", 0)
+    return sorted(rows)
 
 
 @sizes(150, 47_000, "orders")
@@ -117,12 +119,16 @@ def test_every_order_ends_where_its_platform_says(tmp_path: Path, orders: int) -
         buyers = [Buyers(simulator, orders // 3, seed=1) for simulator in simulators]
         at_once(*buyers)
         placed = time.monotonic() - began
-        settled = (0, len(poison))
-        until(
-            lambda: looks(platforms) == settled and agrees(platforms, stock),
-            "all are there, and nothing but the poison is left",
-            seconds=60 + orders / 50,
-        )
+
+        def is_settled() -> bool:
+            return {name for name, _ in looks(platforms)} == poison and agrees(platforms, stock)
+
+        try:
+            until(is_settled, "all are there, but for the poison", seconds=60 + orders / 50)
+        except AssertionError:
+            print(platforms.service.errors[-20_000:])
+            print(looks(platforms), wrong_orders(platforms, besides=frozenset(poison)))
+            raise
         took = time.monotonic() - began
         assert wrong_orders(platforms, besides=frozenset(poison)) == []
         counts = [simulator.say("GET", "/faults")["counts"] for simulator in simulators]
@@ -130,19 +136,20 @@ def test_every_order_ends_where_its_platform_says(tmp_path: Path, orders: int) -
             simulator.say("PUT", "/faults")
 
         def is_shown() -> bool:
-            return all(
+            rows = platforms.http.get("/v1/channels").json()["items"]
+            return all((row["waiting"], row["dead"]) == (0, 0) for row in rows) and all(
                 simulator.shown()[sku] == (platforms.stock(sku)["available"], True)
                 for simulator in (platforms.simulators["tmall"], platforms.simulators["douyin"])
                 for sku in SKUS
             )
 
         until(is_shown, "every shop shows what is available", seconds=60)
-        rows = platforms.http.get("/v1/channels").json()["items"]
-        assert {(row["waiting"], row["dead"]) for row in rows} == {(0, 0)}
         audit = holdfast("audit", "--data-dir", platforms.data_dir, HOLDFAST_DURABILITY="memory")
         assert audit.returncode == 0, audit.stdout + audit.stderr
         print(f"{orders} orders placed in {placed:.1f} s, all moved after {took:.1f} s; {counts}")
-        assert sum(one.refused for one in buyers) < orders / 10
+        assert all(one.refused.total() < orders / 30 for one in buyers), [
+            one.refused for one in buyers
+        ]
 
 
 def test_a_tripped_sku_is_closed_on_every_platform(tmp_path: Path) -> None:
@@ -167,7 +174,6 @@ def test_a_tripped_sku_is_closed_on_every_platform(tmp_path: Path) -> None:
         douyin.say("PUT", "/faults", cut=1.0)
         assert reserve(0, 4) == 201
         assert [reserve(number, 99) for number in (1, 2, 3)] == [409] * 3
-        began = time.monotonic()
         until(
             lambda: (
                 states()["tmall"] == ("suspended", told)
@@ -175,7 +181,6 @@ def test_a_tripped_sku_is_closed_on_every_platform(tmp_path: Path) -> None:
             ),
             "two are closed",
         )
-        assert time.monotonic() - began < 2
         until(lambda: states()["douyin"] == ("suspended", "failed"), "the third is told again")
         assert not shown()[0][1]
         assert shown()[1][1]
@@ -188,4 +193,48 @@ def test_a_tripped_sku_is_closed_on_every_platform(tmp_path: Path) -> None:
         until(lambda: shown() == [(6, True), (6, True)], "it is sold again")
 
 
-CHANNELS = ("tmall", "douyin", "dealer-hz")
+@pytest.mark.chaos
+def test_a_trip_is_told_everywhere_within_two_seconds(tmp_path: Path) -> None:
+    """200 SKUs trip one after another while orders come; from the trip to the last channel."""
+    tripped = [f"TRIP-{number:03d}" for number in range(200)]
+    stock = dict.fromkeys(SKUS, 10_000) | dict.fromkeys(tripped, 9_999)
+    with running(tmp_path, stock, more="calls_per_second = 100\nsweep_seconds = 60") as platforms:
+        simulators = list(platforms.simulators.values())
+
+        def rows(sku: str) -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = platforms.http.get(f"/v1/skus/{sku}/channels").json()[
+                "items"
+            ]
+            return found
+
+        def is_told(sku: str, closed: str | None) -> bool:
+            told = [row for row in rows(sku) if row["closed"] == closed]
+            return len(told) == 3 and all(row["state"] == "acknowledged" for row in told)
+
+        until(lambda: all(is_told(sku, None) for sku in tripped), "all are told", seconds=120)
+
+        def trips() -> None:
+            for sku in tripped:
+                for number in range(3):
+                    lines = [{"sku": sku, "quantity": 10_000}, {"sku": "SKU-00", "quantity": 1}]
+                    body = {"reservation_id": f"tmall:{sku}-{number}", "lines": lines}
+                    answer = platforms.http.post("/v1/reservations", json=body)
+                    assert answer.status_code == 409, answer.text
+                time.sleep(0.05)
+
+        buyers = [Buyers(simulator, 300, seed=2) for simulator in simulators]
+        at_once(trips, *buyers)
+        until(lambda: all(is_told(sku, "suspended") for sku in tripped), "all closed", seconds=60)
+        took = []
+        for sku in tripped:
+            since = platforms.http.get(f"/v1/skus/{sku}/breaker").json()["since"]
+            last = max(row["acknowledged_at"] for row in rows(sku))
+            took.append(_ms(last) - _ms(since))
+        took.sort()
+        p50, p99, worst = took[len(took) // 2], took[int(len(took) * 0.99) - 1], took[-1]
+        print(f"from trip to last acknowledgement: p50 {p50} ms, p99 {p99} ms, worst {worst} ms")
+        assert p99 < SOON_MS
+
+
+def _ms(time_text: str) -> float:
+    return datetime.fromisoformat(time_text).timestamp() * 1000

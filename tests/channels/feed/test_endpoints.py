@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from channels.feed.endpoints import feed_endpoints
-from channels.feed.offers import Kind, Offers, Wanted, offers_path
+from channels.feed.offers import Kind, Offers, Outcome, Wanted, offers_path
 from reservation.api import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
@@ -98,8 +98,8 @@ async def test_how_far_a_closing_has_come_is_told_channel_by_channel(
         ("tmall-2", "requested", "suspended", None),
     ]
     first, second = offers.of_sku("A")
-    offers.failed(first, 5, "timeout")
-    offers.told(second, is_open=False, whole=True, at_ms=1_700_000_001_000)
+    offers.note([Outcome(first, reason="timeout", due_ms=5)], 1)
+    offers.note([Outcome(second, told_open=False)], 1_700_000_001_000)
     assert await states() == [
         ("tmall", "failed", "suspended", "timeout"),
         ("tmall-2", "acknowledged", "suspended", None),
@@ -119,7 +119,7 @@ async def test_dead_letters_are_listed_by_the_page_and_sent_again(
     offers.want([wanted(sku) for sku in ("a,b", "c", "d")], "1-0", 1)
     offers.want([wanted("x", "tmall-2")], "1-0", 1)
     for offer in offers.due("tmall", 1, 9):
-        offers.failed(offer, 1, "isv.item-not-exist", dead=True)
+        offers.note([Outcome(offer, reason="isv.item-not-exist", dead=True)], 1)
     path = "/v1/channels/tmall/dead-letters"
     first = await ask("GET", f"{path}?limit=1")
     rest = await ask("GET", f"{path}?limit=2&after={first['next']}")

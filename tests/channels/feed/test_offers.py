@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from channels.feed.offers import Kind, Offer, Offers, Wanted
+from channels.feed.offers import Kind, Offer, Offers, Outcome, Wanted
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_latest_wins(offers: Offers) -> None:
     assert want(offers, "A", 4, 3) == 1
     assert due(offers) == [("A", 4, "")]
     assert one(offers, "A").since_ms == 1  # it has waited since then
-    offers.told(one(offers, "A"), is_open=True, whole=True, at_ms=5)
+    offers.note([Outcome(one(offers, "A"), told_open=True)], 5)
     assert due(offers) == []
     assert want(offers, "A", 4, 6) == 0
     assert want(offers, "A", 4, 6, again=True) == 1
@@ -64,12 +64,12 @@ def test_an_answer_to_what_was_before_hides_nothing(offers: Offers) -> None:
     want(offers, "A", 5, 1)
     before = one(offers, "A")
     want(offers, "A", 3, 2)
-    offers.told(before, is_open=True, whole=True, at_ms=3)
+    offers.note([Outcome(before, told_open=True)], 3)
     assert due(offers) == [("A", 3, "")]
-    offers.failed(before, 999, "too late to matter")
+    offers.note([Outcome(before, reason="too late to matter", due_ms=999)], 1)
     assert due(offers, 2) == [("A", 3, "")]
-    offers.told(one(offers, "A"), is_open=True, whole=True, at_ms=4)
-    offers.told(before, is_open=True, whole=True, at_ms=5)
+    offers.note([Outcome(one(offers, "A"), told_open=True)], 4)
+    offers.note([Outcome(before, told_open=True)], 5)
     assert due(offers) == []
 
 
@@ -88,10 +88,10 @@ def test_what_failed_waits_and_what_is_dead_waits_for_a_person(offers: Offers) -
     """Or for a change of it."""
     want(offers, "A", 5, 1)
     want(offers, "B", 5, 1)
-    offers.failed(one(offers, "A"), 50, "timeout")
+    offers.note([Outcome(one(offers, "A"), reason="timeout", due_ms=50)], 1)
     assert due(offers, 49) == [("B", 5, "")]
     assert due(offers, 50) == [("A", 5, ""), ("B", 5, "")]
-    offers.failed(one(offers, "A"), 50, "no such item", dead=True)
+    offers.note([Outcome(one(offers, "A"), reason="no such item", dead=True)], 1)
     assert due(offers) == [("B", 5, "")]
     assert offers.counts("tmall") == (1, 1)
     (dead,) = offers.dead("tmall", None, 10)
@@ -100,10 +100,10 @@ def test_what_failed_waits_and_what_is_dead_waits_for_a_person(offers: Offers) -
     assert offers.send_again("tmall", 60, ["B"]) == 0
     assert offers.send_again("tmall", 60, ["A"]) == 1
     assert offers.counts("tmall") == (2, 0)
-    offers.failed(one(offers, "A"), 50, "no such item", dead=True)
+    offers.note([Outcome(one(offers, "A"), reason="no such item", dead=True)], 1)
     want(offers, "A", 4, 70)
     assert offers.counts("tmall") == (2, 0)
-    offers.failed(one(offers, "A"), 50, "no such item", dead=True)
+    offers.note([Outcome(one(offers, "A"), reason="no such item", dead=True)], 1)
     assert offers.send_again("tmall", 60) == 1
 
 
@@ -145,8 +145,8 @@ def test_what_closes_a_sku_is_seen_channel_by_channel(offers: Offers) -> None:
     offers.want([Wanted("hz", "A", Kind.STOCK, 5, 1.0, "")], "1-0", 1)
     closings = offers.closed(["A", "B"])
     assert [(row.channel, row.is_told) for row in closings] == [("dy", False), ("tmall", False)]
-    offers.told(closings[1], is_open=False, whole=True, at_ms=7)
-    offers.failed(closings[0], 9, "503")
+    offers.note([Outcome(closings[1], told_open=False)], 7)
+    offers.note([Outcome(closings[0], reason="503", due_ms=9)], 1)
     assert [
         (row.channel, row.is_told, row.told_ms, row.reason) for row in offers.closed(["A"])
     ] == [

@@ -111,11 +111,14 @@ def shop(exposure: Exposure = Exposure.NONE) -> Shop:
 
 
 def test_it_sells_from_one_warehouse() -> None:
-    """What another one has is not shown; where there is no level nothing is."""
+    """What another one has is not shown; of what has no level here nothing is told."""
     seen = sight(health(7), "main", shop())
+    assert seen is not None
     assert (seen.units, seen.why, seen.is_open) == (7, "", True)
-    assert sight(health(7), "west", shop()).units == 1_000
-    assert sight(health(7), "east", shop()).units == 0
+    west = sight(health(7), "west", shop())
+    assert west is not None
+    assert west.units == 1_000
+    assert sight(health(7), "east", shop()) is None
 
 
 def test_a_suspended_sku_is_closed_and_a_half_open_one_is_not() -> None:
@@ -125,7 +128,9 @@ def test_a_suspended_sku_is_closed_and_a_half_open_one_is_not() -> None:
         (BreakerState.HALF_OPEN, ""),
         (BreakerState.CLOSED, ""),
     ):
-        assert sight(health(state=state), "main", shop()).why == why
+        seen = sight(health(state=state), "main", shop())
+        assert seen is not None
+        assert seen.why == why
 
 
 @pytest.mark.parametrize(
@@ -143,7 +148,8 @@ def test_what_is_at_risk_is_shown_less_as_the_settings_say(
     """By its stock, by its shelf, or by the stream's console."""
     risky = health(10, status=HealthStatus.AT_RISK, weight=0.49)
     kind = Shop(platform="douyin").model_copy(update={"exposure": exposure})
-    seen = sight(risky, "main", kind)
+    seen, calm = sight(risky, "main", kind), sight(health(10), "main", kind)
+    assert seen is not None
     assert (seen.units, seen.why) == (units, why)
-    calm = sight(health(10), "main", kind)
+    assert calm is not None
     assert (calm.units, calm.why) == (10, "")
