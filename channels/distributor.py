@@ -68,7 +68,7 @@ _CLOUD_EVENT: Final = "application/cloudevents+json"
 _CLOUD_EVENTS: Final = "application/cloudevents"  # with -batch, or another format: not taken
 _JSON: Final = re.compile(r"[a-z0-9.+-]+/([a-z0-9.+-]+\+)?json", re.ASCII)
 
-_REFUSALS: Final[Mapping[type[MessageRefused], int]] = {Forged: 401, Stale: 401, Malformed: 400}
+_REFUSALS: Final[Mapping[type[MessageRefused], int]] = {Malformed: 400}  # any other: 401
 
 _GONE: Final = 410  # the dealer wants nothing from us any more
 _AGAIN: Final = frozenset({408, 425, 429})  # too slow, too early, too many: of our doing
@@ -150,7 +150,7 @@ class Distributor(Adapter):
 
     def refuse(self, why: MessageRefused) -> Reply:
         """Answer 401, or 400 to what is signed well and still cannot be read."""
-        return Reply(_REFUSALS[type(why)])
+        return Reply(_REFUSALS.get(type(why), 401))
 
     def later(self) -> Reply:
         """Answer 503: a sender tries again."""
