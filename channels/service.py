@@ -16,6 +16,7 @@ from channels.feed.offers import Offers, offers_path
 from channels.feed.teller import Teller
 from channels.intake.fetcher import Fetcher
 from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
+from channels.intake.janitor import Janitor
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
 from channels.registry import adapter_of, window_of
@@ -54,7 +55,9 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
         offers = Offers(offers_path(settings.data_dir))
         stack.callback(offers.close)
         engine = Engine(store, settings)
-        loops: dict[str, Callable[[], Awaitable[float]]] = {}
+        loops: dict[str, Callable[[], Awaitable[float]]] = {
+            "janitor": Janitor(inbox, settings).round
+        }
         windows: list[Window] = []
         for name, shop in settings.channels.items():
             adapter = adapter_of(name, shop)
