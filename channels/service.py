@@ -14,6 +14,7 @@ from channels.feed.console import Console
 from channels.feed.follower import Follower
 from channels.feed.offers import Offers, offers_path
 from channels.feed.teller import Teller
+from channels.intake.collector import Collector, FolderUnavailable
 from channels.intake.fetcher import Fetcher
 from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
 from channels.intake.janitor import Janitor
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from reservation.shops import Shop
     from reservation.store.store import Store
 
-FAULTS = (ArchiveUnavailable, StoreUnavailable, Overloaded, ScriptBug)
+FAULTS = (ArchiveUnavailable, FolderUnavailable, StoreUnavailable, Overloaded, ScriptBug)
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,8 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
             loops[f"sweeper of {name}"] = Sweeper(platform, inbox, seconds=shop.sweep_seconds).round
             if adapter.queue:
                 loops[f"fetcher of {name}"] = Fetcher(platform, inbox).round
+            if adapter.folder:
+                loops[f"collector of {name}"] = Collector(adapter, inbox).round
             if window := window_of(adapter, shop):
                 windows.append(window)
                 console = _console_of(name, shop)
