@@ -10,7 +10,7 @@ import pytest
 from channels.intake import sweeper
 from channels.intake.inbox import CERTAIN_MS, Inbox
 from channels.intake.looks import Seen
-from channels.intake.sweeper import FAULT_SECONDS, OVERLAP_MS, SWEEP_SECONDS, Sweeper
+from channels.intake.sweeper import FAULT_SECONDS, OVERLAP_MS, Sweeper
 from channels.registry import adapter_of
 from channels.transport import Platform
 from reservation.shops import Shop
@@ -18,6 +18,7 @@ from tests.channels.bazaar import NOW_MS, Bazaar, BazaarServer
 from tests.channels.corner import CornerShop
 
 MINUTE_MS = 60_000
+SWEEP_SECONDS = 60.0
 
 
 class Small(Bazaar):
@@ -38,7 +39,9 @@ class Bed:
     def open(self) -> None:
         """Begin to sweep, or begin again after an end."""
         self.inbox = Inbox(self.path)
-        self.sweeper = Sweeper(self.platform, self.inbox, now_ms=lambda: self.now_ms)
+        self.sweeper = Sweeper(
+            self.platform, self.inbox, seconds=SWEEP_SECONDS, now_ms=lambda: self.now_ms
+        )
 
     def found(self) -> list[str]:
         """Name the orders that are to be looked at."""
@@ -230,7 +233,7 @@ async def test_a_platform_that_tells_of_no_changes_is_not_asked(
     inbox = Inbox(tmp_path / "channels.sqlite3")
     adapter = adapter_of("corner", Shop(platform="tests.channels.corner:Corner", url=shop.url))
     platform = Platform(adapter)
-    assert await Sweeper(platform, inbox).round() == SWEEP_SECONDS
+    assert await Sweeper(platform, inbox, seconds=SWEEP_SECONDS).round() == SWEEP_SECONDS
     assert shop.asked == []
     assert inbox.swept_to("corner") is None
     await platform.close()

@@ -44,7 +44,7 @@ class Bed:
         self.platform = Platform(Fast(account), "simulator-session", now_ms=now_ms)
         self.inbox = Desk(settings.data_dir / "channels.sqlite3")
         self.fetcher = Fetcher(self.platform, self.inbox, now_ms=now_ms)
-        self.sweeper = Sweeper(self.platform, self.inbox, now_ms=now_ms)
+        self.sweeper = Sweeper(self.platform, self.inbox, seconds=60.0, now_ms=now_ms)
         self.mover = Mover(self.platform, self.inbox, engine, settings, now_ms=now_ms)
 
     def place(self, *, paid: bool = False, **notes: str) -> str:
@@ -138,6 +138,15 @@ async def test_what_was_lost_on_the_way_is_found_by_a_sweep(bed: Bed, desk: Cont
     bed.world.clock.advance(60_000)
     await bed.sweep()
     assert await bed.figures() == (10, 0, 2)
+    bed.world.clock.advance(60_000)
+    await bed.sweeper.round()
+    assert bed.looks() == []
+
+
+async def test_what_was_seen_in_its_very_second_is_not_asked_for_again(bed: Bed) -> None:
+    """The list has it in the same words."""
+    bed.place(paid=True)
+    await bed.hear()
     bed.world.clock.advance(60_000)
     await bed.sweeper.round()
     assert bed.looks() == []
