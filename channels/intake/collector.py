@@ -44,6 +44,7 @@ KEPT_AT_ONCE: Final = 500  # orders of a transaction: pushed messages are writte
 TOPIC: Final = "order_file"
 DONE: Final = "done"
 FAILED: Final = "failed"
+MOST_NAME: Final = 200  # bytes of a file's name: that of its errors is longer
 _CSV: Final = ".csv"
 _HASH: Final = ".csv.sha256"
 _COLUMNS: Final = ("row", "column", "reason")
@@ -101,7 +102,7 @@ class Collector:
         found = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if entry.name.endswith((_CSV, _HASH)):
+                if entry.name.endswith((_CSV, _HASH)) and len(os.fsencode(entry.name)) <= MOST_NAME:
                     status = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(status.st_mode):
                         # Of the inode: nobody sets it to what it was.
@@ -178,7 +179,8 @@ class Collector:
     def _tell(self, name: str, where: str, file: OrderFile) -> None:
         counted = metrics.CHANNEL_MESSAGES
         counted.labels(channel=self._channel, outcome="kept").inc(len(file.orders))
-        told = {"channel": self._channel, "file": name, "rows": file.rows}
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        told = {"channel": self._channel, "file": shown, "rows": file.rows}
         if file.errors:
             counted.labels(channel=self._channel, outcome="malformed").inc()
             wrong = len(file.errors) + file.more_errors

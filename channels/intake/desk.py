@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from channels.intake.inbox import Inbox
+from channels.intake.inbox import TELL, Inbox
 from channels.intake.looks import Figure, Kept, Look, LookState
 
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ class Desk(Inbox):
                 (channel, order_id, count),
             ).fetchall()
         return [Kept(*row) for row in rows]
+
+    def want(self, channel: str, order_id: str, at_ms: int) -> None:
+        """Have an order looked at of which nothing may have been told."""
+        with self._db.transaction():
+            self._db.execute(TELL, (channel, order_id, None, "", at_ms))
 
     def look_now(self, channel: str, order_id: str, at_ms: int) -> bool:
         """Have an order of `troubles` looked at now; False where there is no such one."""

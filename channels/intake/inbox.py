@@ -62,16 +62,16 @@ _DESCRIBE: Final = (
     " SET changed_ms = ?3, asked_ms = ?4, words = ?5, settled = MAX(settled, ?6), at_ms = ?7"
     " WHERE changed_ms <= ?3 RETURNING 1"
 )
-_TELL: Final = (
+TELL: Final = (
     "INSERT INTO look VALUES (?1, ?2, 'waiting', ?3, ?4, 1, ?5, ?5, 0, '', 0, 0)"
     " ON CONFLICT DO UPDATE SET state = 'waiting', told = told + 1, due_ms = ?5, attempts = 0,"
     " reason = ''"
 )
 # To an order that waits already a message brings what is true now, or that it has to be asked for;
 # one that cannot be read brings its word alone. Lists lag behind: what they have is asked for.
-_NEWS: Final = f"{_TELL}, detail = ?3, unknown = ?4"
-_UNKNOWN: Final = f"{_TELL}, unknown = ?4"
-_LISTED: Final = f"{_TELL}, detail = NULL"
+_NEWS: Final = f"{TELL}, detail = ?3, unknown = ?4"
+_UNKNOWN: Final = f"{TELL}, unknown = ?4"
+_LISTED: Final = f"{TELL}, detail = NULL"
 
 _LOOK: Final = (
     "SELECT l.channel, l.order_id, l.state, l.told, l.since_ms, l.due_ms, l.attempts, l.reason,"
@@ -151,12 +151,6 @@ class Inbox:
         values = (order.changed_at_ms, seen.asked_ms, words, int(seen.settled), seen.at_ms)
         cursor = self._db.execute(_DESCRIBE, (channel, order.order_id, *values))
         return cursor.fetchone() is not None
-
-    def want(self, channel: str, order_ids: Iterable[str], at_ms: int) -> None:
-        """Have orders looked at, whatever has told of them."""
-        with self._db.transaction():
-            for order_id in order_ids:
-                self._db.execute(_TELL, (channel, order_id, None, "", at_ms))
 
     def found(self, channel: str, page: Page, at_ms: int) -> None:
         """Have those orders of a page looked at that have not been seen as they are now."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from channels.adapter import Account
 from channels.distributor import Distributor
@@ -233,6 +236,19 @@ def test_an_option_that_cannot_be_is_said_at_once() -> None:
     options = {"orders": "orders", "orders_partial": "some"}
     with pytest.raises(ConfigurationError, match="orders_partial"):
         Distributor(Account(channel="dealer", url=URL, secrets=(SECRET,), options=options))
+
+
+async def test_a_name_that_is_no_text_stops_nothing(bed: Bed) -> None:
+    """Nor does one that is too long to be answered: it stays where it is."""
+    bed.put(rows("1"), os.fsdecode(b"HZ01_\xff.csv"))
+    bed.put(rows("1"), f"{'x' * 240}.csv")
+    bed.put(rows("2"))
+    with capture_logs() as logs:
+        await bed.collect()
+    assert [log["event"] for log in logs] == ["order_file_taken", "order_file_wrong"]
+    json.dumps(logs, ensure_ascii=False).encode()
+    assert set(bed.waiting()) == {"2"}
+    assert f"{'x' * 240}.csv" in bed.files()
 
 
 class Died(BaseException):

@@ -10,6 +10,7 @@ import pytest
 from channels.intake.desk import Desk
 from channels.intake.looks import NO_ORDER, Figure, Kept, LookState
 from channels.model import Hint
+from tests.channels.intake.test_inbox import ORDER
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_what_has_not_come_to_its_end_is_listed_with_its_figures(desk: Desk) -> 
 def test_a_long_list_has_pages(desk: Desk) -> None:
     """Each goes on behind the last of the one before, also where that has gone meanwhile."""
     for number in range(7):
-        desk.want("douyin", [str(number)], 1_000 + number // 2)
+        desk.want("douyin", str(number), 1_000 + number // 2)
     stick(desk, "unknown-sku: B in main")
     found: list[str] = []
     place = None
@@ -104,6 +105,17 @@ def test_one_may_be_looked_at_now(desk: Desk) -> None:
     desk.done([look])
     assert not desk.look_now("douyin", "1", 6_000)
     assert desk.due("douyin", 10**9) == []
+
+
+def test_any_order_may_be_looked_at(desk: Desk) -> None:
+    """One that nobody told of; of another one the description stays that a message brought."""
+    desk.keep([("dealer", Hint(message_id="a", topic="t", order_id="7", order=ORDER))], 1_000)
+    for order_id in ("7", "8"):
+        desk.want("dealer", order_id, 2_000)
+    assert [(look.order_id, look.order) for look in desk.due("dealer", 2_000)] == [
+        ("7", ORDER),
+        ("8", None),
+    ]
 
 
 def test_one_may_be_dismissed_by_a_person_if_it_is_left_to_one(desk: Desk) -> None:
