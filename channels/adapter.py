@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Response,
         Token,
     )
+    from channels.order_file import OrderFile
     from reservation.shops import DeductsAt
 
 
@@ -61,6 +62,7 @@ READ_WITH: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         "changed": ("read_changed",),
         "fetch": ("read_fetched", "confirm_fetched"),
         "token": ("read_token",),
+        "folder": ("read_file",),
     }
 )
 
@@ -150,6 +152,18 @@ class Adapter(ABC):
         """Tell the platform that messages are kept here."""
         del message_ids, at
         raise UnfinishedAdapter(self.platform, "confirm_fetched")
+
+    # -- in: files -------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> str:
+        """Name the folder where files with orders are put; "" where none are."""
+        return ""
+
+    def read_file(self, name: str, raw: bytes, sha256: bytes | None, now_ms: int) -> OrderFile:
+        """Read a file of that folder, whole or not at all, and what is wrong with it."""
+        del name, raw, sha256, now_ms
+        raise UnfinishedAdapter(self.platform, "read_file")
 
     # -- out -------------------------------------------------------------------------------------
 

@@ -3,7 +3,9 @@
 A new dealer is an account in the settings, no code. What it sends and gets: `docs/distributors.md`.
 
 Options of an account: `orders_path`, where its orders can be asked for below its `url` (without it
-the pushes have it all); `status.<a word of its own>`, the state of ours that it means.
+the pushes have it all); `status.<a word of its own>`, the state of ours that it means; `orders`,
+the folder where its order files are put; `dealer_code`, which their names must have; with
+`orders_partial` = `yes` those orders of a bad file are taken that have no bad row.
 A GET is signed like a message with an empty body; its id is made of what is asked for. Where there
 is a token it goes along as `Authorization: Bearer`.
 
@@ -36,6 +38,8 @@ from channels.order_document import (
     read_json,
     words_of,
 )
+from channels.order_file import OrderFile, read_file_name, read_order_file
+from reservation.csv_rows import RowError, UnreadableFile
 from reservation.errors import ConfigurationError
 from reservation.shops import DeductsAt
 from reservation.times import rfc3339
@@ -68,7 +72,7 @@ _CLOUD_EVENT: Final = "application/cloudevents+json"
 _CLOUD_EVENTS: Final = "application/cloudevents"  # with -batch, or another format: not taken
 _JSON: Final = re.compile(r"[a-z0-9.+-]+/([a-z0-9.+-]+\+)?json", re.ASCII)
 
-_REFUSALS: Final[Mapping[type[MessageRefused], int]] = {Forged: 401, Stale: 401, Malformed: 400}
+_REFUSALS: Final[Mapping[type[MessageRefused], int]] = {Malformed: 400}  # any other: 401
 
 _GONE: Final = 410  # the dealer wants nothing from us any more
 _AGAIN: Final = frozenset({408, 425, 429})  # too slow, too early, too many: of our doing
@@ -122,6 +126,11 @@ class Distributor(Adapter):
         except UnknownWord as error:
             raise ConfigurationError(f"{account.channel}: {error}") from None
         self._signers = tuple(Webhook(secret) for secret in account.secrets)
+        partial = account.options.get("orders_partial", "no")
+        if partial not in {"no", "yes"}:
+            raise ConfigurationError(f"{account.channel}: orders_partial is yes or no")
+        self._partial = partial == "yes"
+        self._dealer_code = account.options.get("dealer_code")
         self._orders_path = account.options.get("orders_path")
         self._deducts_at = account.deducts_at or DeductsAt.ORDER
 
@@ -150,7 +159,7 @@ class Distributor(Adapter):
 
     def refuse(self, why: MessageRefused) -> Reply:
         """Answer 401, or 400 to what is signed well and still cannot be read."""
-        return Reply(_REFUSALS[type(why)])
+        return Reply(_REFUSALS.get(type(why), 401))
 
     def later(self) -> Reply:
         """Answer 503: a sender tries again."""
@@ -243,6 +252,35 @@ class Distributor(Adapter):
         if at.token:
             headers["authorization"] = f"Bearer {at.token}"
         return Request("GET", url, headers=headers)
+
+    # -- in: files -------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> str:
+        """Name the folder of the option `orders`."""
+        return self.account.options.get("orders", "")
+
+    def read_file(self, name: str, raw: bytes, sha256: bytes | None, now_ms: int) -> OrderFile:
+        """Read an order file; it has to be this dealer's, where we know its code."""
+        try:
+            named = read_file_name(name)
+        except UnreadableFile as unreadable:
+            return OrderFile((), (unreadable.error,))
+        problem = ""
+        if self._dealer_code not in {None, named.dealer}:
+            problem = f"the file is of {named.dealer}, and this folder is {self._dealer_code}'s"
+        elif named.written_at_ms > now_ms + TOLERANCE_MS:  # it would be true for ever
+            problem = "the time in the name of the file lies in the future"
+        if problem:
+            return OrderFile((), (RowError(0, None, problem),))
+        return read_order_file(
+            raw,
+            name=named,
+            sha256=sha256,
+            words=self._words,
+            deducts_at=self._deducts_at,
+            partial=self._partial,
+        )
 
     # -- out -------------------------------------------------------------------------------------
 

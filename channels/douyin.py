@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from urllib.parse import urlencode
 
 from channels.adapter import Account, Adapter, At
-from channels.douyin_orders import changed_at_ms, read_message, read_order
+from channels.douyin_orders import (
+    PROBE,
+    changed_at_ms,
+    read_foreign,
+    read_message,
+    read_order,
+    shop_of,
+)
 from channels.douyin_wire import (
     MAX_PUSH_BYTES,
     Message,
@@ -29,6 +36,7 @@ from channels.douyin_wire import (
     TokenData,
     Unreadable,
     answered,
+    clean,
     identifier,
     number,
     parsed,
@@ -36,11 +44,10 @@ from channels.douyin_wire import (
     shaped,
     unreadable,
 )
-from channels.errors import Forged, Malformed, PlatformFault, UnknownWord
+from channels.errors import Forged, Malformed, Misdirected, PlatformFault, UnknownWord
 from channels.model import (
     Hint,
     Listing,
-    OrderState,
     Page,
     Parcel,
     PlatformOrder,
@@ -74,9 +81,6 @@ DONE: Final = MappingProxyType(
         "isv.parameter-invalid:2010021": "重复",
     }
 )
-
-_REJECTABLE: Final = frozenset({"2", "105"})  # paid, and nothing of it has left
-_OUT_OF_STOCK: Final = "商品缺货"
 
 
 def param_json(params: Mapping[str, object]) -> bytes:
@@ -125,7 +129,8 @@ class Douyin(Adapter):
     """Douyin's shop.
 
     Options of an account: `sign_method` (hmac-sha256, md5), `close_by` (shelf, stock),
-    `grant_type` (authorization_self, authorization_code) with `code`, `cancel_reason`.
+    `grant_type` (authorization_self, authorization_code) with `code`. With a `shop_id` no message
+    about another shop of the same application is taken.
     """
 
     platform: ClassVar[str] = "douyin"
@@ -150,6 +155,8 @@ class Douyin(Adapter):
     def read_push(self, push: Push, now_ms: int) -> Sequence[Hint]:
         """Verify and read a push: one message or a list of them; () of a probe.
 
+        One that is for another shop of the application is refused. In a list with ours it comes
+        out as what cannot be read: it is kept, and shown.
         No time is signed, so nothing is ever stale here: a push that is sent again by whoever has
         seen it is right for ever. It does no harm by two rules that others keep: a message id is
         taken once, and a message is a hint only, after which the order is pulled as it is now.
@@ -161,10 +168,22 @@ class Douyin(Adapter):
         try:
             content = parsed(push.body)
             messages = shaped(content if isinstance(content, list) else [content], list[Message])
-            hints = [read_message(message) for message in messages]
+            told = [message for message in messages if clean(message.tag) != PROBE]
+            foreign = [self._is_foreign(message) for message in told]
+            hints = [
+                read_foreign(message) if is_foreign else read_message(message)
+                for message, is_foreign in zip(told, foreign, strict=True)
+            ]
         except Unreadable as error:
             raise Malformed(str(error)) from error
-        return [hint for hint in hints if hint is not None]
+        if hints and all(foreign):
+            raise Misdirected(hints[0].unknown)
+        return hints
+
+    def _is_foreign(self, message: Message) -> bool:
+        """Say whether a message names another shop than ours; one that names none may be ours."""
+        ours = self.account.shop_id
+        return bool(ours) and shop_of(message) not in {"", ours}
 
     def _verify(self, push: Push) -> None:
         """Raise Forged unless one of our secrets has signed the very bytes, for our app."""
@@ -316,16 +335,8 @@ class Douyin(Adapter):
             return self.show(listing, units, key, at)
         return self._call("/product/setOnline", {"product_id": _whole(listing.item_id)}, at)
 
-    def reject(self, order: PlatformOrder, at: At) -> Request | None:
-        """Cancel a paid order of which nothing has left; None for any other.
-
-        Which reasons the platform takes is not published: `cancel_reason` may name another.
-        """
-        if order.word not in _REJECTABLE or order.state is not OrderState.PAID:
-            return None
-        reason = self.account.options.get("cancel_reason", _OUT_OF_STOCK)
-        params = {"shop_order_id": order.order_id, "cancel_reason": reason}
-        return self._call("/order/orderCancel", params, at)
+    # `reject` stays None: /order/orderCancel takes only what is not paid, with six reasons that are
+    # none of ours. For what is paid no call of the seller's is known: the buyer has to ask for it.
 
     def shipped(self, order_id: str, parcel: Parcel, at: At) -> Request:
         """Tell that a parcel has left with all of the order, or with some lines of it whole.

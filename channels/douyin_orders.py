@@ -145,16 +145,11 @@ def _deducts_at(lines: Sequence[SkuOrder], fallback: DeductsAt | None) -> Deduct
     return DeductsAt.ORDER if DeductsAt.ORDER in found else DeductsAt.PAYMENT
 
 
-def read_message(message: Message) -> Hint | None:
+def read_message(message: Message) -> Hint:
     """Read a message; one under a known tag names its order, one under another may."""
-    topic = clean(message.tag)
-    if topic == PROBE:
-        return None
-    message_id = clean(message.msg_id if message.msg_id is not None else message.camel_msg_id)
-    if not topic or not message_id:
-        raise Unreadable("a message without a tag or an id")
+    topic, message_id = _named(message)
     try:
-        order_id = "" if topic in OTHER_TAGS else _order_of(message.data)
+        order_id = "" if topic in OTHER_TAGS else identifier(_member(message, "p_id"))
     except Unreadable:
         order_id = ""
     if topic in TRADE_TAGS and not order_id:
@@ -165,12 +160,35 @@ def read_message(message: Message) -> Hint | None:
     )
 
 
-def _order_of(data: object) -> str:
-    """Find the order in what a message says, an object or the text of one."""
-    content = parsed(data) if isinstance(data, str) else data
+def read_foreign(message: Message) -> Hint:
+    """Read a message about another shop, which is nothing of ours, for somebody to see."""
+    topic, message_id = _named(message)
+    return Hint(message_id=message_id, topic=topic, unknown=f"shop_id {shop_of(message)}")
+
+
+def shop_of(message: Message) -> str:
+    """Say which shop a message is about, "" where it does not tell."""
+    try:
+        return identifier(_member(message, "shop_id"))
+    except Unreadable:
+        return ""
+
+
+def _named(message: Message) -> tuple[str, str]:
+    """Return tag and id of a message."""
+    topic = clean(message.tag)
+    message_id = clean(message.msg_id if message.msg_id is not None else message.camel_msg_id)
+    if not topic or not message_id:
+        raise Unreadable("a message without a tag or an id")
+    return topic, message_id
+
+
+def _member(message: Message, name: str) -> Loose:
+    """Find something in what a message says, an object or the text of one."""
+    content = parsed(message.data) if isinstance(message.data, str) else message.data
     if not isinstance(content, dict):
         raise Unreadable("a message that says nothing")
-    return identifier(shaped(content.get("p_id"), cast("type[Loose]", Loose)))
+    return shaped(content.get(name), cast("type[Loose]", Loose))
 
 
 def _line(line: SkuOrder, order: ShopOrder) -> OrderLine:

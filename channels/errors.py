@@ -31,6 +31,12 @@ class Malformed(MessageRefused):
     reason = "malformed"
 
 
+class Misdirected(MessageRefused):
+    """The signature is right, and it is about another shop than this channel's."""
+
+    reason = "misdirected"
+
+
 class UnfinishedAdapter(HoldfastError):
     """A platform's class does not say what is asked of it."""
 

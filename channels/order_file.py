@@ -103,6 +103,14 @@ def read_file_name(name: str) -> OrderFileName:
     raise UnreadableFile(RowError(0, None, message))
 
 
+def is_of(sha256: bytes, raw: bytes) -> bool:
+    """Say whether a hash, as sha256sum writes it, was made of these very bytes."""
+    match = _SHA256.fullmatch(sha256)
+    return match is not None and hmac.compare_digest(
+        match["hash"].lower(), hashlib.sha256(raw).hexdigest().encode()
+    )
+
+
 def read_order_file(
     raw: bytes,
     *,
@@ -244,10 +252,9 @@ def _check(raw: bytes, sha256: bytes | None) -> None:
         raise UnreadableFile(RowError(0, None, message))
     if sha256 is None:
         return
-    match = _SHA256.fullmatch(sha256)
-    if match is None:
+    if _SHA256.fullmatch(sha256) is None:
         raise UnreadableFile(RowError(0, None, "the .sha256 file has no SHA-256 in it"))
-    if not hmac.compare_digest(match["hash"].lower(), hashlib.sha256(raw).hexdigest().encode()):
+    if not is_of(sha256, raw):
         message = "the file is not the one that its .sha256 was made of; send both again"
         raise UnreadableFile(RowError(0, None, message))
 

@@ -14,8 +14,10 @@ from channels.feed.console import Console
 from channels.feed.follower import Follower
 from channels.feed.offers import Offers, offers_path
 from channels.feed.teller import Teller
+from channels.intake.collector import Collector, FolderUnavailable
 from channels.intake.fetcher import Fetcher
 from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
+from channels.intake.janitor import Janitor
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
 from channels.registry import adapter_of, window_of
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from reservation.shops import Shop
     from reservation.store.store import Store
 
-FAULTS = (ArchiveUnavailable, StoreUnavailable, Overloaded, ScriptBug)
+FAULTS = (ArchiveUnavailable, FolderUnavailable, StoreUnavailable, Overloaded, ScriptBug)
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +56,9 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
         offers = Offers(offers_path(settings.data_dir))
         stack.callback(offers.close)
         engine = Engine(store, settings)
-        loops: dict[str, Callable[[], Awaitable[float]]] = {}
+        loops: dict[str, Callable[[], Awaitable[float]]] = {
+            "janitor": Janitor(inbox, settings).round
+        }
         windows: list[Window] = []
         for name, shop in settings.channels.items():
             adapter = adapter_of(name, shop)
@@ -64,6 +68,8 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
             loops[f"sweeper of {name}"] = Sweeper(platform, inbox, seconds=shop.sweep_seconds).round
             if adapter.queue:
                 loops[f"fetcher of {name}"] = Fetcher(platform, inbox).round
+            if adapter.folder:
+                loops[f"collector of {name}"] = Collector(adapter, inbox).round
             if window := window_of(adapter, shop):
                 windows.append(window)
                 console = _console_of(name, shop)

@@ -26,7 +26,7 @@ import msgspec
 
 from channels import top
 from channels.adapter import Account, Adapter
-from channels.errors import Malformed, PlatformFault, Stale
+from channels.errors import Malformed, PlatformFault, Stale, UnknownWord
 from channels.model import Hint, Page, Reply
 from channels.tmall_messages import MESSAGES_AT_ONCE, Fetched, hints_of, order_in
 from channels.tmall_trade import FIELDS, Trade, id_of, order_of
@@ -67,6 +67,14 @@ class _FoundList(msgspec.Struct):
     trade: list[_Found] | _Found | None = None
 
 
+class _WholeList(msgspec.Struct):
+    trade: list[Trade] | Trade | None = None
+
+
+class _ChangedWhole(msgspec.Struct):
+    trades: _WholeList | list[Trade] | None = None
+
+
 class _Changed(msgspec.Struct):
     total_results: int | str | None = None
     trades: _FoundList | list[_Found] | None = None
@@ -84,6 +92,7 @@ class _Done(_Success):
 
 _DETAIL: Final = msgspec.json.Decoder(_Detail)
 _CHANGED: Final = msgspec.json.Decoder(_Changed)
+_CHANGED_WHOLE: Final = msgspec.json.Decoder(_ChangedWhole)
 _FETCHED: Final = msgspec.json.Decoder(Fetched)
 _DONE: Final = msgspec.json.Decoder(_Done)
 _SECONDS: Final = re.compile(r"[1-9]\d{0,4}", re.ASCII)
@@ -188,7 +197,7 @@ class Tmall(Adapter):
         return self._call(
             "taobao.trades.sold.increment.get",
             at,
-            fields="tid,tid_str,modified",
+            fields=FIELDS,
             start_modified=top.text_of_time(begin_ms),
             end_modified=top.text_of_time(end_ms + 999),
             page_no=str(page),
@@ -196,7 +205,10 @@ class Tmall(Adapter):
         )
 
     def read_changed(self, response: Response) -> Page:
-        """Read a page. With `use_has_next`, which we do not ask for, it would have no total."""
+        """Read a page; with one trade that cannot be read all of its trades are pulled instead.
+
+        With `use_has_next`, which we do not ask for, it would have no total.
+        """
         changed = _answer(response, "trades_sold_increment_get_response", _CHANGED)
         inner = changed.trades.trade if isinstance(changed.trades, _FoundList) else changed.trades
         found = [inner] if isinstance(inner, _Found) else inner or []
@@ -207,7 +219,18 @@ class Tmall(Adapter):
             raise top.unreadable(wrong) from wrong
         if total < len(orders):
             raise top.unreadable(f"{len(orders)} trades of {total}")
-        return Page(orders, -(-total // self.page_size))
+        return Page(orders, -(-total // self.page_size), self._whole(response))
+
+    def _whole(self, response: Response) -> tuple[PlatformOrder, ...]:
+        """Read the trades of a page; none where one of them cannot be read."""
+        try:
+            changed = _answer(response, "trades_sold_increment_get_response", _CHANGED_WHOLE)
+            inner = changed.trades
+            if isinstance(inner, _WholeList):
+                inner = [inner.trade] if isinstance(inner.trade, Trade) else inner.trade
+            return tuple(order_of(trade, self._deducts_at) for trade in inner or [])
+        except (ValueError, UnknownWord, PlatformFault):
+            return ()
 
     def fetch(self, at: At) -> Request:
         """Fetch messages. The queue is the app's, not the seller's: no session opens it."""

@@ -120,13 +120,21 @@ class Platform:
         return now_ms >= self._token.expires_at_ms - RENEW_MS
 
     async def _renew(self, now_ms: int) -> None:
-        at = At(now_ms, self._token.value)
-        request = self.adapter.token(self._token.refresh, at)
+        refresh = self._token.refresh
+        try:
+            self._token = await self._renewed(refresh, now_ms)
+        except PlatformFault as fault:
+            if fault.again or not refresh:
+                raise
+            # What refreshes has run out, or was taken back: begin as the first time.
+            self._token = await self._renewed("", now_ms)
+
+    async def _renewed(self, refresh: str, now_ms: int) -> Token:
+        request = self.adapter.token(refresh, At(now_ms, self._token.value))
         if request is None:  # the account's own is all there is, and has no end that we know
-            self._token = Token(self._token.value, 1 << 62)
-            return
+            return Token(self._token.value, 1 << 62)
         await self._turn("token")
-        self._token = self.adapter.read_token(await self._send(request), now_ms)
+        return self.adapter.read_token(await self._send(request), now_ms)
 
     async def _send(self, request: Request) -> Response:
         body = b""

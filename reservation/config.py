@@ -117,6 +117,18 @@ class Settings(BaseSettings):
     channels: dict[str, Shop] = Field(
         default_factory=dict, description="by name; in TOML a table [channels.NAME] each"
     )
+    channels_reject_after_seconds: int = Field(
+        DAY_SECONDS,
+        ge=60,
+        description="a paid order that stays short is refused to its platform; till then a day's"
+        " delivery may come, and goods are to be sent within two days",
+    )
+    channels_remember_seconds: int = Field(
+        180 * DAY_SECONDS,
+        ge=1,
+        description="how long an order that had its end is known as such; lists of platforms reach"
+        " back 90 days",
+    )
 
     # Limits of a request: more is invalid, never truncated.
     max_quantity_per_line: int = Field(10_000, ge=1, le=1_000_000_000)
@@ -196,6 +208,13 @@ class Settings(BaseSettings):
     def _health_is_restored_below_where_it_is_at_risk(self) -> Self:
         if self.health_restored_below > self.health_at_risk_above:
             message = "health_restored_below must not be above health_at_risk_above"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _orders_are_remembered_longer_than_receipts(self) -> Self:
+        if self.channels_remember_seconds < self.receipt_retention_seconds:
+            message = "channels_remember_seconds must not be below receipt_retention_seconds"
             raise ValueError(message)
         return self
 

@@ -196,7 +196,7 @@ SUSPENDED_SKUS: Final = Gauge(
 CHANNEL_MESSAGES: Final = Counter(
     "holdfast_channel_messages_total",
     "Messages pushed by platforms, by channel and outcome: kept, put_off (to be sent again), or why"
-    " they were refused: forged, stale or malformed.",
+    " they were refused: forged, stale, malformed or misdirected (to another shop).",
     ("channel", "outcome"),
     registry=REGISTRY,
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from channels.errors import MessageRefused
+from channels.intake.anomalies import tell_unread
 from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
 from channels.intake.recorder import Busy, Recorder
 from channels.model import Push
@@ -76,6 +77,7 @@ class Messages:
             log.warning("message_put_off", channel=channel, why=str(error) or type(error).__name__)
             return _answer(adapter.later())
         _count(channel, "kept", len(hints))
+        tell_unread(channel, hints)
         return _answer(adapter.acknowledge())
 
     async def _keep(self, adapter: Adapter, channel: str, hints: Sequence[Hint]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from channels.intake.anomalies import tell_unread
 from channels.intake.asking import FAULTS, Asking
 
 EMPTY_SECONDS: Final = 0.5  # before a queue that was empty is asked again
@@ -25,6 +26,7 @@ class Fetcher(Asking):
                 return EMPTY_SECONDS
             messages = [(self._channel, hint) for hint in hints]
             await asyncio.to_thread(self._inbox.keep, messages, self._now_ms())
+            tell_unread(self._channel, hints)
             ids = [hint.message_id for hint in hints]
             await self._platform.ask(
                 lambda at: self._adapter.confirm_fetched(ids, at), self._adapter.read_done

@@ -2,19 +2,20 @@
 
 A message is kept once by its platform's id, however often it comes. What it leads to is a *look*
 at its order: one waits for an order at most, however many messages are about it. A look stays
-until its order is where it should be; one that a message came to meanwhile stays longer.
+until its order is where it should be; one that a message came to meanwhile stays longer. What
+cannot be read and names no order is gathered in one look without an order, for a person.
 Whatever dies, nothing acknowledged is lost, and steps that were taken are taken again without
 harm: they carry the order's own id.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from channels.intake.looks import NO_ORDER, Look, LookState, Seen
 from channels.model import PlatformOrder
 from reservation.database import Database
 from reservation.errors import ArchiveUnavailable
@@ -25,31 +26,57 @@ if TYPE_CHECKING:
 
     from channels.model import Hint, Page
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MOST_AT_ONCE: Final = 500  # looks that are taken in one go
+MOST_REASON: Final = 500  # characters of a reason that grows
+# TOP and Douyin count in whole seconds, by clocks that are not ours: an order that was asked for
+# so long after its last change has had no other one within that second.
+CERTAIN_MS: Final = 5_000
 
 _TABLES: Final = """
 CREATE TABLE message (
   channel TEXT NOT NULL, id TEXT NOT NULL, topic TEXT NOT NULL, order_id TEXT NOT NULL,
-  at_ms INTEGER NOT NULL, times INTEGER NOT NULL, PRIMARY KEY (channel, id)
+  unknown TEXT NOT NULL, at_ms INTEGER NOT NULL, times INTEGER NOT NULL,
+  PRIMARY KEY (channel, id)
 ) WITHOUT ROWID;
 CREATE TABLE look (
   channel TEXT NOT NULL, order_id TEXT NOT NULL, state TEXT NOT NULL, detail BLOB,
-  told INTEGER NOT NULL, since_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL,
-  attempts INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (channel, order_id)
+  unknown TEXT NOT NULL, told INTEGER NOT NULL, since_ms INTEGER NOT NULL,
+  due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
+  short_ms INTEGER NOT NULL, rejected_ms INTEGER NOT NULL, PRIMARY KEY (channel, order_id)
 ) WITHOUT ROWID;
 CREATE TABLE described (
   channel TEXT NOT NULL, order_id TEXT NOT NULL, changed_ms INTEGER NOT NULL,
+  asked_ms INTEGER NOT NULL, words BLOB NOT NULL, settled INTEGER NOT NULL,
   at_ms INTEGER NOT NULL, PRIMARY KEY (channel, order_id)
 ) WITHOUT ROWID;
 CREATE INDEX message_by_age ON message (at_ms);
+CREATE INDEX message_by_order ON message (channel, order_id);
 CREATE INDEX described_by_age ON described (at_ms);
 CREATE INDEX look_by_time ON look (channel, state, due_ms);
 """
 
+# What was the end of an order stays its end, whatever is told of it later.
 _DESCRIBE: Final = (
-    "INSERT INTO described VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
-    " SET changed_ms = ?3, at_ms = ?4 WHERE changed_ms <= ?3"
+    "INSERT INTO described VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE"
+    " SET changed_ms = ?3, asked_ms = ?4, words = ?5, settled = MAX(settled, ?6), at_ms = ?7"
+    " WHERE changed_ms <= ?3 RETURNING 1"
+)
+TELL: Final = (
+    "INSERT INTO look VALUES (?1, ?2, 'waiting', ?3, ?4, 1, ?5, ?5, 0, '', 0, 0)"
+    " ON CONFLICT DO UPDATE SET state = 'waiting', told = told + 1, due_ms = ?5, attempts = 0,"
+    " reason = ''"
+)
+# To an order that waits already a message brings what is true now, or that it has to be asked for;
+# one that cannot be read brings its word alone. Lists lag behind: what they have is asked for.
+_NEWS: Final = f"{TELL}, detail = ?3, unknown = ?4"
+_UNKNOWN: Final = f"{TELL}, unknown = ?4"
+_LISTED: Final = f"{TELL}, detail = NULL"
+
+_LOOK: Final = (
+    "SELECT l.channel, l.order_id, l.state, l.told, l.since_ms, l.due_ms, l.attempts, l.reason,"
+    " l.detail, l.unknown, l.short_ms, l.rejected_ms, COALESCE(d.settled, 0)"
+    " FROM look l LEFT JOIN described d USING (channel, order_id)"
 )
 
 _encode: Final = msgspec.json.encode
@@ -65,26 +92,6 @@ class InboxUnavailable(ArchiveUnavailable):
     """The file cannot be used: nothing is acknowledged, and platforms send again."""
 
 
-class LookState(StrEnum):
-    """Whether an order is looked at by itself, or a person has to say so."""
-
-    WAITING = "waiting"
-    STUCK = "stuck"
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """An order that is to be looked at. `order` is its detail where a message brought it."""
-
-    channel: str
-    order_id: str
-    told: int  # counts what has been told of the order: more than before is something new
-    since_ms: int
-    attempts: int
-    order: PlatformOrder | None = None
-    reason: str = ""
-
-
 class Inbox:
     """The file. Any number of processes may use it; every method may raise InboxUnavailable."""
 
@@ -95,6 +102,8 @@ class Inbox:
         """Close the file."""
         self._db.close()
 
+    # -- what is told ----------------------------------------------------------------------------
+
     def keep(self, channel_hints: Iterable[tuple[str, Hint]], at_ms: int) -> int:
         """Keep messages, each once, and what is to be looked at because of them.
 
@@ -104,99 +113,145 @@ class Inbox:
         with self._db.transaction():
             for channel, hint in channel_hints:
                 cursor = self._db.execute(
-                    "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, 1)"
+                    "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)"
                     " ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times",
-                    (channel, hint.message_id, hint.topic, hint.order_id, at_ms),
+                    (channel, hint.message_id, hint.topic, hint.order_id, hint.unknown, at_ms),
                 )
                 if cursor.fetchone()[0] == 1:
                     new += 1
-                    if hint.order_id:
-                        self._want(channel, hint.order_id, hint.order, at_ms)
+                    self._heed(channel, hint, at_ms)
         return new
 
-    def want(self, channel: str, order_ids: Iterable[str], at_ms: int) -> None:
-        """Have orders looked at, whatever told us of them: a sweep, or a person."""
-        with self._db.transaction():
-            for order_id in order_ids:
-                self._want(channel, order_id, None, at_ms)
+    def _heed(self, channel: str, hint: Hint, at_ms: int) -> None:
+        """Let a look wait, unless a later description of the order has been here before."""
+        if not hint.order_id:
+            if hint.unknown:
+                self._gather(channel, hint.unknown, at_ms)
+            return
+        detail = None if hint.order is None else _encode(hint.order)
+        if hint.order is not None and not self._describe(channel, Seen(hint.order, at_ms)):
+            return
+        statement = _UNKNOWN if hint.unknown else _NEWS
+        self._db.execute(statement, (channel, hint.order_id, detail, hint.unknown, at_ms))
+
+    def _gather(self, channel: str, unknown: str, at_ms: int) -> None:
+        """Note the word of a message that names no order, each word once."""
+        self._db.execute(
+            "INSERT INTO look VALUES (?1, ?2, 'stuck', NULL, ?3, 1, ?4, ?4, 0, ?5, 0, 0)"
+            " ON CONFLICT DO UPDATE SET told = told + 1, unknown = ?3, reason ="
+            " CASE WHEN instr(reason || ',', ' ' || ?3 || ',') THEN reason"
+            " ELSE substr(reason || ', ' || ?3, 1, ?6) END",
+            (channel, NO_ORDER, unknown, at_ms, f"unknown-word: {unknown}", MOST_REASON),
+        )
+
+    def _describe(self, channel: str, seen: Seen) -> bool:
+        """Note how an order is; False where it has been described as of later."""
+        order = seen.order
+        words = _words(_encode(order))
+        values = (order.changed_at_ms, seen.asked_ms, words, int(seen.settled), seen.at_ms)
+        cursor = self._db.execute(_DESCRIBE, (channel, order.order_id, *values))
+        return cursor.fetchone() is not None
 
     def found(self, channel: str, page: Page, at_ms: int) -> None:
         """Have those orders of a page looked at that have not been seen as they are now."""
         whole = {order.order_id: order for order in page.details}
         with self._db.transaction():
             for order_id, changed_ms in page.orders:
+                order = whole.get(order_id)
+                detail = None if order is None else _encode(order)
                 row = self._db.execute(
-                    "SELECT changed_ms FROM described WHERE channel = ? AND order_id = ?",
+                    "SELECT changed_ms, asked_ms, words FROM described"
+                    " WHERE channel = ? AND order_id = ?",
                     (channel, order_id),
                 ).fetchone()
-                if row is None or changed_ms is None or row[0] < changed_ms:
-                    self._want(channel, order_id, whole.get(order_id), at_ms)
+                if row is not None and changed_ms is not None:
+                    if _is_as_seen(changed_ms, detail, *row):
+                        continue
+                    if row[0] == changed_ms:
+                        order = detail = None  # which of the two is later its platform must say
+                if order is not None:
+                    self._describe(channel, Seen(order, at_ms))
+                self._db.execute(_LISTED, (channel, order_id, detail, "", at_ms))
 
-    def _want(self, channel: str, order_id: str, order: PlatformOrder | None, at_ms: int) -> None:
-        """Let a look wait, unless a later description of the order has been here before."""
-        detail = None
-        if order is not None:
-            cursor = self._db.execute(
-                f"{_DESCRIBE} RETURNING 1", (channel, order_id, order.changed_at_ms, at_ms)
-            )
-            if cursor.fetchone() is None:
-                return
-            detail = _encode(order)
-        self._db.execute(
-            "INSERT INTO look VALUES (?1, ?2, 'waiting', ?3, 1, ?4, ?4, 0, '')"
-            " ON CONFLICT DO UPDATE SET state = 'waiting', detail = COALESCE(?3, detail),"
-            " told = told + 1, due_ms = ?4, attempts = 0, reason = ''",
-            (channel, order_id, detail, at_ms),
-        )
+    # -- looking ---------------------------------------------------------------------------------
 
     def due(self, channel: str, at_ms: int, count: int = MOST_AT_ONCE) -> Sequence[Look]:
         """Name the looks of a channel that are due, the longest waiting first."""
-        with self._db.reading():
-            rows = self._db.execute(
-                "SELECT order_id, told, since_ms, attempts, detail, reason FROM look WHERE"
-                " channel = ?1 AND state = 'waiting' AND due_ms <= ?2 ORDER BY due_ms LIMIT ?3",
-                (channel, at_ms, count),
-            ).fetchall()
-        return [
-            Look(
-                channel,
-                order_id,
-                told,
-                since_ms,
-                attempts,
-                None if detail is None else _decode(detail),
-                reason,
-            )
-            for order_id, told, since_ms, attempts, detail, reason in rows
-        ]
+        where = "l.channel = ? AND l.state = 'waiting' AND l.due_ms <= ? ORDER BY l.due_ms LIMIT ?"
+        return self._looks(where, channel, at_ms, count)
 
-    def done(self, looks: Iterable[Look], seen: Iterable[tuple[str, str, int, int]] = ()) -> None:
+    def done(self, looks: Iterable[Look], seen: Iterable[tuple[str, Seen]] = ()) -> None:
         """Forget looks that have been seen to; one that was told of meanwhile stays.
 
-        `seen` are the orders as they were then: channel, id, when it changed, and now.
+        `seen` are the orders as they were then, each with its channel.
         """
         with self._db.transaction():
-            self._db.executemany(_DESCRIBE, seen)
+            for channel, one in seen:
+                self._describe(channel, one)
             self._db.executemany(
                 "DELETE FROM look WHERE channel = ? AND order_id = ? AND told = ?",
                 [(look.channel, look.order_id, look.told) for look in looks],
             )
 
     def again(self, look: Look, due_ms: int, reason: str) -> None:
-        """Look once more at a time, and say why; what was told of meanwhile is due already."""
-        self._put(look, LookState.WAITING, due_ms, reason)
+        """Look once more at a time, since it failed; what was told of meanwhile is due already."""
+        self._put(look, LookState.WAITING, due_ms, reason, attempts=look.attempts + 1)
 
-    def stuck(self, look: Look, reason: str) -> None:
+    def wait(self, look: Look, due_ms: int, reason: str, seen: Seen | None, short_ms: int) -> None:
+        """Look once more at a time, since what an order needs may come by itself."""
+        self._put(look, LookState.WAITING, due_ms, reason, seen=seen, short_ms=short_ms)
+
+    def stuck(
+        self, look: Look, reason: str, seen: Seen | None = None, short_ms: int | None = None
+    ) -> None:
         """Leave an order to a person; whatever is told of it later sets it going again."""
-        self._put(look, LookState.STUCK, look.since_ms, reason)
+        self._put(look, LookState.STUCK, look.due_ms, reason, seen=seen, short_ms=short_ms)
 
-    def _put(self, look: Look, state: LookState, due_ms: int, reason: str) -> None:
+    def rejected(self, look: Look, reason: str, seen: Seen, at_ms: int) -> None:
+        """Note that an order's platform was told that it cannot be covered; it is, whatever came.
+
+        Until the platform has closed it, it is left to a person.
+        """
         with self._db.transaction():
             self._db.execute(
-                "UPDATE look SET state = ?, due_ms = ?, attempts = attempts + 1, reason = ?"
-                " WHERE channel = ? AND order_id = ? AND told = ?",
-                (state, due_ms, reason, look.channel, look.order_id, look.told),
+                "UPDATE look SET rejected_ms = ? WHERE channel = ? AND order_id = ?",
+                (at_ms, look.channel, look.order_id),
             )
+        self._put(look, LookState.STUCK, look.due_ms, reason, seen=seen)
+
+    def _put(
+        self,
+        look: Look,
+        state: LookState,
+        due_ms: int,
+        reason: str,
+        *,
+        attempts: int = 0,
+        seen: Seen | None = None,
+        short_ms: int | None = None,
+    ) -> None:
+        """Note what has become of a look; of one that was told of meanwhile, only what is known."""
+        order = look.channel, look.order_id
+        short_ms = look.short_ms if short_ms is None else short_ms
+        with self._db.transaction():
+            if seen is not None:
+                self._describe(look.channel, seen)
+            self._db.execute(
+                "UPDATE look SET short_ms = ? WHERE channel = ? AND order_id = ?",
+                (short_ms, *order),
+            )
+            self._db.execute(
+                "UPDATE look SET state = ?, due_ms = ?, attempts = ?, reason = ?"
+                " WHERE channel = ? AND order_id = ? AND told = ?",
+                (state, due_ms, attempts, reason, *order, look.told),
+            )
+
+    def _looks(self, where: str, *values: object) -> Sequence[Look]:
+        with self._db.reading():
+            rows = self._db.execute(f"{_LOOK} WHERE {where}", values).fetchall()
+        return [_look(*row) for row in rows]
+
+    # -- keeping house ---------------------------------------------------------------------------
 
     def swept_to(self, channel: str) -> int | None:
         """Read up to when a channel's changes have been swept; None where they never were."""
@@ -208,17 +263,62 @@ class Inbox:
         with self._db.transaction():
             self._db.set_fact(f"swept {channel}", at_ms)
 
-    def forget(self, before_ms: int, count: int = MOST_AT_ONCE) -> int:
-        """Forget messages and descriptions from before a time, bounded; returns how many.
+    def forget(
+        self, messages_before_ms: int, orders_before_ms: int, count: int = MOST_AT_ONCE
+    ) -> int:
+        """Forget messages, and how orders were, from before a time each; returns how many.
 
-        Their platforms do not send them again by then; a look does not need them.
+        Bounded by `count` of each. What belongs to a look stays as long as that.
         """
         forgotten = 0
         with self._db.transaction():
-            for table, name in (("message", "id"), ("described", "order_id")):
+            for table, name, before_ms in (
+                ("message", "id", messages_before_ms),
+                ("described", "order_id", orders_before_ms),
+            ):
                 forgotten += self._db.execute(
                     f"DELETE FROM {table} WHERE (channel, {name}) IN"  # noqa: S608 (names of ours)
-                    f" (SELECT channel, {name} FROM {table} WHERE at_ms < ? LIMIT ?)",
+                    f" (SELECT channel, {name} FROM {table} t WHERE at_ms < ? AND NOT EXISTS"
+                    " (SELECT 1 FROM look WHERE channel = t.channel AND order_id = t.order_id"
+                    " AND order_id != '') LIMIT ?)",
                     (before_ms, count),
                 ).rowcount
         return forgotten
+
+
+def _words(detail: bytes) -> bytes:
+    """Shorten a description to what tells it from another one."""
+    return blake2b(detail, digest_size=12).digest()
+
+
+def _is_as_seen(
+    changed_ms: int, detail: bytes | None, seen_changed_ms: int, asked_ms: int, words: bytes
+) -> bool:
+    """Say whether an order of a list was seen as it is there, or later.
+
+    Of the same second it was if its platform was asked for it after that, or in the same words.
+    """
+    if seen_changed_ms != changed_ms:
+        return seen_changed_ms > changed_ms
+    return asked_ms >= changed_ms + CERTAIN_MS or (detail is not None and _words(detail) == words)
+
+
+def _look(*row: Any) -> Look:
+    """Make a look of a row of _LOOK."""
+    *head, detail, unknown, short_ms, rejected_ms, settled = row
+    channel, order_id, state, told, since_ms, due_ms, attempts, reason = head
+    return Look(
+        channel=channel,
+        order_id=order_id,
+        state=LookState(state),
+        told=told,
+        since_ms=since_ms,
+        due_ms=due_ms,
+        attempts=attempts,
+        reason=reason,
+        order=None if detail is None else _decode(detail),
+        unknown=unknown,
+        short_ms=short_ms,
+        rejected_ms=rejected_ms,
+        settled=bool(settled),
+    )

@@ -14,22 +14,26 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from channels.errors import PlatformFault, UnknownWord
+from channels.intake.anomalies import tell
+from channels.intake.looks import Seen
 from channels.intake.moves import Anomaly, Conflict, next_step, state_of
 from channels.model import OrderState
 from reservation import metrics
 from reservation.errors import InvalidRequest
-from reservation.model import RESERVATION_ID, Confirm, Origin, Reserve
+from reservation.model import RESERVATION_ID, Confirm, Origin, Reserve, State
 from reservation.status import Status
+from reservation.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from channels.intake.inbox import Inbox, Look
-    from channels.model import PlatformOrder
+    from channels.intake.inbox import Inbox
+    from channels.intake.looks import Look
+    from channels.model import PlatformOrder, Response
     from channels.transport import Platform
     from reservation.config import Settings
     from reservation.engine import Engine
-    from reservation.model import Outcome
+    from reservation.model import Operation, Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +45,7 @@ LONGEST_PAUSE_MS: Final = 300_000
 MOST_ATTEMPTS: Final = 20  # about an hour and a half; then a person has to look
 # An order that is paid and cannot be covered is tried again: stock may come.
 SHORT_PAUSE_MS: Final = 60_000
+_ENDS: Final = frozenset({State.RELEASED, State.FULFILLED})
 
 _SHORT: Final = {
     Status.INSUFFICIENT_STOCK: Anomaly.SHORT,
@@ -81,28 +86,32 @@ class Mover:
         looks = await asyncio.to_thread(self._inbox.due, self._channel, self._now_ms())
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(look: Look) -> tuple[Look, PlatformOrder] | None:
+        async def one(look: Look) -> tuple[Look, Seen] | None:
             async with gate:
                 return await self._see_to(look)
 
-        seen = await asyncio.gather(*map(one, looks), return_exceptions=True)
-        done = [one for one in seen if isinstance(one, tuple)]
+        found = await asyncio.gather(*map(one, looks), return_exceptions=True)
+        done = [one for one in found if isinstance(one, tuple)]
         if done:
-            now_ms = self._now_ms()
-            described = [
-                (self._channel, order.order_id, order.changed_at_ms, now_ms) for _, order in done
-            ]
-            await asyncio.to_thread(self._inbox.done, [look for look, _ in done], described)
-        for fault in seen:
+            seen = [(self._channel, seen) for _, seen in done]
+            await asyncio.to_thread(self._inbox.done, [look for look, _ in done], seen)
+        for fault in found:
             if isinstance(fault, BaseException):
                 raise fault
         return 0.0 if looks else IDLE_SECONDS
 
-    async def _see_to(self, look: Look) -> tuple[Look, PlatformOrder] | None:
+    async def _see_to(self, look: Look) -> tuple[Look, Seen] | None:
         """See to one order; returns how it was seen where it is done, else it was put off."""
+        seen: Seen | None = None
         try:
-            order = look.order or await self._pull(look.order_id)
-            conflict = await self._move(order)
+            order, asked_ms = await self._truth(look)
+            if order is None:
+                conflict: Conflict | None = Conflict(Anomaly.UNKNOWN_WORD, look.unknown)
+            else:
+                conflict, settled = await self._move(look, order)
+                seen = Seen(order, self._now_ms(), asked_ms, settled)
+                if conflict is None and look.unknown and not asked_ms:
+                    conflict = Conflict(Anomaly.UNKNOWN_WORD, look.unknown)
         except UnknownWord as error:
             conflict = Conflict(Anomaly.UNKNOWN_WORD, str(error))
         except InvalidRequest as error:
@@ -110,81 +119,148 @@ class Mover:
         except PlatformFault as fault:
             await self._put_off(look, fault)
             return None
-        if conflict is None:
-            return look, order
-        await self._tell(look, conflict)
+        if conflict is None and seen is not None:
+            return look, seen
+        if conflict is not None:
+            await self._tell(look, conflict, seen)
         return None
 
-    async def _pull(self, order_id: str) -> PlatformOrder:
-        adapter = self._platform.adapter
-        order = await self._platform.ask(
-            lambda at: adapter.detail(order_id, at), adapter.read_detail
-        )
-        if order is None:
-            raise PlatformFault("no-detail", "the platform has no such call", again=False)
-        return order
+    async def _truth(self, look: Look) -> tuple[PlatformOrder | None, int]:
+        """Return an order as its platform tells it, and when it was asked; 0: a message told it.
 
-    async def _move(self, order: PlatformOrder) -> Conflict | None:
-        """Take steps until none is left; returns why there is none that leads on."""
+        None where the last message cannot be read, and nobody can be asked what it says.
+        """
+        if look.order is not None and not look.unknown and not self._is_overdue(look):
+            return look.order, 0
+        adapter, asked_ms = self._platform.adapter, self._now_ms()
+        order = await self._platform.ask(
+            lambda at: adapter.detail(look.order_id, at), adapter.read_detail
+        )
+        if order is not None:
+            return order, asked_ms
+        if look.order is None and not look.unknown:
+            raise PlatformFault("no-detail", "the platform has no such call", again=False)
+        return look.order, 0
+
+    async def _move(self, look: Look, order: PlatformOrder) -> tuple[Conflict | None, bool]:
+        """Take steps until none is left.
+
+        Returns why there is none that leads on, and whether the order has had its end here.
+        """
         reservation_id = f"{self._channel}:{order.order_id}"
-        if not RESERVATION_ID.fullmatch(reservation_id):
-            return Conflict(Anomaly.INVALID, f"{reservation_id!r} can be no reservation's id")
-        if nameless := [line.line_id for line in order.lines if not line.sku]:
-            return Conflict(Anomaly.UNKNOWN_SKU, f"no code of ours on lines {nameless}")
-        if unfit := self._unfit(order):
-            return Conflict(Anomaly.INVALID, unfit)
+        if unfit := self._unfit(reservation_id, order):
+            return unfit, False
         ours = (await self._engine.reservation(reservation_id)).reservation
         for _ in range(MOST_STEPS):
+            settled = look.settled or (ours is not None and ours.state in _ENDS)
             step = next_step(
                 order,
                 ours,
                 reservation_id=reservation_id,
                 warehouse=self._warehouse,
                 ttl_ms=self._ttl_ms,
+                settled=look.settled,
             )
             if step is None or isinstance(step, Conflict):
-                return step
+                return step, settled
+            if look.rejected_ms and _is_taking(step) and state_of(order) is OrderState.PAID:
+                return _rejected(look.rejected_ms, ""), settled
             outcome = (await self._engine.apply([step], self._origin))[0]
             if isinstance(outcome, Exception):
                 raise outcome
-            if outcome.status in _SHORT and isinstance(step, Reserve | Confirm):
-                return _uncovered(order, outcome)
+            if outcome.status in _SHORT and _is_taking(step):
+                return _uncovered(order, outcome), settled
             # Any other refusal says that somebody else has moved it: compare anew.
             ours = (await self._engine.reservation(reservation_id)).reservation
         raise PlatformFault("restless", "somebody else moves this order, too", again=True)
 
-    def _unfit(self, order: PlatformOrder) -> str:
-        """Say why an order can be no reservation; "" where it can."""
+    def _unfit(self, reservation_id: str, order: PlatformOrder) -> Conflict | None:
+        """Say why an order can be no reservation."""
+        if not RESERVATION_ID.fullmatch(reservation_id):
+            return Conflict(Anomaly.INVALID, f"{reservation_id!r} can be no reservation's id")
+        if nameless := [line.line_id for line in order.lines if not line.sku]:
+            return Conflict(Anomaly.UNKNOWN_SKU, f"no code of ours on lines {nameless}")
         if not 1 <= len(order.lines) <= self._limits.max_lines:
-            return f"{len(order.lines)} lines"
+            return Conflict(Anomaly.INVALID, f"{len(order.lines)} lines")
         most = self._limits.max_quantity_per_line
         wrong = [line for line in order.lines if not 1 <= line.quantity <= most]
-        return ", ".join(f"{line.quantity} of {line.sku}" for line in wrong)
+        if wrong:
+            told = ", ".join(f"{line.quantity} of {line.sku}" for line in wrong)
+            return Conflict(Anomaly.INVALID, told)
+        return None
 
-    async def _put_off(self, look: Look, fault: PlatformFault) -> None:
+    async def _put_off(self, look: Look, fault: PlatformFault, before: str = "") -> None:
         """Look again later, with full jitter, or leave it to a person."""
         metrics.CHANNEL_FAULTS.labels(channel=self._channel, again=str(fault.again).lower()).inc()
         if fault.after_seconds is not None:
             self._platform.be_quiet(fault.after_seconds)
+        reason = f"{before}platform: {fault}"
         if not fault.again or look.attempts + 1 >= MOST_ATTEMPTS:
-            await asyncio.to_thread(self._inbox.stuck, look, f"platform: {fault}")
-            log.error("look_given_up", channel=self._channel, order=look.order_id, why=str(fault))
+            await asyncio.to_thread(self._inbox.stuck, look, reason)
+            log.error("look_given_up", channel=self._channel, order=look.order_id, why=reason)
             return
         longest = min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS << look.attempts)
         pause_ms = (fault.after_seconds or 0) * 1000 + self._chance() * longest
         due_ms = self._now_ms() + round(pause_ms)
-        await asyncio.to_thread(self._inbox.again, look, due_ms, f"platform: {fault}")
+        await asyncio.to_thread(self._inbox.again, look, due_ms, reason)
 
-    async def _tell(self, look: Look, conflict: Conflict) -> None:
+    async def _tell(self, look: Look, conflict: Conflict, seen: Seen | None) -> None:
         """Keep an order that cannot be where its platform says, and say so."""
+        if conflict.anomaly is Anomaly.SHORT and seen is not None and self._is_overdue(look):
+            rejection = await self._reject(look, conflict, seen)
+            if rejection is None:
+                return
+            conflict = rejection
         reason = f"{conflict.anomaly}: {conflict.text}"
-        metrics.CHANNEL_ANOMALIES.labels(channel=self._channel, kind=conflict.anomaly.value).inc()
-        log.error("order_anomaly", channel=self._channel, order=look.order_id, why=reason)
+        tell(self._channel, conflict.anomaly, look.order_id, reason)
         if conflict.anomaly in {Anomaly.SHORT, Anomaly.SUSPENDED}:
-            due_ms = self._now_ms() + SHORT_PAUSE_MS
-            await asyncio.to_thread(self._inbox.again, look, due_ms, reason)
+            now_ms = self._now_ms()
+            due_ms = now_ms + SHORT_PAUSE_MS
+            short_ms = (look.short_ms or now_ms) if conflict.anomaly is Anomaly.SHORT else 0
+            await asyncio.to_thread(self._inbox.wait, look, due_ms, reason, seen, short_ms)
         else:
-            await asyncio.to_thread(self._inbox.stuck, look, reason)
+            await asyncio.to_thread(self._inbox.stuck, look, reason, seen, 0)
+
+    def _is_overdue(self, look: Look) -> bool:
+        """Say whether an order has been short for so long that its platform has to know."""
+        after_ms = self._limits.channels_reject_after_seconds * 1000
+        return bool(look.short_ms) and self._now_ms() >= look.short_ms + after_ms
+
+    async def _reject(self, look: Look, short: Conflict, seen: Seen) -> Conflict | None:
+        """Refuse a paid order to its platform, just after it was tried to cover it once more.
+
+        Returns what it is then, None where that was put off. Whoever dies in between refuses it
+        again: with the key of the first time.
+        """
+        order, adapter = seen.order, self._platform.adapter
+        if any(line.state is OrderState.SHIPPED for line in order.lines):
+            return short
+
+        def read(response: Response) -> bool:
+            adapter.read_done(response)
+            return True
+
+        try:
+            told = await self._platform.ask(lambda at: adapter.reject(order, at), read)
+        except PlatformFault as fault:
+            await self._put_off(look, fault, f"{short.anomaly}: {short.text}; to be rejected, ")
+            return None
+        if told is None:
+            return short  # it knows no such call
+        now_ms = self._now_ms()
+        rejection = _rejected(now_ms, f"{short.text}; ")
+        reason = f"{rejection.anomaly}: {rejection.text}"
+        tell(self._channel, rejection.anomaly, look.order_id, reason)
+        await asyncio.to_thread(self._inbox.rejected, look, reason, seen, now_ms)
+        return None
+
+
+def _is_taking(step: Operation) -> bool:
+    return isinstance(step, Reserve | Confirm)
+
+
+def _rejected(at_ms: int, before: str) -> Conflict:
+    return Conflict(Anomaly.REJECTED, f"{before}its platform was told so at {rfc3339(at_ms)}")
 
 
 def _uncovered(order: PlatformOrder, outcome: Outcome) -> Conflict | None:

@@ -28,6 +28,7 @@ class Anomaly(StrEnum):
 
     SHORT = "short"  # paid, and there is not enough
     SUSPENDED = "suspended"  # paid, and a SKU of it is not sold at present
+    REJECTED = "rejected"  # paid, and its platform was told that it cannot be covered
     UNKNOWN_SKU = "unknown-sku"  # a line that is nothing of ours
     UNKNOWN_WORD = "unknown-word"  # the platform says something that is in no table
     RELEASED = "released"  # paid or shipped, and its stock was given back by hand

@@ -3,6 +3,8 @@
 A window is read from its last page to its first: an order that changes meanwhile leaves its place,
 and those behind it move up by one, to where they are still to be read. Windows overlap by as much
 as a platform's lists lag behind its orders; an order that was seen as it is is not looked at again.
+No window is longer than that: one that grows at its end while it is read, so that others move down
+to where was read already, is read whole once more.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 # Lists lag behind by some ten minutes on a big day: wire-formats.md section 1.3.
 OVERLAP_MS: Final = 900_000
 FAULT_SECONDS: Final = 10.0  # before a platform that failed is asked again
-MOST_PAGES: Final = 1_000  # of a window; beyond them it is halved
+# Of a window; beyond them it is halved. Douyin lists no more than 10,000 orders, by one of its
+# documents (by another 50,000).
+MOST_PAGES: Final = 100
 
 
 class Sweeper(Asking):
@@ -36,15 +40,17 @@ class Sweeper(Asking):
         Raises InboxUnavailable; what was swept before is not swept again.
         """
         now_ms = self._now_ms()
-        begin_ms = await asyncio.to_thread(self._inbox.swept_to, self._channel)
-        begin_ms = now_ms if begin_ms is None else min(begin_ms, now_ms)
-        begin_ms -= OVERLAP_MS
+        swept_ms = await asyncio.to_thread(self._inbox.swept_to, self._channel)
+        swept_ms = now_ms if swept_ms is None else min(swept_ms, now_ms)
+        begin_ms = swept_ms - OVERLAP_MS
+        longest_ms = min(self._adapter.longest_window_ms, OVERLAP_MS)
         try:
             while begin_ms < now_ms:
-                end_ms = min(now_ms, begin_ms + self._adapter.longest_window_ms)
+                end_ms = min(now_ms, begin_ms + longest_ms)
                 if not await self._window(begin_ms, end_ms):
                     return self._seconds  # this platform tells of no changes
-                await asyncio.to_thread(self._inbox.set_swept_to, self._channel, end_ms)
+                swept_ms = max(swept_ms, end_ms)
+                await asyncio.to_thread(self._inbox.set_swept_to, self._channel, swept_ms)
                 begin_ms = end_ms
         except FAULTS as fault:
             return self._put_off("sweep", fault, FAULT_SECONDS)
@@ -60,7 +66,8 @@ class Sweeper(Asking):
             await self._window(begin_ms, middle_ms)
             return await self._window(middle_ms, end_ms)
         for number in range(first.pages, 0, -1):
-            page = await self._page(begin_ms, end_ms, number)
+            # A single page is whole as it is; of several the first may have changed meanwhile.
+            page = first if first.pages == 1 else await self._page(begin_ms, end_ms, number)
             if page is not None:
                 await asyncio.to_thread(self._inbox.found, self._channel, page, self._now_ms())
         return True

@@ -1,4 +1,4 @@
-"""Fixtures: the corner shop."""
+"""Fixtures: the corner shop, the bazaar."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.channels.bazaar import BazaarServer
 from tests.channels.corner import CornerShop
 
 
@@ -15,3 +16,11 @@ def shop() -> Iterator[CornerShop]:
     opened = CornerShop()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def bazaar() -> Iterator[BazaarServer]:
+    """Begin the bazaar."""
+    begun = BazaarServer()
+    yield begun
+    begun.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -53,10 +54,8 @@ CALLS = [
 ]
 
 
-def shop(**options: str) -> Douyin:
-    return Douyin(
-        Account(**{**{f: getattr(ACCOUNT, f) for f in ACCOUNT.__slots__}, "options": options})
-    )
+def shop(*, shop_id: str = ACCOUNT.shop_id, **options: str) -> Douyin:
+    return Douyin(replace(ACCOUNT, shop_id=shop_id, options=options))
 
 
 def push(body: bytes, how=event_sign_sha256, secret: str = SECRET, **headers: str) -> Push:
@@ -68,8 +67,8 @@ def message(tag: object = "101", msg_id: object = "m-1", data: object = None) ->
     return json.dumps({"tag": tag, "msg_id": msg_id, "data": data}).encode()
 
 
-def read(body: bytes) -> list[Hint]:
-    return list(shop().read_push(push(body), 0))
+def read(body: bytes, *, shop_id: str = ACCOUNT.shop_id) -> list[Hint]:
+    return list(shop(shop_id=shop_id).read_push(push(body), 0))
 
 
 def query(request: Request) -> dict[str, str]:

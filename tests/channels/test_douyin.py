@@ -8,7 +8,7 @@ import pytest
 
 from channels.adapter import Account
 from channels.douyin import Douyin, event_sign_md5, event_sign_sha256, param_json, sign
-from channels.errors import Forged, Malformed
+from channels.errors import Forged, Malformed, Misdirected
 from channels.model import (
     Hint,
     Push,
@@ -130,7 +130,7 @@ def test_a_push_may_come_without_the_apps_id():
 
 def test_the_golden_push_is_six_hints():
     """One push has several messages; ids of 19 digits are exact as numbers and as strings."""
-    hints = read((GOLDEN / "pushes.json").read_bytes())
+    hints = read((GOLDEN / "pushes.json").read_bytes(), shop_id="")
     assert [(hint.topic, hint.order_id) for hint in hints] == [
         ("100", "4781320682406083640"),
         ("101", "4781320682406083640"),
@@ -159,6 +159,42 @@ HINT = [Hint(message_id="7", topic="101", order_id="4781320682406083640")]
 def test_a_message_is_read_in_every_form_that_is_known(body):
     """List or object, text or object, number or string, msg_id or msgId: the same hint."""
     assert read(body) == HINT
+
+
+P_ID = 4781320682406083640
+
+
+@pytest.mark.parametrize(
+    "data", [{"p_id": P_ID}, {"p_id": P_ID, "shop_id": 0}, f'{{"p_id":{P_ID}}}']
+)
+def test_a_message_that_names_no_shop_may_be_ours(data):
+    """Not all of them are known to."""
+    assert [hint.order_id for hint in read(message(data=data))] == [str(P_ID)]
+
+
+@pytest.mark.parametrize("ours", [77977, "77977"])
+def test_a_message_for_our_shop_is_ours(ours):
+    data = json.dumps({"p_id": P_ID, "shop_id": ours})
+    assert [hint.order_id for hint in read(message(data=data))] == [str(P_ID)]
+
+
+@pytest.mark.parametrize("tag", ["101", "400", "999"])
+def test_a_push_for_another_shop_of_the_application_is_refused(tag):
+    """Where we know ours; its orders are nothing that we could ask for."""
+    body = message(tag=tag, data={"p_id": P_ID, "shop_id": 95250})
+    with pytest.raises(Misdirected, match="95250"):
+        read(body)
+    assert len(read(body, shop_id="")) == 1
+
+
+def test_among_ours_one_for_another_shop_is_shown_and_holds_none_up():
+    """No look at its order: that is not ours."""
+    theirs = {"tag": "101", "msg_id": "8", "data": {"p_id": 5, "shop_id": 95250}}
+    body = json.dumps([json.loads(PROBE)[0], json.loads(message(msg_id="7")), theirs]).encode()
+    assert read(body) == [
+        Hint(message_id="7", topic="101", order_id=str(P_ID)),
+        Hint(message_id="8", topic="101", unknown="shop_id 95250"),
+    ]
 
 
 @pytest.mark.parametrize(

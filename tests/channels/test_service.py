@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -10,10 +12,21 @@ from pathlib import Path
 
 import httpx
 
+from channels.intake.inbox import Inbox, inbox_path
+from channels.model import Hint
+from channels.service import run_channels
+from reservation.config import Settings
+from reservation.engine import Engine
+from reservation.model import SYSTEM, SetStock
+from reservation.shops import Shop
+from reservation.store.store import Store
 from tests.channels.corner import CornerShop, sign
+from tests.channels.dealer import SECRET as DEALER_SECRET
 from tests.conftest import ADMIN_KEY
 from tests.ops.service import Service, holdfast
-from tests.waiting import until
+from tests.waiting import happens, until
+
+GOLDEN = Path(__file__).parent / "golden" / "distributor"
 
 SECRET = "the-secret-of-the-corner"
 SETTINGS = {"HOLDFAST_ADMIN_KEY": ADMIN_KEY, "HOLDFAST_LOG_LEVEL": "warning"}
@@ -74,6 +87,47 @@ def test_what_was_acknowledged_becomes_a_reservation_whatever_dies(
                 os.kill(agents, signal.SIGKILL)
         until(lambda: committed(url) == 22, "all are moved", seconds=40)
         assert set(shop.asked) == {str(number) for number in range(1, 12)}
+
+
+async def test_a_dealers_files_are_taken_where_its_settings_name_a_folder(
+    store: Store, engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    """By the same process; old messages are forgotten there, too."""
+    await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
+    inbox = Inbox(inbox_path(settings.data_dir))
+    inbox.keep([("dealer", Hint(message_id="old", topic="t"))], 1)
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    dealer = Shop(
+        platform="distributor",
+        url="http://127.0.0.1:9",
+        secrets=(DEALER_SECRET,),
+        options={"orders": str(folder)},
+    )
+    raw = (GOLDEN / "HZ01_20260122101500.csv").read_bytes().replace(b"CATFOOD-10KG", b"A")
+    raw = raw.replace("猫砂-膨润土 5L".encode(), b"A").replace(b'"TOY, red ""S"""', b"A")
+    (folder / "HZ01_20260122101500.csv").write_bytes(raw)
+    hash_path = folder / "HZ01_20260122101500.csv.sha256"
+    hash_path.write_text(hashlib.sha256(raw).hexdigest())
+    stop = asyncio.Event()
+    told = settings.model_copy(update={"channels": {"dealer": dealer}})
+    running = asyncio.create_task(run_channels(store, told, stop))
+
+    async def moved() -> bool:
+        stock = await engine.stock("A")
+        assert stock is not None
+        level = stock.levels[0]
+        return (level.on_hand, level.held, level.committed) == (9, 3, 3)
+
+    async def kept_house() -> bool:
+        again = Hint(message_id="old", topic="t")
+        return not hash_path.exists() and inbox.keep([("dealer", again)], 1) == 1
+
+    await happens(moved)
+    await happens(kept_house)
+    stop.set()
+    await running
+    inbox.close()
 
 
 def test_a_platform_that_there_is_not_is_said_before_anything_starts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import parse_qsl
 
 import pytest
@@ -17,8 +18,9 @@ from channels.errors import (
 from channels.model import Hint, Page, Push
 from channels.tmall import Tmall
 from channels.tmall_messages import MESSAGES_AT_ONCE
+from channels.tmall_trade import FIELDS
 from reservation.errors import ConfigurationError
-from tests.channels.tmall_golden import answering
+from tests.channels.tmall_golden import answering, golden
 from tests.channels.tmall_shop import (
     ACCOUNT,
     AT,
@@ -203,7 +205,7 @@ def test_changed():
     """A window is asked for in whole seconds around it, in pages of a hundred."""
     assert business(TMALL.changed(NOW_MS - 1, NOW_MS + 1, 3, AT)) == {
         "method": "taobao.trades.sold.increment.get",
-        "fields": "tid,tid_str,modified",
+        "fields": FIELDS,
         "start_modified": "2016-01-01 11:59:59",
         "end_modified": "2016-01-01 12:00:01",
         "page_no": "3",
@@ -239,6 +241,31 @@ def test_changed():
 def test_read_changed(response, page):
     """Ids, and of how many pages; however one or none are written."""
     assert TMALL.read_changed(response) == page
+
+
+WHOLE = json.loads(golden("trade_paid_two_lines").body)["trade_fullinfo_get_response"]["trade"]
+CLOSED = json.loads(golden("trade_closed_unpaid").body)["trade_fullinfo_get_response"]["trade"]
+
+
+@pytest.mark.parametrize("trades", [{"trade": [WHOLE, CLOSED]}, [WHOLE, CLOSED]])
+def test_a_page_has_its_trades_whole(trades):
+    """As they are when they are asked for one by one."""
+    page = TMALL.read_changed(changed(total_results=2, trades=trades))
+    whole = tuple(
+        TMALL.read_detail(answering({"trade_fullinfo_get_response": {"trade": trade}}))
+        for trade in (WHOLE, CLOSED)
+    )
+    assert page.details == whole
+    assert page.orders == tuple((order.order_id, order.changed_at_ms) for order in whole)
+    (only,) = TMALL.read_changed(changed(total_results=1, trades={"trade": WHOLE})).details
+    assert only == whole[0]
+
+
+@pytest.mark.parametrize("change", [{"status": "LOST"}, {"status": 7}, {"orders": None}])
+def test_a_trade_that_cannot_be_read_does_not_stop_its_page(change):
+    """All are then pulled one by one, and that one alone is stopped."""
+    page = TMALL.read_changed(changed(total_results=2, trades=[WHOLE, CLOSED | change]))
+    assert (len(page.orders), page.pages, page.details) == (2, 1, ())
 
 
 @pytest.mark.parametrize(

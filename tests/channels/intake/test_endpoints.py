@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from channels.intake.desk import Desk
 from channels.intake.endpoints import Messages
 from channels.intake.inbox import Inbox, inbox_path
+from channels.intake.looks import NO_ORDER
+from channels.model import Hint, Push
 from reservation import metrics
 from reservation.api import create_app
 from reservation.config import Settings
@@ -19,11 +23,20 @@ from reservation.engine import Engine
 from reservation.shops import Shop
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
-from tests.channels.corner import sign
+from tests.channels.corner import Corner, sign
 
 NOW_MS = 1_700_000_000_000
-SHOP = Shop(platform="tests.channels.corner:Corner", secrets=("new", "old"))
+SHOP = Shop(platform="tests.channels.intake.test_endpoints:Puzzled", secrets=("new", "old"))
 BODY = json.dumps({"id": "m1", "order": "o1", "what": "paid"}).encode()
+
+
+class Puzzled(Corner):
+    """A shop that has no order's name in some messages: their word is unknown then."""
+
+    def read_push(self, push: Push, now_ms: int) -> list[Hint]:
+        """Read a push."""
+        hints = super().read_push(push, now_ms)
+        return [hint if hint.order_id else replace(hint, unknown=hint.topic) for hint in hints]
 
 
 @pytest.fixture
@@ -120,6 +133,21 @@ async def test_a_body_that_was_written_anew_is_forged(
     answer = await push(client, BODY.replace(b": ", b":"), **{"x-corner": right})
     assert answer.status_code == 403
     assert looks(shops) == []
+
+
+async def test_what_cannot_be_read_and_names_no_order_is_taken_and_shown(
+    client: httpx.AsyncClient, shops: Settings
+) -> None:
+    """With its word; it is counted as what a person has to look at."""
+    series: Any = metrics.CHANNEL_ANOMALIES.labels(channel="corner", kind="unknown-word")
+    before = series._value.get()
+    body = json.dumps({"id": "m1", "order": "", "what": "bartered"}).encode()
+    assert (await push(client, body)).status_code == 200
+    desk = Desk(inbox_path(shops.data_dir))
+    (look,) = desk.troubles()
+    assert (look.order_id, look.reason) == (NO_ORDER, "unknown-word: bartered")
+    desk.close()
+    assert series._value.get() == before + 1
 
 
 @pytest.mark.parametrize("channel", ["tmall", "corner%2F", "..", "CORNER"])

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from channels.intake.inbox import Inbox, InboxUnavailable
-from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from channels.intake.inbox import CERTAIN_MS, Inbox, InboxUnavailable
+from channels.intake.looks import Look, Seen
+from channels.model import Hint, OrderLine, OrderState, Page, PlatformOrder
 from reservation.shops import DeductsAt
 
 ORDER = PlatformOrder(
@@ -94,7 +95,7 @@ def test_what_is_stuck_waits_for_a_person_or_for_news(inbox: Inbox) -> None:
     (look,) = inbox.due("douyin", 1_000)
     inbox.stuck(look, "unknown-word: status 'X'")
     assert inbox.due("douyin", 10**12) == []
-    inbox.want("douyin", ["7"], 3_000)
+    keep(inbox, hint("b"), at_ms=3_000)
     assert [one.order_id for one in inbox.due("douyin", 3_000)] == ["7"]
 
 
@@ -110,17 +111,122 @@ def test_of_two_descriptions_the_one_that_changed_later_is_true(inbox: Inbox) ->
     assert inbox.due("douyin", 9_000) == []
 
 
-def test_a_sweep_keeps_the_description_that_a_message_brought(inbox: Inbox) -> None:
-    keep(inbox, hint("a", order=ORDER))
-    inbox.want("douyin", ["7"], 2_000)
-    assert [look.order for look in inbox.due("douyin", 2_000)] == [ORDER]
+def test_a_message_without_a_description_has_the_order_asked_for(inbox: Inbox) -> None:
+    """What an older message brought, or a list, is not how it is now."""
+    inbox.found("douyin", Page((("7", 50),), 1, (ORDER,)), 1_000)
+    assert [look.order for look in inbox.due("douyin", 1_000)] == [ORDER]
+    keep(inbox, hint("a"))
+    assert [look.order for look in inbox.due("douyin", 1_000)] == [None]
 
 
-def test_old_messages_are_forgotten_and_looks_are_not(inbox: Inbox) -> None:
-    keep(inbox, hint("a", order=ORDER), at_ms=1_000)
+def test_a_list_does_not_replace_what_a_message_said(inbox: Inbox) -> None:
+    """Lists lag behind: the platform is asked."""
+    keep(inbox, hint("a"))
+    inbox.found("douyin", Page((("7", 50),), 1, (ORDER,)), 1_000)
+    assert [(look.order, look.told) for look in inbox.due("douyin", 1_000)] == [(None, 2)]
+
+
+def test_a_word_that_nobody_knows_stays_with_the_order(inbox: Inbox) -> None:
+    """And what is known of it; the next message takes its place."""
+    keep(inbox, hint("a", order=ORDER), replace(hint("b"), unknown="status 'X'"))
+    (look,) = inbox.due("douyin", 1_000)
+    assert (look.order, look.unknown, look.told) == (ORDER, "status 'X'", 2)
+    later = replace(ORDER, changed_at_ms=60)
+    keep(inbox, hint("c", order=later))
+    (look,) = inbox.due("douyin", 1_000)
+    assert (look.order, look.unknown) == (later, "")
+
+
+def seen(inbox: Inbox, changed_ms: int, asked_ms: int, *, settled: bool = False) -> None:
+    """See an order as of a change, asked for at a time; no look at it is left."""
+    order = replace(ORDER, changed_at_ms=changed_ms)
+    inbox.done(inbox.due("douyin", 10**9), [("douyin", Seen(order, 1_000, asked_ms, settled))])
+
+
+SECOND = 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("changed_ms", "asked_ms", "detail", "looked_at"),
+    [
+        (SECOND - 1_000, 0, False, False),  # an older change than what was seen
+        (SECOND + 1_000, SECOND + CERTAIN_MS, False, True),
+        (SECOND, SECOND + CERTAIN_MS, False, False),
+        (SECOND, SECOND + CERTAIN_MS - 1, False, True),  # within that second, perhaps
+        (SECOND, 0, False, True),  # when a message was written nobody knows
+        (SECOND, 0, True, False),  # in the very words
+    ],
+)
+def test_what_was_seen_as_it_is_is_not_looked_at_again(
+    inbox: Inbox, changed_ms: int, asked_ms: int, *, detail: bool, looked_at: bool
+) -> None:
+    """Platforms count in seconds: of the same one it is only where nothing can have come after."""
+    seen(inbox, SECOND, asked_ms)
+    details = (replace(ORDER, changed_at_ms=changed_ms),) * detail
+    inbox.found("douyin", Page((("7", changed_ms),), 1, details), 9_000_000)
+    assert bool(inbox.due("douyin", 10**9)) is looked_at
+
+
+def test_of_a_second_with_two_descriptions_the_platform_says_which_is_later(inbox: Inbox) -> None:
+    """A list in other words may lag behind what was seen."""
+    seen(inbox, SECOND, SECOND)
+    other = replace(ORDER, changed_at_ms=SECOND, state=OrderState.CLOSED)
+    inbox.found("douyin", Page((("7", SECOND),), 1, (other,)), 9_000_000)
+    assert [look.order for look in inbox.due("douyin", 10**9)] == [None]
+
+
+def test_an_order_of_unknown_age_is_looked_at(inbox: Inbox) -> None:
+    seen(inbox, SECOND, 10**9)
+    inbox.found("douyin", Page((("7", None),), 1), 9_000_000)
+    assert len(inbox.due("douyin", 10**9)) == 1
+
+
+def test_an_end_stays_an_end_whatever_is_told_later(inbox: Inbox) -> None:
+    """Of this channel's order alone."""
+    seen(inbox, 50, 60, settled=True)
+    seen(inbox, 70, 80)
+    keep(inbox, hint("a"), hint("b", "8"))
+    assert [(look.order_id, look.settled) for look in inbox.due("douyin", 1_000)] == [
+        ("7", True),
+        ("8", False),
+    ]
+    inbox.keep([("tmall", hint("a"))], 1_000)
+    assert [look.settled for look in inbox.due("tmall", 1_000)] == [False]
+
+
+def test_what_waits_by_itself_has_not_failed(inbox: Inbox) -> None:
+    """However often: only faults, one after another, are counted."""
+    keep(inbox, hint("a"))
+    for number in range(3):
+        (look,) = inbox.due("douyin", 10**9)
+        inbox.again(look, 2_000, "platform: 500")
+        (look,) = inbox.due("douyin", 10**9)
+        assert (look.attempts, look.short_ms) == (1, number and 1_500)
+        inbox.wait(look, 2_000, "short: A 1 of 0", None, 1_500)
+        (look,) = inbox.due("douyin", 10**9)
+        assert (look.attempts, look.short_ms) == (0, 1_500)
+
+
+def test_a_rejection_is_remembered_though_something_was_told_meanwhile(inbox: Inbox) -> None:
+    keep(inbox, hint("a"))
+    (look,) = inbox.due("douyin", 1_000)
+    keep(inbox, hint("b"))
+    inbox.rejected(look, "rejected: A 1 of 0", Seen(ORDER, 1_000), 1_234)
+    (look,) = inbox.due("douyin", 1_000)
+    assert (look.rejected_ms, look.reason) == (1_234, "")
+
+
+def test_old_messages_are_forgotten_unless_a_look_needs_them(inbox: Inbox) -> None:
+    """How an order was has a time of its own."""
+    keep(inbox, hint("a", order=ORDER), hint("r", ""), at_ms=1_000)
     keep(inbox, hint("b", "8"), at_ms=2_000)
-    assert inbox.forget(2_000) == 2
-    assert len(inbox.due("douyin", 2_000)) == 2
+    assert inbox.forget(2_000, 2_000) == 1  # r
+    looks: list[Look] = list(inbox.due("douyin", 2_000))
+    assert len(looks) == 2
+    inbox.done(looks)
+    assert inbox.forget(2_000, 1_000) == 1
+    assert inbox.forget(2_000, 1_001) == 1
+    assert inbox.forget(2_000, 2_000) == 0
     assert keep(inbox, hint("b", "8")) == 0
     assert keep(inbox, hint("a")) == 1
 
