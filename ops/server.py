@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from channels.feed.endpoints import feed_endpoints
+from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from channels.service import run_channels
 from ops import logs
@@ -132,7 +132,7 @@ async def serve_api(
                 settings,
                 secret=session_secret(settings.data_dir),
                 pages=board_pages(),
-                more=alert_endpoints(settings) | messages.endpoints() | feed_endpoints(settings),
+                more=alert_endpoints(settings) | messages.endpoints() | channel_endpoints(settings),
             ),
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours

@@ -29,6 +29,7 @@ def _application() -> typer.Typer:
     from ops.cli.alerts import alerts_app  # noqa: PLC0415
     from ops.cli.audit import audit_command  # noqa: PLC0415
     from ops.cli.bench import bench_command  # noqa: PLC0415
+    from ops.cli.channels import channels_app  # noqa: PLC0415
     from ops.cli.doctor import doctor_command  # noqa: PLC0415
     from ops.cli.keys import keys_app  # noqa: PLC0415
     from ops.cli.replay import replay_command  # noqa: PLC0415
@@ -55,6 +56,7 @@ def _application() -> typer.Typer:
     for name, command in commands.items():
         app.command(name)(command)
     app.add_typer(alerts_app, name="alerts")
+    app.add_typer(channels_app, name="channels")
     app.add_typer(keys_app, name="keys")
     app.add_typer(stock_app, name="stock")
     return app

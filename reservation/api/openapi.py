@@ -67,6 +67,11 @@ PATH_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "description": "A channel that the settings name.",
         "example": "douyin",
     },
+    "order_id": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "A platform's number of an order, percent-encoded; - for none.",
+        "example": "4705288465508532862",
+    },
     "delivery_id": {
         "schema": {"type": "string"},
         "description": "A message's id, as the list of alerts has it.",

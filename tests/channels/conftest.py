@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.channels.asked import ask
 from tests.channels.bazaar import BazaarServer
 from tests.channels.corner import CornerShop
+
+__all__ = ["ask"]
 
 
 @pytest.fixture

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from channels.feed.endpoints import feed_endpoints
 from channels.feed.offers import Kind, Offers, Outcome, Wanted, offers_path
-from reservation.api import create_app
 from reservation.config import Settings
-from reservation.engine import Engine
 from reservation.security import Role
-from reservation.shops import Shop
-from reservation.store.keyring import Keyring
-from reservation.store.store import Store
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Name two channels."""
-    shop = Shop(platform="tmall", app_key="1", secrets=("s",))
-    return settings.model_copy(update={"channels": {"tmall": shop, "tmall-2": shop}})
+from tests.channels.asked import Asked
 
 
 @pytest.fixture
@@ -32,38 +18,6 @@ def offers(settings: Settings) -> Iterator[Offers]:
     opened = Offers(offers_path(settings.data_dir))
     yield opened
     opened.close()
-
-
-class Asked:
-    """Callers of some roles."""
-
-    def __init__(self, client: httpx.AsyncClient, tokens: dict[Role, str]) -> None:
-        self._client, self._tokens = client, tokens
-
-    async def __call__(
-        self, method: str, path: str, role: Role = Role.VIEWER, status: int = 200
-    ) -> dict[str, Any]:
-        """Ask, and hold the status against what it should be."""
-        headers = {"authorization": f"Bearer {self._tokens[role]}"}
-        answer = await self._client.request(method, path, headers=headers)
-        assert answer.status_code == status, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-
-@pytest.fixture
-async def ask(engine: Engine, store: Store, settings: Settings) -> AsyncIterator[Asked]:
-    """Serve the endpoints."""
-    keyring = Keyring(store.client)
-    tokens = {}
-    for role in (Role.VIEWER, Role.OPS, Role.CHANNEL):
-        channels = ["tmall"] if role is Role.CHANNEL else []
-        _, tokens[role] = await keyring.create(role, channels=channels)
-    app = create_app(engine, keyring, settings, more=feed_endpoints(settings))
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://holdfast") as client:
-        yield Asked(client, tokens)
-    await keyring.close()
 
 
 def wanted(sku: str, channel: str = "tmall", units: int = 5, why: str = "") -> Wanted:

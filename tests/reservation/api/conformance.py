@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
-from channels.feed.endpoints import feed_endpoints
+from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from ops.alerts.endpoints import alert_endpoints
 from reservation.api import create_app
@@ -47,7 +47,7 @@ def _document() -> dict[str, Any]:
     nothing: Any = None
     settings = Settings(test_clock=True)
     more = alert_endpoints(settings) | Messages(settings).endpoints()
-    more |= feed_endpoints(settings)
+    more |= channel_endpoints(settings)
     return create_app(nothing, nothing, settings, more=more).openapi()
 
 

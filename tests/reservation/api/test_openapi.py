@@ -20,7 +20,7 @@ import uvicorn
 from hypothesis import HealthCheck
 from schemathesis.config import SchemathesisConfig
 
-from channels.feed.endpoints import feed_endpoints
+from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from ops.alerts.endpoints import alert_endpoints
 from reservation.api import create_app
@@ -94,7 +94,7 @@ class Service(threading.Thread):
         _, token = await keyring.create(Role.ADMIN)
         await engine.set_stock(SetStock(SKU, "main", 10_000), SYSTEM)
         more = alert_endpoints(self._settings) | Messages(self._settings).endpoints()
-        more |= feed_endpoints(self._settings)
+        more |= channel_endpoints(self._settings)
         app = create_app(engine, keyring, self._settings, more=more)
         self._server = BoundedServer(uvicorn.Config(app, **server_options()))
         stop = asyncio.Event()

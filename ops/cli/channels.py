@@ -1,0 +1,193 @@
+"""`holdfast channels`: what channels were not told, which orders do not fit; try them again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from channels.feed.offers import Offer, OfferReads, Offers, look_at, offers_path
+from channels.intake.desk import Desk
+from channels.intake.inbox import inbox_path
+from channels.intake.looks import NO_ORDER, LookState
+from ops.cli.endings import output
+from ops.cli.options import ConfigOption, DataDirOption, JsonOption, settings_of
+from reservation.database import is_there
+from reservation.errors import ConfigurationError, HoldfastError
+from reservation.times import rfc3339
+
+if TYPE_CHECKING:
+    from reservation.config import Settings
+
+MOST_SHOWN = 1_000  # of a list
+
+channels_app = typer.Typer(
+    help="Channels whose platforms Holdfast speaks to: what they were not told, what does not fit.",
+    no_args_is_help=True,
+)
+
+ChannelArgument = Annotated[str, typer.Argument(help="The channel's name in the settings.")]
+
+
+@channels_app.command("list")
+def list_channels(
+    *,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the channels: how much each is still to be told, and how many orders do not fit."""
+    settings = settings_of(config, data_dir=data_dir)
+    told = look_at(offers_path(settings.data_dir), lambda offers: _counts(offers, settings)) or {}
+    troubled: dict[str, dict[str, int]] = {}
+    with _desk(settings) as desk:
+        for figure in desk.figures() if desk else ():
+            counts = troubled.setdefault(figure.channel, {})
+            counts[figure.state] = counts.get(figure.state, 0) + figure.looks
+    rows = []
+    for name, shop in sorted(settings.channels.items()):
+        to_tell, dead = told.get(name, (0, 0))
+        orders = troubled.get(name, {})
+        rows.append(
+            {
+                "channel": name,
+                "platform": shop.platform,
+                "to_tell": to_tell,
+                "dead_letters": dead,
+                "orders_waiting": orders.get(LookState.WAITING, 0),
+                "orders_stuck": orders.get(LookState.STUCK, 0),
+            }
+        )
+    if as_json:
+        output().print_json(json.dumps(rows))
+    elif rows:
+        table = Table(*(name.replace("_", " ") for name in rows[0]), box=None)
+        for row in rows:
+            table.add_row(*map(str, row.values()))
+        output().print(table)
+    else:
+        typer.echo("the settings name no channel: see docs/channels.md")
+
+
+@channels_app.command("orders")
+def list_orders(data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
+    """List orders that are not where their platform says they are, with the reason."""
+    settings = settings_of(config, data_dir=data_dir)
+    with _desk(settings) as desk:
+        found = desk.troubles(count=MOST_SHOWN) if desk else ()
+    if not found:
+        typer.echo("none: every order that was told of is where its platform says it is")
+        return
+    table = Table("channel", "order", "state", "since", "tried", "reason", box=None)
+    for look in found:
+        table.add_row(
+            look.channel,
+            look.order_id or "(names none)",
+            look.state,
+            rfc3339(look.since_ms),
+            f"{look.attempts}×",
+            look.reason,
+        )
+    output().print(table)
+
+
+@channels_app.command("retry")
+def retry(
+    channel: ChannelArgument,
+    order_id: Annotated[str, typer.Argument(metavar="ORDER", help="The platform's order number.")],
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Have an order looked at now, whatever was or was not told of it; the agents do it at once."""
+    settings = settings_of(config, data_dir=data_dir)
+    _known(settings, channel)
+    if order_id == NO_ORDER:
+        raise ConfigurationError("an order's number is not empty")
+    with _desk(settings) as desk:
+        if desk is None:
+            raise _nothing_there(settings)
+        now_ms = time.time_ns() // 1_000_000
+        if not desk.look_now(channel, order_id, now_ms):
+            desk.want(channel, order_id, now_ms)
+    typer.echo(f"{channel}:{order_id} is looked at as soon as the agents run")
+
+
+@channels_app.command("dead")
+def list_dead(
+    channel: ChannelArgument, data_dir: DataDirOption = None, config: ConfigOption = None
+) -> None:
+    """List what a channel has refused to be told, with the reason."""
+    settings = settings_of(config, data_dir=data_dir)
+    _known(settings, channel)
+    found: list[Offer] = list(
+        look_at(offers_path(settings.data_dir), lambda told: told.dead(channel, None, MOST_SHOWN))
+        or ()
+    )
+    if not found:
+        typer.echo("none: it has taken everything, or is still being told")
+        return
+    table = Table("sku", "what", "units", "since", "tried", "reason", box=None)
+    for offer in found:
+        table.add_row(
+            offer.sku,
+            offer.kind,
+            str(offer.units),
+            rfc3339(offer.since_ms),
+            f"{offer.attempts}×",
+            offer.reason,
+        )
+    output().print(table)
+
+
+@channels_app.command("resend")
+def resend(
+    channel: ChannelArgument, data_dir: DataDirOption = None, config: ConfigOption = None
+) -> None:
+    """Tell a channel again what it has refused; the agents do it at once."""
+    settings = settings_of(config, data_dir=data_dir)
+    _known(settings, channel)
+    path = offers_path(settings.data_dir)
+    if not is_there(path):
+        raise _nothing_there(settings)
+    offers = Offers(path)
+    try:
+        sent = offers.send_again(channel, time.time_ns() // 1_000_000)
+    finally:
+        offers.close()
+    typer.echo(f"{sent} on the way again")
+
+
+def _counts(offers: OfferReads, settings: Settings) -> dict[str, tuple[int, int]]:
+    return {channel: offers.counts(channel) for channel in settings.channels}
+
+
+@contextlib.contextmanager
+def _desk(settings: Settings) -> Iterator[Desk | None]:
+    """Open the inbox; None where there is none so far."""
+    path = inbox_path(settings.data_dir)
+    if not is_there(path):
+        yield None
+        return
+    desk = Desk(path)
+    try:
+        yield desk
+    finally:
+        desk.close()
+
+
+def _known(settings: Settings, channel: str) -> None:
+    if channel not in settings.channels:
+        known = ", ".join(sorted(settings.channels)) or "none: give --config"
+        raise ConfigurationError(f"the settings name no channel {channel!r}; they name {known}")
+
+
+def _nothing_there(settings: Settings) -> HoldfastError:
+    return HoldfastError(
+        f"{settings.data_dir} has nothing of channels: give --data-dir or HOLDFAST_DATA_DIR the"
+        " directory in which the agents keep it"
+    )

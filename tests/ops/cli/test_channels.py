@@ -1,0 +1,77 @@
+"""`holdfast channels`, as an operator uses it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from channels.feed.offers import Kind, Offers, Outcome, Wanted, offers_path
+from channels.intake.desk import Desk
+from channels.intake.inbox import inbox_path
+from channels.model import Hint
+from tests.ops.service import holdfast
+
+CONFIG = "[channels.tmall]\nplatform = 'tmall'\napp_key = '1'\nsecrets = ['s']\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Name one channel."""
+    path = tmp_path / "holdfast.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def run(config: Path, *arguments: str) -> tuple[int, str]:
+    """Run a command; returns its exit code and what it said."""
+    place = ("--config", config, "--data-dir", config.parent / "var")
+    ended = holdfast("channels", *arguments, *place, COLUMNS="200")
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_before_anything_happened_it_says_so(config: Path) -> None:
+    """And makes no file by looking."""
+    assert run(config, "orders") == (
+        0,
+        "none: every order that was told of is where its platform says it is\n",
+    )
+    assert "has taken everything" in run(config, "dead", "tmall")[1]
+    code, said = run(config, "dead", "amazon")
+    assert (code, "no channel 'amazon'; they name tmall" in said) == (2, True)
+    code, said = run(config, "resend", "tmall")
+    assert (code, "has nothing of channels" in said) == (1, True)
+    assert not (config.parent / "var" / "feed.sqlite3").exists()
+
+
+def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
+    """Orders and dead letters."""
+    data_dir = config.parent / "var"
+    desk, offers = Desk(inbox_path(data_dir)), Offers(offers_path(data_dir))
+    desk.keep([("tmall", Hint(message_id="m", topic="paid", order_id="471"))], 1_000)
+    desk.stuck(desk.due("tmall", 10**15)[0], "unknown-sku: X in main")
+    offers.want([Wanted("tmall", "A", Kind.STOCK, 5, 1.0, "")], "1-0", 1)
+    offers.note([Outcome(offers.of_sku("A")[0], reason="isv.item-not-exist", dead=True)], 1)
+
+    code, said = run(config, "list", "--json")
+    assert code == 0
+    assert json.loads(said) == [
+        {
+            "channel": "tmall",
+            "platform": "tmall",
+            "to_tell": 0,
+            "dead_letters": 1,
+            "orders_waiting": 0,
+            "orders_stuck": 1,
+        }
+    ]
+    assert "unknown-sku: X in main" in run(config, "orders")[1]
+    assert "isv.item-not-exist" in run(config, "dead", "tmall")[1]
+    assert run(config, "resend", "tmall") == (0, "1 on the way again\n")
+    assert offers.counts("tmall") == (1, 0)
+    assert run(config, "retry", "tmall", "471")[0] == 0
+    assert run(config, "retry", "tmall", "472")[0] == 0  # of which nothing was told
+    assert [look.order_id for look in desk.due("tmall", 10**15)] == ["471", "472"]
+    desk.close()
+    offers.close()
