@@ -6,6 +6,7 @@ import { balanceChart } from "./chart.js";
 import { classed, node, put, show } from "./dom.js";
 import { clock, count, percent, span } from "./format.js";
 import { t } from "./text.js";
+import { toldOf } from "./told.js";
 
 const RANGES = [15, 60, 360, 1440]; // minutes
 const PAUSE_MS = 2000; // between two looks at the history, however much happens
@@ -19,9 +20,11 @@ export function skuPage(sku) {
   const body = node("tbody");
   const missing = node("p", { class: "empty" }, t("unknownSku", { sku }));
   const history = skuHistory(sku);
+  const told = toldOf(sku);
   const content = node(
     "div", {},
     history.chart,
+    told.root,
     node("div", { class: "columns" },
       node("section", {}, node("h2", {}, t("warehouses")), node("div", { class: "scroll" }, node("table", {}, header(), body))),
       history.marks),
@@ -37,7 +40,10 @@ export function skuPage(sku) {
   button.onclick = () => act(actOn(worstOf(levels)), sku);
   return {
     root,
-    end: history.end,
+    end() {
+      history.end();
+      told.end();
+    },
     update(state) {
       const before = levels;
       levels = [...state.levels.values()].filter((row) => row.sku === sku)

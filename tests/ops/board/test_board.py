@@ -8,6 +8,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from channels.feed.offers import Kind, Offers, Outcome, Wanted, offers_path
 from tests.conftest import ADMIN_KEY
 from tests.ops.board.conftest import SECONDS, SETTINGS, Deployment, sign_in
 from tests.ops.service import Service, holdfast
@@ -261,3 +262,26 @@ async def test_a_reason_may_be_any_word(deployment: Deployment, page: Page) -> N
         answer.raise_for_status()
         why = page.locator(f'[data-level="{sku}@main"] .why')
         await expect(why).to_contain_text(f"by admin: {reason}")
+
+
+async def test_a_skus_page_says_what_channels_have_been_told(
+    deployment: Deployment, page: Page
+) -> None:
+    """Which of them has acknowledged that it is closed, and why another has not."""
+    deployment.stock(CAT=5)
+    offers = Offers(offers_path(deployment.data_dir))
+    rows = [Wanted(name, "CAT", Kind.STOCK, 5, 1.0, "suspended") for name in ("tmall", "douyin")]
+    offers.want([*rows, Wanted("hz", "CAT", Kind.STOCK, 5, 1.0, "")], "1-0", 1_700_000_000_000)
+    douyin, _, tmall = offers.of_sku("CAT")
+    await sign_in(page, deployment.url)
+    await page.click(".level .sku")
+    states = page.locator(".told .state")
+    await expect(states).to_have_text(["requested"] * 3)
+    offers.note([Outcome(douyin, reason="isv.traffic-limited", due_ms=1)], 1_700_000_001_000)
+    offers.note([Outcome(tmall, told_open=False)], 1_700_000_001_000)
+    await expect(states).to_have_text(["failed, trying again", "requested", "acknowledged"])
+    await expect(page.locator(".told tbody th")).to_have_text(["douyin", "hz", "tmall"])
+    await expect(page.locator(".told .refusal").first).to_have_text("isv.traffic-limited")
+    await expect(page.locator(".told tbody tr").nth(1)).to_contain_text("5 units")
+    await expect(page.locator(".told tbody tr").nth(2)).to_contain_text("closed: suspended")
+    offers.close()
