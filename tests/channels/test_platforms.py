@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -101,6 +104,27 @@ def looks(platforms: Platforms) -> list[tuple[str, str]]:
     return sorted(rows)
 
 
+def settling(
+    platforms: Platforms, stock: Mapping[str, int], poison: set[str]
+) -> Callable[[], bool]:
+    """Make the question whether every order is where it should be, and only the poison is left."""
+
+    def is_settled() -> bool:
+        return {name for name, _ in looks(platforms)} == poison and agrees(platforms, stock)
+
+    return is_settled
+
+
+def shows_all(platforms: Platforms) -> bool:
+    """Say whether every channel has been told everything, and the shops show it."""
+    rows = platforms.http.get("/v1/channels").json()["items"]
+    return all((row["waiting"], row["dead"]) == (0, 0) for row in rows) and all(
+        simulator.shown()[sku] == (platforms.stock(sku)["available"], True)
+        for simulator in (platforms.simulators["tmall"], platforms.simulators["douyin"])
+        for sku in SKUS
+    )
+
+
 @sizes(150, 47_000, "orders")
 @pytest.mark.timeout(3_000)
 def test_every_order_ends_where_its_platform_says(tmp_path: Path, orders: int) -> None:
@@ -119,10 +143,7 @@ def test_every_order_ends_where_its_platform_says(tmp_path: Path, orders: int) -
         buyers = [Buyers(simulator, orders // 3, seed=1) for simulator in simulators]
         at_once(*buyers)
         placed = time.monotonic() - began
-
-        def is_settled() -> bool:
-            return {name for name, _ in looks(platforms)} == poison and agrees(platforms, stock)
-
+        is_settled = settling(platforms, stock, poison)
         try:
             until(is_settled, "all are there, but for the poison", seconds=60 + orders / 50)
         except AssertionError:
@@ -134,22 +155,47 @@ def test_every_order_ends_where_its_platform_says(tmp_path: Path, orders: int) -
         counts = [simulator.say("GET", "/faults")["counts"] for simulator in simulators]
         for simulator in simulators:
             simulator.say("PUT", "/faults")
-
-        def is_shown() -> bool:
-            rows = platforms.http.get("/v1/channels").json()["items"]
-            return all((row["waiting"], row["dead"]) == (0, 0) for row in rows) and all(
-                simulator.shown()[sku] == (platforms.stock(sku)["available"], True)
-                for simulator in (platforms.simulators["tmall"], platforms.simulators["douyin"])
-                for sku in SKUS
-            )
-
-        until(is_shown, "every shop shows what is available", seconds=60)
+        until(lambda: shows_all(platforms), "every shop shows what is available", seconds=60)
         audit = holdfast("audit", "--data-dir", platforms.data_dir, HOLDFAST_DURABILITY="memory")
         assert audit.returncode == 0, audit.stdout + audit.stderr
         print(f"{orders} orders placed in {placed:.1f} s, all moved after {took:.1f} s; {counts}")
         assert all(one.refused.total() < orders / 30 for one in buyers), [
             one.refused for one in buyers
         ]
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(3_000)
+@pytest.mark.parametrize("kind", ["api", "agents"])
+def test_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path, kind: str) -> None:
+    """What takes messages, or moves orders and tells channels, is killed 100 times under load."""
+    kills, orders = 100, 6_000
+    stock = dict.fromkeys(SKUS, orders)
+    with running(tmp_path, stock) as platforms:
+        simulators = list(platforms.simulators.values())
+        for simulator in simulators:
+            simulator.say("PUT", "/faults", **FAULTS, seed=8)
+        ended, killed = threading.Event(), [0]
+
+        def kill() -> None:
+            while killed[0] < kills and not ended.is_set():
+                for pid in platforms.service.tree()[kind]:
+                    os.kill(pid, signal.SIGKILL)
+                    killed[0] += 1
+                ended.wait(1.0 + random.random())
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        at_once(*(Buyers(simulator, orders // 3, seed=3) for simulator in simulators))
+        killer.join()
+        ended.set()
+        is_settled = settling(platforms, stock, poison=set())
+        until(is_settled, "all are there", seconds=300)
+        assert wrong_orders(platforms) == []
+        until(lambda: shows_all(platforms), "every shop shows what is available", seconds=120)
+        audit = holdfast("audit", "--data-dir", platforms.data_dir, HOLDFAST_DURABILITY="memory")
+        assert audit.returncode == 0, audit.stdout + audit.stderr
+        print(f"{killed[0]} kills of {kind}, {orders} orders: nothing lost, nothing twice")
 
 
 def test_a_tripped_sku_is_closed_on_every_platform(tmp_path: Path) -> None:
