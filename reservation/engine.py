@@ -42,6 +42,7 @@ from reservation.model import (
     StockOutcome,
     sku_problem,
 )
+from reservation.quotas import Quotas
 from reservation.status import Status
 from reservation.store import checks
 from reservation.store.coalescer import Coalescer
@@ -83,6 +84,7 @@ class Engine:
         self._coalescer = Coalescer(store, settings)
         self._tasks: set[asyncio.Future[Any]] = set()
         self.breakers = Breakers(store, self._bounded)
+        self.quotas = Quotas(store, self._bounded)
         self.history = History(store, settings, self._read)
         self.feed = Feed(store, settings)
         self.health = HealthReads(store, settings, self.history, self._read)

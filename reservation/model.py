@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from reservation.errors import InvalidRequest
+from reservation.quota_model import QuotaExcess
 from reservation.status import Status
 
 if TYPE_CHECKING:
@@ -286,6 +287,7 @@ class Outcome(Struct, frozen=True, gc=False):
     shortages: tuple[Shortage, ...] = ()  # INSUFFICIENT_STOCK: every short line
     opened: tuple[str, ...] = ()  # INSUFFICIENT_STOCK: SKUs that this failure suspended
     suspensions: tuple[Suspension, ...] = ()  # SKU_SUSPENDED
+    excesses: tuple[QuotaExcess, ...] = ()  # CHANNEL_QUOTA_EXCEEDED: every such line
     lines: tuple[tuple[str, str], ...] = ()  # UNKNOWN_SKU, FOREIGN_LINE, EXCEEDS_RESERVED
     as_of_ms: int = 0  # SKU_SUSPENDED: the store's time, which `retry_at_ms` counts from
 

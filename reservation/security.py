@@ -54,6 +54,7 @@ class Action(StrEnum):
     BATCH = "batch"
     READ_RESERVATIONS = "read_reservations"
     READ_STOCK = "read_stock"
+    READ_QUOTAS = "read_quotas"
     READ_LEDGER = "read_ledger"
     READ_METRICS = "read_metrics"
     WRITE_STOCK = "write_stock"
@@ -85,6 +86,7 @@ _TABLE: Final = {
     Action.BATCH: (_ANY, _NONE, _ANY, _ANY),
     Action.READ_RESERVATIONS: (_OWN, _ANY, _ANY, _ANY),
     Action.READ_STOCK: (_ANY, _ANY, _ANY, _ANY),
+    Action.READ_QUOTAS: (_NONE, _ANY, _ANY, _ANY),
     Action.READ_LEDGER: (_NONE, _ANY, _ANY, _ANY),
     Action.READ_METRICS: (_NONE, _ANY, _ANY, _ANY),
     Action.WRITE_STOCK: (_NONE, _NONE, _ANY, _ANY),

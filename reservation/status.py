@@ -26,6 +26,7 @@ class Status(IntEnum):
     FOREIGN_LINE = 18  # a fulfilled line is not in the reservation
     UNKNOWN_SKU = 20  # no stock level for this SKU in this warehouse
     SKU_SUSPENDED = 21
+    CHANNEL_QUOTA_EXCEEDED = 29  # there is stock, but not for this channel
     INSUFFICIENT_STOCK = 22
     EXCEEDS_RESERVED = 23
     STALE_STOCK = 24
@@ -53,6 +54,7 @@ _MAY_SUCCEED_LATER = frozenset(
         Status.NOT_CONFIRMED,
         Status.UNKNOWN_SKU,
         Status.SKU_SUSPENDED,
+        Status.CHANNEL_QUOTA_EXCEEDED,
         Status.INSUFFICIENT_STOCK,
         Status.STALE_STOCK,
         Status.STOCK_BELOW_ZERO,

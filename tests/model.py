@@ -43,8 +43,10 @@ from reservation.model import (
     Suspension,
     TripBreaker,
 )
+from reservation.quota_model import ChannelQuota, LevelQuotas, QuotaExcess, QuotaUse
 from reservation.status import Status
 from tests.model_breaker import BreakerModel, Rules
+from tests.model_quota import in_force, kept_for_others, may_take
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,6 +87,7 @@ class Model:
         self.parts: dict[str, dict[str, dict[Key, int]]] = {}  # id -> fulfilment id -> what left
         self.adjustments: dict[tuple[Key, str], tuple[int, int]] = {}  # -> delta, when in ms
         self.breakers: dict[str, BreakerModel] = {}
+        self.quotas: dict[Key, tuple[ChannelQuota, ...]] = {}
 
     # Operations on reservations.
 
@@ -109,9 +112,8 @@ class Model:
     def _reserve(self, reserve: Reserve, now_ms: int) -> Outcome:
         known = self.reservations.get(reserve.reservation_id)
         if known is not None:
-            if _amounts(known.lines) == _amounts(reserve.lines):
-                return Outcome(Status.REPLAYED, known)
-            return Outcome(Status.ID_REUSED)
+            same = _amounts(known.lines) == _amounts(reserve.lines)
+            return Outcome(Status.REPLAYED, known) if same else Outcome(Status.ID_REUSED)
         unknown = tuple(key for key in _amounts(reserve.lines) if key not in self.levels)
         if unknown:
             return Outcome(Status.UNKNOWN_SKU, lines=unknown)
@@ -123,6 +125,9 @@ class Model:
         )
         if suspensions:
             return Outcome(Status.SKU_SUSPENDED, suspensions=suspensions)
+        excesses = self._excesses(reserve, now_ms)
+        if excesses:
+            return Outcome(Status.CHANNEL_QUOTA_EXCEEDED, excesses=excesses)
         shortages = self._shortages(reserve.lines)
         if shortages:
             short = sorted({shortage.sku for shortage in shortages})
@@ -400,11 +405,11 @@ class Model:
             committed=self._promised(key, State.CONFIRMED),
         )
 
-    def _promised(self, key: Key, state: State) -> int:
+    def _promised(self, key: Key, state: State, channel: str | None = None) -> int:
         return sum(
             line.quantity - line.fulfilled
             for reservation in self.reservations.values()
-            if reservation.state is state
+            if reservation.state is state and channel in {None, reservation.channel}
             for line in reservation.lines
             if (line.sku, line.warehouse) == key
         )
@@ -415,6 +420,46 @@ class Model:
             for key, requested in _amounts(lines).items()
             if requested > (available := self._level(key).available)
         )
+
+    def set_quotas(self, key: Key, quotas: tuple[ChannelQuota, ...]) -> None:
+        """Set all quotas of a level that is there."""
+        self.quotas[key] = quotas
+
+    def level_quotas(self, key: Key, now_ms: int) -> LevelQuotas:
+        """Say what each channel has of a level, and what it may take."""
+        self._pass_time(now_ms)
+        quotas, free = self.quotas.get(key, ()), self._level(key).available
+        now = in_force(quotas, now_ms)
+
+        def take(channel: str) -> int:
+            return may_take(now, channel, lambda name: self._used(key, name), free)
+
+        uses = tuple(
+            QuotaUse(quota, self._used(key, quota.channel), take(quota.channel)) for quota in quotas
+        )
+        others = sum(self._promised(key, state) for state in (State.HELD, State.CONFIRMED))
+        others -= sum(use.used for use in uses)
+        return LevelQuotas(key[1], True, uses, others, take(""))
+
+    def _used(self, key: Key, channel: str) -> int:
+        return sum(self._promised(key, state, channel) for state in (State.HELD, State.CONFIRMED))
+
+    def _excesses(self, reserve: Reserve, now_ms: int) -> tuple[QuotaExcess, ...]:
+        channel, excesses = reserve.reservation_id.partition(":")[0], []
+        for key, requested in _amounts(reserve.lines).items():
+            free, now = self._level(key).available, in_force(self.quotas.get(key, ()), now_ms)
+
+            def used(name: str, key: Key = key) -> int:
+                return self._used(key, name)
+
+            available = may_take(now, channel, used, free)
+            if available < requested <= free:
+                ceiling = now[channel].ceiling if channel in now else None
+                kept = kept_for_others(now, channel, used)
+                excesses.append(
+                    QuotaExcess(*key, requested, available, used(channel), ceiling, kept)
+                )
+        return tuple(excesses)
 
     def _sum_available(self, sku: str) -> int:
         return sum(self._level(key).available for key in self._keys(sku))

@@ -50,6 +50,7 @@ _ENDS: Final = frozenset({State.RELEASED, State.FULFILLED})
 _SHORT: Final = {
     Status.INSUFFICIENT_STOCK: Anomaly.SHORT,
     Status.SKU_SUSPENDED: Anomaly.SUSPENDED,
+    Status.CHANNEL_QUOTA_EXCEEDED: Anomaly.SHORT,
     Status.UNKNOWN_SKU: Anomaly.UNKNOWN_SKU,
 }
 
@@ -269,6 +270,7 @@ def _uncovered(order: PlatformOrder, outcome: Outcome) -> Conflict | None:
     if state_of(order) is OrderState.UNPAID and anomaly is not Anomaly.UNKNOWN_SKU:
         return None
     told = [f"{one.sku} {one.requested} of {one.available}" for one in outcome.shortages]
+    told += [f"{one.sku} {one.requested} of a quota's {one.available}" for one in outcome.excesses]
     told += [one.sku for one in outcome.suspensions]
     told += [f"{sku} in {warehouse}" for sku, warehouse in outcome.lines]
     return Conflict(anomaly, ", ".join(told))

@@ -41,7 +41,7 @@ class Cut:
 
 
 BREAKER = (
-    Cut("reserve.lua", "-- Uses: ", instead="-- Uses: _prelude.lua _overdue.lua\n"),
+    Cut("reserve.lua", "-- Uses: ", instead="-- Uses: _prelude.lua _quota.lua _overdue.lua\n"),
     Cut("reserve.lua", "\nread_any_breaker()\n", "  Breaker.read(skus)\nend\n", "\n"),
     Cut("reserve.lua", "-- The suspended SKUs among", "\nend\n"),
     Cut("reserve.lua", "  for _, sku in ipairs(skus) do\n    if Breaker.", "\n  end\n"),
@@ -50,7 +50,7 @@ BREAKER = (
     Cut("reserve.lua", "W, any_breaker = kept, false", instead="W = kept\n"),
     Cut("reserve.lua", "  local refusal = any_breaker", "if refusal then return refusal end\n"),
     Cut("reserve.lua", "if any_breaker then Breaker.commit() end\n", ""),
-    Cut("_prelude.lua", "-- ---- modules ---", "-- ---- writing", "-- ---- writing"),
+    Cut("_prelude.lua", "-- ---- breakers ---", "-- ---- writing", "-- ---- writing"),
 )
 EVENT = (
     Cut("reserve.lua", "      origin = sub(text, 2)\n", "check_origin(origin)\n", "origin = ''\n"),
@@ -85,7 +85,7 @@ EVENT = (
         "format('%d', log_bytes))\n",
         "  version = now_text .. '-0'\n  call('HSET', K.clock, 'now', now_text)\n",
     ),
-    Cut("_prelude.lua", "#W.events + #W.moved", "", "#W.moved"),
+    Cut("_overdue.lua", "#W.events + #W.moved", "", "#W.moved"),
 )
 TRACES = re.compile(
     r"any_breaker|K\.breaker|count_failure|W\.events|\bemit\(|\btell\(|tell_run|XADD"

@@ -30,6 +30,8 @@ from reservation.model import (
     canonical_lines,
     sku_problem,
 )
+from reservation.quota_model import MAX_QUOTAS, ChannelQuota
+from reservation.times import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -133,6 +135,20 @@ class Decoder:
         form = self._validate(self.forms.adjust_stock, read_json(body))
         delta = _exact(form.delta)
         return AdjustStock(sku, form.warehouse, delta, form.adjustment_id, form.reason)
+
+    def quotas(self, body: bytes, sku: str | None) -> tuple[str, tuple[ChannelQuota, ...]]:
+        """Read the warehouse and all quotas of a level."""
+        data = read_json(body)
+        form = self._validate(self.forms.quotas, data, _sku_errors(sku) + quota_errors(data))
+        return form.warehouse, tuple(
+            ChannelQuota(
+                quota.channel,
+                quota.floor,
+                quota.ceiling,
+                None if quota.until is None else milliseconds(quota.until),
+            )
+            for quota in form.quotas
+        )
 
     def reason(self, body: bytes) -> str:
         """Read why something is done."""
@@ -294,6 +310,26 @@ def _both_or_neither(data: Any) -> Errors:
         present = "fulfilment_id" if missing == "lines" else "lines"
         return [(f"/{missing}", f"is required where {present} is given; ship all with {{}}")]
     return []
+
+
+def quota_errors(data: Any) -> Errors:
+    """Judge what spans the members of quotas, as far as they can be read."""
+    errors: Errors = []
+    channels: set[str] = set()
+    raw = data.get("quotas") if isinstance(data, dict) else None
+    for index, quota in enumerate(raw[:MAX_QUOTAS] if isinstance(raw, list) else ()):
+        if not isinstance(quota, dict):
+            continue
+        channel, floor, ceiling = (quota.get(name) for name in ("channel", "floor", "ceiling"))
+        if isinstance(channel, str):
+            if channel in channels:
+                errors.append((f"/quotas/{index}/channel", "has a quota in this list already"))
+            channels.add(channel)
+        if "floor" not in quota and "ceiling" not in quota:
+            errors.append((f"/quotas/{index}", "needs a floor, a ceiling, or both"))
+        if type(floor) is int and type(ceiling) is int and ceiling < floor:
+            errors.append((f"/quotas/{index}/ceiling", "must be at least the floor"))
+    return errors
 
 
 def _sku_errors(sku: str | None) -> Errors:

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reservation.model import (
+    CHANNEL,
     LOCAL_ID,
     MAX_SKU_CHARACTERS,
     MAX_STOCK,
@@ -31,6 +32,8 @@ from reservation.model import (
     WAREHOUSE,
     sku_problem,
 )
+from reservation.quota_model import MAX_QUOTAS
+from reservation.times import milliseconds
 
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
@@ -59,12 +62,16 @@ SKU_SCHEMA: Final[dict[str, Any]] = {
     "examples": ["CATFOOD-10KG"],
 }
 
+TIME: Final = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(?:\.\d{1,3})?Z", re.ASCII)
+
 # What a text of each pattern is called when it does not match.
 PATTERN_NAMES: Final = {
     anchored(RESERVATION_ID): "is no reservation id: <channel>:<local id>, the channel "
     "[a-z][a-z0-9_-]{1,31}, the local id [A-Za-z0-9._-]{1,64}",
     anchored(LOCAL_ID): "is no id: 1 to 64 characters of [A-Za-z0-9._-]",
     anchored(WAREHOUSE): "is no warehouse: 1 to 32 characters of [A-Za-z0-9_-]",
+    anchored(CHANNEL): "is no channel: [a-z][a-z0-9_-]{1,31}",
+    anchored(TIME): "is no time in UTC, as 2026-01-22T10:00:00Z",
 }
 
 
@@ -102,6 +109,14 @@ def _whole_milliseconds(value: float) -> float:
     return value
 
 
+def _time(value: str) -> str:
+    try:
+        milliseconds(value)
+    except ValueError:
+        raise PydanticCustomError("time", "is no time since 1970") from None
+    return value
+
+
 def _not_zero(value: int) -> int:
     if value == 0:
         raise PydanticCustomError("zero", "must not be 0")
@@ -111,6 +126,12 @@ def _not_zero(value: int) -> int:
 Sku = Annotated[str, AfterValidator(_well_formed_sku), WithJsonSchema(SKU_SCHEMA)]
 ReservationId = Annotated[str, StringConstraints(pattern=anchored(RESERVATION_ID))]
 LocalId = Annotated[str, StringConstraints(pattern=anchored(LOCAL_ID))]
+Channel = Annotated[str, StringConstraints(pattern=anchored(CHANNEL))]
+Time = Annotated[
+    str,
+    StringConstraints(pattern=anchored(TIME)),
+    AfterValidator(_time),
+]
 Warehouse = Annotated[str, StringConstraints(pattern=anchored(WAREHOUSE))]
 Reason = Annotated[
     str,
@@ -198,6 +219,28 @@ class AdjustStockForm(Form):
     reason: Reason = Field(examples=["stocktaking"])
 
 
+class QuotaForm(Form):
+    """What is kept of a level for a channel, and how much it may have at once; one or both."""
+
+    channel: Channel = Field(examples=["douyin"])
+    floor: Level = Field(default=0, description="Units kept for it.")
+    ceiling: Annotated[Level | None, NeverNull()] = Field(
+        default=None, description="Units held or committed at once, at least the floor."
+    )
+    until: Annotated[Time | None, NeverNull()] = Field(
+        default=None,
+        description="When the quota ends by itself.",
+        examples=["2026-01-22T12:00:00Z"],
+    )
+
+
+class QuotasForm(Form):
+    """All quotas of a level, each channel once; an empty list removes them."""
+
+    warehouse: Warehouse = "main"
+    quotas: list[QuotaForm] = Field(max_length=MAX_QUOTAS)
+
+
 class ReasonForm(Form):
     """Why a breaker is tripped or reset; the acting key's name is recorded with it."""
 
@@ -246,6 +289,7 @@ class RequestForms(Struct, frozen=True):
     batch: type[BatchForm]
     set_stock: type[SetStockForm]
     adjust_stock: type[AdjustStockForm]
+    quotas: type[QuotasForm]
     reason: type[ReasonForm]
     skus: type[SkusForm]
     breaker_policy: type[BreakerPolicyForm]
@@ -283,6 +327,7 @@ def request_forms(settings: Settings) -> RequestForms:
         ),
         set_stock=_limited(SetStockForm, warehouse=warehouse),
         adjust_stock=_limited(AdjustStockForm, warehouse=warehouse),
+        quotas=_limited(QuotasForm, warehouse=warehouse),
         reason=ReasonForm,
         skus=SkusForm,
         breaker_policy=BreakerPolicyForm,

@@ -37,6 +37,21 @@ class InsufficientStock(ProblemView):
     suspended: Annotated[list[str] | None, NeverNull()] = None
 
 
+class QuotaLineView(ShortLineView):
+    """A line that there is stock for, but not for this channel."""
+
+    available: int = Field(ge=0, description="What this channel may take.")
+    used: int = Field(description="What it has, held or committed and not shipped.")
+    ceiling: int | None = Field(ge=0)
+    kept_for_others: int = Field(ge=0, description="Units kept for other channels.")
+
+
+class ChannelQuotaExceeded(ProblemView):
+    """Every line that the channel's quota does not allow."""
+
+    lines: list[QuotaLineView]
+
+
 class SuspensionView(View):
     """A suspended SKU."""
 
@@ -116,6 +131,7 @@ class StoreFault(ProblemView):
 _EXTENSIONS: Final[dict[Slug, type[ProblemView]]] = {
     Slug.INSUFFICIENT_STOCK: InsufficientStock,
     Slug.SKU_SUSPENDED: SkuSuspended,
+    Slug.CHANNEL_QUOTA_EXCEEDED: ChannelQuotaExceeded,
     Slug.RESERVATION_EXPIRED: ImpossibleMove,
     Slug.RESERVATION_RELEASED: ImpossibleMove,
     Slug.RESERVATION_FULFILLED: ImpossibleMove,

@@ -24,6 +24,7 @@ class Slug(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     INSUFFICIENT_STOCK = "insufficient-stock"
     SKU_SUSPENDED = "sku-suspended"
+    CHANNEL_QUOTA_EXCEEDED = "channel-quota-exceeded"
     RESERVATION_EXPIRED = "reservation-expired"
     RESERVATION_RELEASED = "reservation-released"
     RESERVATION_FULFILLED = "reservation-fulfilled"
@@ -130,6 +131,16 @@ KINDS: Final[Mapping[Slug, ProblemKind]] = MappingProxyType(
             "stopped on all channels. Nothing was held.",
             "Stop offering the SKU until it is reopened: by new stock, by an operator, or at "
             "'retry_at' where that is set.",
+            same_request_later=True,
+        ),
+        Slug.CHANNEL_QUOTA_EXCEEDED: ProblemKind(
+            409,
+            "Not for this channel",
+            "There is stock, but by the quotas set for channels this one may not take so much of "
+            "it: it would have more than its ceiling, or units that are kept for other channels. "
+            "Nothing was held, and it is no failed lock. 'lines' names every such line.",
+            "Ask for at most what is available to this channel, or try again when its "
+            "reservations have ended or the quotas were changed: a refused id stays free.",
             same_request_later=True,
         ),
         Slug.RESERVATION_EXPIRED: ProblemKind(

@@ -190,10 +190,40 @@ def _insufficient(outcome: Outcome, _reservation_id: str) -> Problem:
     )
 
 
+def _beyond_quota(outcome: Outcome, _reservation_id: str) -> Problem:
+    excesses = outcome.excesses
+    names = _named(
+        [
+            f"{one.sku} in {one.warehouse}: {one.requested} asked, {one.available} for this channel"
+            for one in excesses
+        ]
+    )
+    return Problem(
+        Slug.CHANNEL_QUOTA_EXCEEDED,
+        f"The channel's quota does not allow it{names}. No line was held; ask for what is "
+        "available to it.",
+        {
+            "lines": [
+                {
+                    "sku": one.sku,
+                    "warehouse": one.warehouse,
+                    "requested": one.requested,
+                    "available": one.available,
+                    "used": one.used,
+                    "ceiling": one.ceiling,
+                    "kept_for_others": one.kept_for_others,
+                }
+                for one in excesses
+            ]
+        },
+    )
+
+
 _BY_STATUS: Final[dict[Status, Callable[[Outcome, str], Problem]]] = {
     Status.RESERVATION_NOT_FOUND: _not_found,
     Status.ID_REUSED: _id_reused,
     Status.UNKNOWN_SKU: _unknown_sku,
+    Status.CHANNEL_QUOTA_EXCEEDED: _beyond_quota,
     Status.INSUFFICIENT_STOCK: _insufficient,
 }
 

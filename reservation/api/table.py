@@ -21,6 +21,7 @@ from reservation.api.stock_csv import COLUMNS, CONTENT_TYPE
 from reservation.api.streams import Places
 from reservation.api.table_board import board_endpoints, session_endpoints
 from reservation.api.table_history import history_endpoints
+from reservation.api.table_quotas import quota_endpoints
 from reservation.api.views import (
     AvailabilityView,
     BreakerListView,
@@ -74,6 +75,7 @@ def endpoints(
         "/v1/reservations/batch": {"POST": _batch(Batches(engine, decoder), body)},
         **_moves(reservations, body),
         **_stock(stocks, body, settings),
+        **quota_endpoints(engine, decoder, body),
         **_breakers(engine, decoder, body),
         **observation(settings),
         "/readyz": {"GET": _ready(operations)},
@@ -104,6 +106,7 @@ def _reserve(one: Reservations, body: BodyRule) -> Endpoint:
             Slug.IDEMPOTENCY_KEY_REUSED,
             Slug.UNKNOWN_SKU,
             Slug.SKU_SUSPENDED,
+            Slug.CHANNEL_QUOTA_EXCEEDED,
             Slug.INSUFFICIENT_STOCK,
             Slug.OVERLOADED,
         ),

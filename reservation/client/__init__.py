@@ -19,6 +19,7 @@ from reservation.client.asynchronous import AsyncClient
 from reservation.client.conversation import Retry
 from reservation.client.errors import (
     AlreadyConfirmed,
+    ChannelQuotaExceeded,
     ClientError,
     ExceedsReserved,
     Forbidden,
@@ -93,6 +94,7 @@ from reservation.model import (
     Shortage,
     State,
 )
+from reservation.quota_model import QuotaExcess
 
 __all__ = [
     "AlreadyConfirmed",
@@ -103,6 +105,7 @@ __all__ = [
     "Breaker",
     "BreakerPolicy",
     "BreakerState",
+    "ChannelQuotaExceeded",
     "Claims",
     "Client",
     "ClientError",
@@ -135,6 +138,7 @@ __all__ = [
     "Problem",
     "Proof",
     "ProvenLevel",
+    "QuotaExcess",
     "Readiness",
     "Refused",
     "Release",

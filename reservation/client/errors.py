@@ -6,7 +6,7 @@
           MalformedRequest, RequestTooLarge, InvalidRequest, InvalidImport, UnknownSku,
           IdempotencyKeyReused, Unauthenticated, Forbidden, TooManyRequests,
           NotFound             ReservationNotFound, SkuNotFound
-          InsufficientStock, SkuSuspended
+          InsufficientStock, SkuSuspended, ChannelQuotaExceeded
           StockConflict        StaleStock, StockBelowZero
           ImpossibleMove       ReservationExpired, ReservationReleased, ReservationFulfilled,
                                AlreadyConfirmed, NotConfirmed, ExceedsReserved, HoldLimitReached
@@ -30,6 +30,7 @@ from reservation.client.results import (
 )
 from reservation.errors import Effect, HoldfastError
 from reservation.model import Shortage, State
+from reservation.quota_model import QuotaExcess
 
 T = TypeVar("T")
 
@@ -191,6 +192,16 @@ class SkuSuspended(Refused):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self.skus = problem.member("skus", tuple[Suspension, ...], ())
+
+
+class ChannelQuotaExceeded(Refused):
+    """There is stock, but quotas do not give it to this channel; `lines` names every such line."""
+
+    slug = "channel-quota-exceeded"
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.lines = problem.member("lines", tuple[QuotaExcess, ...], ())
 
 
 class StockConflict(Refused):

@@ -69,6 +69,13 @@ def undo(event: LoggedEvent, balances: Balances) -> None:
         )
 
 
+def promised_by(event: LoggedEvent) -> Iterator[tuple[str, int]]:
+    """Say how many units of each level an event promises: held or committed, below 0 given back."""
+    for level, (_, _, held, committed) in _changes(event):
+        if held + committed:
+            yield level, held + committed
+
+
 # What a unit of an event adds to on hand, safety stock, held and committed (contract section 2).
 _SIGNS: dict[str, Balance] = {
     "H": (0, 0, 1, 0),

@@ -18,6 +18,7 @@ from reservation.events.entries import (
     units_of,
 )
 from reservation.model import split_level_key
+from reservation.store.quotas import unpack_quotas
 from reservation.store.records import unescape, unpack_policy
 from reservation.times import rfc3339, rfc3339_or_none
 
@@ -200,11 +201,26 @@ def _health(event: LoggedEvent, _balances: Balances, _at_ms: int) -> dict[str, A
     }
 
 
+def _quotas(event: LoggedEvent, _balances: Balances, _at_ms: int) -> dict[str, Any]:
+    sku, warehouse = split_level_key(event.subject)
+    quotas = [
+        {
+            "channel": quota.channel,
+            "floor": quota.floor,
+            "ceiling": quota.ceiling,
+            "until": rfc3339_or_none(quota.until_ms),
+        }
+        for quota in unpack_quotas(event.extra)
+    ]
+    return {"sku": sku, "warehouse": warehouse, "quotas": quotas}
+
+
 _DATA: Final[dict[str, Callable[[LoggedEvent, Balances, int], dict[str, Any]]]] = {
     "S": _count,
     "A": _adjustment,
     "L": _failed_lock,
     "P": _policy,
     "W": _health,
+    "Q": _quotas,
     **dict.fromkeys(_BREAKER_KINDS, _breaker),
 }

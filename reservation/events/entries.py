@@ -38,9 +38,10 @@ KINDS = {
     "K": "breaker.closed",
     "P": "breaker.policy_set",
     "W": "health.changed",
+    "Q": "quota.set",
 }
 
-ABOUT_A_LEVEL = "SAW"  # the kinds whose subject is a level
+ABOUT_A_LEVEL = "SAWQ"  # the kinds whose subject is a level
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ local W = {
                     -- nil or false where there is no such level, of `safety` where it is 0
   touched = {},     -- levels whose balances the event tells, in order, each once
   is_touched = {},
+  -- Where any level has channel quotas: `quotas` by level, and `recounted` levels, `_quota.lua`.
   record = {},      -- id -> packed record; nil or false where there is none
   changed = {},     -- id and record of each that changed untold, in order; the last one counts
   moved = {},       -- id and record of each that tells what became of it, in order: written last

@@ -1,4 +1,4 @@
--- Overdue holds and the start of a call: read everything, expire what is overdue.
+-- Overdue holds, the start of a call and its end: read everything, expire what is overdue; write.
 --
 -- No caller waits for the sweeper: whatever touches stock reclaims first, bounded a call.
 
@@ -45,6 +45,7 @@ end
 -- End an overdue hold: its units are free from its deadline on. Return the record it has then.
 local function expire(id, created, expires, body)
   move_units(body, W.held, nil)
+  if any_quota then Quota.count_record(id, body, -1) end
   local raw = pack_record('X', created, '', expires, body)
   W.record[id] = raw
   tell('GX', id, raw, '')
@@ -121,8 +122,9 @@ local function expire_own(ids, raws)
   end
 end
 
--- Read clock, overdue entries, the records of `ids` and all levels that are named: so far, and by
--- what is overdue and (where `of_records`) by the records of `ids`; then reclaim.
+-- Read clock, overdue entries, the records of `ids` and all levels that are named, with their
+-- channel quotas: so far, and by what is overdue and (where `of_records`) by the records of `ids`;
+-- then reclaim.
 -- `ids` beyond what the call affords are only read.
 local function open_call(ids, of_records)
   read_clock()
@@ -139,6 +141,7 @@ local function open_call(ids, of_records)
     end
   end
   read_levels()
+  if call('HLEN', K.quota) > 1 then Quota.read() end -- one cheap look where nobody has quotas
   local expired = reclaim()
   if any_overdue or #overdue_ids > 0 then expire_own(ids, raws) end
   return expired
@@ -161,3 +164,58 @@ end
 
 -- Copy all of `W`: what was reclaimed stands even where the decisions are dropped.
 local function checkpoint() return copy_of(W) end
+
+-- Write ids under `key` in entries of at most IDS_PER_ENTRY; `prefix` makes each unique.
+local function add_entries(key, score, ids, prefix, lines)
+  local each = lines and math.ceil(lines / #ids) or nil
+  for first = 1, #ids, IDS_PER_ENTRY do
+    local last = math.min(first + IDS_PER_ENTRY - 1, #ids)
+    local head = prefix .. '.' .. format('%d', first)
+    if each then head = head .. ' ' .. format('%d', each * (last - first + 1)) end
+    ids[first - 1] = head -- in front of them, where what is written already stood
+    call('ZADD', key, score, concat(ids, '\n', first - 1, last))
+  end
+end
+
+-- Let the balances that changed, which are numbers, be texts; return them by counter, as HSET
+-- takes them.
+local function print_balances(counters)
+  local names, touched, changes_of = W.names, W.touched, {}
+  for each = 1, #counters do
+    local units, changes, count = W[counters[each]], {}, 0
+    for i = 1, #touched do
+      local level = touched[i]
+      local number = units[level]
+      if type(number) == 'number' then
+        local text = format('%d', number)
+        units[level], changes[count + 1], changes[count + 2] = text, names[level], text
+        count = count + 2
+      end
+    end
+    changes_of[each] = changes
+  end
+  return changes_of
+end
+
+-- Write what `W` has collected; the arguments name the counters that the script may change.
+-- Nothing can fail once the event is written.
+local function commit(...)
+  local counters = { ... }
+  if #W.events + #W.moved + #W.changed + #W.done_due == 0 then return end
+  if #W.ended > 0 then call('ZCARD', K.ended) end -- a wrong type fails here, before any write
+  local changes_of = print_balances(counters)
+  write_events()
+  for i = 1, #counters do in_chunks('HSET', K[counters[i]], changes_of[i]) end
+  in_chunks('HSET', K.reservations, W.changed)
+  in_chunks('HSET', K.reservations, W.moved)
+  if #W.done_due > 0 then call('ZREM', K.due, unpack(W.done_due)) end
+  -- An id may stand under two deadlines of one call: their entries must not have one name.
+  local several = next(W.due, (next(W.due))) ~= nil
+  for deadline, ids in pairs(W.due) do
+    local score = format('%d', deadline)
+    local prefix = several and version .. '@' .. score or version
+    add_entries(K.due, score, ids, prefix, ids.lines)
+  end
+  if #W.ended > 0 then add_entries(K.ended, now_text, W.ended, version) end
+  if any_quota then Quota.commit() end
+end

@@ -1,7 +1,7 @@
 -- Shared by every script: bulk commands, the clock, records, levels, events, writing.
 --
--- Everything that a call changes is first collected in `W`; `commit` writes it with one variadic
--- command a key. README.md has the grammar of records, events, due and ended entries.
+-- Everything that a call changes is first collected in `W`, then written with one variadic command
+-- a key. README.md has the grammar of records, events, due and ended entries.
 
 local function bad(what) error({ err = 'BADARG ' .. what }) end
 
@@ -261,6 +261,10 @@ local function made_at_first_use(make)
   })
 end
 
+-- ---- quotas --------------------------------------------------------------------------------
+
+local any_quota = false -- whether a level that the call names has channel quotas
+
 -- ---- breakers ------------------------------------------------------------------------------
 
 local any_breaker = false -- whether a look at a breaker can find anything but closed and empty
@@ -269,38 +273,6 @@ local any_breaker = false -- whether a look at a breaker can find anything but c
 local function read_any_breaker() any_breaker = call('HLEN', K.breaker) > 1 end
 
 -- ---- writing ---------------------------------------------------------------------------------
-
--- Write ids under `key` in entries of at most IDS_PER_ENTRY; `prefix` makes each unique.
-local function add_entries(key, score, ids, prefix, lines)
-  local each = lines and math.ceil(lines / #ids) or nil
-  for first = 1, #ids, IDS_PER_ENTRY do
-    local last = math.min(first + IDS_PER_ENTRY - 1, #ids)
-    local head = prefix .. '.' .. format('%d', first)
-    if each then head = head .. ' ' .. format('%d', each * (last - first + 1)) end
-    ids[first - 1] = head -- in front of them, where what is written already stood
-    call('ZADD', key, score, concat(ids, '\n', first - 1, last))
-  end
-end
-
--- Let the balances that changed, which are numbers, be texts; return them by counter, as HSET
--- takes them.
-local function print_balances(counters)
-  local names, touched, changes_of = W.names, W.touched, {}
-  for each = 1, #counters do
-    local units, changes, count = W[counters[each]], {}, 0
-    for i = 1, #touched do
-      local level = touched[i]
-      local number = units[level]
-      if type(number) == 'number' then
-        local text = format('%d', number)
-        units[level], changes[count + 1], changes[count + 2] = text, names[level], text
-        count = count + 2
-      end
-    end
-    changes_of[each] = changes
-  end
-  return changes_of
-end
 
 local function balances_text()
   local names, touched, texts = W.names, W.touched, {}
@@ -327,26 +299,4 @@ local function write_events()
     log_bytes = log_bytes + #events + #balances
   end
   call('HSET', K.clock, 'now', now_text, 'version', version, 'log_bytes', format('%d', log_bytes))
-end
-
--- Write what `W` has collected; the arguments name the counters that the script may change.
--- Nothing can fail once the event is written.
-local function commit(...)
-  local counters = { ... }
-  if #W.events + #W.moved + #W.changed + #W.done_due == 0 then return end
-  if #W.ended > 0 then call('ZCARD', K.ended) end -- a wrong type fails here, before any write
-  local changes_of = print_balances(counters)
-  write_events()
-  for i = 1, #counters do in_chunks('HSET', K[counters[i]], changes_of[i]) end
-  in_chunks('HSET', K.reservations, W.changed)
-  in_chunks('HSET', K.reservations, W.moved)
-  if #W.done_due > 0 then call('ZREM', K.due, unpack(W.done_due)) end
-  -- An id may stand under two deadlines of one call: their entries must not have one name.
-  local several = next(W.due, (next(W.due))) ~= nil
-  for deadline, ids in pairs(W.due) do
-    local score = format('%d', deadline)
-    local prefix = several and version .. '@' .. score or version
-    add_entries(K.due, score, ids, prefix, ids.lines)
-  end
-  if #W.ended > 0 then add_entries(K.ended, now_text, W.ended, version) end
 end

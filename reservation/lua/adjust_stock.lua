@@ -1,7 +1,7 @@
 #!lua
 -- Change stock levels by differences, each once per adjustment id.
 --
--- Uses: _prelude.lua _overdue.lua _breaker.lua _stock.lua
+-- Uses: _prelude.lua _quota.lua _overdue.lua _breaker.lua _stock.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -12,8 +12,9 @@
 -- KEYS[8] ended zset: time (ms) -> receipts to retire
 -- KEYS[9] adjustments hash: level and adjustment id -> receipt
 -- KEYS[10] breaker hash: sku -> breaker
--- KEYS[11] events stream: the log
--- KEYS[12] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[11] quota hash: level -> channel quotas
+-- KEYS[12] events stream: the log
+-- KEYS[13] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long an adjustment's receipt is known
 -- ARGV[2..] per operation: level sku@warehouse, origin text, delta integer within 2^53 but 0,
 --           adjustment_id text, reason text

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Turn holds into commitments; with `reinstate` an expired one whose stock is free as well.
 --
--- Uses: _prelude.lua _overdue.lua _verbs.lua
+-- Uses: _prelude.lua _quota.lua _overdue.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -9,8 +9,9 @@
 -- KEYS[5] reservations hash: id -> record
 -- KEYS[6] due zset: deadline (ms) -> ids to look at
 -- KEYS[7] ended zset: time (ms) -> receipts to retire
--- KEYS[8] events stream: the log
--- KEYS[9] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[8] quota hash: level -> channel quotas
+-- KEYS[9] events stream: the log
+-- KEYS[10] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2..] per operation: id; in front of it, where other than before: `|` origin text,
 --           `=` reinstate 0 or 1
@@ -47,6 +48,7 @@ end
 local function commit_lines(index, run, held)
   local created, body = created_of[index], body_of[index]
   move_units(body, held, W.committed)
+  if any_quota and not held then Quota.count_record(ids[index], body, 1) end
   local raw = pack_record('C', created, distance(created, now), '', body)
   tell(run, ids[index], raw, origins[index])
   return raw

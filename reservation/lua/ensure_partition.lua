@@ -13,7 +13,7 @@
 -- KEYS[9] adjustments hash: level and adjustment id -> receipt
 -- KEYS[10] breaker hash: sku -> breaker
 -- KEYS[11] health hash: level -> health
--- KEYS[12] quota hash: level -> channel quotas (later)
+-- KEYS[12] quota hash: level -> channel quotas
 -- KEYS[13] events stream: the log
 -- KEYS[14] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] policy text: threshold,window_ms,cool_down_ms,exempt of the deployment's breakers

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Sweep: expire overdue holds, at most four entries of `due` a call.
 --
--- Uses: _prelude.lua _overdue.lua
+-- Uses: _prelude.lua _quota.lua _overdue.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -9,8 +9,9 @@
 -- KEYS[5] reservations hash: id -> record
 -- KEYS[6] due zset: deadline (ms) -> ids to look at
 -- KEYS[7] ended zset: time (ms) -> receipts to retire
--- KEYS[8] events stream: the log
--- KEYS[9] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[8] quota hash: level -> channel quotas
+-- KEYS[9] events stream: the log
+-- KEYS[10] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- Returns {now, version, expired, more (0 or 1), next deadline (ms, 0 none), log_bytes}
 -- Emits X expired
 -- Cost O(overdue), one write a key; nothing is written where nothing is overdue

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Move goods out: a part of a confirmed reservation, or everything left of it.
 --
--- Uses: _prelude.lua _overdue.lua _verbs.lua
+-- Uses: _prelude.lua _quota.lua _overdue.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -9,8 +9,9 @@
 -- KEYS[5] reservations hash: id -> record
 -- KEYS[6] due zset: deadline (ms) -> ids to look at
 -- KEYS[7] ended zset: time (ms) -> receipts to retire
--- KEYS[8] events stream: the log
--- KEYS[9] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[8] quota hash: level -> channel quotas
+-- KEYS[9] events stream: the log
+-- KEYS[10] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] max_parts integer, 1 to 1000: parts a reservation may leave in
 -- ARGV[3..] per operation: id, origin text, fulfilment_id text ('' for everything left), count of
@@ -121,6 +122,7 @@ local function ship(index, at, left, order, total, quantities)
       W.on_hand[level] = W.on_hand[level] - gone
       W.committed[level] = W.committed[level] - gone
       touch(level)
+      if any_quota then Quota.take(level, id, -gone) end
       moved[#moved + 1] = format('%d', gone) .. ' ' .. name
       remaining = remaining - gone
     end

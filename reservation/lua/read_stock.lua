@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Read all levels of SKUs and their breakers, exact at one position of the log.
 --
--- Uses: _prelude.lua _overdue.lua _breaker.lua _stock.lua
+-- Uses: _prelude.lua _quota.lua _overdue.lua _breaker.lua _stock.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -11,8 +11,9 @@
 -- KEYS[7] due zset: deadline (ms) -> ids to look at
 -- KEYS[8] ended zset: time (ms) -> receipts to retire
 -- KEYS[9] breaker hash: sku -> breaker
--- KEYS[10] events stream: the log
--- KEYS[11] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[10] quota hash: level -> channel quotas
+-- KEYS[11] events stream: the log
+-- KEYS[12] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1..] sku text each
 -- Returns {now, version, policy, answer...}: {breaker or '', warehouse, on_hand, safety, held,
 --         committed...}, of a SKU without a level {''}; or {now, version, MORE}

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Give back what reservations hold or have committed and not yet fulfilled.
 --
--- Uses: _prelude.lua _overdue.lua _verbs.lua
+-- Uses: _prelude.lua _quota.lua _overdue.lua _verbs.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -9,8 +9,9 @@
 -- KEYS[5] reservations hash: id -> record
 -- KEYS[6] due zset: deadline (ms) -> ids to look at
 -- KEYS[7] ended zset: time (ms) -> receipts to retire
--- KEYS[8] events stream: the log
--- KEYS[9] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[8] quota hash: level -> channel quotas
+-- KEYS[9] events stream: the log
+-- KEYS[10] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2..] per operation: id; in front of it, where other than before: `|` origin text,
 --           `=` reason text
@@ -41,6 +42,7 @@ local function release(index, state)
   if state ~= 'X' then
     local lines = level_in[body] and body or lines_text(body)
     move_units(lines, state == 'H' and W.held or W.committed, nil)
+    if any_quota then Quota.count_record(id, lines, -1) end
     if state == 'C' then confirmed = first_of[index] end
     ended = distance(created, now)
   end

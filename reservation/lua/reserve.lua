@@ -1,7 +1,7 @@
 #!lua
 -- Hold the lines of reservations, or commit them at once, each order all or nothing.
 --
--- Uses: _prelude.lua _overdue.lua _breaker.lua
+-- Uses: _prelude.lua _quota.lua _overdue.lua _breaker.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -10,8 +10,9 @@
 -- KEYS[6] due zset: deadline (ms) -> ids to look at
 -- KEYS[7] ended zset: time (ms) -> receipts to retire
 -- KEYS[8] breaker hash: sku -> breaker
--- KEYS[9] events stream: the log
--- KEYS[10] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[9] quota hash: level -> channel quotas
+-- KEYS[10] events stream: the log
+-- KEYS[11] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] retention_ms integer, 1 to 2^53: how long a receipt is known after the end
 -- ARGV[2] max_log_bytes integer: above it nothing new is reserved
 -- ARGV[3..] per operation: id, then per line `<quantity 1 to 10^9> <sku>@<warehouse>`, each level
@@ -20,6 +21,7 @@
 -- Returns {now, version, answer...}: DONE (one for all, where all are) | {REPLAYED, record}
 --         | ID_REUSED | LOG_FULL
 --         | {UNKNOWN_SKU, level...} | {SKU_SUSPENDED, sku, since, retry_at, reason...}
+--         | {CHANNEL_QUOTA_EXCEEDED, level, requested, available, used, ceiling or -1, kept...}
 --         | {INSUFFICIENT_STOCK, count, opened sku..., level, requested, available...}
 --         | MORE, or {now, version, MORE}
 -- Emits H held, D confirmed at once (told by their records), L lock failed, O J K breaker,
@@ -208,6 +210,9 @@ local function grant(index, shape, first, last)
     if not is_touched[level] then touch(level) end
   end
   local id = ids[index]
+  if any_quota then
+    for i = first, last do Quota.take(level_in[argv[i]], id, units_of[argv[i]] or 1) end
+  end
   if any_breaker then count_successes(first, last, origins[index]) end
   filled = filled + 1
   origin_of[filled], moved[2 * filled - 1] = origins[index], id
@@ -250,9 +255,10 @@ local function decide(index)
   if is_unknown then return unknown(first, last) end
   local refusal = any_breaker and suspended(first, last)
   if refusal then return refusal end
-  if is_short then
+  local beyond = any_quota and Quota.refusal(id, argv, first, last, free_of)
+  if is_short or beyond then
     if more then return nil end
-    return insufficient(id, origins[index], first, last)
+    return beyond or insufficient(id, origins[index], first, last)
   end
   return grant(index, shape, first, last)
 end

@@ -1,7 +1,7 @@
 #!lua
 -- Set stock levels to counts: PUT and import.
 --
--- Uses: _prelude.lua _overdue.lua _breaker.lua _stock.lua
+-- Uses: _prelude.lua _quota.lua _overdue.lua _breaker.lua _stock.lua
 -- KEYS[1] on_hand hash: level -> units
 -- KEYS[2] safety hash: level -> units
 -- KEYS[3] held hash: level -> units
@@ -11,8 +11,9 @@
 -- KEYS[7] due zset: deadline (ms) -> ids to look at
 -- KEYS[8] ended zset: time (ms) -> receipts to retire
 -- KEYS[9] breaker hash: sku -> breaker
--- KEYS[10] events stream: the log
--- KEYS[11] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
+-- KEYS[10] quota hash: level -> channel quotas
+-- KEYS[11] events stream: the log
+-- KEYS[12] clock hash: now (ms), version, log_bytes, offset (ms), frozen (ms)
 -- ARGV[1] max_warehouses integer, 1 to 64: a SKU may have
 -- ARGV[2] report 0 or 1: whether the answers carry the SKU as it is afterwards
 -- ARGV[3..] per operation: level sku@warehouse, origin text, on_hand integer 0 to 10^9,

@@ -304,16 +304,17 @@ class Store:
             return str(await self.client.hget(META, "born_ms"))
 
     async def scan(
-        self, name: str, *, partition: int = 0
+        self, name: str, *, containing: str = "", partition: int = 0
     ) -> AsyncIterator[tuple[str, list[tuple[str, str]]]]:
         """Read a whole key in chunks, each with the position as of which it was read.
 
-        Chunks have (field or member, value or score); what changes meanwhile may come twice.
+        With `containing` only values that contain it. Chunks have (field or member, value or
+        score); what changes meanwhile may come twice.
         """
         cursor = "0"
         while True:
             reply = await self.call(
-                "audit_scan", [name, cursor, FIELDS_PER_SCAN], partition=partition
+                "audit_scan", [name, cursor, FIELDS_PER_SCAN, containing], partition=partition
             )
             yield str(reply[1]), list(zip(reply[3][::2], reply[3][1::2], strict=True))
             cursor = reply[2]

@@ -27,6 +27,7 @@ from reservation.model import (
     Suspension,
     split_level_key,
 )
+from reservation.quota_model import QuotaExcess
 from reservation.status import Status
 from reservation.store.records import escape, unescape, unpack_reservation
 
@@ -122,17 +123,8 @@ def _read(operation: Operation, answer: Answer, now_ms: int) -> Outcome:
     if isinstance(answer, int):
         return Outcome(Status(answer))
     status = Status(answer[0])
-    if status is Status.UNKNOWN_SKU:
-        return Outcome(status, lines=tuple(split_level_key(level) for level in answer[1:]))
-    if status is Status.SKU_SUSPENDED:
-        return Outcome(status, suspensions=tuple(_suspensions(answer[1:])), as_of_ms=now_ms)
-    if status is Status.INSUFFICIENT_STOCK:
-        opened = answer[2 : 2 + answer[1]]
-        return Outcome(
-            status,
-            shortages=tuple(_shortages(answer[2 + len(opened) :])),
-            opened=tuple(opened),
-        )
+    if status in _DETAILS:
+        return _DETAILS[status](answer[1:], now_ms)
     return Outcome(
         status,
         unpack_reservation(operation.reservation_id, answer[1]),
@@ -146,6 +138,45 @@ def _shortages(parts: Sequence[Any]) -> list[Shortage]:
         Shortage(*split_level_key(level), int(requested), int(available))
         for level, requested, available in rows
     ]
+
+
+def _unknown_skus(levels: Sequence[str], _now_ms: int) -> Outcome:
+    return Outcome(Status.UNKNOWN_SKU, lines=tuple(split_level_key(level) for level in levels))
+
+
+def _suspended(parts: Sequence[Any], now_ms: int) -> Outcome:
+    suspensions = tuple(_suspensions(parts))
+    return Outcome(Status.SKU_SUSPENDED, suspensions=suspensions, as_of_ms=now_ms)
+
+
+def _beyond_quota(parts: Sequence[str], _now_ms: int) -> Outcome:
+    return Outcome(Status.CHANNEL_QUOTA_EXCEEDED, excesses=tuple(_excesses(parts)))
+
+
+def _insufficient(parts: Sequence[Any], _now_ms: int) -> Outcome:
+    opened = tuple(parts[1 : 1 + parts[0]])
+    shortages = tuple(_shortages(parts[1 + len(opened) :]))
+    return Outcome(Status.INSUFFICIENT_STOCK, shortages=shortages, opened=opened)
+
+
+# How the details of a refusal are read that carries no record.
+_DETAILS: dict[Status, Callable[[Sequence[Any], int], Outcome]] = {
+    Status.UNKNOWN_SKU: _unknown_skus,
+    Status.SKU_SUSPENDED: _suspended,
+    Status.CHANNEL_QUOTA_EXCEEDED: _beyond_quota,
+    Status.INSUFFICIENT_STOCK: _insufficient,
+}
+
+
+def _excesses(parts: Sequence[str]) -> list[QuotaExcess]:
+    excesses = []
+    for level, *texts in zip(*[iter(parts)] * 6, strict=True):
+        requested, available, used, ceiling, kept = map(int, texts)
+        most = ceiling if ceiling >= 0 else None
+        excesses.append(
+            QuotaExcess(*split_level_key(level), requested, available, used, most, kept)
+        )
+    return excesses
 
 
 def _suspensions(parts: Sequence[Any]) -> list[Suspension]:

@@ -23,6 +23,7 @@ from reservation.model import (
     StockOutcome,
     TripBreaker,
 )
+from reservation.quota_model import ChannelQuota
 from reservation.status import Status
 from tests.model import Key, Model
 from tests.reservation.bench import Bench
@@ -101,6 +102,27 @@ class BothSides:
             assert expected.on_hand == actual.on_hand
         self.time_moved = False
 
+    def set_channel_quotas(self, key: Key, quotas: tuple[ChannelQuota, ...]) -> None:
+        """Set quotas on both sides, and compare what every channel has and may take."""
+        sku, warehouse = key
+        actual = self.bench.run(self.engine.quotas.set(sku, warehouse, quotas, ORIGIN))
+        if key in self.model.levels:
+            self.model.set_quotas(key, quotas)
+        else:
+            assert actual is None
+        self.compare_quotas(sku)
+        self.time_moved = False
+
+    def compare_quotas(self, sku: str) -> None:
+        """Compare the quotas of a SKU."""
+        found = self.bench.run(self.engine.quotas.read(sku))
+        now_ms = self.bench.now_ms
+        keys = sorted(key for key in self.model.levels if key[0] == sku)
+        levels = found.levels if found else ()
+        assert [self.model.level_quotas(key, now_ms) for key in keys] == sorted(
+            levels, key=lambda level: level.warehouse
+        )
+
     def _act(self, act: BreakerAct) -> None:
         expected = self.model.act_on_breaker(act, self.bench.now_ms)
         (actual,) = self.bench.run(self._asked_of_engine(act))
@@ -145,5 +167,7 @@ class BothSides:
             if breaker.retry_at_ms is not None:
                 instants.add(breaker.retry_at_ms)
         instants.update(at + rules.retention_ms for _, at in model.adjustments.values())
+        for quotas in model.quotas.values():
+            instants.update(quota.until_ms for quota in quotas if quota.until_ms is not None)
         instants.update(self.health.instants)
         return sorted(instant for instant in instants if instant >= self.bench.now_ms)

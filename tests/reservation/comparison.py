@@ -47,6 +47,8 @@ def seen_of(outcome: Any) -> dict[str, Any]:
     if outcome.status is Status.INSUFFICIENT_STOCK:
         seen["shortages"] = sorted(map(repr, outcome.shortages))
         seen["opened"] = sorted(outcome.opened)
+    if outcome.status is Status.CHANNEL_QUOTA_EXCEEDED:
+        seen["excesses"] = sorted(map(repr, outcome.excesses))
     if outcome.status is Status.SKU_SUSPENDED:
         assert len(outcome.suspensions) == len({item.sku for item in outcome.suspensions})
         seen["suspensions"] = {

@@ -26,6 +26,7 @@ from reservation.model import (
     SetStock,
     State,
 )
+from reservation.quota_model import ChannelQuota
 from reservation.status import Status
 from tests.model import Key, Model
 from tests.reservation.bench import RULES, Bench
@@ -55,6 +56,7 @@ from tests.reservation.strategies import (
     on_hands,
     operations,
     parts,
+    quotas,
     ranks,
     releases,
     reserves,
@@ -314,6 +316,28 @@ class Machine(HealthSteps, RuleBasedStateMachine):
             self.adjust_stock(write)
         else:
             self.import_stock(write)
+
+    @rule(key=keys, asked=quotas)
+    def set_quotas(self, key: Key, asked: list[tuple[str, int, int | None, int | None]]) -> None:
+        """Give channels floors and ceilings, for some time or for good; or none."""
+        self.set_channel_quotas(
+            key,
+            tuple(
+                ChannelQuota(
+                    channel,
+                    floor,
+                    None if more is None else floor + more,
+                    None if lasts_ms is None else self.bench.now_ms + lasts_ms,
+                )
+                for channel, floor, more, lasts_ms in asked
+            ),
+        )
+
+    @rule(sku=st.sampled_from(SKUS))
+    def read_quotas(self, sku: str) -> None:
+        """Compare what every channel has and may take."""
+        self.compare_quotas(sku)
+        self.time_moved = False
 
     @rule(rank=ranks, offset=offsets_or_none, more=st.integers(-1, 0))
     def adjust_about_a_bound(self, rank: int, offset: int | None, more: int) -> None:

@@ -71,6 +71,17 @@ breaker_acts = st.one_of(
     ),
     st.builds(RejectLock, skus_and_none, st.sampled_from(GREEDY_IDS)),
 )
+# Channel, floor, how far above it the ceiling is, and how long it lasts.
+quotas = st.lists(
+    st.tuples(
+        st.sampled_from(("tmall", "dealer-hz", "douyin", "idle")),
+        st.integers(0, 6),
+        st.one_of(st.none(), st.integers(0, 4)),
+        st.sampled_from((None, None, 1_000, 150_000)),
+    ),
+    max_size=3,
+    unique_by=lambda quota: quota[0],
+)
 reserves = st.builds(Reserve, ids, lines, ttls_ms, st.sampled_from((False, False, False, True)))
 confirms = st.builds(Confirm, ids, st.booleans())
 releases = st.builds(Release, ids, st.sampled_from(("", "客户取消\n100%")))

@@ -142,6 +142,15 @@ CORRUPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
         "breaker of CAT is unreadable",
     ),
     "the default policy is unreadable": (("HSET", "breaker", ".", "3"), "breaker of . is"),
+    "quotas count one too many": (
+        ("HSET", "quota", "CAT@main", "\tdouyin 0 4,6,\ttmall 5"),
+        "CAT@main: the quota of tmall counts 5, its live reservations sum to 4",
+    ),
+    "quotas count for another channel": (
+        ("HSET", "quota", "CAT@main", "\tdouyin 4 4,6,"),
+        "CAT@main: the quota of douyin counts 4, its live reservations sum to 0",
+    ),
+    "quotas are unreadable": (("HSET", "quota", "CAT@main", "\tx"), "quotas of CAT@main are unre"),
     "a key is gone": (("DEL", "quota"), "quota is none, must be a hash"),
 }
 

@@ -23,12 +23,13 @@ from tests.reservation.test_state_machine import NORMAL, ship_a_hundred_parts
 HUNT = settings(NORMAL, max_examples=1_000, phases=(Phase.generate,), print_blob=False)
 
 # What lets a script see breakers that does not.
-USES, CLOCK = "-- Uses: _prelude.lua _overdue.lua", "-- KEYS[9] clock hash: now (ms), version"
+USES = "-- Uses: _prelude.lua _quota.lua _overdue.lua"
+CLOCK = "-- KEYS[10] clock hash: now (ms), version"
 SEES_BREAKERS = (
     USES,
     f"{USES} _breaker.lua",
     CLOCK,
-    f"-- KEYS[9] breaker hash: sku -> breaker\n{CLOCK.replace('9', '10')}",
+    f"-- KEYS[10] breaker hash: sku -> breaker\n{CLOCK.replace('10', '11')}",
 )
 
 # rule broken -> (script, text that stands there once, text in its place, and more such pairs)
@@ -62,6 +63,41 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
         "_overdue.lua",
         "more = true",
         "more = false",
+    ),
+    "an ended quota counts for one millisecond more": (
+        "_quota.lua",
+        "now < tonumber(ends)",
+        "now <= tonumber(ends)",
+    ),
+    "a floor stays kept when it is used": (
+        "_quota.lua",
+        "max(0, least - quota.units[name])",
+        "least",
+    ),
+    "a channel takes what is kept for others": (
+        "_quota.lua",
+        "max(0, units_free - own - kept)",
+        "max(0, units_free - own)",
+    ),
+    "a ceiling is for each order": (
+        "_quota.lua",
+        "math.min(available, ceiling - used)",
+        "math.min(available, ceiling)",
+    ),
+    "what a shipped part had of a quota stays counted": (
+        "fulfil.lua",
+        "  if any_quota then Quota.take(level, id, -gone) end\n",
+        "",
+    ),
+    "what is reinstated is not counted": (
+        "confirm.lua",
+        "  if any_quota and not held then Quota.count_record(ids[index], body, 1) end\n",
+        "",
+    ),
+    "quotas hold a paid order back from an order that is short": (
+        "reserve.lua",
+        "return beyond or insufficient(",
+        "return (is_short and insufficient or Quota.refusal)(",
     ),
     "a failure counts up to the window's end": (
         "_breaker.lua",

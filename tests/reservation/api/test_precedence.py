@@ -47,6 +47,7 @@ STEPS = [
     ("forbidden", 403),  # by its channel
     ("unknown-sku", 422),
     ("sku-suspended", 409),
+    ("channel-quota-exceeded", 409),
     ("insufficient-stock", 409),
 ]
 
@@ -90,6 +91,14 @@ async def test_the_steps_come_in_the_contracts_order(
     await ask(tmall, body=body(quantity=9_999))
     refill(app)
     await admin("PUT", f"/v1/stock/{SKU}-2", {"on_hand": 1})
+    refill(app)
+    quotas = {"quotas": [{"channel": "tmall", "ceiling": 0}]}
+    await admin("PUT", f"/v1/stock/{SKU}-2/quotas", quotas)
+    both = [{"sku": f"{SKU}-2", "quantity": 1}, {"sku": f"{SKU}-3", "quantity": 9_999}]
+    refill(app)
+    await admin("PUT", f"/v1/stock/{SKU}-3", {"on_hand": 1})
+    refill(app)
+    await ask(tmall, body={"reservation_id": "tmall:1", "lines": both})
     refill(app)
     await ask(tmall, body=body(sku=f"{SKU}-2", quantity=9_999))
     assert seen == STEPS

@@ -51,6 +51,8 @@ MATRIX: list[tuple[str, tuple[str, str, Any], tuple[int, int, int, int, int]]] =
     ("set stock", ("PUT", f"/v1/stock/{SKU}", {"on_hand": 10}), (403, 403, 200, 200, 401)),
     ("adjust stock", ("POST", f"/v1/stock/{SKU}/adjust", ADJUSTMENT), (403, 403, 200, 200, 401)),
     ("import stock", ("POST", "/v1/stock/import", FILE), (403, 403, 200, 200, 401)),
+    ("read quotas", ("GET", f"/v1/stock/{SKU}/quotas", None), (403, 200, 200, 200, 401)),
+    ("set quotas", ("PUT", f"/v1/stock/{SKU}/quotas", {"quotas": []}), (403, 403, 200, 200, 401)),
     ("read breaker", ("GET", f"/v1/skus/{SKU}/breaker", None), (200, 200, 200, 200, 401)),
     ("list breakers", ("GET", "/v1/breakers", None), (200, 200, 200, 200, 401)),
     ("trip", ("POST", f"/v1/skus/{SKU}/breaker/trip", WHY), (403, 403, 200, 200, 401)),

@@ -145,6 +145,22 @@ def set_health(
     return Call("set_health", (expected, position), ((level, health, crossing),))
 
 
+def set_quota(level: str, *quotas: str, anew: bool = False) -> Call:
+    """Set quotas, each as `channel floor,ceiling,until`."""
+    texts = [part for quota in quotas for part in quota.replace(" ", ",").split(",")]
+    return Call("set_quota", (level, BY, int(anew), *texts))
+
+
+def count_quota(level: str, since: str, **units: int) -> Call:
+    """Count in what channels had."""
+    return Call("count_quota", (level, since), tuple(units.items()))
+
+
+def read_quota(sku: str) -> Call:
+    """Read the quotas of a SKU."""
+    return Call("read_quota", (sku,))
+
+
 def read_stock(*skus: str) -> Call:
     """Read SKUs."""
     return Call("read_stock", (), tuple((sku,) for sku in skus))
@@ -180,9 +196,9 @@ def move_clock(advance_ms: int = 0, freeze: str = "") -> Call:
     return Call("move_clock", (advance_ms, freeze))
 
 
-def audit_scan(name: str, cursor: str = "0", count: int = 500) -> Call:
+def audit_scan(name: str, cursor: str = "0", count: int = 500, *, containing: str = "") -> Call:
     """Read a chunk of a key."""
-    return Call("audit_scan", (name, cursor, count))
+    return Call("audit_scan", (name, cursor, count, containing))
 
 
 # Most tables begin here: 10 cats; 5 dogs of which 1 is kept back. Its event is the second entry.

@@ -28,6 +28,7 @@ from tests.reservation.lua.calls import (
     batch,
     breaker,
     confirm,
+    count_quota,
     ensure_partition,
     expire,
     extend,
@@ -35,12 +36,14 @@ from tests.reservation.lua.calls import (
     move_clock,
     on_breaker,
     raw,
+    read_quota,
     read_reservations,
     read_stock,
     release,
     reserve,
     retire,
     set_health,
+    set_quota,
     set_stock,
     trim,
 )
@@ -131,12 +134,23 @@ WELL_FORMED: dict[str, Callable[[random.Random], Call]] = {
         chance.choice(("", "at_risk inf 0.0 3 0 0")),
         expected=chance.choice(("", "5-0")),
     ),
+    "set_quota": lambda chance: set_quota(
+        chance.choice(LEVELS),
+        *chance.sample(("tmall 2,5,", "douyin 3,,", "dealer 0,0,9"), chance.choice((0, 1, 2))),
+        anew=chance.random() < 0.3,
+    ),
+    "count_quota": lambda chance: count_quota(
+        chance.choice(LEVELS), chance.choice(("5-0", "1-1")), tmall=chance.choice((1, 2))
+    ),
+    "read_quota": lambda chance: read_quota(chance.choice(SKUS)),
     "audit_scan": lambda chance: audit_scan(chance.choice(("held", "reservations", "due"))),
 }
 
-# Holds, overdue ones, commitments, parts, receipts, breakers: something to be broken.
+# Quotas, holds, overdue ones, commitments, parts, receipts, breakers: something to be broken.
 SETTLED: tuple[Step, ...] = (
     batch(*(set_stock(level, 20, 1) for level in LEVELS[:-1])),
+    set_quota("DOG@main", "tmall 1,30,"),
+    set_quota("猫@1@main", "tmall 2,3,", "douyin 2,,"),
     *(reserve(f"tmall:{n}", "1 CAT@main, 2 DOG@main", ttl=100) for n in range(3)),
     reserve("tmall:3", "2 CAT@west", ttl=0),
     reserve("tmall:4", "2 CAT@main", ttl=0),
