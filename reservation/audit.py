@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reservation.errors import ScriptBug, StoreError
-from reservation.events import LoggedEvent, read_entry
-from reservation.events.balances import promised_by
+from reservation.events import read_entry
 from reservation.model import Reservation, State, level_key, split_level_key
+from reservation.quota_counts import QuotaCounts
 from reservation.store.keys import PARTITION_KEYS, SENTINEL, key
 from reservation.store.link import named_faults
 from reservation.store.positions import Version, version_key
-from reservation.store.quotas import unpack_counts
 from reservation.store.records import unpack_breaker, unpack_policy, unpack_reservation
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ class _Snapshot:
     records: dict[str, tuple[Version, State, str]]
     balances: dict[str, dict[str, tuple[Version, int]]]  # counter -> level -> read at, units
     unreadable: list[str] = field(default_factory=list)  # what is wrong with a record
-    # level -> read at, units by channel; of a level whose quotas were set meanwhile None
-    counts: dict[str, tuple[Version, dict[str, int] | None]] = field(default_factory=dict)
+    quotas: QuotaCounts = field(default_factory=QuotaCounts)
 
 
 async def audit(
@@ -108,7 +106,9 @@ async def _audit_once(store: Store, partition: int, progress: Progress | None) -
     await _check_hints(store, partition, snapshot, report)
     await _check_receipts(store, partition, snapshot, report)
     await _check_breakers(store, partition, report)
-    _check_quotas(snapshot, report)
+    claims = ((found, lines) for found, (_, _, lines) in snapshot.records.items())
+    for text in snapshot.quotas.differences(claims):
+        report.find(text)
     return report
 
 
@@ -139,23 +139,9 @@ async def _scan(store: Store, partition: int, progress: Progress | None) -> _Sna
                         snapshot.records[item] = (version, state, lines)
                 else:
                     snapshot.balances[name][item] = (version, int(value))
-    await _scan_quotas(store, partition, snapshot)
+    await snapshot.quotas.scan(store, partition)
+    snapshot.unreadable += snapshot.quotas.unreadable
     return snapshot
-
-
-async def _scan_quotas(store: Store, partition: int, snapshot: _Snapshot) -> None:
-    """Read what levels with quotas have counted of each channel, where that is complete."""
-    async for position, chunk in store.scan("quota", partition=partition):
-        for level, raw in chunk:
-            if level == SENTINEL:
-                continue
-            try:
-                counts = unpack_counts(level, raw)
-            except ScriptBug as error:
-                snapshot.unreadable.append(str(error))
-            else:
-                units = None if counts.since else counts.units
-                snapshot.counts[level] = (version_key(position), units)
 
 
 async def _hints(store: Store, partition: int, name: str) -> dict[str, int]:
@@ -218,24 +204,12 @@ def _apply(snapshot: _Snapshot, version: Version, fields: dict[str, str]) -> Non
             left = _subtract(known_lines, event.lines)
             snapshot.records[event.subject] = (scanned_at, State.CONFIRMED, left)
     for event in entry.events:
-        _apply_to_counts(snapshot, version, event)
+        snapshot.quotas.apply(version, event)
     for level, units in entry.balances.items():
         for name, value in zip(BALANCES, units, strict=True):
             read_at = snapshot.balances[name].get(level, ((0, 0), 0))[0]
             if version > read_at:
                 snapshot.balances[name][level] = (version, value)
-
-
-def _apply_to_counts(snapshot: _Snapshot, version: Version, event: LoggedEvent) -> None:
-    if event.kind == "Q" and event.subject in snapshot.counts:
-        scanned_at, _ = snapshot.counts[event.subject]
-        if version > scanned_at:
-            snapshot.counts[event.subject] = (scanned_at, None)
-    channel = event.subject.partition(":")[0]
-    for level, moved in promised_by(event):
-        scanned_at, units = snapshot.counts.get(level, ((0, 0), None))
-        if units is not None and version > scanned_at:
-            units[channel] = units.get(channel, 0) + moved
 
 
 def _subtract(lines: str, gone: tuple[str, ...]) -> str:
@@ -279,24 +253,6 @@ def _sums(snapshot: _Snapshot) -> tuple[dict[State, dict[str, int]], Counter[str
         for quantity, level in _pairs(lines.split("\n") if lines else ()):
             sums[state][level] += int(quantity)
     return sums, states
-
-
-def _check_quotas(snapshot: _Snapshot, report: AuditReport) -> None:
-    """Compare what levels with quotas have counted with the sums over live reservations."""
-    sums: dict[str, Counter[str]] = defaultdict(Counter)
-    for reservation_id, (_, _, lines) in snapshot.records.items():
-        for quantity, level in _pairs(lines.split("\n") if lines else ()):
-            sums[level][reservation_id.partition(":")[0]] += int(quantity)
-    for level, (_, units) in snapshot.counts.items():
-        if units is None:
-            continue
-        for channel in sorted(units.keys() | sums[level].keys()):
-            counted, live = units.get(channel, 0), sums[level][channel]
-            if counted != live:
-                report.find(
-                    f"{level}: the quota of {channel} counts {counted}, "
-                    f"its live reservations sum to {live}"
-                )
 
 
 def _check_balances(snapshot: _Snapshot, report: AuditReport) -> None:

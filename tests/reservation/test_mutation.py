@@ -94,7 +94,7 @@ MUTATIONS: dict[str, tuple[str, ...]] = {
         "  if any_quota and not held then Quota.count_record(ids[index], body, 1) end\n",
         "",
     ),
-    "quotas hold a paid order back from an order that is short": (
+    "an order beyond a quota that is also short is a failed lock": (
         "reserve.lua",
         "return beyond or insufficient(",
         "return (is_short and insufficient or Quota.refusal)(",

@@ -17,6 +17,7 @@ from channels.transport import Platform
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import SYSTEM, Release, SetStock, State
+from reservation.quota_model import ChannelQuota
 from reservation.shops import DeductsAt, Shop
 from tests.channels.corner import Corner, CornerShop
 from tests.conftest import Clock
@@ -172,6 +173,19 @@ async def test_a_paid_order_of_a_suspended_sku_waits(bed: Bed) -> None:
     bed.shop.tell("1", "settled", ("A", 1))
     await bed.hear("1")
     assert bed.waiting(SHORT_PAUSE_MS) == ["suspended: A"]
+
+
+async def test_a_paid_order_beyond_its_channels_quota_waits(bed: Bed) -> None:
+    """It stays with the quota's figure, and is covered once the quota allows it."""
+    none = ChannelQuota("corner", ceiling=0)
+    await bed.engine.quotas.set("A", "main", [none], SYSTEM)
+    bed.shop.tell("1", "settled", ("A", 1))
+    await bed.hear("1")
+    assert bed.waiting(SHORT_PAUSE_MS) == ["short: A 1 of a quota's 0"]
+    await bed.engine.quotas.set("A", "main", [], SYSTEM)
+    bed.now_ms += SHORT_PAUSE_MS
+    await bed.mover.round()
+    assert await bed.figures("A") == (10, 0, 1)
 
 
 async def test_an_unpaid_order_that_cannot_be_held_is_the_buyers_bad_luck(bed: Bed) -> None:
