@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class QuotaCounts:
     """The counts of levels, each as of its own position, carried forward by the log.
 
-    A level whose first count is under way, or whose quotas are set meanwhile, is left out.
+    A level whose first count is under way is left out. Whatever becomes of quotas after they were
+    read, the log says what channels have.
     """
 
     def __init__(self) -> None:
@@ -45,10 +46,6 @@ class QuotaCounts:
 
     def apply(self, version: Version, event: LoggedEvent) -> None:
         """Carry the counts over an event that came after they were read."""
-        if event.kind == "Q" and event.subject in self._counts:
-            read_at, _ = self._counts[event.subject]
-            if version > read_at:
-                del self._counts[event.subject]
         channel = event.subject.partition(":")[0]
         for level, moved in promised_by(event):
             read_at, units = self._counts.get(level, (version, {}))
