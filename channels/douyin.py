@@ -73,12 +73,14 @@ _OPTIONS: Final = MappingProxyType(
 )
 
 # A refusal of what is done already, by a part of its text: such numbers mean something else in
-# other calls. The last is of a product that is off (or on) the shelf as it was asked to be.
+# other calls. 2010021 is of a product that is off (or on) the shelf as it was asked to be, 60110 of
+# a parcel that was told before: there is nothing left to tell.
 DONE: Final = MappingProxyType(
     {
         "isv.idempotent-id-existed": "",
         "isv.parameter-invalid:40010": "idempotent_id",
         "isv.parameter-invalid:2010021": "重复",
+        "isv.business-failed:60110": "已发货",
     }
 )
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from channels.simulator.control import control
 from channels.simulator.simulator import Simulator
@@ -37,7 +38,8 @@ def application(simulator: Simulator) -> Starlette:
 def listen(host: str, port: int) -> socket.socket:
     """Take the address; port 0 is any that is free. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Its protocol is named, or asyncio would not send without delay: 40 ms for each answer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -48,11 +50,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server(simulator: Simulator) -> uvicorn.Server:
-    """Make the server."""
+def server(app: ASGIApp) -> uvicorn.Server:
+    """Make the server of an application."""
     # An answer that is cut off is meant: the server has nothing to say about it.
     config = uvicorn.Config(
-        application(simulator),
+        app,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=MOST_DRAIN_SECONDS,
@@ -63,14 +65,21 @@ def server(simulator: Simulator) -> uvicorn.Server:
 
 def serve(simulator: Simulator, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM."""
-    server(simulator).run(sockets=[listener])
+    server(application(simulator)).run(sockets=[listener])
 
 
 @contextlib.asynccontextmanager
 async def served(simulator: Simulator, port: int = 0) -> AsyncIterator[str]:
     """Serve on loopback beside whatever else this event loop does; gives the address."""
+    async with beside(application(simulator), port) as url:
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def beside(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """Serve any application so."""
     listener = listen("127.0.0.1", port)
-    http = server(simulator)
+    http = server(app)
     http.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(http.serve(sockets=[listener]))
     try:

@@ -230,10 +230,15 @@ def test_an_answer_without_a_token_is_a_fault(data):
             sub_code="isv.parameter-invalid:2010021",
             sub_msg="【重复操作】商品操作重复，当前状态：下架",
         ),
+        answer(
+            50002,
+            sub_code="isv.business-failed:60110",
+            sub_msg="订单已发货，不允许再次执行发货。",
+        ),
     ],
 )
 def test_a_write_is_done_also_where_it_was_done_before(response):
-    """The same key twice, and a product that is off the shelf already, are as it was asked."""
+    """A key or a parcel told twice, a product off the shelf already: all is as it was asked."""
     shop().read_done(response)
 
 
@@ -243,6 +248,8 @@ def test_a_write_is_done_also_where_it_was_done_before(response):
         ("isv.parameter-invalid:40010", "another call's own meaning"),
         ("isv.parameter-invalid:2010021", "another"),
         ("isv.parameter-invalid:5", "找不到对应的sku"),
+        ("isv.business-failed:60110", "another"),
+        ("isv.business-failed:60021", "订单已取消，禁止发货。"),
     ],
 )
 def test_a_refusal_is_no_success_by_its_number_alone(sub_code, text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 
 import httpx
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
 
-from channels.simulator.serving import served
+from channels.simulator.serving import listen, served
 from channels.simulator.simulator import Cut, Simulator, World
 
 
@@ -52,6 +53,12 @@ async def test_a_new_platform_is_served(world: World) -> None:
         state = (await client.get("/simulator/state")).json()
         assert (state["platform"], echo.runs.is_set(), echo.ended) == ("echo", True, False)
     assert echo.ended
+
+
+async def test_an_answer_leaves_at_once() -> None:
+    """Asyncio sends without delay only where a socket says that it is TCP: 2 ms, else 44."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 async def test_an_answer_can_be_cut(world: World) -> None:
