@@ -98,6 +98,7 @@ async def all_told(receivers: Receivers, skus: list[str]) -> float:
 
 
 @sizes(40, 500, "trips")
+@pytest.mark.chaos
 async def test_everyone_is_told_once(
     tmp_path: Path, program: str, trips: int, receivers: Receivers, say: Say, record: Record
 ) -> None:

@@ -122,6 +122,7 @@ async def _warm(deployment: Deployment) -> None:
 
 
 @sizes(100, 10_000, "clients")
+@pytest.mark.chaos
 async def test_clients_hang_up(
     tmp_path: Path, program: str, clients: int, say: Say, record: Record
 ) -> None:

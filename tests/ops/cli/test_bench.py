@@ -32,7 +32,7 @@ SHORT = {
 
 
 # They start services and peers over and over.
-LONG = ("verbs", "breaker", "engine", "scale", "latency", "memory", "postgres")
+LONG = ("verbs", "breaker", "engine", "http", "scale", "latency", "memory", "postgres")
 
 
 @pytest.mark.parametrize(
