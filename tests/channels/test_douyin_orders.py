@@ -429,9 +429,3 @@ def test_an_unknown_tag_is_a_hint_under_its_own_name(tag):
     for nothing in (None, "", "{", {}, {"p_id": None}, {"p_id": []}, [1], 5):
         hint = read_message(Message(tag=tag, msg_id="m", data=nothing))
         assert hint == Hint(message_id="m", topic=tag, unknown=tag)
-
-
-def test_a_probe_is_no_hint():
-    """By its tag alone, whatever it carries."""
-    for tag in ("0", 0):
-        assert read_message(Message(tag=tag, data=[{}])) is None

@@ -35,12 +35,6 @@ def program(request: pytest.FixtureRequest) -> str:
     return _named(request)
 
 
-@pytest.fixture(params=["auto", "redis-server"], ids=["valkey", "redis"])
-def each_program(request: pytest.FixtureRequest) -> str:
-    """Name a server program where the servers differ in what is tested: both in every run."""
-    return _named(request)
-
-
 @pytest.fixture
 def say(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Say:
     """Show how far a long suite has come, past pytest's capture."""

@@ -177,13 +177,13 @@ async def _check_cut(settings: Settings, expected: State, *, more_work: bool) ->
 
 @sizes(20, 1_000, "cuts")
 async def test_the_log_is_cut_off(
-    tmp_path: Path, each_program: str, cuts: int, say: Say, record: Record
+    tmp_path: Path, program: str, cuts: int, say: Say, record: Record
 ) -> None:
     """Wherever the log ends, the store has what was written whole and nothing of the next call.
 
     An archive that has it all goes back with it.
     """
-    settings = _settings(tmp_path / "whole", each_program)
+    settings = _settings(tmp_path / "whole", program)
     with EmbeddedStore(settings) as server:
         store = await Store.open(settings)
         sizes_, states = await _history(settings, store)
@@ -194,7 +194,7 @@ async def test_the_log_is_cut_off(
     assert _log(settings).stat().st_size == sizes_[-1]
     places, watch = _cuts(sizes_, cuts), Stopwatch()
     for number, size in enumerate(places):
-        copy = _settings(tmp_path / "cut", each_program)
+        copy = _settings(tmp_path / "cut", program)
         shutil.copytree(
             settings.data_dir / "store" / "appendonlydir",
             copy.data_dir / "store" / "appendonlydir",

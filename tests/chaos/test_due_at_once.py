@@ -166,7 +166,7 @@ def _names(store: Store, calls: list[tuple[float, str]]) -> str:
 @pytest.mark.parametrize("sweeper", [False, True], ids=["alone", "sweeper"])
 @sizes(5_000, 100_000, "holds")
 async def test_holds_due_at_once(
-    tmp_path: Path, each_program: str, holds: int, *, sweeper: bool, say: Say, record: Record
+    tmp_path: Path, program: str, holds: int, *, sweeper: bool, say: Say, record: Record
 ) -> None:
     """No buyer is refused what is free, no read shows a hold that has ended.
 
@@ -176,7 +176,7 @@ async def test_holds_due_at_once(
     """
     settings = load(
         data_dir=tmp_path,
-        store_binary=each_program,
+        store_binary=program,
         durability=Durability.MEMORY,
         store_rewrite_percent=0,
         test_clock=True,

@@ -24,6 +24,7 @@ BOUNDED_LABELS = {
     "version",
     "feed",
     "kind",
+    "state",
     "channel",  # those that the settings name
     "again",
     "le",
