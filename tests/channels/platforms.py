@@ -18,7 +18,6 @@ import httpx
 from loadtest.processes import free_port
 from tests.conftest import ADMIN_KEY
 from tests.ops.service import ROOT, Service, environment
-from tests.waiting import until
 
 DEALER_SECRET = "whsec_" + "A" * 43 + "="
 DOUYIN_APP = "1234567890123456789"
@@ -233,6 +232,3 @@ def at_once(*work: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-__all__ = ["Platforms", "Simulator", "agrees", "at_once", "running", "until", "wrong_orders"]
