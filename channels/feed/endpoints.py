@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -24,7 +23,7 @@ from reservation.api.openapi import Documented
 from reservation.api.pipeline import Endpoint
 from reservation.api.problems import Problem, Refused, Slug
 from reservation.api.query import LIMIT_PARAMETER, ListQuery, after_parameter
-from reservation.api.refusals import archive_fault
+from reservation.api.refusals import off_the_loop
 from reservation.api.views import View, time_field
 from reservation.security import Action
 from reservation.times import rfc3339, rfc3339_or_none
@@ -158,11 +157,7 @@ class Told:
 
 
 async def _off_the_loop(work: Callable[[], T]) -> T:
-    """Do work on the file in a thread; what is wrong with it is told without its place."""
-    try:
-        return await asyncio.to_thread(work)
-    except OffersUnavailable:
-        raise Refused(archive_fault(OffersUnavailable("The feed cannot be read"))) from None
+    return await off_the_loop(work, OffersUnavailable, "The feed cannot be read")
 
 
 def feed_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -23,7 +22,7 @@ from reservation.api.query import (
     after_parameter,
     filter_parameter,
 )
-from reservation.api.refusals import archive_fault
+from reservation.api.refusals import off_the_loop
 from reservation.api.views import View, time_field
 from reservation.database import is_there
 from reservation.model import CHANNEL
@@ -160,10 +159,7 @@ class Anomalies:
             finally:
                 desk.close()
 
-        try:
-            return await asyncio.to_thread(work)
-        except InboxUnavailable:
-            raise Refused(archive_fault(InboxUnavailable("The inbox cannot be read"))) from None
+        return await off_the_loop(work, InboxUnavailable, "The inbox cannot be read")
 
 
 class NothingView(View):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -31,7 +30,7 @@ from reservation.api.query import (
     after_parameter,
     filter_parameter,
 )
-from reservation.api.refusals import archive_fault
+from reservation.api.refusals import off_the_loop
 from reservation.api.views import View, time_field
 from reservation.receivers import AlertType, ReceiverKind
 from reservation.security import Action
@@ -139,11 +138,7 @@ class Alerts:
 
 
 async def _off_the_loop(work: Callable[[], T]) -> T:
-    """Do work on the file in a thread; what is wrong with it is told without its place."""
-    try:
-        return await asyncio.to_thread(work)
-    except AlertsUnavailable:
-        raise Refused(archive_fault(AlertsUnavailable("The alerts cannot be read"))) from None
+    return await off_the_loop(work, AlertsUnavailable, "The alerts cannot be read")
 
 
 def alert_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:

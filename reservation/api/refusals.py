@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from reservation.api.problems import Problem, Slug, invalid, retry_after
+from reservation.api.problems import Problem, Refused, Slug, invalid, retry_after
 from reservation.errors import (
     ArchiveUnavailable,
     ImportInterrupted,
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reservation.model import Outcome, StockOutcome
+
+T = TypeVar("T")
 
 _NAMED: Final = 3  # so many examples stand in a detail, the members have all
 
@@ -287,6 +290,14 @@ def fault(error: StoreUnavailable) -> Problem:
     detail = f"{str(error).rstrip('.')}; {known}."
     slug = Slug.OVERLOADED if isinstance(error, Overloaded) else Slug.STORE_UNAVAILABLE
     return Problem(slug, detail, members, retry_after(error.retry_after_seconds))
+
+
+async def off_the_loop(work: Callable[[], T], fault: type[ArchiveUnavailable], told: str) -> T:
+    """Do work on a file of ours in a thread; what is wrong with it is told without its place."""
+    try:
+        return await asyncio.to_thread(work)
+    except fault:
+        raise Refused(archive_fault(fault(told))) from None
 
 
 def archive_fault(error: ArchiveUnavailable) -> Problem:
