@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -339,6 +340,11 @@ def sku_problem(sku: str) -> str | None:
     """Say in a sentence what is wrong with a SKU, or None where it is well-formed."""
     if not 1 <= len(sku) <= MAX_SKU_CHARACTERS:
         return f"a SKU has 1 to {MAX_SKU_CHARACTERS} characters"
+    return _problem_of_characters(sku)
+
+
+@lru_cache(maxsize=16_384)  # the same SKUs come again and again
+def _problem_of_characters(sku: str) -> str | None:
     if (sku.isalnum() and sku.isascii()) or _PLAIN_SKU.fullmatch(sku):
         return None
     if sku in {".", ".."}:

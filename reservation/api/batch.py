@@ -12,7 +12,7 @@ from reservation.api.exchange import OK, Answer
 from reservation.api.pipeline import explain, forbidden_role
 from reservation.api.problems import Problem, invalid
 from reservation.api.reservations import foreign, problem_of, status_of
-from reservation.api.views import reservation_bytes
+from reservation.api.views import reservation_text
 from reservation.errors import InvalidRequest, StoreError
 from reservation.model import Confirm, Extend, Fulfil, Operation, Outcome, Release, Reserve
 from reservation.security import Action, ApiKey, Scope
@@ -54,8 +54,8 @@ class Batches:
         outcomes: Sequence[Result] = ()
         if operations:
             outcomes = await self._engine.apply(operations, call.exchange.origin, checked=True)
-        results = b",".join(self._results(call, judged, iter(outcomes)))
-        return Answer(OK, b'{"results":[%b]}' % results)
+        results = ",".join(self._results(call, judged, iter(outcomes)))
+        return Answer(OK, f'{{"results":[{results}]}}'.encode())
 
     # -- before ----------------------------------------------------------------------------------
 
@@ -69,8 +69,8 @@ class Batches:
         scopes = {kind: key.scope(action) for kind, action in _ACTIONS_BY_KIND.items()}
         return [
             operation
-            if scopes[type(operation)] is Scope.OWN
-            and key.owns(operation.reservation_id.partition(":")[0])
+            if (scope := scopes[type(operation)]) is Scope.ANY
+            or (scope is Scope.OWN and key.owns(operation.reservation_id.partition(":")[0]))
             else _permitted(key, operation)
             for operation in valid
         ]
@@ -90,7 +90,7 @@ class Batches:
 
     def _results(
         self, call: Call, judged: Sequence[Operation | Problem], outcomes: Iterator[Result]
-    ) -> Iterator[bytes]:
+    ) -> Iterator[str]:
         """Write what became of each operation, as JSON."""
         request_id = call.exchange.request_id
         for index, item in enumerate(judged):
@@ -103,11 +103,10 @@ class Batches:
             elif not outcome.status.ok or outcome.reservation is None:
                 yield _refused(self._problem(call, item, outcome, index), request_id)
             else:
-                yield b'{"status":%d,"reservation":%b%b}' % (
-                    status_of(item, outcome),
-                    reservation_bytes(outcome.reservation),
-                    b',"replayed":true' if outcome.status is Status.REPLAYED else b"",
-                )
+                replayed = ',"replayed":true' if outcome.status is Status.REPLAYED else ""
+                written = reservation_text(outcome.reservation)
+                status = status_of(item, outcome)
+                yield f'{{"status":{status},"reservation":{written}{replayed}}}'
 
     def _problem(self, call: Call, operation: Operation, outcome: Outcome, index: int) -> Problem:
         return problem_of(
@@ -123,6 +122,7 @@ def _permitted(key: ApiKey, operation: Operation) -> Operation | Problem:
     return foreign(key, action, operation.reservation_id) or operation
 
 
-def _refused(problem: Problem, request_id: str) -> bytes:
+def _refused(problem: Problem, request_id: str) -> str:
     metrics.REFUSALS.labels(slug=problem.slug).inc()
-    return orjson.dumps({"status": problem.status, "problem": problem.document(request_id)})
+    refused = {"status": problem.status, "problem": problem.document(request_id)}
+    return orjson.dumps(refused).decode()

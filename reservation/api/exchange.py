@@ -125,13 +125,19 @@ class Exchange:
     )
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, whole: Whole | None = None
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        whole: Whole | None = None,
+        *,
+        headers: dict[bytes, bytes] | None = None,
     ) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
         self.method: str = scope["method"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers = dict(scope["headers"]) if headers is None else headers
         self.query: bytes = scope.get("query_string", b"")
         self.whole = whole
         self.request_id = _request_id(self.headers.get(b"x-request-id"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import structlog
 
 from reservation.api.exchange import JSON, Answer, Exchange
+from reservation.api.known_heads import KnownHeads
 from reservation.api.pipeline import explain
 from reservation.api.reservations import answer_to, foreign
 from reservation.errors import StoreUnavailable
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
     from reservation.api.decode import Decoder
     from reservation.api.entrance import Entrance
+    from reservation.api.known_heads import KnownHead
     from reservation.api.pipeline import Gate
     from reservation.engine import Engine
+    from reservation.security import ApiKey
     from reservation.store.waiting import Result
 
 log = structlog.get_logger("holdfast.api")
@@ -35,6 +38,8 @@ log = structlog.get_logger("holdfast.api")
 _RESERVATIONS: Final = b"/v1/reservations"
 # Headers that ask for more than the lane does.
 _UNUSUAL: Final = frozenset({b"content-encoding", b"transfer-encoding", b"expect", b"cookie"})
+# What a known head is a head of.
+_POST: Final = {"method": "POST", "http_version": "1.1"}
 
 
 class _Verb(NamedTuple):
@@ -54,6 +59,7 @@ class Express:
         self.engine = engine
         self.decoder = decoder
         self.entrance = entrance
+        self.known_heads = KnownHeads()
         self._gate = gate
         self._max_body_bytes = max_body_bytes
         quick, path = decoder.one_pass, _RESERVATIONS.decode()
@@ -64,15 +70,17 @@ class Express:
             b"release": _Verb(f"{move}release", Action.RELEASE, quick.release),
         }
 
-    def take(self, url: bytes, head: dict[str, Any], body: bytes) -> Taken | None:
+    def take(
+        self, url: bytes, head: dict[str, Any], body: bytes, fields: bytes | None = None
+    ) -> Taken | None:
         """Begin a POST that has come in whole; None where it must go the ordinary way.
 
-        `head` is as much of an ASGI scope as `Exchange` reads.
+        `head` is as much of an ASGI scope as `Exchange` reads; `fields` its bytes behind the
+        first line, where it is to be known from now on.
         """
         found = self._verb(url)
         if found is None or self.entrance.is_full or not self._gate.admits_all:
             return None
-        verb, path_id = found
         started = time.perf_counter()
         exchange = Exchange(head, _nothing, _nothing)
         headers = exchange.headers
@@ -84,6 +92,31 @@ class Express:
         ):
             return None
         key = self._gate.at_hand(exchange)
+        taken = self._begin(found, exchange, key, body, started)
+        if taken is not None and key is not None and fields is not None:
+            self.known_heads.learn(fields, headers, len(body), key.sha256)
+        return taken
+
+    def take_known(self, url: bytes, known: KnownHead, body: bytes) -> Taken | None:
+        """Begin a POST whose head is known; None as in `take`."""
+        found = self._verb(url)
+        if found is None or self.entrance.is_full or not self._gate.admits_all:
+            return None
+        started = time.perf_counter()
+        exchange = Exchange(_POST, _nothing, _nothing, headers=known.headers)
+        key = self._gate.at_hand_by_digest(exchange, known.digest)
+        return self._begin(found, exchange, key, body, started)
+
+    def _begin(
+        self,
+        found: tuple[_Verb, str],
+        exchange: Exchange,
+        key: ApiKey | None,
+        body: bytes,
+        started: float,
+    ) -> Taken | None:
+        """Begin what has a sound head: its key, its body, its channel, its place in the queue."""
+        verb, path_id = found
         if key is None or key.scope(verb.action) is Scope.NONE:
             return None
         operation = verb.read(body, path_id)

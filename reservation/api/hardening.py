@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from reservation.api.connection import KEEP_ALIVE_SECONDS, BoundedHttp, ServingState
+from reservation.api.express_connection import ExpressHttp
 
 if TYPE_CHECKING:
     import socket
@@ -26,7 +27,7 @@ def server_options() -> dict[str, Any]:
     The caller adds address, workers and the time for a graceful end.
     """
     return {
-        "http": BoundedHttp,
+        "http": ExpressHttp,
         "loop": "uvloop",
         "ws": "none",
         "lifespan": "off",

@@ -118,6 +118,11 @@ class Gate:
         key = exchange.key = self._keyring.at_hand(credentials[7:])
         return key
 
+    def at_hand_by_digest(self, exchange: Exchange, digest: str) -> ApiKey | None:
+        """Find the key of a request as `at_hand` does, where its digest is known."""
+        key = exchange.key = self._keyring.at_hand_by_digest(digest)
+        return key
+
     async def identify(self, exchange: Exchange) -> ApiKey:
         """Find the key of a request, or of a browser's session.
 

@@ -5,6 +5,7 @@ A function writes each; the model beside it documents it, and a test holds one a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
@@ -99,6 +100,11 @@ def reservation_json(reservation: Reservation) -> dict[str, Any]:
 
 
 def reservation_bytes(reservation: Reservation) -> bytes:
+    """Write a reservation as JSON."""
+    return reservation_text(reservation).encode()
+
+
+def reservation_text(reservation: Reservation) -> str:
     """Write a reservation as JSON, as `reservation_json` says, in a tenth of the time.
 
     Only a SKU may hold what JSON escapes; the other texts are ours or of a narrow alphabet.
@@ -117,12 +123,13 @@ def reservation_bytes(reservation: Reservation) -> bytes:
         text += f',"confirmed_at":"{rfc3339(reservation.confirmed_at_ms)}"'
     if reservation.ended_at_ms is not None:
         text += f',"ended_at":"{rfc3339(reservation.ended_at_ms)}"'
-    return (text + "}").encode()
+    return text + "}"
 
 
 _STATES = {state: state.value for state in State}  # `value` is a property, and slow
 
 
+@lru_cache(maxsize=4096)  # most orders of a burst have the same few lines
 def _line_text(line: Line) -> str:
     sku = line.sku
     quoted = f'"{sku}"' if sku.isalnum() else orjson.dumps(sku).decode()

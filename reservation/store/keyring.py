@@ -96,9 +96,13 @@ class Keyring:
 
         Digests are looked up, not keys: how long that takes tells nothing about a key.
         """
+        return self.at_hand_by_digest(sha256(token).hexdigest())
+
+    def at_hand_by_digest(self, digest: str) -> ApiKey | None:
+        """Find a key as `at_hand` does, by its digest."""
         if self._age() > REFRESH_SECONDS:
             return None
-        return self._opened().get(sha256(token).hexdigest())
+        return self._opened().get(digest)
 
     async def active(self, key_id: str) -> ApiKey | None:
         """Find an active key by its id, for who has shown it before; else as `authenticate`."""

@@ -121,17 +121,29 @@ async def token(keyring: Keyring) -> str:
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+def known() -> list[bool]:
+    """Note for each request whose head is known whether the lane takes it (by `taken`)."""
+    return []
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch, known: list[bool]) -> list[bool]:
     """Note for each request that is offered to the lane whether it takes it."""
     noted: list[bool] = []
-    take = Express.take
 
-    def watched(self: Express, *arguments: Any) -> Any:
-        found = take(self, *arguments)
-        noted.append(found is not None)
-        return found
+    def watch(name: str, *notes: list[bool]) -> None:
+        take = getattr(Express, name)
 
-    monkeypatch.setattr(Express, "take", watched)
+        def watched(self: Express, *arguments: Any) -> Any:
+            found = take(self, *arguments)
+            for note in notes:
+                note.append(found is not None)
+            return found
+
+        monkeypatch.setattr(Express, name, watched)
+
+    watch("take", noted)
+    watch("take_known", noted, known)
     return noted
 
 

@@ -19,11 +19,11 @@ from structlog.testing import capture_logs
 
 from reservation import metrics
 from reservation.api import Application, create_app, entrance
-from reservation.api.connection import BoundedHttp
 from reservation.api.express import Taken
+from reservation.api.express_connection import ExpressHttp
 from reservation.config import Settings
 from reservation.engine import Engine
-from reservation.model import SYSTEM, Line, Origin, Reserve, SetStock, TripBreaker
+from reservation.model import SYSTEM, Line, Origin, Reserve, ResetBreaker, SetStock, TripBreaker
 from reservation.security import Role
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
@@ -49,6 +49,7 @@ class Ask:
     key: str = KEY
     first: str = "POST {path} HTTP/1.1"
     host: str = "Host: x"
+    known: bool = True  # where it is taken, whether its head is known the next time
 
     def written(self, reservation_id: str, keys: dict[str, str]) -> bytes:
         """Write it as bytes."""
@@ -89,23 +90,35 @@ ASKS = [
     Ask("reinstated", taken=True, path=move("confirm"), body=b'{"if_expired":"reinstate"}'),
     Ask("released", taken=True, path=move("release"), body=b'{"reason":"late"}'),
     Ask("not there", taken=True, path=move("confirm", "tmall:nobody"), body=b"{}"),
-    Ask("its own request id", taken=True, body=order(), headers=(JSON, "X-Request-Id: r-1")),
+    Ask(
+        "its own request id",
+        taken=True,
+        known=False,
+        body=order(),
+        headers=(JSON, "X-Request-Id: r-1"),
+    ),
     Ask(
         "a request id of a wrong form",
         taken=True,
+        known=False,
         body=order(),
         headers=(JSON, "X-Request-Id: r 1"),
     ),
     Ask(
         "a trace",
         taken=True,
+        known=False,
         body=order(),
         headers=(JSON, "Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ),
     Ask(
-        "the last of its connection", taken=True, body=order(), headers=(JSON, "Connection: close")
+        "the last of its connection",
+        taken=True,
+        known=False,
+        body=order(),
+        headers=(JSON, "Connection: close"),
     ),
-    Ask("HTTP/1.0", taken=True, body=order(), first="POST {path} HTTP/1.0"),
+    Ask("HTTP/1.0", taken=True, known=False, body=order(), first="POST {path} HTTP/1.0"),
     Ask(
         "an offer to go on otherwise",
         taken=True,
@@ -240,14 +253,16 @@ async def test_both_ways_answer_and_count_alike(
     engine: Engine,
     keyring: Keyring,
     settings: Settings,
+    store: Store,
     keys: dict[str, str],
     taken: list[bool],
+    known: list[bool],
     ask: Ask,
 ) -> None:
     """Status, header fields in their order, body, series and access line."""
     ordinary = create_app(engine, keyring, settings)
     ordinary.express = None
-    for number in ("n1", "n2"):
+    for number in ("n1", "n2", "n3"):
         held = Reserve(f"tmall:held-{number}", (Line(SKU, "main", 1),), 60_000)
         await engine.reserve(held, Origin("k"))
     by_lane = await sent(app, ask, keys, "n1")
@@ -256,6 +271,11 @@ async def test_both_ways_answer_and_count_alike(
     by_the_way = await sent(ordinary, ask, keys, "n2")
     assert len(taken) == offered
     assert by_lane == by_the_way
+    assert not known
+    await store.act_on_breakers([ResetBreaker(SKU, "k")], "k|r", whole=True)  # two have failed
+    again = await sent(app, ask, keys, "n3")
+    assert any(known) == (ask.taken and ask.known)
+    assert again == by_the_way
 
 
 async def test_a_limited_rate_leaves_every_request_to_the_ordinary_way(
@@ -339,10 +359,10 @@ async def test_an_answer_that_cannot_be_sent_harms_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Those in the same call have theirs, and the queue goes on."""
-    send = BoundedHttp._answer
+    send = ExpressHttp._answer
     failed: list[Taken] = []
 
-    def failing(self: BoundedHttp, request: Taken, *answer: Any) -> None:
+    def failing(self: ExpressHttp, request: Taken, *answer: Any) -> None:
         if not failed:
             failed.append(request)
             self.transport.abort()
@@ -350,7 +370,7 @@ async def test_an_answer_that_cannot_be_sent_harms_no_other(
             raise RuntimeError(message)
         send(self, request, *answer)
 
-    monkeypatch.setattr(BoundedHttp, "_answer", failing)
+    monkeypatch.setattr(ExpressHttp, "_answer", failing)
     async with serving(app) as server:
         wires = [await Wire.open(server.port) for _ in range(3)]
         for n, wire in enumerate(wires):
