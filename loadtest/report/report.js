@@ -36,6 +36,7 @@
       width: place.clientWidth,
       height: HEIGHT,
       cursor: { sync: { key: "all" } },
+      hooks: { draw: [atTheEnd], setCursor: [atTheEnd] },
       scales: {
         x: { time: false, range: [0, Math.max(1, data.seconds.at(-1))] },
         y: kind.logarithmic ? { distr: 3, range: (_, least, most) => [Math.max(0.1, least / 1.5), Math.max(1, most * 1.5)] } : { range: (_, least, most) => [Math.min(0, least), Math.max(1, most * 1.05)] },
@@ -58,6 +59,11 @@
     };
     const chart = new window.uPlot(options, [kind.seconds, ...drawn], place);
     new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place);
+  }
+
+  // Nobody points at a time: the legend says how it ended.
+  function atTheEnd(chart) {
+    if (chart.cursor.idx == null) chart.setLegend({ idx: chart.data[0].length - 1 }, false);
   }
 
   // The first lies at the bottom in meaning, so it is drawn last: each line is the sum from its own to the last.

@@ -75,10 +75,14 @@ class Deployment:
         return report
 
     async def store_clients(self) -> int:
-        """Count the connections that the store has, without our own."""
+        """Count the connections that the store has beside the agents' sockets and our own.
+
+        The agents' pool grows with what their own loops do at once, whatever the clients do.
+        """
         store = await Store.open(self.settings)
         try:
-            return len(await store.client.client_list()) - 1
+            agents = sum(map(_sockets, self.pids("agents")))
+            return len(await store.client.client_list()) - 1 - agents
         finally:
             await store.close()
 

@@ -38,6 +38,7 @@ function made(canvas, data) {
   return new window.uPlot({
     width: canvas.clientWidth || 600,
     height: HEIGHT,
+    hooks: { draw: [latest], setCursor: [latest] },
     scales: { y: { range: (_, least, most) => [Math.min(0, least), Math.max(1, most * 1.05)] } },
     axes: [timeAxis(axis), { ...axis, size: 60, incrs: STEPS, values: (_, splits) => splits.map(count) }],
     series: [
@@ -45,6 +46,11 @@ function made(canvas, data) {
       series(t("available"), "--available"), series(t("held"), "--held"), series(t("committed"), "--committed"),
     ],
   }, data, canvas);
+}
+
+// Nobody points at a time: the legend says how it is now.
+function latest(chart) {
+  if (chart.cursor.idx == null) chart.setLegend({ idx: chart.data[0].length - 1 }, false);
 }
 
 function timeAxis(axis) {

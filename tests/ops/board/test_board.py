@@ -171,6 +171,8 @@ async def test_a_sku_has_a_page_with_its_timeline(deployment: Deployment, page: 
     await page.click(".level .sku")
     await expect(page.locator("h1")).to_have_text("猫粮 10kg/袋")
     await expect(page.locator(".chart canvas")).to_be_visible()
+    told = page.locator(".chart .u-legend .u-value")
+    await expect(told.nth(1)).to_have_text("40")  # it is so now, and nobody points at the chart
     await expect(page.locator(".columns tbody td").nth(4)).to_have_text("40")
     await expect(page.locator(".tape .failed b")).to_have_text("failed lock")
     await page.get_by_role("button", name="15 min").click()
