@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import structlog
 
+from ops.log_lines import Lines
+
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
@@ -34,6 +36,8 @@ _SECRETS: Final = re.compile(
     r"|(?i:[?&](?:key|access_token|sign)=[^\s&\"']+)"
     r"|whsec_[A-Za-z0-9+/=]+"
 )
+# What no text with a secret is without: most texts have none of it, and that is soon seen.
+_SUSPECT: Final = re.compile(r"[_\s:?&]")
 _LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -57,28 +61,28 @@ def configure(*, level: str = "info", form: str = "auto", stream: Any = None) ->
     """
     target = sys.stderr if stream is None else stream
     as_json = form == "json" or (form == "auto" and not target.isatty())
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
+    render: list[Processor] = [
+        *([structlog.processors.format_exc_info] if as_json else []),
+        redact,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        _as_json if as_json else _console(colors=target.isatty()),
     ]
-    render: list[Processor] = (
-        [structlog.processors.format_exc_info, redact, _as_json]
-        if as_json
-        else [redact, _console(colors=target.isatty())]
-    )
+    written = Lines(target)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=target),
+        logger_factory=lambda *_: written,
         cache_logger_on_first_use=True,
     )
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+    ]
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -99,7 +103,8 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
         if name.lower() in _SECRET_FIELDS:
             event[name] = REDACTED
         elif isinstance(value, str):
-            event[name] = _SECRETS.sub(REDACTED, value)
+            if _SUSPECT.search(value):
+                event[name] = _SECRETS.sub(REDACTED, value)
         elif not isinstance(value, int | float | None):
             event[name] = _redacted_deep(value)
     return event
