@@ -152,6 +152,8 @@ class BothSides:
         for reservation_id, reservation in zip(ALL_IDS, reservations, strict=True):
             expected = self.model.reservation(reservation_id, now_ms).reservation
             assert expected == reservation
+        for sku in sorted({sku for (sku, _), quotas in self.model.quotas.items() if quotas}):
+            self.compare_quotas(sku)
 
     def _instants(self) -> list[int]:
         """List when something changes by the clock alone."""
