@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import threading
 from typing import Any
 
@@ -45,9 +46,11 @@ class Lines:
         """Write all lines that wait."""
         with self._turn:
             lines, self._lines = self._lines, []
-            if lines:
-                self._stream.write("\n".join(lines) + "\n")
-                self._stream.flush()
+            # Whoever logs goes on where there is no room for it any more, or nobody who reads it.
+            with contextlib.suppress(OSError, ValueError):
+                if lines:
+                    self._stream.write("\n".join(lines) + "\n")
+                    self._stream.flush()
 
     def _end_turn(self) -> None:
         self._scheduled_in = None

@@ -121,6 +121,11 @@ OVERLOADED: Final = Counter(
     ("verb",),
     registry=REGISTRY,
 )
+ANSWERS_UNTOLD: Final = Counter(
+    "holdfast_answers_untold_total",
+    "Answers that whoever asked could not be told, by a fault on our side.",
+    registry=REGISTRY,
+)
 MORE_REPEATS: Final = Counter(
     "holdfast_store_more_repeats_total",
     "Calls sent again because overdue holds had to be reclaimed first.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -14,7 +15,7 @@ from reservation.api.problems import Problem, invalid
 from reservation.api.reservations import foreign, problem_of, status_of
 from reservation.api.views import reservation_text
 from reservation.errors import InvalidRequest, StoreError
-from reservation.model import Confirm, Extend, Fulfil, Operation, Outcome, Release, Reserve
+from reservation.model import Confirm, Extend, Fulfil, Operation, Release, Reserve
 from reservation.security import Action, ApiKey, Scope
 from reservation.status import Status
 
@@ -93,6 +94,7 @@ class Batches:
     ) -> Iterator[str]:
         """Write what became of each operation, as JSON."""
         request_id = call.exchange.request_id
+        raw = cache(lambda: self.decoder.batch(call.body))  # read anew once, however many need it
         for index, item in enumerate(judged):
             if isinstance(item, Problem):
                 yield _refused(item, request_id)
@@ -101,17 +103,13 @@ class Batches:
             if isinstance(outcome, StoreError):
                 yield _refused(explain(outcome), request_id)
             elif not outcome.status.ok or outcome.reservation is None:
-                yield _refused(self._problem(call, item, outcome, index), request_id)
+                problem = problem_of(item, outcome, self.decoder, lambda at=index: raw()[at])  # type: ignore[misc]
+                yield _refused(problem, request_id)
             else:
                 replayed = ',"replayed":true' if outcome.status is Status.REPLAYED else ""
                 written = reservation_text(outcome.reservation)
                 status = status_of(item, outcome)
                 yield f'{{"status":{status},"reservation":{written}{replayed}}}'
-
-    def _problem(self, call: Call, operation: Operation, outcome: Outcome, index: int) -> Problem:
-        return problem_of(
-            operation, outcome, self.decoder, lambda: self.decoder.batch(call.body)[index]
-        )
 
 
 def _permitted(key: ApiKey, operation: Operation) -> Operation | Problem:

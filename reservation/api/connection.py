@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -19,7 +20,7 @@ from reservation.api.http_messages import refused, request_head, scope_of
 from reservation.api.problems import Problem, Slug, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -39,8 +40,23 @@ MOST_FRAMING: Final = 8
 LINGER_SECONDS: Final = 1.0
 # Longer than the 5 s for which clients commonly keep an idle connection, so that they close first.
 KEEP_ALIVE_SECONDS: Final = 15
+# Requests that wait behind one that is worked on, on one connection; clients hardly ever do so.
+MAX_PIPELINED: Final = 128
 # A connection costs about 20 kB; more of them than this are not order gateways.
 MAX_CONNECTIONS: Final = 8_192
+
+
+class _Flow(FlowControl):
+    """What is read and written of a connection; nothing more is read while several wait."""
+
+    def __init__(self, transport: asyncio.Transport, pipeline: Collection[Any]) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        """Read on where at most one request waits: it may lack its body, or be the last."""
+        if len(self._pipeline) <= 1:
+            super().resume_reading()
 
 
 class ServingState(ServerState):
@@ -62,7 +78,7 @@ class BoundedHttp(HttpToolsProtocol):
     _piece_bytes = 0
     _held: dict[str, Any] | None = None  # the head of a request whose work has not started
     _held_body: bytes | bytearray = b""  # what has come of its body
-    _in_body = False  # a request was handed on, and its body is not complete
+    _in_body = False  # a head is complete, and its body is not
     _body_bytes = 0
     _framing_bytes = 0
     _keep_alive = True  # as far as that request decides
@@ -73,6 +89,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         if len(self.connections) > MAX_CONNECTIONS:
             log.warning("connection refused", connections=len(self.connections))
             transport.abort()
@@ -154,9 +171,12 @@ class BoundedHttp(HttpToolsProtocol):
             self._begin_head(self._piece_bytes)
 
     def on_headers_complete(self) -> None:
-        """Hand a request on, unless its head is too long or it asks for a tunnel."""
+        """Hold a request until its body has come in, or the piece that it came in ends."""
         self._end_head()
         if self._deaf or self._is_long_head():
+            return
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._end_with(_TOO_MANY)  # behind the answers to those that wait
             return
         if self.parser.get_method() == b"CONNECT":
             self.send_400_response("CONNECT is not served.")
@@ -203,7 +223,7 @@ class BoundedHttp(HttpToolsProtocol):
         return False
 
     def on_body(self, body: bytes) -> None:
-        """Collect the body of a request that was handed on."""
+        """Collect the body of a request: held, or of its cycle where it was handed on."""
         if not self._deaf:
             self._body_bytes += len(body)
             self._framing_bytes -= len(body)
@@ -222,7 +242,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._held_body += body
 
     def on_message_complete(self) -> None:
-        """End a request that was handed on."""
+        """End a request: one that is held is here as a whole, and is taken or handed on."""
         if not self._deaf and not self.parser.should_upgrade():
             self._in_body, self._framing_bytes = False, 0
             self._between = self._keep_alive
@@ -239,10 +259,10 @@ class BoundedHttp(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
+        self.flow.resume_reading()
         self._idle_since = self.loop.time()
         if self._idle_timer is None:
             self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_if_idle)
@@ -355,6 +375,13 @@ _ENDING: Final = Problem(
     Slug.STORE_UNAVAILABLE,
     "The service is ending and the body has not come; nothing was applied. Send the same request "
     "again.",
+    {"outcome": "not_applied"},
+    retry_after(1),
+)
+
+_TOO_MANY: Final = Problem(
+    Slug.OVERLOADED,
+    f"More than {MAX_PIPELINED} requests wait on this connection; send the rest on another.",
     {"outcome": "not_applied"},
     retry_after(1),
 )

@@ -74,7 +74,6 @@ class ExpressHttp(BoundedHttp):
         # Of a request in one piece whose connection is kept, the head may be known from now on.
         fields = self._fields if self._keep_alive else None
         taken = express.take(self.url, head, bytes(self._held_body), fields)
-        self._fields = None
         if taken is None:
             return False
         self._held = None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # One for each key, client program and length of a body; beyond it all are learned anew.
 MOST_HEADS: Final = 1_024
 MOST_BYTES: Final = 2_048  # of one; what is longer is parsed each time
+MOST_FIELDS: Final = 32  # of one; a field costs far more than its bytes
 # These differ from request to request: such a head never comes again.
 _OWN: Final = (b"x-request-id", b"traceparent")
 
@@ -26,7 +27,7 @@ class KnownHead(NamedTuple):
 
 
 class KnownHeads:
-    """Fields of heads, byte for byte, and what they say. Bounded: about 4 MiB at most."""
+    """Fields of heads, byte for byte, and what they say. Bounded: some 8 MiB at most."""
 
     def __init__(self) -> None:
         self._heads: dict[bytes, KnownHead] = {}
@@ -34,7 +35,9 @@ class KnownHeads:
 
     def learn(self, fields: bytes, headers: Mapping[bytes, bytes], size: int, digest: str) -> None:
         """Remember a head that was sound, and whose key opened what it asked for."""
-        if len(fields) > MOST_BYTES or any(name in headers for name in _OWN):
+        if len(fields) > MOST_BYTES or len(headers) > MOST_FIELDS:
+            return
+        if any(name in headers for name in _OWN):
             return
         if len(self._heads) >= MOST_HEADS:
             self._heads.clear()

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
+from reservation import metrics
 from reservation.errors import ScriptBug, StoreUnavailable
 from reservation.model import Outcome
 
@@ -59,10 +60,16 @@ class Alone(Entry):
         self.deadline = deadline
 
     def answer(self, result: Result) -> None:
-        """Take the first answer, and tell it."""
+        """Take the first answer, and tell it.
+
+        Others wait for theirs: a fault of who is told is counted, and is nobody else's.
+        """
         if self.result is None:
             self.result = result
-            self.tell(result)
+            try:
+                self.tell(result)
+            except Exception:  # noqa: BLE001 - to log it may be what has failed
+                metrics.ANSWERS_UNTOLD.inc()
 
     @property
     def is_answered(self) -> bool:
@@ -165,6 +172,10 @@ class Waiting:
         channel.lines += entry.lines
         self.lines += entry.lines
 
+    def withdraw(self, entry: Awaited) -> None:
+        """Count an accepted entry no more: it is not added after all."""
+        self._uncount(entry)
+
     def add(self, entry: Awaited) -> None:
         """Let an accepted entry wait for its channel's turn."""
         channel = entry.channel
@@ -190,17 +201,20 @@ class Waiting:
             source.popleft()
             batch.append(entry)
             room -= entry.lines
-            self.lines -= entry.lines
-            channel = entry.channel
-            channel.lines -= entry.lines
             if source is not first:
                 if not source:
                     turns.popleft()
                 elif len(turns) > 1:
                     turns.rotate(-1)
-            if not channel.lines:
-                del self._channels[channel.name]
+            self._uncount(entry)
         return batch
+
+    def _uncount(self, entry: Awaited) -> None:
+        self.lines -= entry.lines
+        channel = entry.channel
+        channel.lines -= entry.lines
+        if not channel.lines:
+            del self._channels[channel.name]
 
 
 def _channel_name(operation: Operation) -> str:

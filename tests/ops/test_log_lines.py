@@ -85,3 +85,13 @@ def test_the_end_of_a_process_writes_what_waits() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "last\n"
+
+
+def test_a_stream_that_takes_nothing_stops_nobody() -> None:
+    """A full disk, or a reader that has left: who logs goes on."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, f"no room for {text}")
+
+    Lines(Full()).error("lost")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reservation.api.decode import Decoder
 from reservation.engine import Engine
 from reservation.errors import Overloaded, ScriptBug
 from reservation.model import Outcome
@@ -161,3 +162,34 @@ async def test_a_fault_befalls_its_operation_alone(
     assert (bug["status"], bug["problem"]["type"]) == (500, "/problems/internal-error")
     assert "BADARG" not in str(bug)
     assert reused["status"] == 422
+
+
+async def test_a_body_is_read_anew_once_however_many_need_it(
+    tmall: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand refusals that point into it must not keep the worker for seconds."""
+    await apply(
+        tmall, {"op": "reserve", "reservation_id": "tmall:1", "lines": LINES, "confirm": True}
+    )
+    reads: list[bytes] = []
+    read = Decoder.batch
+
+    def counted(self: Decoder, body: bytes) -> Any:
+        reads.append(body)
+        return read(self, body)
+
+    monkeypatch.setattr(Decoder, "batch", counted)
+    parts = [
+        {
+            "op": "fulfil",
+            "reservation_id": "tmall:1",
+            "fulfilment_id": f"p{number}",
+            "lines": [{"sku": "other", "quantity": 1}],
+        }
+        for number in range(20)
+    ]
+    results = await apply(tmall, *parts)
+    assert kinds(results) == ["invalid-request"] * 20
+    pointers = [error["pointer"] for one in results for error in one["problem"]["errors"]]
+    assert set(pointers) == {"/lines/0/sku"}
+    assert len(reads) == 1

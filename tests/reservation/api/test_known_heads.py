@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from reservation.api import Application
-from reservation.api.known_heads import MOST_BYTES, MOST_HEADS, KnownHeads
+from reservation.api import Application, create_app, entrance
+from reservation.api.known_heads import MOST_BYTES, MOST_FIELDS, MOST_HEADS, KnownHeads
+from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import SYSTEM, SetStock
 from reservation.store.keyring import Keyring
@@ -177,10 +178,118 @@ def test_heads_that_never_come_again_are_not_kept() -> None:
     heads.learn(b"a", {b"x-request-id": b"1"}, 1, "d")
     heads.learn(b"b", {b"traceparent": b"1"}, 1, "d")
     heads.learn(b"c" * (MOST_BYTES + 1), {}, 1, "d")
-    assert not any(heads.get(fields) for fields in (b"a", b"b", b"c" * (MOST_BYTES + 1)))
+    heads.learn(b"d", {b"x%d" % number: b"" for number in range(MOST_FIELDS + 1)}, 1, "d")
+    assert not any(map(heads.get, (b"a", b"b", b"c" * (MOST_BYTES + 1), b"d")))
     for number in range(MOST_HEADS + 1):
         heads.learn(b"%d" % number, {b"host": b"x"}, number, "d")
     assert heads.get(b"0") is None
     last = heads.get(b"%d" % MOST_HEADS)
     assert last is not None
     assert (last.headers, last.body_bytes, last.digest) == ({b"host": b"x"}, MOST_HEADS, "d")
+
+
+async def warmed(port: int, token: str) -> Wire:
+    """Open a connection whose head is known from now on."""
+    wire = await Wire.open(port)
+    await wire.send(order(token, 1))
+    assert (await wire.answer())[0] in {200, 201}
+    return wire
+
+
+async def test_a_connection_that_begins_with_it_is_not_taken_for_one_that_says_nothing(
+    app: Application, token: str, known: list[bool], taken: list[bool]
+) -> None:
+    """Nothing is awaited of it that has come."""
+    async with serving(app) as server:
+        first = await warmed(server.port, token)
+        second = await warmed(server.port, token)
+        assert (known, taken) == ([True], [True, True])
+        for connection in server.server.server_state.connections:
+            assert connection._head_timer is None  # type: ignore[union-attr]
+        first.close()
+        second.close()
+
+
+async def test_while_the_server_ends_it_is_the_last_of_its_connection(
+    app: Application, token: str, known: list[bool], taken: list[bool]
+) -> None:
+    """As any other request."""
+    assert taken == []
+    async with serving(app) as server:
+        wire = await warmed(server.port, token)
+        server.server.server_state.ending = True
+        await wire.send(order(token, 2))
+        status, headers, _ = await wire.answer()
+        assert (status, headers["connection"]) == (201, "close")
+        assert await wire.ended()
+        wire.close()
+    assert known == [True]
+
+
+async def test_whose_answers_are_not_read_goes_the_ordinary_way(
+    app: Application, token: str, known: list[bool], taken: list[bool]
+) -> None:
+    """There an answer waits until those before it have been read."""
+    async with serving(app) as server:
+        wire = await warmed(server.port, token)
+        (connection,) = server.server.server_state.connections
+        connection.flow.pause_writing()  # type: ignore[union-attr]
+        await wire.send(order(token, 2))
+        while connection.cycle.response_complete:  # type: ignore[union-attr]  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        connection.flow.resume_writing()  # type: ignore[union-attr]
+        assert (await wire.answer())[0] == 201
+        wire.close()
+    assert (known, taken) == ([], [True])
+
+
+async def test_a_full_house_is_full_for_the_lane_too(
+    app: Application,
+    token: str,
+    known: list[bool],
+    taken: list[bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether the head is known or not."""
+    async with serving(app) as server:
+        wire = await warmed(server.port, token)
+        monkeypatch.setattr(entrance, "MAX_IN_FLIGHT", 0)
+        for number in (2, 33):
+            await wire.send(order(token, number))
+            status, _, problem = await wire.answer()
+            assert (status, problem["type"]) == (503, "/problems/overloaded")
+        wire.close()
+    assert known == [False]
+    assert taken == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("more", "padding", "status"),
+    [("Expect: 100-continue\r\n", "", 201), ("", " " * 300, 413)],
+    ids=["who waits to be asked for its body", "a body beyond the limit"],
+)
+async def test_what_asks_for_more_than_the_lane_does_is_not_taken(
+    engine: Engine,
+    keyring: Keyring,
+    settings: Settings,
+    token: str,
+    taken: list[bool],
+    more: str,
+    padding: str,
+    status: int,
+) -> None:
+    """And so its head is never known."""
+    app = create_app(engine, keyring, settings.model_copy(update={"max_body_bytes": 256}))
+    content = order(token, 1, more=more)
+    if padding:
+        size = len(content.partition(b"\r\n\r\n")[2])
+        content = content.replace(b"%d\r\n\r\n" % size, b"%d\r\n\r\n" % (size + 300))
+        content += padding.encode()
+    async with serving(app) as server:
+        wire = await Wire.open(server.port)
+        await wire.send(content)
+        if more:
+            assert await wire.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert (await wire.answer())[0] == status
+        wire.close()
+    assert taken == [False]

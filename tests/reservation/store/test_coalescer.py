@@ -483,3 +483,64 @@ async def test_the_same_order_a_hundred_times_at_once_has_one_effect(
     statuses = await racing(lambda operation: coalescer.submit([operation], "k|r"))
     assert (statuses.count(Status.DONE), statuses.count(Status.REPLAYED)) == (1, 99)
     assert (await store.read_stock(["CAT"]))[0].levels[0].held == 1
+
+
+async def test_lists_at_once_count_whole_and_leave_others_room(standing: StandingStore) -> None:
+    """What a list has admitted counts before the first of it is queued."""
+    coalescer = queueing(standing, max_queued_lines=4_000)
+    lists = [
+        ask(coalescer, *(order(1_000 * number + n) for n in range(1_000))) for number in range(20)
+    ]
+    await turns(2)
+    refused = [asked for asked in lists if asked.done()]
+    assert len(refused) == 18
+    assert all(isinstance(asked.exception(), Overloaded) for asked in refused)
+    other = Reserve("dy:1", (Line("S", "main", 1),), 1_000)
+    assert coalescer.has_room(other)
+    standing.going.set()
+    assert await ask(coalescer, other) == [DONE]
+    for asked in lists:
+        if asked not in refused:
+            assert await asked == [DONE] * 1_000
+    await coalescer.drain()
+
+
+async def test_a_list_whose_caller_left_early_takes_no_room(standing: StandingStore) -> None:
+    """The rest of it was never queued, and counts no more."""
+    coalescer = queueing(standing, max_queued_lines=4_000)
+    asked = ask(coalescer, *(order(n) for n in range(1_900)))
+    await turns(2)
+    asked.cancel()
+    await turns()
+    waiting = coalescer._queues[Reserve].waiting
+    assert 0 < waiting.lines < 1_000
+    standing.going.set()
+    await coalescer.drain()
+    assert waiting.lines == 0
+
+
+async def test_a_fault_of_who_is_told_is_nobody_elses(standing: StandingStore) -> None:
+    """The others of its call are answered, ids are free again, deadlines are kept."""
+    coalescer = queueing(standing, request_timeout_ms=100)
+    told: list[Result] = []
+
+    def fail(result: Result) -> None:
+        del result
+        raise OSError(28, "No space left on device")
+
+    before = metrics.ANSWERS_UNTOLD._value.get()
+    coalescer.begin(order(0), "k|r", fail)
+    coalescer.begin(order(1), "k|r", told.append)
+    await turns()
+    coalescer.begin(order(2), "k|r", fail)
+    coalescer.begin(order(3), "k|r", told.append)
+
+    async def both_are_late() -> bool:
+        return len(told) == 2
+
+    await happens(both_are_late)
+    assert all(isinstance(one, StoreUnavailable) for one in told)
+    assert metrics.ANSWERS_UNTOLD._value.get() - before == 2
+    standing.going.set()
+    await asyncio.wait_for(coalescer.drain(), 5)
+    assert await ask(coalescer, order(0)) == [DONE]
