@@ -14,6 +14,7 @@ import httpx
 
 from channels.adapter import At
 from channels.errors import PlatformFault, TokenRefused
+from channels.lane import Lane
 from channels.model import Response, Token
 from reservation.receivers import is_loopback
 
@@ -45,8 +46,8 @@ class Platform:
         self._now_ms = now_ms
         self._token = Token(token, 0)
         self._renewing = asyncio.Lock()
-        self._spacing = 1 / (calls_per_second or adapter.calls_per_second)
-        self._next: dict[str, float] = {}  # lane -> when its next call may leave, in loop time
+        self.calls_per_second = calls_per_second or adapter.calls_per_second
+        self._lanes: dict[str, Lane] = {}
         self._quiet_until = 0.0
         # A proxy is the way out of a company's network, and never to this machine.
         proxied = not is_loopback(urlsplit(adapter.account.url).hostname or "")
@@ -64,32 +65,39 @@ class Platform:
         read: Callable[[Response], T],
         *,
         lane: str = "in",
+        urgent: bool = False,
     ) -> T | None:
         """Make the call that `write` writes for this moment, at the platform's pace.
 
-        Each lane has that pace to itself: what must not wait behind many others has its own.
+        Each lane has that pace to itself: what must not wait behind many others has its own. In
+        a lane the `urgent` go first.
 
         Returns what `read` reads of the answer, None where there is no such call. A token that the
         platform takes no more is renewed, once. Raises PlatformFault, and what `read` raises.
         """
         token = self._token
         try:
-            return await self._once(write, read, lane)
+            return await self._once(write, read, lane, urgent=urgent)
         except TokenRefused:
             if self._token is token:
                 self._token = Token("", 0, token.refresh)
             if self.adapter.token(self._token.refresh, At(self._now_ms())) is None:
                 self._token = token
                 raise
-        return await self._once(write, read, lane)
+        return await self._once(write, read, lane, urgent=urgent)
 
     async def _once(
-        self, write: Callable[[At], Request | None], read: Callable[[Response], T], lane: str
+        self,
+        write: Callable[[At], Request | None],
+        read: Callable[[Response], T],
+        lane: str,
+        *,
+        urgent: bool,
     ) -> T | None:
         request = write(await self._at())
         if request is None:
             return None
-        if await self._turn(lane):
+        if await self._lane(lane).turn(urgent=urgent):
             # It is signed with the time at which it leaves, not at which it was thought of.
             request = write(await self._at()) or request
         return read(await self._send(request))
@@ -98,15 +106,14 @@ class Platform:
         """Make no call for a while: the platform asked for it."""
         quiet_until = asyncio.get_running_loop().time() + seconds
         self._quiet_until = max(self._quiet_until, quiet_until)
+        for lane in self._lanes.values():
+            lane.close_until(self._quiet_until)
 
-    async def _turn(self, lane: str) -> bool:
-        """Wait until the next call may leave; say whether that was not at once."""
-        now = asyncio.get_running_loop().time()
-        turn = max(now, self._next.get(lane, 0.0), self._quiet_until)
-        self._next[lane] = turn + self._spacing
-        if turn > now:
-            await asyncio.sleep(turn - now)
-        return turn > now
+    def _lane(self, name: str) -> Lane:
+        if name not in self._lanes:
+            self._lanes[name] = Lane(self.calls_per_second)
+            self._lanes[name].close_until(self._quiet_until)
+        return self._lanes[name]
 
     async def _at(self) -> At:
         now_ms = self._now_ms()
@@ -133,7 +140,7 @@ class Platform:
         request = self.adapter.token(refresh, At(now_ms, self._token.value))
         if request is None:  # the account's own is all there is, and has no end that we know
             return Token(self._token.value, 1 << 62)
-        await self._turn("token")
+        await self._lane("token").turn()
         return self.adapter.read_token(await self._send(request), now_ms)
 
     async def _send(self, request: Request) -> Response:

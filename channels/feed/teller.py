@@ -121,7 +121,8 @@ class Teller:
                 return adapter.reopen(listing, units, f"{key}-0", at)
             return adapter.show(listing, units, key, at)
 
-        await self._platform.ask(call, adapter.read_done, lane=LANE)
+        urgent = verb is Verb.CLOSE
+        await self._platform.ask(call, adapter.read_done, lane=LANE, urgent=urgent)
 
     async def _tell_console(self, offer: Offer) -> None:
         console, key = self._console, self._offers.key(offer)
