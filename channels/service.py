@@ -21,6 +21,7 @@ from channels.intake.janitor import Janitor
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
 from channels.registry import adapter_of, window_of
+from channels.tokens import TokenFile
 from channels.transport import Platform
 from reservation.background import FAULT_SECONDS, repeat
 from reservation.database import held_alone
@@ -62,7 +63,12 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
         windows: list[Window] = []
         for name, shop in settings.channels.items():
             adapter = adapter_of(name, shop)
-            platform = Platform(adapter, shop.token, calls_per_second=shop.calls_per_second)
+            platform = Platform(
+                adapter,
+                shop.token,
+                calls_per_second=shop.calls_per_second,
+                kept=TokenFile(settings.data_dir, name, shop),
+            )
             stack.push_async_callback(platform.close)
             loops[f"mover of {name}"] = Mover(platform, inbox, engine, settings).round
             loops[f"sweeper of {name}"] = Sweeper(platform, inbox, seconds=shop.sweep_seconds).round

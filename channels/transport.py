@@ -16,6 +16,7 @@ from channels.adapter import At
 from channels.errors import PlatformFault, TokenRefused
 from channels.lane import Lane
 from channels.model import Response, Token
+from channels.tokens import Unkept
 from reservation.receivers import is_loopback
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from channels.adapter import Adapter
     from channels.model import Request
+    from channels.tokens import TokenFile
 
 T = TypeVar("T")
 
@@ -32,7 +34,10 @@ RENEW_MS: Final = 600_000  # before a token ends
 
 
 class Platform:
-    """One channel's platform. `now_ms` is the wall clock that its signatures carry."""
+    """One channel's platform. `now_ms` is the wall clock that its signatures carry.
+
+    `kept` is where its token outlives the process, and is shared with others.
+    """
 
     def __init__(
         self,
@@ -40,11 +45,14 @@ class Platform:
         token: str = "",
         *,
         calls_per_second: float | None = None,
+        kept: TokenFile | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.adapter = adapter
         self._now_ms = now_ms
         self._token = Token(token, 0)
+        self._refused = ""  # the last token that the platform took no more
+        self._kept = kept or Unkept()
         self._renewing = asyncio.Lock()
         self.calls_per_second = calls_per_second or adapter.calls_per_second
         self._lanes: dict[str, Lane] = {}
@@ -75,12 +83,13 @@ class Platform:
         Returns what `read` reads of the answer, None where there is no such call. A token that the
         platform takes no more is renewed, once. Raises PlatformFault, and what `read` raises.
         """
+        await self._at()  # a kept token may be one that the platform takes no more
         token = self._token
         try:
             return await self._once(write, read, lane, urgent=urgent)
         except TokenRefused:
             if self._token is token:
-                self._token = Token("", 0, token.refresh)
+                self._refused, self._token = token.value, Token("", 0, token.refresh)
             if self.adapter.token(self._token.refresh, At(self._now_ms())) is None:
                 self._token = token
                 raise
@@ -117,29 +126,37 @@ class Platform:
 
     async def _at(self) -> At:
         now_ms = self._now_ms()
-        if self._is_old(now_ms):
+        if _is_old(self._token, now_ms):
             async with self._renewing:
-                if self._is_old(now_ms):
+                if _is_old(self._token, now_ms):
                     await self._renew(now_ms)
         return At(now_ms, self._token.value)
 
-    def _is_old(self, now_ms: int) -> bool:
-        return now_ms >= self._token.expires_at_ms - RENEW_MS
-
     async def _renew(self, now_ms: int) -> None:
-        refresh = self._token.refresh
+        if self.adapter.token(self._token.refresh, At(now_ms, self._token.value)) is None:
+            # The account's own is all there is, and has no end that we know.
+            self._token = Token(self._token.value, 1 << 62)
+            return
+        async with self._kept.turn():
+            kept = await self._kept.read() or self._token
+            if _is_old(kept, now_ms) or kept.value == self._refused:
+                kept = await self._renewed(kept.refresh, now_ms)
+                await self._kept.keep(kept)
+            self._token = kept
+
+    async def _renewed(self, refresh: str, now_ms: int) -> Token:
         try:
-            self._token = await self._renewed(refresh, now_ms)
+            return await self._asked_for(refresh, now_ms)
         except PlatformFault as fault:
             if fault.again or not refresh:
                 raise
             # What refreshes has run out, or was taken back: begin as the first time.
-            self._token = await self._renewed("", now_ms)
+            return await self._asked_for("", now_ms)
 
-    async def _renewed(self, refresh: str, now_ms: int) -> Token:
+    async def _asked_for(self, refresh: str, now_ms: int) -> Token:
         request = self.adapter.token(refresh, At(now_ms, self._token.value))
-        if request is None:  # the account's own is all there is, and has no end that we know
-            return Token(self._token.value, 1 << 62)
+        if request is None:
+            raise TokenRefused("no-token", "there is none to be had", again=False)
         await self._lane("token").turn()
         return self.adapter.read_token(await self._send(request), now_ms)
 
@@ -168,3 +185,7 @@ class Platform:
             raise PlatformFault("lost", type(error).__name__, again=True, unknown=True) from error
         headers = {name.lower(): text for name, text in answer.headers.items()}
         return Response(answer.status_code, body, headers)
+
+
+def _is_old(token: Token, now_ms: int) -> bool:
+    return now_ms >= token.expires_at_ms - RENEW_MS
