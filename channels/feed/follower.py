@@ -69,6 +69,7 @@ class Follower:
         self._path = archive_path(settings.data_dir)
         self._warehouse = settings.default_warehouse
         self._windows = tuple(windows)
+        self._shows_health = any(one.shop.exposure is not Exposure.NONE for one in self._windows)
         self._offers = offers
         self._now_ms = now_ms
         self._position = ""  # "" before everything has been looked at once
@@ -121,7 +122,8 @@ class Follower:
         skus = [sku for sku in touched if any(one.listing(sku) for one in self._windows)]
         wanted: list[Wanted] = []
         for first in range(0, len(skus), SKUS_AT_ONCE):
-            found = await self._engine.health.of_skus(skus[first : first + SKUS_AT_ONCE])
+            chunk = skus[first : first + SKUS_AT_ONCE]
+            found = await self._engine.health.of_skus(chunk, noted=self._shows_health)
             for health in found:
                 wanted += self._of_sku(health, touched[health.sku])
         await asyncio.to_thread(self._offers.want, wanted, position, self._now_ms())

@@ -134,11 +134,14 @@ class OfferReads:
         """Close the file."""
         self._db.close()
 
-    def due(self, channel: str, at_ms: int, count: int) -> Sequence[Offer]:
+    def due(
+        self, channel: str, at_ms: int, count: int, kind: Kind | None = None
+    ) -> Sequence[Offer]:
         """Name what a channel is to be told now: what closes before the rest, then by age."""
         return self._read(
-            f"channel = ? AND {_PENDING} AND due_ms <= ? ORDER BY why = '', since_ms LIMIT ?",
-            (channel, at_ms, count),
+            f"channel = ?1 AND {_PENDING} AND due_ms <= ?2 AND (?4 IS NULL OR kind = ?4)"
+            " ORDER BY why = '', since_ms LIMIT ?3",
+            (channel, at_ms, count, kind),
         )
 
     def dead(self, channel: str, after: tuple[str, str] | None, count: int) -> Sequence[Offer]:
