@@ -3,7 +3,8 @@
 What closes a SKU goes before all else, waits for no answer to anything else, and is never given up.
 Of one SKU only one thing is told at a time: what came late would count as what is true. What a
 platform refuses for good becomes a dead letter with its reason, until a person sends it again or it
-has changed.
+has changed. What it took long ago is told once more where nothing else is to be told: somebody may
+have changed it there.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ LANE: Final = "out"  # what is told does not wait for what is asked
 CONSOLE_LANE: Final = "console"
 AT_ONCE: Final = 8  # that are told at the same time
 KEPT_FOR_CLOSINGS: Final = 8  # so many more, that a platform which hangs cannot take from them
+RETELL_EVERY: Final = 10  # turns of the platform's pace between two that are told once more
 LAST_SECONDS: Final = 2.0  # for what is being told when all ends; it is told again by its key
 COUNT_SECONDS: Final = 2.0  # between two counts of what is left
 IDLE_SECONDS: Final = 0.1
@@ -85,6 +87,7 @@ class Teller:
         self._chance = chance
         self._telling: dict[asyncio.Task[Outcome], Offer] = {}
         self._counting = Every(COUNT_SECONDS)
+        self._retelling = Every(RETELL_EVERY / platform.calls_per_second)
 
     async def round(self) -> float:
         """Begin to tell what is due, and note what has been told since the last round.
@@ -120,6 +123,10 @@ class Teller:
         most = AT_ONCE + KEPT_FOR_CLOSINGS
         count = most + len(self._telling)  # these are still due
         due = await asyncio.to_thread(offers.due, self._channel, now_ms, count, self._kind)
+        if not due and self._kind is Kind.STOCK and self._retelling.is_due():
+            before_ms = now_ms - self._window.shop.retell_seconds * 1000
+            if await asyncio.to_thread(offers.retell, self._channel, before_ms, now_ms):
+                due = await asyncio.to_thread(offers.due, self._channel, now_ms, 1, self._kind)
         told = {offer.sku for offer in self._telling.values()}
         for offer in due:
             if len(self._telling) < (AT_ONCE if offer.is_open else most) and offer.sku not in told:

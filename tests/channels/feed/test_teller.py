@@ -1,4 +1,4 @@
-"""What is told at the same time, and what waits for what."""
+"""What is told at the same time, what waits for what, and what is told once more."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from standardwebhooks import Webhook
 
 from channels.feed.console import Console
 from channels.feed.listings import Window
-from channels.feed.offers import Kind, Offers, Wanted
+from channels.feed.offers import Kind, Offers, Outcome, Wanted
 from channels.feed.teller import AT_ONCE, KEPT_FOR_CLOSINGS, LAST_SECONDS, Teller
 from channels.registry import adapter_of
 from channels.transport import Platform
+from reservation.background import Every
 from reservation.shops import Shop
 from reservation.webhooks import signed_headers
 from tests.channels.corner import CONSOLE, CornerShop
 from tests.waiting import happens
 
 NOW_MS = 1_700_000_000_000
+HOUR_MS = 3_600_000
 SECRET = "whsec_" + "A" * 32
 MANY = [f"M{number}" for number in range(2 * AT_ONCE)]
 
@@ -66,10 +68,13 @@ class Bed:
     def __init__(self, shop: CornerShop, path: Path) -> None:
         self.shop, self.now_ms = shop, NOW_MS
         self.offers = Offers(path / "feed.sqlite3")
-        self._settled = Shop(platform="tests.channels.corner:Corner", url=shop.url, secrets=("s",))
+        self._settled = Shop(
+            platform="tests.channels.corner:Corner", url=shop.url, secrets=("s",), retell_seconds=60
+        )
         self.window = Window("corner", self._settled, None)
         self.platform = self.at_pace(None)
         self.teller = self.tells(self.platform)
+        self.teller._retelling = Every(0)  # as soon as nothing else is to be told
         self._position = 0
 
     def at_pace(self, calls_per_second: float | None) -> Platform:
@@ -190,6 +195,72 @@ async def test_an_end_does_not_wait_for_a_platform_that_hangs(bed: Bed, doorman:
     bed.teller = bed.tells(bed.platform)
     await bed.until(bed.is_done)
     assert sorted(bed.shop.told) == [("show", "A", 5), ("show", "B", 5)]
+
+
+async def test_what_was_told_long_ago_is_told_once_more(bed: Bed) -> None:
+    """Somebody may have changed it there; it is told by a new key, one after the other."""
+    bed.want("A", "B")
+    bed.want("C", why="suspended")
+    await bed.until(bed.is_done)
+    told = sorted(bed.shop.told)
+    bed.now_ms += 59_999
+    await bed.teller.round()
+    assert len(bed.shop.told) == 3
+    bed.now_ms += 1
+    await bed.until(lambda: len(bed.shop.told) == 6)
+    assert told == [("close", "C", 0), ("show", "A", 5), ("show", "B", 5)]
+    assert sorted(bed.shop.told[3:]) == told
+    for _ in range(5):
+        await bed.teller.round()
+    assert bed.is_done()
+    assert len(bed.shop.told) == 6
+    bed.now_ms += 60_000
+    await bed.until(lambda: len(bed.shop.told) == 9)
+
+
+async def test_nothing_is_told_once_more_while_something_else_is_to_be_told(
+    bed: Bed, doorman: Doorman
+) -> None:
+    """Not in front of it, and not beside it."""
+    doorman.keeps = lambda verb, item: item == "N"
+    bed.want(*MANY)
+    await bed.until(bed.is_done)
+    bed.now_ms += HOUR_MS
+    bed.want("N")
+    await bed.until(lambda: doorman.waiting["N"] == 1)
+    for _ in range(5):
+        await bed.teller.round()
+    assert len(bed.shop.told) == len(MANY)
+    doorman.let_in()
+    await bed.until(lambda: len(bed.shop.told) > len(MANY) + 1)
+    assert bed.shop.told[len(MANY)] == ("show", "N", 5)
+
+
+async def test_a_platform_that_is_away_is_not_told_once_more_of_everything(bed: Bed) -> None:
+    """What it did not take is told again later; until then nothing else is begun."""
+    bed.want(*MANY)
+    await bed.until(bed.is_done)
+    bed.shop.is_away = True
+    bed.now_ms += HOUR_MS
+    await bed.until(lambda: bed.shop.tries > len(MANY))
+    for _ in range(9):
+        await bed.teller.round()
+    assert bed.offers.counts("corner") == (1, 0)
+
+
+async def test_a_dead_letter_is_not_told_once_more(bed: Bed) -> None:
+    """A person has to look first."""
+    bed.want("A", "B")
+    for offer in bed.offers.due("corner", bed.now_ms, 2):
+        dead = offer.sku == "A"
+        done = Outcome(offer, reason="no such item", dead=True) if dead else Outcome(offer, True)
+        bed.offers.note([done], bed.now_ms)
+    bed.now_ms += HOUR_MS
+    await bed.until(lambda: bool(bed.shop.told))
+    assert bed.shop.told == [("show", "B", 5)]
+    for _ in range(3):
+        await bed.teller.round()
+    assert bed.offers.counts("corner") == (0, 1)
 
 
 async def test_a_streams_console_is_told_by_a_teller_of_its_own(bed: Bed, doorman: Doorman) -> None:
