@@ -1,4 +1,8 @@
-"""All loops of the channels together, in one process."""
+"""All loops of the channels: those that move orders, and those that tell, each in one process.
+
+`holdfast up` gives the feed a process of its own: what closes a SKU does not wait until a thousand
+orders are moved. `holdfast agents` runs both.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import contextlib
 import os
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -16,11 +20,12 @@ from channels.feed.offers import Offers, offers_path
 from channels.feed.teller import Teller
 from channels.intake.collector import Collector, FolderUnavailable
 from channels.intake.fetcher import Fetcher
-from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
+from channels.intake.inbox import Inbox, inbox_path
 from channels.intake.janitor import Janitor
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
 from channels.registry import adapter_of, window_of
+from channels.tokens import TokenFile
 from channels.transport import Platform
 from reservation.background import FAULT_SECONDS, repeat
 from reservation.database import held_alone
@@ -28,12 +33,14 @@ from reservation.engine import Engine
 from reservation.errors import ArchiveUnavailable, Overloaded, ScriptBug, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
 
     from channels.feed.listings import Window
     from reservation.config import Settings
-    from reservation.shops import Shop
     from reservation.store.store import Store
+
+T = TypeVar("T", Inbox, Offers)
 
 FAULTS = (ArchiveUnavailable, FolderUnavailable, StoreUnavailable, Overloaded, ScriptBug)
 
@@ -41,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) -> None:
-    """Move the orders of all channels, and tell them what they may sell, until `stop` is set.
+    """Move the orders of all channels until `stop` is set.
 
     Without any channel there is nothing to do.
 
@@ -50,62 +57,94 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
     if not settings.channels:
         return
     async with AsyncExitStack() as stack:
-        inbox = await _opened(settings, stack, stop)
+        inbox = await _opened(Inbox, inbox_path(settings.data_dir), stack, stop)
         if inbox is None:
             return
-        offers = Offers(offers_path(settings.data_dir))
-        stack.callback(offers.close)
         engine = Engine(store, settings)
         loops: dict[str, Callable[[], Awaitable[float]]] = {
             "janitor": Janitor(inbox, settings).round
         }
-        windows: list[Window] = []
         for name, shop in settings.channels.items():
-            adapter = adapter_of(name, shop)
-            platform = Platform(adapter, shop.token, calls_per_second=shop.calls_per_second)
-            stack.push_async_callback(platform.close)
+            platform = _platform(name, settings, stack)
+            adapter = platform.adapter
             loops[f"mover of {name}"] = Mover(platform, inbox, engine, settings).round
             loops[f"sweeper of {name}"] = Sweeper(platform, inbox, seconds=shop.sweep_seconds).round
             if adapter.queue:
                 loops[f"fetcher of {name}"] = Fetcher(platform, inbox).round
             if adapter.folder:
                 loops[f"collector of {name}"] = Collector(adapter, inbox).round
-            if window := window_of(adapter, shop):
-                windows.append(window)
-                console = _console_of(name, shop)
-                loops[f"teller of {name}"] = Teller(platform, window, offers, console=console).round
-            else:
-                log.warning("channel_is_told_nothing", channel=name, remedy="name its listings")
-        if windows:
-            loops["follower"] = Follower(store, engine, settings, windows, offers).round
-        async with asyncio.TaskGroup() as group:
-            for title, work in loops.items():
-                group.create_task(repeat(work, name=title, stop=stop, faults=FAULTS))
+        await _repeat(loops, stop)
         await engine.drain()
 
 
-def _console_of(name: str, shop: Shop) -> Console | None:
-    if shop.exposure_url is None:
-        return None
-    return Console(name, shop.exposure_url, shop.exposure_secret)
+async def tell_channels(store: Store, settings: Settings, stop: asyncio.Event) -> None:
+    """Tell all channels what they may sell until `stop` is set; else as `run_channels`."""
+    if not settings.channels:
+        return
+    async with AsyncExitStack() as stack:
+        offers = await _opened(Offers, offers_path(settings.data_dir), stack, stop)
+        if offers is None:
+            return
+        loops: dict[str, Callable[[], Awaitable[float]]] = {}
+        windows: list[Window] = []
+        for name, shop in settings.channels.items():
+            platform = _platform(name, settings, stack)
+            window = window_of(platform.adapter, shop)
+            if window is None:
+                log.warning("channel_is_told_nothing", channel=name, remedy="name its listings")
+                continue
+            windows.append(window)
+            tellers = {"teller": Teller(platform, window, offers)}
+            if shop.exposure_url is not None:
+                console = Console(name, shop.exposure_url, shop.exposure_secret)
+                tellers["console"] = Teller(platform, window, offers, console=console)
+            for title, teller in tellers.items():
+                stack.push_async_callback(teller.close)
+                loops[f"{title} of {name}"] = teller.round
+        if windows:
+            engine = Engine(store, settings)
+            stack.push_async_callback(engine.drain)
+            loops["follower"] = Follower(store, engine, settings, windows, offers).round
+        await _repeat(loops, stop)
 
 
-async def _opened(settings: Settings, stack: AsyncExitStack, stop: asyncio.Event) -> Inbox | None:
-    """Open the inbox as the only one that works on it; None where it ends before that."""
-    path, told = inbox_path(settings.data_dir), ""
+async def _repeat(loops: Mapping[str, Callable[[], Awaitable[float]]], stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as group:
+        for title, work in loops.items():
+            group.create_task(repeat(work, name=title, stop=stop, faults=FAULTS))
+
+
+def _platform(name: str, settings: Settings, stack: AsyncExitStack) -> Platform:
+    """Make the way to a channel's platform."""
+    shop = settings.channels[name]
+    platform = Platform(
+        adapter_of(name, shop),
+        shop.token,
+        calls_per_second=shop.calls_per_second,
+        kept=TokenFile(settings.data_dir, name, shop),
+    )
+    stack.push_async_callback(platform.close)
+    return platform
+
+
+async def _opened(
+    kind: Callable[[Path], T], path: Path, stack: AsyncExitStack, stop: asyncio.Event
+) -> T | None:
+    """Open a file as the only one that works on it; None where it ends before that."""
+    told = ""
     while not stop.is_set():
         try:
             with contextlib.ExitStack() as held:
-                held.callback(os.close, held_alone(path, fault=InboxUnavailable))
-                inbox = Inbox(path)
+                held.callback(os.close, held_alone(path))
+                file = kind(path)
                 stack.callback(held.pop_all().close)
-        except InboxUnavailable as error:
+        except ArchiveUnavailable as error:
             if told != str(error):
                 log.warning("channels_wait", reason=str(error))
             told = str(error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), FAULT_SECONDS)
         else:
-            stack.callback(inbox.close)
-            return inbox
+            stack.callback(file.close)
+            return file
     return None

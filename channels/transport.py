@@ -14,7 +14,9 @@ import httpx
 
 from channels.adapter import At
 from channels.errors import PlatformFault, TokenRefused
+from channels.lane import Lane
 from channels.model import Response, Token
+from channels.tokens import Unkept
 from reservation.receivers import is_loopback
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from channels.adapter import Adapter
     from channels.model import Request
+    from channels.tokens import TokenFile
 
 T = TypeVar("T")
 
@@ -31,7 +34,10 @@ RENEW_MS: Final = 600_000  # before a token ends
 
 
 class Platform:
-    """One channel's platform. `now_ms` is the wall clock that its signatures carry."""
+    """One channel's platform. `now_ms` is the wall clock that its signatures carry.
+
+    `kept` is where its token outlives the process, and is shared with others.
+    """
 
     def __init__(
         self,
@@ -39,14 +45,17 @@ class Platform:
         token: str = "",
         *,
         calls_per_second: float | None = None,
+        kept: TokenFile | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.adapter = adapter
         self._now_ms = now_ms
         self._token = Token(token, 0)
+        self._refused = ""  # the last token that the platform took no more
+        self._kept = kept or Unkept()
         self._renewing = asyncio.Lock()
-        self._spacing = 1 / (calls_per_second or adapter.calls_per_second)
-        self._next: dict[str, float] = {}  # lane -> when its next call may leave, in loop time
+        self.calls_per_second = calls_per_second or adapter.calls_per_second
+        self._lanes: dict[str, Lane] = {}
         self._quiet_until = 0.0
         # A proxy is the way out of a company's network, and never to this machine.
         proxied = not is_loopback(urlsplit(adapter.account.url).hostname or "")
@@ -64,32 +73,40 @@ class Platform:
         read: Callable[[Response], T],
         *,
         lane: str = "in",
+        urgent: bool = False,
     ) -> T | None:
         """Make the call that `write` writes for this moment, at the platform's pace.
 
-        Each lane has that pace to itself: what must not wait behind many others has its own.
+        Each lane has that pace to itself: what must not wait behind many others has its own. In
+        a lane the `urgent` go first.
 
         Returns what `read` reads of the answer, None where there is no such call. A token that the
         platform takes no more is renewed, once. Raises PlatformFault, and what `read` raises.
         """
+        await self._at()  # a kept token may be one that the platform takes no more
         token = self._token
         try:
-            return await self._once(write, read, lane)
+            return await self._once(write, read, lane, urgent=urgent)
         except TokenRefused:
             if self._token is token:
-                self._token = Token("", 0, token.refresh)
+                self._refused, self._token = token.value, Token("", 0, token.refresh)
             if self.adapter.token(self._token.refresh, At(self._now_ms())) is None:
                 self._token = token
                 raise
-        return await self._once(write, read, lane)
+        return await self._once(write, read, lane, urgent=urgent)
 
     async def _once(
-        self, write: Callable[[At], Request | None], read: Callable[[Response], T], lane: str
+        self,
+        write: Callable[[At], Request | None],
+        read: Callable[[Response], T],
+        lane: str,
+        *,
+        urgent: bool,
     ) -> T | None:
         request = write(await self._at())
         if request is None:
             return None
-        if await self._turn(lane):
+        if await self._lane(lane).turn(urgent=urgent):
             # It is signed with the time at which it leaves, not at which it was thought of.
             request = write(await self._at()) or request
         return read(await self._send(request))
@@ -98,42 +115,49 @@ class Platform:
         """Make no call for a while: the platform asked for it."""
         quiet_until = asyncio.get_running_loop().time() + seconds
         self._quiet_until = max(self._quiet_until, quiet_until)
+        for lane in self._lanes.values():
+            lane.close_until(self._quiet_until)
 
-    async def _turn(self, lane: str) -> bool:
-        """Wait until the next call may leave; say whether that was not at once."""
-        now = asyncio.get_running_loop().time()
-        turn = max(now, self._next.get(lane, 0.0), self._quiet_until)
-        self._next[lane] = turn + self._spacing
-        if turn > now:
-            await asyncio.sleep(turn - now)
-        return turn > now
+    def _lane(self, name: str) -> Lane:
+        if name not in self._lanes:
+            self._lanes[name] = Lane(self.calls_per_second)
+            self._lanes[name].close_until(self._quiet_until)
+        return self._lanes[name]
 
     async def _at(self) -> At:
         now_ms = self._now_ms()
-        if self._is_old(now_ms):
+        if _is_old(self._token, now_ms):
             async with self._renewing:
-                if self._is_old(now_ms):
+                if _is_old(self._token, now_ms):
                     await self._renew(now_ms)
         return At(now_ms, self._token.value)
 
-    def _is_old(self, now_ms: int) -> bool:
-        return now_ms >= self._token.expires_at_ms - RENEW_MS
-
     async def _renew(self, now_ms: int) -> None:
-        refresh = self._token.refresh
+        if self.adapter.token(self._token.refresh, At(now_ms, self._token.value)) is None:
+            # The account's own is all there is, and has no end that we know.
+            self._token = Token(self._token.value, 1 << 62)
+            return
+        async with self._kept.turn():
+            kept = await self._kept.read() or self._token
+            if _is_old(kept, now_ms) or kept.value == self._refused:
+                kept = await self._renewed(kept.refresh, now_ms)
+                await self._kept.keep(kept)
+            self._token = kept
+
+    async def _renewed(self, refresh: str, now_ms: int) -> Token:
         try:
-            self._token = await self._renewed(refresh, now_ms)
+            return await self._asked_for(refresh, now_ms)
         except PlatformFault as fault:
             if fault.again or not refresh:
                 raise
             # What refreshes has run out, or was taken back: begin as the first time.
-            self._token = await self._renewed("", now_ms)
+            return await self._asked_for("", now_ms)
 
-    async def _renewed(self, refresh: str, now_ms: int) -> Token:
+    async def _asked_for(self, refresh: str, now_ms: int) -> Token:
         request = self.adapter.token(refresh, At(now_ms, self._token.value))
-        if request is None:  # the account's own is all there is, and has no end that we know
-            return Token(self._token.value, 1 << 62)
-        await self._turn("token")
+        if request is None:
+            raise TokenRefused("no-token", "there is none to be had", again=False)
+        await self._lane("token").turn()
         return self.adapter.read_token(await self._send(request), now_ms)
 
     async def _send(self, request: Request) -> Response:
@@ -161,3 +185,7 @@ class Platform:
             raise PlatformFault("lost", type(error).__name__, again=True, unknown=True) from error
         headers = {name.lower(): text for name, text in answer.headers.items()}
         return Response(answer.status_code, body, headers)
+
+
+def _is_old(token: Token, now_ms: int) -> bool:
+    return now_ms >= token.expires_at_ms - RENEW_MS

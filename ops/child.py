@@ -1,6 +1,6 @@
-"""The entry of a child process: an API worker or the agents.
+"""The entry of a child process: an API worker, the agents, or what tells channels.
 
-    python -P -m ops.child api|agents
+    python -P -m ops.child api|agents|feed
 
 The first line of standard input is the brief: what to do, with the settings of the parent.
 Nothing follows it; that end closes when the parent ends, however it ends, and then so do we.
@@ -80,11 +80,15 @@ def main() -> int:
     from ops import server  # noqa: PLC0415 (half a second of imports: the watch comes first)
 
     settings = Settings(**brief.settings)
-    if not brief.listeners:
-        return server.run_agents(settings)
-    return server.run_api(
-        settings, brief.listeners, serving=brief.serving, drain_seconds=brief.drain_seconds
-    )
+    match sys.argv[1]:
+        case "agents":
+            return server.run_agents(settings, feed=False)
+        case "feed":
+            return server.run_feed(settings)
+        case _:
+            return server.run_api(
+                settings, brief.listeners, serving=brief.serving, drain_seconds=brief.drain_seconds
+            )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx
 
+from channels import tokens
 from ops.admin_key import key_file
 from ops.alerts.deliveries import AlertsUnavailable, Deliveries, look, outbox_path
 from ops.verdicts import Check, fine, warning, wrong
@@ -139,7 +140,12 @@ def open_files() -> Check:
 def secrets(settings: Settings) -> Check:
     """Check that nobody else can read the key or enter the store."""
     directory = store_directory(settings.data_dir)
-    places = [(key_file(settings), 0o600), (directory, 0o700), (directory / "store.conf", 0o600)]
+    places = [
+        (key_file(settings), 0o600),
+        (settings.data_dir / tokens.FOLDER, 0o700),
+        (directory, 0o700),
+        (directory / "store.conf", 0o600),
+    ]
     found = []
     for path, most in places:
         try:

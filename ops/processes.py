@@ -1,8 +1,8 @@
-"""The process tree: a store, API workers and agents as children, each brought back when it dies.
+"""The process tree: a store, API workers, agents and what tells channels as children.
 
-No child outlives the supervisor: each reads a pipe whose other end the supervisor holds, and
-drains when that end closes. SIGTERM, SIGINT or SIGHUP drains in the order workers, agents, store;
-a second signal does not wait.
+Each is brought back when it dies. No child outlives the supervisor: each reads a pipe whose other
+end the supervisor holds, and drains when that end closes. SIGTERM, SIGINT or SIGHUP drains in the
+order workers, agents, store; a second signal does not wait.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -89,19 +90,29 @@ class MetricsDirectory:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+class Work(StrEnum):
+    """What a child does."""
+
+    API = "api"
+    AGENTS = "agents"
+    FEED = "feed"  # of the agents' work what must not wait for the rest: channels are told
+
+
 class Child:
-    """One process of ours: an API worker where it has listeners, its own first; else the agents."""
+    """One process of ours; an API worker has listeners, its own first."""
 
     def __init__(
         self,
+        work: Work,
         name: str,
         settings: Settings,
         metrics: MetricsDirectory,
         *,
-        listeners: Sequence[socket],
+        listeners: Sequence[socket] = (),
         drain_seconds: float,
     ) -> None:
         self.name = name
+        self._work = work
         self.serving = asyncio.Event()  # set when it has taken connections for the first time
         self.process: asyncio.subprocess.Process | None = None
         self._settings = settings
@@ -117,7 +128,7 @@ class Child:
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         self.process = await asyncio.create_subprocess_exec(
             # -P: a folder 'ops' where the operator stands is not ours.
-            *(sys.executable, "-P", "-m", "ops.child", "api" if descriptors else "agents"),
+            *(sys.executable, "-P", "-m", "ops.child", self._work.value),
             stdin=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, DIRECTORY_VARIABLE: str(self._metrics.path)},
             pass_fds=(*descriptors, serving),
@@ -186,6 +197,7 @@ class Supervisor:
         self._drain_seconds = drain
         self._workers = [
             Child(
+                Work.API,
                 f"api-{number}",
                 settings,
                 self._metrics,
@@ -194,9 +206,12 @@ class Supervisor:
             )
             for number, own in enumerate(listeners, start=1)
         ]
+        works = [Work.AGENTS, Work.FEED] if settings.channels else [Work.AGENTS]
         self._agents = [
-            Child("agents", settings, self._metrics, listeners=(), drain_seconds=AGENTS_SECONDS)
-        ] * agents
+            Child(work, work.value, settings, self._metrics, drain_seconds=AGENTS_SECONDS)
+            for work in works
+            if agents
+        ]
         self._was_ready = False
         self._store_keeper: asyncio.Task[None] | None = None
 

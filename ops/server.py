@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 import structlog
@@ -16,7 +16,7 @@ import uvloop
 
 from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
-from channels.service import run_channels
+from channels.service import run_channels, tell_channels
 from ops import logs
 from ops.alerts.endpoints import alert_endpoints
 from ops.alerts.service import run_alerts
@@ -33,12 +33,25 @@ from reservation.engine import Engine
 from reservation.events.archivist import Archivist
 from reservation.health.monitor import HealthMonitor
 from reservation.store.keyring import Keyring
+from reservation.store.store import Store
 from reservation.sweeper import Sweeper
 
 log = structlog.get_logger(__name__)
 
 CLOSE_SECONDS = 2.0  # of the time to drain: for closing the engine, when requests have ended
 TELLING_SECONDS = 1  # for the series that are being told when the agents end
+
+
+# One background loop, or several: it begins at once, and ends when the event is set.
+Work = Callable[[Store, Settings, asyncio.Event], Coroutine[Any, Any, None]]
+AGENTS_WORK: Sequence[Work] = (
+    lambda store, settings, stop: Sweeper(store, settings).run(stop),
+    lambda store, settings, stop: Archivist(store, settings).run(stop),
+    lambda store, settings, stop: HealthMonitor(store, settings).run(stop),
+    run_alerts,
+    run_channels,
+    lambda store, settings, stop: Roll(store, settings).run(stop),
+)
 
 
 class Server(BoundedServer):
@@ -102,13 +115,24 @@ def run_api(
     return 0
 
 
-def run_agents(settings: Settings, observed: socket.socket | None = None) -> int:
+def run_agents(
+    settings: Settings, observed: socket.socket | None = None, *, feed: bool = True
+) -> int:
     """Run the background loops until SIGTERM or SIGINT, and tell their series at `observed`.
 
-    Without it nothing is served: the API of the same supervisor sums them up.
+    Without it nothing is served: the API of the same supervisor sums them up. Without `feed` they
+    do not tell channels: another process does.
     """
     logs.configure(level=settings.log_level, form=settings.log_format)
-    uvloop.run(serve_agents(settings, observed))
+    works = [*AGENTS_WORK, tell_channels] if feed else AGENTS_WORK
+    uvloop.run(serve_loops(settings, works, "agents_stopped", observed))
+    return 0
+
+
+def run_feed(settings: Settings) -> int:
+    """Tell channels what they may sell until SIGTERM or SIGINT."""
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    uvloop.run(serve_loops(settings, [tell_channels], "feed_stopped"))
     return 0
 
 
@@ -167,8 +191,13 @@ async def serve_api(
         log.info("api_drained")
 
 
-async def serve_agents(settings: Settings, observed: socket.socket | None = None) -> None:
-    """Run the loops as soon as the store is there; each ends between two rounds.
+async def serve_loops(
+    settings: Settings,
+    works: Iterable[Work],
+    ending: str,
+    observed: socket.socket | None = None,
+) -> None:
+    """Run loops as soon as the store is there; each ends between two rounds, then `ending` is said.
 
     Their series are told from the beginning, while the store is away as well.
     """
@@ -189,14 +218,7 @@ async def serve_agents(settings: Settings, observed: socket.socket | None = None
 
     async def work() -> None:
         await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        await _together(
-            Sweeper(store, settings).run(stop),
-            Archivist(store, settings).run(stop),
-            HealthMonitor(store, settings).run(stop),
-            run_alerts(store, settings, stop),
-            run_channels(store, settings, stop),
-            Roll(store, settings).run(stop),
-        )
+        await _together(*(one(store, settings, stop) for one in works))
 
     try:
         with ended_where_it_hangs():
@@ -206,7 +228,7 @@ async def serve_agents(settings: Settings, observed: socket.socket | None = None
         stopped.cancel()
         await keyring.close()
         await store.close()
-        log.info("agents_stopped")
+        log.info(ending)
 
 
 def _teller(settings: Settings, keyring: Keyring, listener: socket.socket) -> Server:

@@ -84,7 +84,7 @@ class Engine:
         self._coalescer = Coalescer(store, settings)
         self._tasks: set[asyncio.Future[Any]] = set()
         self.breakers = Breakers(store, self._bounded)
-        self.quotas = Quotas(store, self._bounded)
+        self.quotas = Quotas(store, self._bounded, self._read)
         self.history = History(store, settings, self._read)
         self.feed = Feed(store, settings)
         self.health = HealthReads(store, settings, self.history, self._read)
@@ -256,8 +256,12 @@ class Engine:
                 changed += 1
         return ImportCounts(created, changed, len(rows) - created - changed)
 
-    async def availability(self, skus: Sequence[str], warehouse: str | None) -> Availability:
+    async def availability(
+        self, skus: Sequence[str], warehouse: str | None, channel: str | None = None
+    ) -> Availability:
         """Say what may still be sold of each SKU, one item per warehouse, at one position.
+
+        With `channel` by that one: no more than its quota and those of others let it have.
 
         Raises InvalidRequest where that makes more than `max_availability_items` items.
         """
@@ -267,7 +271,10 @@ class Engine:
         limit = self._settings.max_availability_items
         if len(items) > limit:
             raise InvalidRequest([("/sku", f"these SKUs have more than {limit} warehouses")])
-        return Availability(tuple(items), stocks[0].version, stocks[0].as_of_ms)
+        as_of_ms = stocks[0].as_of_ms
+        if channel is not None:
+            items = await self.quotas.cut(items, channel, as_of_ms)
+        return Availability(tuple(items), stocks[0].version, as_of_ms)
 
     def _items(self, stock: Stock, warehouse: str | None) -> list[AvailabilityItem]:
         ordering = "suspended" if stock.breaker.state is BreakerState.OPEN else "open"

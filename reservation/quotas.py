@@ -7,20 +7,24 @@ counted once, from the records and the log, while work goes on (ADR 016).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reservation.errors import StoreUnavailable
 from reservation.events.balances import promised_by
 from reservation.events.entries import LoggedEvent, read_entry
-from reservation.model import LIVE_STATES, Origin, Reservation, level_key
+from reservation.model import LIVE_STATES, AvailabilityItem, Origin, Reservation, level_key
 from reservation.quota_model import ChannelQuota, SkuQuotas
 from reservation.status import Status
+from reservation.store.keys import SENTINEL
 from reservation.store.positions import Version, version_key
-from reservation.store.quotas import pack_quotas, read_level
+from reservation.store.quotas import allowance, pack_quotas, read_level
 from reservation.store.records import pack_origin, unpack_reservation
 
 if TYPE_CHECKING:
+    from reservation.store.quotas import Counts
     from reservation.store.store import Bounded, Store
 
 GRANTS = "HD"  # kinds of the log's events
@@ -30,12 +34,14 @@ MAX_COUNTS = 3  # tries; the log may be trimmed under one, or someone else may b
 class Quotas:
     """Channel quotas of levels. Raises, from every method: StoreUnavailable.
 
-    `bounded` runs a call of the store until the request's deadline (`Engine` gives its own).
+    `bounded` runs a call of the store until the request's deadline, `reading` one that changes
+    nothing (`Engine` gives its own).
     """
 
-    def __init__(self, store: Store, bounded: Bounded) -> None:
+    def __init__(self, store: Store, bounded: Bounded, reading: Bounded) -> None:
         self._store = store
         self._bounded = bounded
+        self._reading = reading
 
     async def read(self, sku: str) -> SkuQuotas | None:
         """Read the quotas of a SKU, what channels have and may take; None where it has no level."""
@@ -53,6 +59,33 @@ class Quotas:
         call = self._set(sku, level_key(sku, warehouse), quotas, pack_origin(origin))
         found: SkuQuotas | None = await self._bounded(call)
         return found
+
+    async def counts(self, levels: Sequence[str]) -> dict[str, Counts]:
+        """Read what channels have of levels (`sku@warehouse`); one without quotas is left out."""
+        found: dict[str, Counts] = await self._reading(self._store.read_quotas(levels))
+        return found
+
+    async def cut(
+        self, items: Sequence[AvailabilityItem], channel: str, now_ms: int
+    ) -> list[AvailabilityItem]:
+        """Cut what is available down to what a channel may take of it."""
+        names = [level_key(item.sku, item.warehouse) for item in items]
+        found = await self.counts(names)
+        return [
+            replace(item, available=allowance(found[name], channel, item.available, now_ms))
+            if name in found
+            else item
+            for item, name in zip(items, names, strict=True)
+        ]
+
+    async def limited(self) -> Collection[str]:
+        """Name the levels that have quotas. Cost: O(such levels)."""
+        return {
+            level
+            async for _, chunk in self._store.scan("quota")
+            for level, _ in chunk
+            if level != SENTINEL
+        }
 
     async def _read(self, sku: str) -> SkuQuotas | None:
         now, version, *rows = await self._store.call("read_quota", [sku])

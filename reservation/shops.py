@@ -87,6 +87,10 @@ class Shop(BaseModel):
     sweep_seconds: int = Field(
         60, ge=1, le=86_400, description="between two looks for what nobody told us"
     )
+    # A platform's figure that somebody changes by hand there is wrong for so long at the most.
+    retell_seconds: int = Field(
+        21_600, ge=60, le=2_592_000, description="after which what was told is told once more"
+    )
 
     @model_validator(mode="after")
     def _a_webhook_has_address_and_secret(self) -> Shop:

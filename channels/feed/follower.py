@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from channels.feed.limits import Limits
 from channels.feed.offers import Kind, Wanted
 from channels.feed.policy import AT_RISK, sight
 from reservation import metrics
@@ -21,10 +22,11 @@ from reservation.events.archive import archive_path
 from reservation.events.entries import read_entry, skus_of, units_of
 from reservation.events.feed import entries_behind
 from reservation.health.level import taken
-from reservation.model import HealthStatus, split_level_key
+from reservation.model import HealthStatus, level_key, split_level_key
 from reservation.shops import Exposure
 from reservation.store.log import ENTRIES_PER_READ
 from reservation.store.positions import version_key
+from reservation.store.quotas import allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from reservation.engine import Engine
     from reservation.events.entries import LogEntry
     from reservation.health.reads import SkuHealth
+    from reservation.store.quotas import Counts
     from reservation.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -69,8 +72,10 @@ class Follower:
         self._path = archive_path(settings.data_dir)
         self._warehouse = settings.default_warehouse
         self._windows = tuple(windows)
+        self._shows_health = any(one.shop.exposure is not Exposure.NONE for one in self._windows)
         self._offers = offers
         self._now_ms = now_ms
+        self._limits = Limits(engine.quotas)
         self._position = ""  # "" before everything has been looked at once
 
     async def round(self) -> float:
@@ -88,14 +93,20 @@ class Follower:
             await asyncio.to_thread(self._offers.want, (), "", self._now_ms())
             self._position = ""
             return 0.0
-        if entries:
-            touched: dict[str, Moved] = {}
-            for _, fields in entries:
-                _touch(touched, read_entry(fields))
-            await self._want(touched, entries[-1][0])
+        touched: dict[str, Moved] = {}
+        for _, fields in entries:
+            entry = read_entry(fields)
+            self._limits.hear(entry)
+            _touch(touched, entry)
+        if self._limits.may_change:
+            now_ms, _ = await self._store.position()
+            for level in self._limits.changed(now_ms):
+                touched.setdefault(split_level_key(level)[0], Moved())
+        if touched or entries:
+            await self._want(touched, entries[-1][0] if entries else self._position)
         more = len(entries) == ENTRIES_PER_READ
-        now_ms = version_key(entries[-1][0])[0] if more else 0
-        lag = (self._now_ms() - now_ms) / 1000 if more else 0.0
+        read_ms = version_key(entries[-1][0])[0] if more else 0
+        lag = (self._now_ms() - read_ms) / 1000 if more else 0.0
         metrics.FEED_LAG_SECONDS.labels(feed="channels").set(max(0.0, lag))
         return 0.0 if more else POLL_SECONDS
 
@@ -106,6 +117,7 @@ class Follower:
         """
         kept = await asyncio.to_thread(lambda: self._offers.position)
         _, version = await self._store.position()
+        await self._limits.begin()
         skus: set[str] = set()
         for window in self._windows:
             skus.update(window.listings or ())
@@ -121,15 +133,19 @@ class Follower:
         skus = [sku for sku in touched if any(one.listing(sku) for one in self._windows)]
         wanted: list[Wanted] = []
         for first in range(0, len(skus), SKUS_AT_ONCE):
-            found = await self._engine.health.of_skus(skus[first : first + SKUS_AT_ONCE])
-            for health in found:
-                wanted += self._of_sku(health, touched[health.sku])
+            chunk = skus[first : first + SKUS_AT_ONCE]
+            found = await self._engine.health.of_skus(chunk, noted=self._shows_health)
+            levels = [level_key(health.sku, self._warehouse) for health in found]
+            counts = await self._limits.counts(levels, found[0].as_of_ms)
+            for health, level in zip(found, levels, strict=True):
+                wanted += self._of_sku(health, touched[health.sku], counts.get(level))
         await asyncio.to_thread(self._offers.want, wanted, position, self._now_ms())
         self._position = position
 
-    def _of_sku(self, health: SkuHealth, moved: Moved) -> Iterable[Wanted]:
+    def _of_sku(self, health: SkuHealth, moved: Moved, counts: Counts | None) -> Iterable[Wanted]:
         for window in self._windows:
-            seen = sight(health, self._warehouse, window.shop)
+            may_take = _quota_of(window.channel, counts, health.as_of_ms)
+            seen = sight(health, self._warehouse, window.shop, may_take)
             if seen is None or window.listing(health.sku) is None:
                 continue
             # Its own order has changed its figure: it is told ours although that is as before.
@@ -143,6 +159,13 @@ class Follower:
                 yield Wanted(
                     *(window.channel, health.sku, Kind.EXPOSURE, seen.units, seen.weight, why)
                 )
+
+
+def _quota_of(channel: str, counts: Counts | None, now_ms: int) -> Callable[[int], int]:
+    """Say what quotas let a channel have of free units."""
+    if counts is None:
+        return int
+    return lambda units: allowance(counts, channel, units, now_ms)
 
 
 def _touch(touched: dict[str, Moved], entry: LogEntry) -> None:

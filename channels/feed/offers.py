@@ -35,6 +35,7 @@ CREATE TABLE offer (
 ) WITHOUT ROWID;
 CREATE INDEX offer_to_tell ON offer (channel, why = '', since_ms) WHERE version > told AND dead = 0;
 CREATE INDEX offer_closed ON offer (sku) WHERE why <> '';
+CREATE INDEX offer_told ON offer (channel, told_ms) WHERE kind = 'stock' AND version <= told;
 CREATE INDEX offer_dead ON offer (channel, sku, kind) WHERE dead = 1;
 """
 
@@ -134,11 +135,14 @@ class OfferReads:
         """Close the file."""
         self._db.close()
 
-    def due(self, channel: str, at_ms: int, count: int) -> Sequence[Offer]:
+    def due(
+        self, channel: str, at_ms: int, count: int, kind: Kind | None = None
+    ) -> Sequence[Offer]:
         """Name what a channel is to be told now: what closes before the rest, then by age."""
         return self._read(
-            f"channel = ? AND {_PENDING} AND due_ms <= ? ORDER BY why = '', since_ms LIMIT ?",
-            (channel, at_ms, count),
+            f"channel = ?1 AND {_PENDING} AND due_ms <= ?2 AND (?4 IS NULL OR kind = ?4)"
+            " ORDER BY why = '', since_ms LIMIT ?3",
+            (channel, at_ms, count, kind),
         )
 
     def dead(self, channel: str, after: tuple[str, str] | None, count: int) -> Sequence[Offer]:
@@ -253,6 +257,28 @@ class Offers(OfferReads):
                             *(one.due_ms, one.reason, one.dead, offer.version),
                         ),
                     )
+
+    def retell(self, channel: str, before_ms: int, at_ms: int) -> bool:
+        """Have a channel told once more of the SKU of which it was told first, before a time.
+
+        Says whether there is one: none while anything is to be told, also later, to the channel. It
+        goes by a new key: by the old one the platform would take it for done.
+        """
+        with self._db.transaction():
+            found = self._db.execute(
+                "SELECT sku FROM offer WHERE channel = ?1 AND kind = 'stock' AND version <= told"  # noqa: S608
+                " AND told_ms <= ?2 AND NOT EXISTS"
+                f" (SELECT 1 FROM offer WHERE channel = ?1 AND {_PENDING})"
+                " ORDER BY told_ms LIMIT 1",
+                (channel, before_ms),
+            ).fetchone()
+            if found is not None:
+                self._db.execute(
+                    "UPDATE offer SET version = version + 1, since_ms = ?1, due_ms = ?1,"
+                    " attempts = 0, reason = '' WHERE channel = ?2 AND sku = ?3 AND kind = 'stock'",
+                    (at_ms, channel, *found),
+                )
+        return found is not None
 
     def send_again(self, channel: str, at_ms: int, skus: Sequence[str] | None = None) -> int:
         """Set dead letters of a channel going again: those of some SKUs, or all; returns how many.

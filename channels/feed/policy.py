@@ -15,6 +15,8 @@ from reservation.model import BreakerState, HealthStatus
 from reservation.shops import Exposure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reservation.health.reads import LevelHealth, SkuHealth
     from reservation.shops import Shop, Showing
 
@@ -38,15 +40,18 @@ class Sight:
         return not self.why
 
 
-def sight(health: SkuHealth, warehouse: str, shop: Shop) -> Sight | None:
+def sight(
+    health: SkuHealth, warehouse: str, shop: Shop, may_take: Callable[[int], int] = int
+) -> Sight | None:
     """Say what a channel sees; it sells from one warehouse.
 
-    None where there is no level: what is not counted here is not ours to tell of.
+    `may_take` says how many of the free units quotas let it have. None where there is no level:
+    what is not counted here is not ours to tell of.
     """
     level = next((one for one in health.levels if one.level.warehouse == warehouse), None)
     if level is None:
         return None
-    units = shown(level.level.available, shop.show)
+    units = shown(may_take(level.level.available), shop.show)
     if shop.exposure is Exposure.STOCK:
         units = int(units * level.weight)
     return Sight(units, _why(health, level, shop), level.status, level.weight)

@@ -1,12 +1,16 @@
 """The teller: tells one channel's platform what is to be told, at its pace, until it has it.
 
-What closes a SKU goes before all else and is never given up. What a platform refuses for good
-becomes a dead letter with its reason, until a person sends it again or it has changed.
+What closes a SKU goes before all else, waits for no answer to anything else, and is never given up.
+Of one SKU only one thing is told at a time: what came late would count as what is true. What a
+platform refuses for good becomes a dead letter with its reason, until a person sends it again or it
+has changed. What it took long ago is told once more where nothing else is to be told: somebody may
+have changed it there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from enum import Enum
@@ -15,12 +19,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from channels.errors import PlatformFault, UnknownWord
-from channels.feed.offers import Kind, Outcome
+from channels.feed.offers import Kind, OffersUnavailable, Outcome
 from reservation import metrics
 from reservation.background import Every
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from channels.adapter import At
     from channels.feed.console import Console
@@ -32,7 +36,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LANE: Final = "out"  # what is told does not wait for what is asked
-AT_ONCE: Final = 8  # that are told at the same time: what closes waits for no more than these
+CONSOLE_LANE: Final = "console"
+AT_ONCE: Final = 8  # that are told at the same time
+KEPT_FOR_CLOSINGS: Final = 8  # so many more, that a platform which hangs cannot take from them
+RETELL_EVERY: Final = 10  # turns of the platform's pace between two that are told once more
+LAST_SECONDS: Final = 2.0  # for what is being told when all ends; it is told again by its key
 COUNT_SECONDS: Final = 2.0  # between two counts of what is left
 IDLE_SECONDS: Final = 0.1
 FIRST_PAUSE_MS: Final = 500  # before an offer is told again, doubled before each further time
@@ -53,7 +61,10 @@ class Verb(Enum):
 
 
 class Teller:
-    """One background loop for one channel. `now_ms` is the wall clock, `chance` in [0, 1)."""
+    """One background loop for one channel and kind. `now_ms` is the wall clock, `chance` in [0, 1).
+
+    Of what is told to a stream's console the `console` is asked to write it.
+    """
 
     def __init__(
         self,
@@ -71,32 +82,71 @@ class Teller:
         self._channel = window.channel
         self._offers = offers
         self._console = console
+        self._kind = Kind.STOCK if console is None else Kind.EXPOSURE
         self._now_ms = now_ms
         self._chance = chance
+        self._telling: dict[asyncio.Task[Outcome], Offer] = {}
         self._counting = Every(COUNT_SECONDS)
+        self._retelling = Every(RETELL_EVERY / platform.calls_per_second)
 
     async def round(self) -> float:
-        """Tell what is due; returns the seconds until the next round.
+        """Begin to tell what is due, and note what has been told since the last round.
 
-        Raises OffersUnavailable, with what was not noted as told to be told again.
+        Returns the seconds until the next one. Raises OffersUnavailable, with what was not noted as
+        told to be told again.
         """
-        due = await asyncio.to_thread(self._offers.due, self._channel, self._now_ms(), AT_ONCE)
-        if due:
-            outcomes = await asyncio.gather(*map(self._tell, due))
-            await asyncio.to_thread(self._offers.note, outcomes, self._now_ms())
-            for outcome in outcomes:
-                self._count(outcome)
+        await self._begin()
+        if self._telling:
+            done, _ = await asyncio.wait(
+                self._telling, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            await self._note(done)
         if self._counting.is_due():
             waiting, dead = await asyncio.to_thread(self._offers.counts, self._channel)
             metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="waiting").set(waiting)
             metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="dead").set(dead)
-        return 0.0 if len(due) == AT_ONCE else IDLE_SECONDS
+        return 0.0 if self._telling else IDLE_SECONDS
+
+    async def close(self) -> None:
+        """Wait a little for what is being told; what has no answer by then is told again."""
+        if self._telling:
+            done, late = await asyncio.wait(self._telling, timeout=LAST_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            with contextlib.suppress(OffersUnavailable):
+                await self._note(done)
+
+    async def _begin(self) -> None:
+        """Begin to tell what is due, as much as there is room for."""
+        offers, now_ms = self._offers, self._now_ms()
+        most = AT_ONCE + KEPT_FOR_CLOSINGS
+        count = most + len(self._telling)  # these are still due
+        due = await asyncio.to_thread(offers.due, self._channel, now_ms, count, self._kind)
+        if not due and self._kind is Kind.STOCK and self._retelling.is_due():
+            before_ms = now_ms - self._window.shop.retell_seconds * 1000
+            if await asyncio.to_thread(offers.retell, self._channel, before_ms, now_ms):
+                due = await asyncio.to_thread(offers.due, self._channel, now_ms, 1, self._kind)
+        told = {offer.sku for offer in self._telling.values()}
+        for offer in due:
+            if len(self._telling) < (AT_ONCE if offer.is_open else most) and offer.sku not in told:
+                self._telling[asyncio.create_task(self._tell(offer))] = offer
+
+    async def _note(self, done: Collection[asyncio.Task[Outcome]]) -> None:
+        """Note what became of tellings, all in one go: a sync of the disk serves them all."""
+        for task in done:
+            del self._telling[task]
+        outcomes = [task.result() for task in done]
+        if outcomes:
+            await asyncio.to_thread(self._offers.note, outcomes, self._now_ms())
+        for outcome in outcomes:
+            self._count(outcome)
 
     async def _tell(self, offer: Offer) -> Outcome:
         told_open: bool | None = None
         try:
-            if offer.kind is Kind.EXPOSURE:
-                await self._tell_console(offer)
+            if self._console is not None:
+                await self._tell_console(self._console, offer)
             elif (listing := self._window.listing(offer.sku)) is not None:
                 if offer.is_open and offer.told_open is False:
                     if offer.units == 0:  # nothing comes back on the shelf without stock
@@ -121,14 +171,14 @@ class Teller:
                 return adapter.reopen(listing, units, f"{key}-0", at)
             return adapter.show(listing, units, key, at)
 
-        await self._platform.ask(call, adapter.read_done, lane=LANE)
+        urgent = verb is Verb.CLOSE
+        await self._platform.ask(call, adapter.read_done, lane=LANE, urgent=urgent)
 
-    async def _tell_console(self, offer: Offer) -> None:
-        console, key = self._console, self._offers.key(offer)
-        if console is not None:
-            await self._platform.ask(
-                lambda at: console.tell(offer, key, at.now_ms), console.read, lane="console"
-            )
+    async def _tell_console(self, console: Console, offer: Offer) -> None:
+        key = self._offers.key(offer)
+        await self._platform.ask(
+            lambda at: console.tell(offer, key, at.now_ms), console.read, lane=CONSOLE_LANE
+        )
 
     def _put_off(
         self, offer: Offer, fault: PlatformFault | UnknownWord, *, told_open: bool | None
@@ -150,9 +200,10 @@ class Teller:
         return Outcome(offer, told_open, str(fault) or "refused", due_ms, given_up)
 
     def _count(self, outcome: Outcome) -> None:
-        """Count what became of an offer, and how long a closing took."""
+        """Count what became of an offer, and how long a closing took that was none before."""
         word = "told" if not outcome.reason else "dead" if outcome.dead else "put_off"
         metrics.CHANNEL_TOLD.labels(channel=self._channel, outcome=word).inc()
-        if word == "told" and not outcome.offer.is_open:
-            seconds = (self._now_ms() - outcome.offer.since_ms) / 1000
+        offer = outcome.offer
+        if word == "told" and not offer.is_open and offer.told_open is not False:
+            seconds = (self._now_ms() - offer.since_ms) / 1000
             metrics.CHANNEL_CLOSING_SECONDS.labels(channel=self._channel).observe(max(0, seconds))

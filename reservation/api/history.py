@@ -11,7 +11,7 @@ import orjson
 from reservation.api.exchange import OK, Answer, Stream, json_answer
 from reservation.api.history_views import level_list_json, proof_json, reservation_list_json
 from reservation.api.problems import Refused
-from reservation.api.query import ListQuery, parameters
+from reservation.api.query import NO_CHANNEL, ListQuery, parameters
 from reservation.api.refusals import sku_not_found
 from reservation.api.streams import EVENT_STREAM, RETRY_MS, UNBUFFERED
 from reservation.errors import ArchiveUnavailable, StoreUnavailable
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from reservation.engine import Engine
     from reservation.events.feed import Followed
 
-NO_CHANNEL: Final = "is no channel: [a-z][a-z0-9_-], 2 to 32 characters"
 # A connection on which nothing is said looks dead to what stands between.
 KEEP_ALIVE_SECONDS: Final = 15.0
 

@@ -21,6 +21,7 @@ E = TypeVar("E", bound=StrEnum)
 _MAX_PARAMETERS: Final = 1_100  # more than any query here may have
 MAX_LIMIT: Final = 1_000
 DEFAULT_LIMIT: Final = 100
+NO_CHANNEL: Final = "is no channel: [a-z][a-z0-9_-], 2 to 32 characters"
 
 # How the document of the API tells of the parameters that lists have in common.
 LIMIT_PARAMETER: Final = {

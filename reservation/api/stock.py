@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation.api.exchange import CREATED, OK, Answer, json_answer
 from reservation.api.problems import Problem, Refused, Slug
-from reservation.api.query import parameters
+from reservation.api.query import NO_CHANNEL, parameters
 from reservation.api.refusals import sku_not_found, stock_refusal
 from reservation.api.reservations import REPLAYED
 from reservation.api.stock_csv import StockFile, parse_stock_file
 from reservation.api.views import availability_json, import_json, stock_json
 from reservation.csv_rows import MAX_ERRORS, RowError, UnreadableFile
 from reservation.errors import ImportInterrupted, InvalidRequest
-from reservation.model import WAREHOUSE, ImportCounts, StockOutcome, sku_problem
+from reservation.model import CHANNEL, WAREHOUSE, ImportCounts, StockOutcome, sku_problem
+from reservation.security import Role
 from reservation.status import Status
 
 if TYPE_CHECKING:
@@ -124,9 +125,17 @@ class Stocks:
         return StockFile(good, sorted(kept, key=lambda error: error.row), file.rows, more)
 
     async def availability(self, call: Call) -> Answer:
-        """Say what may still be sold of up to a hundred SKUs, one item per warehouse."""
-        skus, warehouse = self._availability_query(call.exchange.query)
-        return json_answer(OK, availability_json(await self._engine.availability(skus, warehouse)))
+        """Say what may still be sold of up to a hundred SKUs, one item per warehouse.
+
+        With `channel` by that one: no more than the quotas let it have.
+        """
+        skus, warehouse, channel = self._availability_query(call.exchange.query)
+        key = call.key
+        if channel and key and key.role is Role.CHANNEL and not key.owns(channel):
+            told = f"The key '{key.name}' is for {', '.join(key.channels)}, not for {channel}."
+            raise Refused(Problem(Slug.FORBIDDEN, told))
+        found = await self._engine.availability(skus, warehouse, channel)
+        return json_answer(OK, availability_json(found))
 
     def _answer(self, outcome: StockOutcome, sku: str, warehouse: str) -> Answer:
         if not outcome.status.ok or outcome.stock is None:
@@ -138,10 +147,11 @@ class Stocks:
             REPLAYED if outcome.status is Status.REPLAYED else (),
         )
 
-    def _availability_query(self, query: bytes) -> tuple[list[str], str | None]:
-        given = parameters(query, known={"sku", "warehouse"}, repeated="sku")
+    def _availability_query(self, query: bytes) -> tuple[list[str], str | None, str | None]:
+        given = parameters(query, known={"sku", "warehouse", "channel"}, repeated="sku")
         skus = [value for name, value in given if name == "sku"]
-        warehouse = next((value for name, value in given if name != "sku"), None)
+        rest = dict(given)
+        warehouse, channel = rest.get("warehouse"), rest.get("channel")
         limit = self._settings.max_availability_skus
         errors = []
         if not 1 <= len(skus) <= limit:
@@ -157,9 +167,11 @@ class Stocks:
         elif warehouse is not None and known is not None and warehouse not in known:
             names = ", ".join(sorted(known))
             errors.append(("/warehouse", f"is none of the warehouses here: {names}"))
+        if channel is not None and not CHANNEL.fullmatch(channel):
+            errors.append(("/channel", NO_CHANNEL))
         if errors:
             raise InvalidRequest(errors)
-        return skus, warehouse
+        return skus, warehouse, channel
 
 
 def _dry_run(query: bytes) -> bool:

@@ -34,7 +34,7 @@ from reservation.api.views import (
     ReservationView,
     StockView,
 )
-from reservation.model import WAREHOUSE, BreakerState
+from reservation.model import CHANNEL, WAREHOUSE, BreakerState
 from reservation.security import Action
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ def _availability(stocks: Stocks, settings: Settings) -> Endpoint:
         "read_availability",
         "stock",
         {OK: (AvailabilityView, "What may still be sold.")},
-        (Slug.INVALID_REQUEST,),
+        (Slug.INVALID_REQUEST, Slug.FORBIDDEN),
         query=(
             {"name": "sku", "in": "query", "required": True, "schema": skus, "explode": True},
             {
@@ -295,6 +295,12 @@ def _availability(stocks: Stocks, settings: Settings) -> Endpoint:
                 "in": "query",
                 "schema": warehouse,
                 "description": "Only this one; absent: all.",
+            },
+            {
+                "name": "channel",
+                "in": "query",
+                "schema": {"type": "string", "pattern": anchored(CHANNEL)},
+                "description": "What the quotas let this one have; absent: what there is.",
             },
         ),
     )

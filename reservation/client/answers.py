@@ -27,6 +27,7 @@ from reservation.client.results import (
     Reservation,
     SkuHealth,
     SkuLevels,
+    SkuQuotas,
     Stock,
 )
 from reservation.model import Readiness
@@ -153,6 +154,11 @@ def proof(reply: Reply) -> Proof:
 def availability(reply: Reply) -> Availability:
     """Read what may still be sold."""
     return msgspec.json.decode(reply.body, type=Availability)
+
+
+def quotas(reply: Reply) -> SkuQuotas:
+    """Read the quotas of a SKU."""
+    return msgspec.json.decode(reply.body, type=SkuQuotas)
 
 
 def import_report(reply: Reply) -> ImportReport:

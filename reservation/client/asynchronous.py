@@ -29,10 +29,12 @@ from reservation.client.results import (
     LevelHealth,
     Page,
     Proof,
+    Quota,
     Reservation,
     Reset,
     SkuHealth,
     SkuLevels,
+    SkuQuotas,
     Stock,
 )
 from reservation.model import BreakerState, HealthStatus, Readiness, State
@@ -117,10 +119,13 @@ class AsyncClient(AsyncSpeaker):
         return await self._ask(calls.read_stock(sku))
 
     async def availability(
-        self, skus: Iterable[str], *, warehouse: str | None = None
+        self, skus: Iterable[str], *, warehouse: str | None = None, channel: str | None = None
     ) -> Availability:
-        """Ask what may still be sold of up to 100 SKUs, one item per warehouse."""
-        return await self._ask(calls.availability(skus, warehouse))
+        """Ask what may still be sold of up to 100 SKUs, one item per warehouse.
+
+        With `channel` by that one: no more than the quotas let it have.
+        """
+        return await self._ask(calls.availability(skus, warehouse, channel))
 
     async def set_stock(
         self,
@@ -164,6 +169,20 @@ class AsyncClient(AsyncSpeaker):
                 sku, delta, adjustment_id=adjustment_id, reason=reason, warehouse=warehouse
             )
         )
+
+    async def quotas(self, sku: str) -> SkuQuotas:
+        """Read the channel quotas of a SKU, what channels have and may take. Raises SkuNotFound."""
+        return await self._ask(calls.read_quotas(sku))
+
+    async def set_quotas(
+        self, sku: str, quotas: Iterable[Quota], *, warehouse: str | None = None
+    ) -> SkuQuotas:
+        """Set all quotas of a level: what is not given is gone, none removes them all.
+
+        They are in force when this returns. Not sent again after an unknown outcome, as
+        `set_stock`. Raises SkuNotFound, and ValueError for an `until` without a time zone.
+        """
+        return await self._ask(calls.set_quotas(sku, quotas, warehouse))
 
     async def import_stock(self, file: bytes | Path, *, dry_run: bool = False) -> ImportReport:
         """Set levels from CSV (`sku,warehouse,on_hand,safety_stock`): all rows, or none.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
 from json import dumps
@@ -28,9 +28,11 @@ from reservation.client.results import (
     LevelHealth,
     Page,
     Proof,
+    Quota,
     Reservation,
     SkuHealth,
     SkuLevels,
+    SkuQuotas,
     Stock,
 )
 from reservation.model import Readiness
@@ -123,11 +125,11 @@ def read_stock(sku: str) -> Call[Stock]:
     return _read(_stock_path(sku), answers.stock)
 
 
-def availability(skus: Iterable[str], warehouse: str | None) -> Call[Availability]:
+def availability(
+    skus: Iterable[str], warehouse: str | None, channel: str | None
+) -> Call[Availability]:
     """Ask what may still be sold."""
-    query = [("sku", sku) for sku in skus]
-    if warehouse is not None:
-        query.append(("warehouse", warehouse))
+    query = [("sku", sku) for sku in skus] + _query(warehouse=warehouse, channel=channel)
     return _read("/v1/availability", answers.availability, query)
 
 
@@ -163,6 +165,31 @@ def adjust_stock(
         body=_body(document),
         read=answers.stock,
         repeat=Repeat.BY_ID,
+    )
+
+
+def read_quotas(sku: str) -> Call[SkuQuotas]:
+    """Read the quotas of a SKU."""
+    return _read(f"{_stock_path(sku)}/quotas", answers.quotas)
+
+
+def set_quotas(sku: str, quotas: Iterable[Quota], warehouse: str | None) -> Call[SkuQuotas]:
+    """Set all quotas of a level."""
+    written = [
+        given(
+            channel=quota.channel,
+            floor=quota.floor,
+            ceiling=quota.ceiling,
+            until=None if quota.until is None else _time(quota.until),
+        )
+        for quota in quotas
+    ]
+    return Call(
+        method="PUT",
+        path=f"{_stock_path(sku)}/quotas",
+        body=_body(given(warehouse=warehouse, quotas=written)),
+        read=answers.quotas,
+        repeat=Repeat.IF_NOT_APPLIED,
     )
 
 
@@ -304,6 +331,14 @@ def _read(path: str, read: Callable[[Reply], T], query: Sequence[tuple[str, str]
 
 def _query(**values: str | int | None) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in given(**values).items()]
+
+
+def _time(time: datetime) -> str:
+    """Write a time. Raises ValueError for one that does not say in which zone it is."""
+    if time.tzinfo is None:
+        message = f"{time} has no time zone: datetime(…, tzinfo=UTC)"
+        raise ValueError(message)
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _reservation_path(reservation_id: str) -> str:

@@ -106,6 +106,58 @@ class Availability(Struct, frozen=True, kw_only=True):
     as_of: datetime
 
 
+class Quota(Struct, frozen=True):
+    """What is kept of a level for a channel, and how much it may have at once, in units.
+
+    No bound where `ceiling` is None. It ends at `until`, an aware time.
+    """
+
+    channel: str
+    floor: int = 0
+    ceiling: int | None = None
+    until: datetime | None = None
+
+
+class QuotaUse(Quota, frozen=True, kw_only=True):
+    """A quota, whether its time has passed, what its channel has and may take now, in units."""
+
+    ended: bool
+    used: int
+    available: int
+
+
+class OthersUse(Struct, frozen=True, kw_only=True):
+    """What channels without a quota have together, and what each of them may take now."""
+
+    used: int
+    available: int
+
+
+class LevelQuotas(Struct, frozen=True, kw_only=True):
+    """The quotas of one SKU in one warehouse.
+
+    Not `in_force`: they were never counted to the end, nothing is enforced; set them again.
+    """
+
+    warehouse: str
+    in_force: bool
+    quotas: tuple[QuotaUse, ...]
+    others: OthersUse
+
+
+class SkuQuotas(Struct, frozen=True, kw_only=True):
+    """The quotas of all levels of a SKU, exact at `version`."""
+
+    sku: str
+    warehouses: tuple[LevelQuotas, ...]
+    version: str
+    as_of: datetime
+
+    def level(self, warehouse: str) -> LevelQuotas | None:
+        """Find the level in one warehouse, None where there is none."""
+        return next((level for level in self.warehouses if level.warehouse == warehouse), None)
+
+
 class RowError(Struct, frozen=True, kw_only=True):
     """Why a row of an import is bad; row 1 is the first line after the header, 0 the whole file."""
 

@@ -27,9 +27,11 @@ from reservation.client.results import (
     LevelHealth,
     Page,
     Proof,
+    Quota,
     Reservation,
     SkuHealth,
     SkuLevels,
+    SkuQuotas,
     Stock,
 )
 from reservation.client.synchronous_events import Events
@@ -113,9 +115,14 @@ class Client(SyncSpeaker):
         """Read all levels of a SKU and its breaker. Raises SkuNotFound."""
         return self._ask(calls.read_stock(sku))
 
-    def availability(self, skus: Iterable[str], *, warehouse: str | None = None) -> Availability:
-        """Ask what may still be sold of up to 100 SKUs, one item per warehouse."""
-        return self._ask(calls.availability(skus, warehouse))
+    def availability(
+        self, skus: Iterable[str], *, warehouse: str | None = None, channel: str | None = None
+    ) -> Availability:
+        """Ask what may still be sold of up to 100 SKUs, one item per warehouse.
+
+        With `channel` by that one: no more than the quotas let it have.
+        """
+        return self._ask(calls.availability(skus, warehouse, channel))
 
     def set_stock(
         self,
@@ -159,6 +166,20 @@ class Client(SyncSpeaker):
                 sku, delta, adjustment_id=adjustment_id, reason=reason, warehouse=warehouse
             )
         )
+
+    def quotas(self, sku: str) -> SkuQuotas:
+        """Read the channel quotas of a SKU, what channels have and may take. Raises SkuNotFound."""
+        return self._ask(calls.read_quotas(sku))
+
+    def set_quotas(
+        self, sku: str, quotas: Iterable[Quota], *, warehouse: str | None = None
+    ) -> SkuQuotas:
+        """Set all quotas of a level: what is not given is gone, none removes them all.
+
+        They are in force when this returns. Not sent again after an unknown outcome, as
+        `set_stock`. Raises SkuNotFound, and ValueError for an `until` without a time zone.
+        """
+        return self._ask(calls.set_quotas(sku, quotas, warehouse))
 
     def import_stock(self, file: bytes | Path, *, dry_run: bool = False) -> ImportReport:
         """Set levels from CSV (`sku,warehouse,on_hand,safety_stock`): all rows, or none.

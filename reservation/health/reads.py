@@ -89,20 +89,26 @@ class HealthReads:
         (found,) = await self.of_skus([sku])
         return found if found.levels else None
 
-    async def of_skus(self, skus: Sequence[str]) -> list[SkuHealth]:
-        """Read the health of SKUs at one position of the log; no levels where unknown."""
+    async def of_skus(self, skus: Sequence[str], *, noted: bool = True) -> list[SkuHealth]:
+        """Read the health of SKUs at one position of the log; no levels where unknown.
+
+        Without what is `noted` their ratio alone is judged: that spares two round trips, and the
+        log as far as the monitor is behind.
+        """
         stocks: list[Stock] = await self._bounded(self._store.read_stock(skus))
         names = [
             level_key(level.sku, level.warehouse) for stock in stocks for level in stock.levels
         ]
         version = stocks[0].version if stocks else ""
-        noted = await self._bounded(self._carried(names, version)) if names else {}
+        found = await self._bounded(self._carried(names, version)) if names and noted else {}
         return [
             SkuHealth(
                 stock.sku,
                 [
                     self._judged(
-                        level, noted[level_key(level.sku, level.warehouse)], stock.as_of_ms
+                        level,
+                        found.get(level_key(level.sku, level.warehouse), _UNSEEN),
+                        stock.as_of_ms,
                     )
                     for level in stock.levels
                 ],

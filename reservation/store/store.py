@@ -25,6 +25,7 @@ from reservation.store.keys import META, SENTINEL, key
 from reservation.store.link import Link, connect, named_faults
 from reservation.store.log import Log
 from reservation.store.places import socket_url
+from reservation.store.quotas import Counts, unpack_counts
 from reservation.store.records import (
     escape,
     pack_act,
@@ -223,6 +224,18 @@ class Store:
         now_ms, _ = await self.position()
         policy = found.pop(SENTINEL)
         return [unpack_breaker(sku, raw, policy, now_ms) for sku, raw in found.items()]
+
+    # -- quotas ----------------------------------------------------------------------------------
+
+    async def read_quotas(self, levels: Sequence[str], *, partition: int = 0) -> dict[str, Counts]:
+        """Read what channels have of levels; one without quotas is left out."""
+        with named_faults():
+            found = await self.client.hmget(key(partition, "quota"), list(levels))
+        return {
+            level: unpack_counts(level, raw)
+            for level, raw in zip(levels, found, strict=True)
+            if raw is not None
+        }
 
     # -- health ----------------------------------------------------------------------------------
 

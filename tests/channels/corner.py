@@ -7,7 +7,7 @@ HMAC-SHA256 of the unix seconds, a dot and the body.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -30,6 +30,7 @@ from channels.model import (
 from reservation.shops import DeductsAt
 
 FRESH_MS = 300_000
+CONSOLE = "/console"  # of its stream
 STATES = {
     "on the slate": OrderState.UNPAID,
     "settled": OrderState.PAID,
@@ -153,7 +154,8 @@ def sign(secret: str, body: bytes, seconds: str) -> str:
 class CornerShop:
     """The shop itself: a server that tells orders, or the next of `faults` instead.
 
-    What it is told lands in `told`, each key once, or the next of `refusals` is answered.
+    What it is told lands in `told`, each key once, or the next of `refusals` is answered. Before
+    that `at_the_door` may keep whoever tells it waiting. What a console would be sent is kept too.
     """
 
     def __init__(self) -> None:
@@ -163,6 +165,8 @@ class CornerShop:
         self.told: list[tuple[str, str, int]] = []  # verb, item, units
         self.refusals: list[tuple[int, dict[str, str]]] = []
         self.is_away = False  # every telling is a 503
+        self.at_the_door: Callable[[str, str], None] = lambda verb, item: None
+        self.sent: list[tuple[bytes, dict[str, str]]] = []  # to its console: body, headers
         self.tries = 0
         self.keys: set[str] = set()
         shop = self
@@ -180,11 +184,17 @@ class CornerShop:
                 self.wfile.write(body)
 
             def do_POST(self) -> None:
-                said = msgspec.json.decode(self.rfile.read(int(self.headers["content-length"])))
+                body = self.rfile.read(int(self.headers["content-length"]))
+                said = msgspec.json.decode(body)
+                if self.path == CONSOLE:
+                    said = {"verb": "expose", "item": said["data"]["sku"], "units": 0}
+                shop.at_the_door(said["verb"], said["item"])
                 shop.tries += 1
                 status, headers = shop.refusals.pop(0) if shop.refusals else (200, {})
                 status = 503 if shop.is_away else status
-                key = self.headers["x-key"]
+                if self.path == CONSOLE:
+                    shop.sent.append((body, dict(self.headers)))
+                key = self.headers["x-key"] or self.headers["webhook-id"]
                 if status == 200 and key not in shop.keys:
                     shop.keys.add(key)
                     shop.told.append((said["verb"], said["item"], said["units"]))

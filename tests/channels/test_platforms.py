@@ -166,9 +166,9 @@ def test_every_order_ends_where_its_platform_says(tmp_path: Path, orders: int) -
 
 @pytest.mark.chaos
 @pytest.mark.timeout(3_000)
-@pytest.mark.parametrize("kind", ["api", "agents"])
+@pytest.mark.parametrize("kind", ["api", "agents", "feed"])
 def test_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path, kind: str) -> None:
-    """What takes messages, or moves orders and tells channels, is killed 100 times under load."""
+    """What takes messages, moves orders, or tells channels is killed 100 times under load."""
     kills, orders = 100, 6_000
     stock = dict.fromkeys(SKUS, orders)
     with running(tmp_path, stock) as platforms:

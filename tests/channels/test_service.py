@@ -11,14 +11,16 @@ import time
 from pathlib import Path
 
 import httpx
+from structlog.testing import capture_logs
 
 from channels.intake.inbox import Inbox, inbox_path
 from channels.model import Hint
-from channels.service import run_channels
+from channels.service import run_channels, tell_channels
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import SYSTEM, SetStock
 from reservation.shops import Shop
+from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
 from tests.channels.corner import CornerShop, sign
 from tests.channels.dealer import SECRET as DEALER_SECRET
@@ -41,6 +43,11 @@ def config(tmp_path: Path, shop: CornerShop) -> Path:
         f"url = '{shop.url}'\nsecrets = ['{SECRET}']\n"
     )
     return path
+
+
+def told(shop: CornerShop, *said: tuple[str, str, int]) -> None:
+    """Wait until the shop has been told something last."""
+    until(lambda: tuple(shop.told[-len(said) :]) == said, f"it is told {said}", seconds=30)
 
 
 def push(url: str, order: str, number: int) -> None:
@@ -87,6 +94,96 @@ def test_what_was_acknowledged_becomes_a_reservation_whatever_dies(
                 os.kill(agents, signal.SIGKILL)
         until(lambda: committed(url) == 22, "all are moved", seconds=40)
         assert set(shop.asked) == {str(number) for number in range(1, 12)}
+
+
+def test_a_process_of_its_own_tells_channels_whatever_dies(
+    tmp_path: Path, shop: CornerShop
+) -> None:
+    """Killed, another one goes on; the agents' death does not stop it."""
+
+    def count(units: int) -> None:
+        stock = httpx.put(f"{url}/v1/stock/A", json={"on_hand": units}, headers=KEY)
+        assert stock.is_success
+
+    arguments = ("up", "--port", "0", "--data-dir", tmp_path / "var")
+    with Service(*arguments, "--config", config(tmp_path, shop), **SETTINGS) as service:
+        url = service.url
+        count(100)
+        told(shop, ("show", "A", 100))
+        (feed,) = service.tree()["feed"]
+        os.kill(feed, signal.SIGKILL)
+        count(90)
+        told(shop, ("show", "A", 90))
+        (agents,) = service.tree()["agents"]
+        os.kill(agents, signal.SIGSTOP)
+        count(80)
+        told(shop, ("show", "A", 80))
+        os.kill(agents, signal.SIGCONT)
+        shown = 'holdfast_channel_told_total{channel="corner",outcome="told"} 3.0'
+        until(lambda: shown in httpx.get(f"{url}/metrics").text, "its figures are summed")
+        assert service.end() == 0
+        assert service.nothing_left()
+
+
+def test_where_no_channel_is_named_nobody_tells_any(tmp_path: Path) -> None:
+    with Service("up", "--port", "0", "--data-dir", tmp_path / "var", **SETTINGS) as service:
+        assert service.url
+        tree = service.tree()
+        assert len(tree["agents"]) == 1
+        assert tree["feed"] == []
+
+
+def test_agents_alone_tell_channels_too(
+    tmp_path: Path, shop: CornerShop, server: EmbeddedStore
+) -> None:
+    """They do all that there is to do, in one process."""
+    where = {"HOLDFAST_REDIS_URL": server.url, "HOLDFAST_DURABILITY": "memory"}
+    arguments = ("--data-dir", tmp_path / "var", "--config", config(tmp_path, shop))
+    with (
+        Service("agents", *arguments, **SETTINGS, **where),
+        Service("api", "--port", "0", *arguments, **SETTINGS, **where) as api,
+    ):
+        stock = httpx.put(f"{api.url}/v1/stock/A", json={"on_hand": 7}, headers=KEY)
+        assert stock.is_success
+        told(shop, ("show", "A", 7))
+
+
+async def test_of_several_one_tells_and_the_next_one_when_that_ends(
+    store: Store, engine: Engine, settings: Settings, shop: CornerShop, tmp_path: Path
+) -> None:
+    """Two that told would each have what the other one tells for its own."""
+    listings = tmp_path / "corner.csv"
+    listings.write_text("sku,item_id,platform_sku_id\nA,a,\n")
+    corner = Shop(
+        platform="tests.channels.corner:Corner",
+        url=shop.url,
+        secrets=(SECRET,),
+        listings=listings,
+    )
+    told = settings.model_copy(update={"channels": {"corner": corner}})
+
+    async def shows(units: int) -> None:
+        await engine.set_stock(SetStock("A", "main", units, 0), SYSTEM)
+
+        async def shown() -> bool:
+            return shop.told[-1:] == [("show", "a", units)]
+
+        await happens(shown)
+
+    first, second = asyncio.Event(), asyncio.Event()
+    one = asyncio.create_task(tell_channels(store, told, first))
+    await shows(10)
+    with capture_logs() as said:
+        other = asyncio.create_task(tell_channels(store, told, second))
+        await shows(9)
+    assert [line["event"] for line in said] == ["channels_wait"]
+    first.set()
+    await one
+    assert not other.done()
+    await shows(8)
+    second.set()
+    await other
+    assert shop.tries == len(shop.told) == 3
 
 
 async def test_a_dealers_files_are_taken_where_its_settings_name_a_folder(

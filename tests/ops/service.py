@@ -111,8 +111,8 @@ class Service:
         return found[1] if found and "try" in self.output else None
 
     def tree(self) -> dict[str, list[int]]:
-        """Find its processes by what they are: api, agents, guardian, server."""
-        kinds: dict[str, list[int]] = {"api": [], "agents": [], "guardian": [], "server": []}
+        """Find its processes by what they are: api, agents, feed, guardian, server."""
+        kinds: dict[str, list[int]] = {kind: [] for kind in KINDS}
         for pid in _descendants(self.process.pid):
             command = _command(pid)
             for kind, sign in _SIGNS.items():
@@ -163,8 +163,15 @@ def on_hand(url: str, headers: dict[str, str]) -> int | None:
     return answer.json()["warehouses"][0]["on_hand"] if answer.is_success else None
 
 
+KINDS = ("api", "agents", "feed", "guardian", "server")
 # How a word of the command line ends; in this order: a guardian's names the server too.
-_SIGNS = {"guardian": "guardian.py", "server": "-server", "api": "api", "agents": "agents"}
+_SIGNS = {
+    "guardian": "guardian.py",
+    "server": "-server",
+    "api": "api",
+    "agents": "agents",
+    "feed": "feed",
+}
 
 
 def _command(pid: int) -> list[str]:

@@ -209,7 +209,7 @@ class TestMachine:
         assert "--port" in found.remedy
         assert machine_checks.port(asked).verdict is Verdict.FINE
 
-    @pytest.mark.parametrize("name", ["admin.key", "store"])
+    @pytest.mark.parametrize("name", ["admin.key", "store", "tokens"])
     def test_a_secret_that_others_can_read(self, tmp_path: Path, name: str) -> None:
         """The remedy is the command."""
         path = tmp_path / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from typing import Any
 
@@ -15,6 +16,7 @@ from reservation.model import Confirm, Line, Origin, Outcome, Release, Reserve, 
 from reservation.quota_model import ChannelQuota, LevelQuotas
 from reservation.status import Status
 from reservation.store.keys import key
+from reservation.store.quotas import allowance
 from reservation.store.records import pack_origin
 from reservation.store.store import Store
 from reservation.sweeper import Sweeper
@@ -296,3 +298,44 @@ async def test_refusals_by_quota_are_no_failed_locks(engine: Engine, clock: Cloc
     assert breaker.failures == 0
     reinstated = await engine.confirm(Confirm("tmall:1", reinstate=True), WHO)
     assert reinstated.status is Status.DONE
+
+
+async def test_what_a_channel_may_take_is_the_same_in_both_languages(
+    engine: Engine, clock: Clock
+) -> None:
+    """Of random quotas, some of which end, random orders and counts: the script's word and ours."""
+    chance, now = random.Random(7), 0
+    await stocked(engine, 60)
+    for number in range(300):
+        if number % 10 == 0:
+            await engine.set_stock(SetStock("CAT", "main", chance.choice((0, 9, 60, 200))), WHO)
+            now = (await engine.quotas.read("CAT")).as_of_ms  # type: ignore[union-attr]
+            await set_quotas(
+                engine,
+                *(
+                    ChannelQuota(
+                        f"c{channel}",
+                        floor := chance.choice((0, 0, 3, 40)),
+                        chance.choice((None, floor, floor + 9)),
+                        chance.choice((None, now + 1, now + 2_000)),
+                    )
+                    for channel in chance.sample(range(4), chance.randrange(4))
+                ),
+            )
+        channel = f"c{chance.randrange(5)}x"[: chance.choice((2, 3))]
+        await engine.reserve(order(f"{channel}:{number}", chance.choice((1, 2, 9))), WHO)
+        if chance.random() < 0.2:
+            await clock.advance(1)
+        found = await engine.quotas.read("CAT")
+        stock = await engine.stock("CAT")
+        assert found is not None
+        assert stock is not None
+        level, free = found.levels[0], stock.levels[0].available
+        counts = (await engine.quotas.counts(["CAT@main"])).get("CAT@main")
+        if counts is None:
+            assert level.uses == ()
+            continue
+        said = {use.quota.channel: use.available for use in level.uses}
+        said["nobody"] = level.others_available
+        ours = {name: allowance(counts, name, free, found.as_of_ms) for name in said}
+        assert ours == said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,10 @@ from channels.registry import adapter_of
 from channels.transport import Platform
 from reservation.config import Settings
 from reservation.engine import Engine
+from reservation.errors import StoreUnavailable
 from reservation.health.monitor import HealthMonitor
 from reservation.model import SYSTEM, Confirm, Line, Release, Reserve, SetStock
+from reservation.quota_model import ChannelQuota
 from reservation.shops import Exposure, Shop, Showing
 from reservation.status import Status
 from reservation.store.store import Store
@@ -255,3 +258,88 @@ async def test_exposure_by_stock_shows_a_part_of_it(bed: Bed) -> None:
     await bed.told()
     await bed.reserve(1, 5)  # a ratio of 1: weight 0
     assert await bed.told() == [("show", "a", 0)]
+
+
+async def limit(bed: Bed, *quotas: ChannelQuota) -> None:
+    """Set the quotas of A."""
+    assert await bed.engine.quotas.set("A", "main", quotas, SYSTEM) is not None
+
+
+async def test_a_channel_is_shown_no_more_than_its_quota_lets_it_have(bed: Bed) -> None:
+    """What it takes comes off that; what it gives back comes on again."""
+    await limit(bed, ChannelQuota("corner", ceiling=4))
+    assert await bed.told() == [("show", "a", 4)]
+    await bed.reserve(1, 3)
+    assert await bed.told() == [("show", "a", 1)]
+    assert await bed.reserve(2, 2) is Status.CHANNEL_QUOTA_EXCEEDED
+    await bed.reserve(3, 7, who="tmall")
+    assert await bed.told() == [("show", "a", 0)]
+    await bed.engine.release(Release("corner:1", ""), SYSTEM)
+    assert await bed.told() == [("show", "a", 3)]
+    await limit(bed)
+    assert await bed.told() == []  # three are all there are
+    await bed.engine.release(Release("tmall:3", ""), SYSTEM)
+    assert await bed.told() == [("show", "a", 10)]
+
+
+async def test_what_is_kept_for_another_channel_is_not_shown(bed: Bed) -> None:
+    """Until that one has it; then a settings' share is one of the rest."""
+    await limit(bed, ChannelQuota("tmall", floor=6))
+    assert await bed.told() == [("show", "a", 4)]
+    await bed.reserve(1, 4, who="tmall")
+    assert await bed.told() == []
+    bed.open(show=Showing(share=0.5))
+    assert await bed.told() == [("show", "a", 2)]
+
+
+async def test_a_quota_that_ends_is_told_when_it_does(bed: Bed, clock: Clock) -> None:
+    """By the store's clock, though nothing happens; also where nobody ran at that moment."""
+    until_ms = (await bed.store.position())[0] + 60_000
+    stream = ChannelQuota("tmall", floor=6, until_ms=until_ms)
+    await limit(bed, stream, ChannelQuota("corner", ceiling=9, until_ms=until_ms + 60_000))
+    assert await bed.told() == [("show", "a", 4)]
+    await clock.advance(59)
+    assert await bed.told() == []
+    await clock.advance(1)
+    assert await bed.told() == [("show", "a", 9)]
+    bed.open()
+    await clock.advance(60)
+    assert await bed.told() == [("show", "a", 10)]
+
+
+async def test_quotas_that_wait_for_a_count_are_told_when_they_are_in_force(
+    bed: Bed, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What channels had is counted first, and no event says when it is."""
+    await bed.reserve(1, 1)
+    assert await bed.told() == [("show", "a", 9)]
+    counted = bed.store.call
+
+    async def away(script: str, arguments: list[Any], **options: Any) -> Any:
+        if script == "count_quota":
+            raise StoreUnavailable("gone", effect="not_applied")
+        return await counted(script, arguments, **options)
+
+    monkeypatch.setattr(bed.store, "call", away)
+    with pytest.raises(StoreUnavailable):
+        await limit(bed, ChannelQuota("corner", ceiling=4))
+    assert await bed.told() == []
+    monkeypatch.undo()
+    await limit(bed, ChannelQuota("corner", ceiling=4))
+    await clock.advance(1)
+    assert await bed.told() == [("show", "a", 3)]
+
+
+async def test_where_there_are_no_quotas_none_are_asked_for(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor those of what is not sold here, nor any more once they are gone."""
+    await limit(bed, ChannelQuota("corner", ceiling=4))
+    await limit(bed)
+    await bed.engine.quotas.set("C", "main", [ChannelQuota("corner", ceiling=4)], SYSTEM)
+    await bed.told()
+    asked: list[Any] = []
+    monkeypatch.setattr(bed.store, "read_quotas", asked.append)
+    await bed.reserve(1, 1)
+    assert await bed.told() == [("show", "a", 9)]
+    assert asked == []

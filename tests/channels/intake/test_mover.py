@@ -2,120 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from channels.adapter import Adapter, At
-from channels.intake.desk import Desk
-from channels.intake.looks import LookState
-from channels.intake.mover import FIRST_PAUSE_MS, MOST_ATTEMPTS, SHORT_PAUSE_MS, Mover
-from channels.model import Hint, OrderLine, OrderState, PlatformOrder, Request
-from channels.registry import adapter_of
-from channels.transport import Platform
-from reservation.config import Settings
-from reservation.engine import Engine
+from channels.intake.mover import FIRST_PAUSE_MS, MOST_ATTEMPTS, SHORT_PAUSE_MS
 from reservation.model import SYSTEM, Release, SetStock, State
 from reservation.quota_model import ChannelQuota
-from reservation.shops import DeductsAt, Shop
-from tests.channels.corner import Corner, CornerShop
+from tests.channels.intake.bed import NOW_MS, Bed, told
 from tests.conftest import Clock
 
-NOW_MS = 1_700_000_000_000
-HOUR_MS = 3_600_000
 DAY_SECONDS = 86_400
-
-
-class Refusing(Corner):
-    """A shop that takes it when an order cannot be covered."""
-
-    def reject(self, order: PlatformOrder, at: At) -> Request:
-        """Refuse an order."""
-        del at
-        return Request("GET", f"{self.account.url}/refuse/no-{order.order_id}")
-
-
-class Silent(Corner):
-    """A shop that cannot be asked: its messages have it all."""
-
-    detail = Adapter.detail
-
-
-class Bed:
-    """A shop, an inbox, a mover, and a clock that the test moves."""
-
-    def __init__(
-        self,
-        shop: CornerShop,
-        inbox: Desk,
-        engine: Engine,
-        settings: Settings,
-        kind: str = "corner:Corner",
-    ) -> None:
-        self.shop, self.inbox, self.engine = shop, inbox, engine
-        self.now_ms = NOW_MS
-        adapter = adapter_of("corner", Shop(platform=f"tests.channels.{kind}", url=shop.url))
-        self.platform = Platform(adapter, now_ms=lambda: self.now_ms)
-        self.mover = Mover(
-            self.platform,
-            inbox,
-            engine,
-            settings,
-            now_ms=lambda: self.now_ms,
-            chance=lambda: 1.0,
-        )
-        self._messages = 0
-
-    async def hear(self, *orders: str) -> None:
-        """Let messages about orders come, and see to them."""
-        for order in orders:
-            self._messages += 1
-            hint = Hint(message_id=f"m{self._messages}", topic="t", order_id=order)
-            self.inbox.keep([("corner", hint)], self.now_ms)
-        await self.mover.round()
-
-    async def after(self, milliseconds: int) -> None:
-        """Let time pass, and see to what is due then."""
-        self.now_ms += milliseconds
-        await self.mover.round()
-
-    async def state(self, order: str) -> State | None:
-        """Read where we have an order."""
-        found = (await self.engine.reservation(f"corner:{order}")).reservation
-        return None if found is None else found.state
-
-    async def figures(self, sku: str) -> tuple[int, int, int]:
-        """Read on hand, held and committed."""
-        stock = await self.engine.stock(sku)
-        assert stock is not None
-        level = stock.levels[0]
-        return level.on_hand, level.held, level.committed
-
-    def waiting(self, after_ms: int = 0) -> list[str]:
-        """Name why orders wait that are due by then."""
-        return [look.reason for look in self.inbox.due("corner", self.now_ms + after_ms)]
-
-    def stuck(self) -> list[str]:
-        """Name why orders are left to a person."""
-        return [look.reason for look in self.inbox.troubles(state=LookState.STUCK)]
-
-
-@pytest.fixture
-async def bed(
-    request: pytest.FixtureRequest,
-    shop: CornerShop,
-    engine: Engine,
-    settings: Settings,
-    tmp_path: Path,
-) -> AsyncIterator[Bed]:
-    """Lay ten of A; a parameter names another adapter than the corner shop's."""
-    await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
-    inbox = Desk(tmp_path / "channels.sqlite3")
-    made = Bed(shop, inbox, engine, settings, getattr(request, "param", "corner:Corner"))
-    yield made
-    await made.platform.close()
-    inbox.close()
 
 
 async def test_an_order_goes_its_way(bed: Bed) -> None:
@@ -362,145 +257,10 @@ async def test_an_anomaly_is_described_so_that_a_sweep_leaves_it_alone(bed: Bed)
     assert row == ("1", NOW_MS)
 
 
-# -- what is refused to the platform ---------------------------------------------------------------
-
-refusing = pytest.mark.parametrize("bed", ["intake.test_mover:Refusing"], indirect=True)
-
-
-def refused(bed: Bed) -> list[str]:
-    """Name the orders that were refused."""
-    return [order for order in bed.shop.asked if order.startswith("no-")]
-
-
-async def short(bed: Bed, word: str = "settled") -> None:
-    """Let an order be short, and all but a minute of its time pass."""
-    bed.shop.tell("1", word, ("A", 12))
-    await bed.hear("1")
-    await bed.after(23 * HOUR_MS + 59 * SHORT_PAUSE_MS)
-    assert refused(bed) == []
-    assert len(bed.waiting(SHORT_PAUSE_MS)) == 1
-
-
-@refusing
-async def test_a_paid_order_that_stays_short_is_refused_once(bed: Bed) -> None:
-    """It stays an anomaly, and takes nothing, until its platform has closed it."""
-    await short(bed)
-    await bed.after(SHORT_PAUSE_MS - 1)
-    assert refused(bed) == []
-    await bed.after(1)
-    await bed.after(SHORT_PAUSE_MS)
-    assert refused(bed) == ["no-1"]
-    (reason,) = bed.stuck()
-    assert reason == ("rejected: A 12 of 10; its platform was told so at 2023-11-15T22:13:20.000Z")
-    await bed.engine.set_stock(SetStock("A", "main", 20, 0), SYSTEM)
-    await bed.hear("1")
-    assert bed.stuck() == ["rejected: its platform was told so at 2023-11-15T22:13:20.000Z"]
-    assert refused(bed) == ["no-1"]
-    assert await bed.figures("A") == (20, 0, 0)
-    bed.shop.tell("1", "forgotten", ("A", 12))
-    await bed.hear("1")
-    assert bed.waiting(10**9) == bed.stuck() == []
-    assert refused(bed) == ["no-1"]
-
-
-@refusing
-async def test_what_can_be_covered_by_then_is_not_refused(bed: Bed) -> None:
-    await short(bed)
-    await bed.engine.set_stock(SetStock("A", "main", 20, 0), SYSTEM)
-    await bed.after(SHORT_PAUSE_MS)
-    assert await bed.figures("A") == (20, 0, 12)
-    assert refused(bed) == bed.stuck() == bed.waiting(10**9) == []
-
-
-@refusing
-@pytest.mark.parametrize("word", ["forgotten", "carried home", "on the slate"])
-async def test_what_is_not_to_be_sent_any_more_is_not_refused(bed: Bed, word: str) -> None:
-    """It is asked for just before."""
-    await short(bed)
-    bed.shop.tell("1", word, ("A", 12))
-    await bed.after(SHORT_PAUSE_MS)
-    assert refused(bed) == []
-
-
-@refusing
-async def test_what_a_message_brought_long_ago_is_asked_for_before_it_is_refused(bed: Bed) -> None:
-    """That the order was closed may have been told to nobody."""
-    await bed.engine.set_stock(SetStock("A", "main", 1, 0), SYSTEM)
-    told(bed, 1)
-    await bed.mover.round()
-    assert bed.waiting(SHORT_PAUSE_MS) == ["short: A 2 of 1"]
-    bed.shop.tell("1", "forgotten", ("A", 2))
-    await bed.after(24 * HOUR_MS)
-    assert refused(bed) == bed.stuck() == bed.waiting(10**9) == []
-
-
-@refusing
-async def test_what_is_suspended_is_not_refused_and_begins_to_be_short_anew(bed: Bed) -> None:
-    await short(bed)
-    await bed.engine.breakers.trip(["A"], "by hand", SYSTEM)
-    await bed.after(SHORT_PAUSE_MS)
-    assert bed.waiting(SHORT_PAUSE_MS) == ["suspended: A"]
-    await bed.engine.breakers.reset(["A"], "by hand", SYSTEM)
-    await bed.after(SHORT_PAUSE_MS)
-    assert bed.waiting(SHORT_PAUSE_MS) == ["short: A 12 of 10"]
-    assert refused(bed) == []
-
-
-@refusing
-async def test_news_do_not_put_a_refusal_off(bed: Bed) -> None:
-    await short(bed)
-    await bed.hear("1")
-    await bed.after(SHORT_PAUSE_MS)
-    assert refused(bed) == ["no-1"]
-
-
-@refusing
-async def test_a_platform_that_fails_is_told_later(bed: Bed) -> None:
-    """One that does not take it leaves it to a person; by hand it is tried once more."""
-    await short(bed)
-    bed.shop.faults += [(200, {}), (503, {})]
-    await bed.after(SHORT_PAUSE_MS)
-    assert bed.waiting(FIRST_PAUSE_MS) == ["short: A 12 of 10; to be rejected, platform: 503"]
-    bed.shop.faults += [(200, {}), (403, {})]
-    await bed.after(FIRST_PAUSE_MS)
-    assert bed.stuck() == ["short: A 12 of 10; to be rejected, platform: 403"]
-    assert bed.inbox.look_now("corner", "1", bed.now_ms)
-    await bed.mover.round()
-    assert refused(bed) == ["no-1"] * 3
-    assert bed.stuck()[0].startswith("rejected: ")
-
-
-async def test_where_no_platform_can_be_told_it_goes_on_waiting(bed: Bed) -> None:
-    await short(bed)
-    await bed.after(SHORT_PAUSE_MS)
-    assert bed.waiting(SHORT_PAUSE_MS) == ["short: A 12 of 10"]
-
-
 # -- what cannot be read ---------------------------------------------------------------------------
 
 
-def told(bed: Bed, number: int, changed_ms: int = 0, word: str = "") -> None:
-    """Let a message come that has its order, or else a word that nobody knows."""
-    order = PlatformOrder(
-        order_id="1",
-        state=OrderState.PAID,
-        word="settled",
-        lines=(OrderLine(line_id="1", sku="A", quantity=2, state=OrderState.PAID),),
-        deducts_at=DeductsAt.ORDER,
-        created_at_ms=0,
-        changed_at_ms=changed_ms,
-    )
-    hint = Hint(
-        message_id=str(number),
-        topic="t",
-        order_id="1",
-        order=None if word else order,
-        unknown=word,
-    )
-    bed.inbox.keep([("corner", hint)], bed.now_ms)
-
-
-@pytest.mark.parametrize("bed", ["intake.test_mover:Silent"], indirect=True)
+@pytest.mark.parametrize("bed", ["intake.bed:Silent"], indirect=True)
 async def test_an_unknown_word_is_shown_and_what_is_known_is_done(bed: Bed) -> None:
     """The next message that can be read ends it."""
     told(bed, 1)

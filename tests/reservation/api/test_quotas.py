@@ -148,3 +148,24 @@ async def test_a_batch_says_it_for_each_order(ops: Caller, tmall: Caller) -> Non
     granted, refused = answer.json()["results"]
     assert (granted["status"], refused["status"]) == (201, 409)
     assert refused["problem"]["type"] == "/problems/channel-quota-exceeded"
+
+
+async def test_availability_to_a_channel_is_what_its_quota_lets_it_have(
+    ops: Caller, tmall: Caller
+) -> None:
+    """Asked for by name; of its own a channel's key asks, an operator of any."""
+    await ops("PUT", f"/v1/stock/{SKU}", {"on_hand": 3, "warehouse": "north"})
+    await ops("PUT", PATH, {"quotas": [STREAM]})
+    await tmall.reserve("tmall:1", (SKU, 1))
+
+    async def available(who: Caller, channel: str = "") -> list[int]:
+        asked = f"&channel={channel}" if channel else ""
+        answer = await who("GET", f"/v1/availability?sku={SKU}&sku=none{asked}")
+        assert answer.status_code == 200
+        return [item["available"] for item in answer.json()["items"]]
+
+    assert await available(tmall) == await available(ops) == [9, 3, 0]
+    assert await available(tmall, "tmall") == await available(ops, "tmall") == [5, 3, 0]
+    assert await available(ops, "douyin") == [6, 3, 0]
+    foreign = await tmall("GET", f"/v1/availability?sku={SKU}&channel=douyin")
+    assert (foreign.status_code, slug(foreign)) == (403, "forbidden")

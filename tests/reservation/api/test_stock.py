@@ -239,6 +239,9 @@ async def test_availability_has_one_item_per_warehouse(ops: Caller) -> None:
         "?sku=a&warehouse=%20",
         "?sku=a&x=",
         "?sku=a&warehouse=a&warehouse=b",
+        "?sku=a&channel=",
+        "?sku=a&channel=T",
+        "?sku=a&channel=tmall&channel=tmall",
     ],
 )
 async def test_an_impossible_question_about_availability_is_422(ops: Caller, query: str) -> None:

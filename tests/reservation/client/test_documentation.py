@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,15 @@ async def test_the_example_lists_and_follows(
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+
+
+async def test_the_example_sets_quotas(
+    examples: dict[str, Any], service: RunningService, name: str
+) -> None:
+    """It answers what the stream's channel may take."""
+    async with AsyncClient(service.url, service.admin_key) as holdfast:
+        await holdfast.set_stock(name, 60)
+        ends = datetime(2100, 1, 22, tzinfo=UTC)
+        assert await examples["for_the_stream"](holdfast, name, ends) == 60
+        await holdfast.reserve(f"douyin:{name}", [(name, 10)])
+        assert await examples["for_the_stream"](holdfast, name, ends) == 50

@@ -15,6 +15,7 @@ from reservation.client import (
     Fulfil,
     InsufficientStock,
     OutcomeUnknown,
+    Quota,
     Refused,
     Reservation,
     Reserve,
@@ -99,6 +100,7 @@ async def test_every_verb_survives_a_lost_answer(
             client.reservation(order),
             client.stock(sku),
             client.availability([sku]),
+            client.quotas(sku),
             client.import_stock(
                 f"sku,warehouse,on_hand,safety_stock\n{sku},,1,\n".encode(), dry_run=True
             ),
@@ -161,7 +163,11 @@ async def test_a_plain_count_is_not_repeated_in_doubt(
 ) -> None:
     """Setting a level again could undo what somebody else wrote in between."""
     file = f"sku,warehouse,on_hand,safety_stock\n{sku},main,12,\n".encode()
-    for ask in (lambda: client.set_stock(sku, 12), lambda: client.import_stock(file)):
+    for ask in (
+        lambda: client.set_stock(sku, 12),
+        lambda: client.import_stock(file),
+        lambda: client.set_quotas(sku, [Quota("tmall", 1)]),
+    ):
         unreliable.will(NOT_APPLIED, fault)
         unreliable.requests.clear()
         with pytest.raises(OutcomeUnknown) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,10 @@ from reservation.client import (
     IdempotencyKeyReused,
     InvalidImport,
     InvalidRequest,
+    LevelQuotas,
+    OthersUse,
+    Quota,
+    QuotaUse,
     RequestTooLarge,
     RowError,
     SkuNotFound,
@@ -128,3 +132,46 @@ async def test_too_much_for_one_address(holdfast: AsyncClient) -> None:
     """What no address can carry is refused like a body too large, and not sent."""
     with pytest.raises(RequestTooLarge, match="ask for less at once"):
         await holdfast.availability(["猫" * 64] * 1_000)
+
+
+async def test_quotas_are_set_and_read(holdfast: AsyncClient, sku: str, name: str) -> None:
+    """All of a level at once; what a channel has and may take comes back typed."""
+    ends = datetime(2100, 1, 22, 20, tzinfo=timezone(timedelta(hours=8)))
+    await holdfast.reserve(f"tmall:{name}", [(sku, 2)])
+    none = await holdfast.quotas(sku)
+    found = await holdfast.set_quotas(
+        sku, [Quota("tmall", 3, 5, ends), Quota("dealer", ceiling=0)], warehouse="main"
+    )
+    level = found.level("main")
+    assert none.level("main") == LevelQuotas(
+        warehouse="main", in_force=True, quotas=(), others=OthersUse(used=2, available=8)
+    )
+    assert level == LevelQuotas(
+        warehouse="main",
+        in_force=True,
+        quotas=(
+            QuotaUse("tmall", 3, 5, ends, ended=False, used=2, available=3),
+            QuotaUse("dealer", 0, 0, None, ended=False, used=0, available=0),
+        ),
+        others=OthersUse(used=0, available=7),
+    )
+    assert (found.sku, found.as_of.tzinfo, found.level("w2")) == (sku, UTC, None)
+    assert (await holdfast.quotas(sku)).level("main") == level
+    for channel, available in (("tmall", 3), ("dealer", 0), ("douyin", 7), (None, 8)):
+        (item,) = (await holdfast.availability([sku], channel=channel)).items
+        assert item.available == available
+    assert (await holdfast.set_quotas(sku, [])).level("main") == none.level("main")
+
+
+async def test_quotas_that_cannot_be_are_refused(holdfast: AsyncClient, sku: str) -> None:
+    """By the service, but for a time that could be any: that is a bug of the caller."""
+    with pytest.raises(InvalidRequest) as refused:
+        await holdfast.set_quotas(sku, [Quota("tmall", 3, 2)])
+    assert [error.pointer for error in refused.value.errors] == ["/quotas/0/ceiling"]
+    with pytest.raises(SkuNotFound):
+        await holdfast.set_quotas(f"no-{sku}", [Quota("tmall", 3)])
+    with pytest.raises(SkuNotFound):
+        await holdfast.quotas(f"no-{sku}")
+    with pytest.raises(ValueError, match="no time zone"):
+        await holdfast.set_quotas(sku, [Quota("tmall", 3, until=datetime(2100, 1, 1))])  # noqa: DTZ001
+    assert (await holdfast.quotas(sku)).warehouses[0].quotas == ()
