@@ -20,6 +20,8 @@ from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
 from channels.intake.janitor import Janitor
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
+from channels.parcels.announcer import Announcer, is_mute
+from channels.parcels.parcels import Parcels, parcels_path
 from channels.registry import adapter_of, window_of
 from channels.transport import Platform
 from reservation.background import FAULT_SECONDS, repeat
@@ -55,6 +57,8 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
             return
         offers = Offers(offers_path(settings.data_dir))
         stack.callback(offers.close)
+        parcels = Parcels(parcels_path(settings.data_dir), settings.channels)
+        stack.callback(parcels.close)
         engine = Engine(store, settings)
         loops: dict[str, Callable[[], Awaitable[float]]] = {
             "janitor": Janitor(inbox, settings).round
@@ -64,7 +68,15 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
             adapter = adapter_of(name, shop)
             platform = Platform(adapter, shop.token, calls_per_second=shop.calls_per_second)
             stack.push_async_callback(platform.close)
-            loops[f"mover of {name}"] = Mover(platform, inbox, engine, settings).round
+            remember = parcels.remember if is_mute(adapter) else None
+            mover = Mover(platform, inbox, engine, settings, remember=remember)
+            loops[f"mover of {name}"] = mover.round
+            loops[f"announcer of {name}"] = Announcer(
+                platform,
+                parcels,
+                carriers=shop.carriers,
+                remember_seconds=settings.channels_remember_seconds,
+            ).round
             loops[f"sweeper of {name}"] = Sweeper(platform, inbox, seconds=shop.sweep_seconds).round
             if adapter.queue:
                 loops[f"fetcher of {name}"] = Fetcher(platform, inbox).round
