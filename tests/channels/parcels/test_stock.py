@@ -123,3 +123,24 @@ async def test_a_parcel_that_nobody_fulfilled_leaves_by_the_platforms_word(
     await warehouse.fulfil(order)
     await warehouse.fulfil(order, "F1", A=2, B=1)
     assert await warehouse.figures() == [(8, 0), (9, 0)]
+
+
+async def test_what_is_sent_by_the_platforms_own_pages_leaves_beside_ours(
+    warehouse: Warehouse,
+) -> None:
+    """Somebody sends the second of two lines alike there: that much is taken out, and no more."""
+    order = warehouse.bed.place(("A", 2), ("A", 2), ("B", 1))
+    await warehouse.hear(order)
+    await warehouse.fulfil(order, "F1", A=2)
+    warehouse.bed.add(order, "F1", A=2)
+    await warehouse.bed.tell()
+    second = list(order.lines)[1]
+    warehouse.bed.world.shop.ship(order.order_id, "SF", "SF-by-hand", [second])
+    await warehouse.hear(order)
+    assert await warehouse.figures() == [(6, 0), (10, 1)]
+    warehouse.bed.add(order, "F2", B=1)
+    await warehouse.fulfil(order, "F2", B=1)
+    await warehouse.bed.tell()
+    await warehouse.hear(order)
+    assert await warehouse.figures() == [(6, 0), (9, 0)]
+    assert warehouse.bed.numbers(order) == ["SF-F1", "SF-by-hand", "SF-F2"]
