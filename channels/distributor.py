@@ -317,7 +317,8 @@ class Distributor(Adapter):
             "tracking_number": parcel.tracking_number,
             "lines": list(parcel.lines),
         }
-        key = _id_of("order.shipped", order_id, parcel.company, parcel.tracking_number)
+        parts = (order_id, parcel.company, parcel.tracking_number, *parcel.lines)
+        key = _id_of("order.shipped", *parts)
         return self._tell("order.shipped", data, key, at)
 
     def read_done(self, response: Response) -> None:

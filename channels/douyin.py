@@ -356,7 +356,8 @@ class Douyin(Adapter):
         params = {
             "order_id": order_id,
             "pack_list": [{**package, "shipped_order_info": lines}],
-            "request_id": f"{order_id}-{parcel.tracking_number}",
+            # Several parcels of an order may travel as one; a line is in one of them.
+            "request_id": f"{order_id}-{parcel.tracking_number}-{parcel.lines[0]}",
         }
         return self._call("/order/logisticsAddMultiPack", params, at)
 

@@ -24,6 +24,8 @@ from channels.intake.inbox import Inbox, inbox_path
 from channels.intake.janitor import Janitor
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
+from channels.parcels.announcer import Announcer, is_mute
+from channels.parcels.parcels import Parcels, parcels_path
 from channels.registry import adapter_of, window_of
 from channels.tokens import TokenFile
 from channels.transport import Platform
@@ -60,6 +62,8 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
         inbox = await _opened(Inbox, inbox_path(settings.data_dir), stack, stop)
         if inbox is None:
             return
+        parcels = Parcels(parcels_path(settings.data_dir), settings.channels)
+        stack.callback(parcels.close)
         engine = Engine(store, settings)
         loops: dict[str, Callable[[], Awaitable[float]]] = {
             "janitor": Janitor(inbox, settings).round
@@ -67,7 +71,15 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
         for name, shop in settings.channels.items():
             platform = _platform(name, settings, stack)
             adapter = platform.adapter
-            loops[f"mover of {name}"] = Mover(platform, inbox, engine, settings).round
+            remember = parcels.remember if is_mute(adapter) else None
+            mover = Mover(platform, inbox, engine, settings, remember=remember)
+            loops[f"mover of {name}"] = mover.round
+            loops[f"announcer of {name}"] = Announcer(
+                platform,
+                parcels,
+                carriers=shop.carriers,
+                remember_seconds=settings.channels_remember_seconds,
+            ).round
             loops[f"sweeper of {name}"] = Sweeper(platform, inbox, seconds=shop.sweep_seconds).round
             if adapter.queue:
                 loops[f"fetcher of {name}"] = Fetcher(platform, inbox).round

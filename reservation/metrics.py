@@ -232,6 +232,21 @@ CHANNEL_CLOSING_SECONDS: Final = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 600),
     registry=REGISTRY,
 )
+CHANNEL_PARCELS: Final = Gauge(
+    "holdfast_channel_parcels",
+    "Parcels that a channel is still to be told of, by channel and state: waiting, or dead (refused"
+    " for good: a person has to look).",
+    ("channel", "state"),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+CHANNEL_PARCELS_TOLD: Final = Counter(
+    "holdfast_channel_parcels_told_total",
+    "Parcels that a channel was told of, by outcome: told (acknowledged), put_off (told again),"
+    " not_told (there is nothing to tell), dead.",
+    ("channel", "outcome"),
+    registry=REGISTRY,
+)
 CHANNEL_ANOMALIES: Final = Counter(
     "holdfast_channel_anomalies_total",
     "Looks at orders that cannot be where their platform says they are, by channel and kind.",

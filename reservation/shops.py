@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -84,6 +85,9 @@ class Shop(BaseModel):
         None, gt=0, le=10_000, allow_inf_nan=False, description="[what the platform is known for]"
     )
 
+    carriers: dict[str, Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        default_factory=dict, description="its code of a carrier by ours, where the two differ"
+    )
     sweep_seconds: int = Field(
         60, ge=1, le=86_400, description="between two looks for what nobody told us"
     )

@@ -65,6 +65,17 @@ class Life(Rules):
         await wire.reads(placed.order_id, SHIPPED, SHIPPED)
 
     @live
+    async def test_lines_travel_together(self, wire: Wire) -> None:
+        """Told one after another with the number of the same parcel, all of them have left."""
+        if not self.counterpart.moves_lines:
+            raise SkipTest("this platform does not ship lines by themselves")
+        placed = _place(wire, _kettle(wire), paid=True)
+        order = await wire.reads(placed.order_id, PAID, PAID)
+        for line in order.lines:
+            await _ship(wire, order, "SF214151285", line.line_id)
+        await wire.reads(placed.order_id, SHIPPED, SHIPPED)
+
+    @live
     async def test_an_order_is_closed(self, wire: Wire) -> None:
         """Before it was paid, and after: line by line, where a platform refunds so."""
         shop, clock = wire.world.shop, wire.world.clock

@@ -25,7 +25,7 @@ from reservation.status import Status
 from reservation.times import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from channels.intake.inbox import Inbox
     from channels.intake.looks import Look
@@ -56,7 +56,10 @@ _SHORT: Final = {
 
 
 class Mover:
-    """One background loop for one channel. `now_ms` is the wall clock, `chance` is in [0, 1)."""
+    """One background loop for one channel. `now_ms` is the wall clock, `chance` is in [0, 1).
+
+    `remember` is told the orders that were seen to, with the channel and the time.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Mover:
         engine: Engine,
         settings: Settings,
         *,
+        remember: Callable[[str, Sequence[PlatformOrder], int], None] | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -75,6 +79,7 @@ class Mover:
         self._limits = settings
         self._ttl_ms = settings.default_ttl_seconds * 1000
         self._warehouse = settings.default_warehouse
+        self._remember = remember
         self._origin = Origin(actor=f"channel {self._channel}")
         self._now_ms = now_ms
         self._chance = chance
@@ -94,6 +99,9 @@ class Mover:
         found = await asyncio.gather(*map(one, looks), return_exceptions=True)
         done = [one for one in found if isinstance(one, tuple)]
         if done:
+            if self._remember is not None:
+                orders = [seen.order for _, seen in done]
+                await asyncio.to_thread(self._remember, self._channel, orders, self._now_ms())
             seen = [(self._channel, seen) for _, seen in done]
             await asyncio.to_thread(self._inbox.done, [look for look, _ in done], seen)
         for fault in found:

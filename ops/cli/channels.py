@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +15,8 @@ from channels.feed.offers import Offer, OfferReads, Offers, look_at, offers_path
 from channels.intake.desk import Desk
 from channels.intake.inbox import inbox_path
 from channels.intake.looks import NO_ORDER, LookState
+from channels.parcels.parcels import Notice, NoticeState, ParcelReads, Parcels, parcels_path
+from channels.parcels.parcels import look_at as look_at_parcels
 from ops.cli.endings import output
 from ops.cli.options import ConfigOption, DataDirOption, JsonOption, settings_of
 from reservation.database import is_there
@@ -44,6 +46,10 @@ def list_channels(
     """List the channels: how much each is still to be told, and how many orders do not fit."""
     settings = settings_of(config, data_dir=data_dir)
     told = look_at(offers_path(settings.data_dir), lambda offers: _counts(offers, settings)) or {}
+    of_parcels = look_at_parcels(
+        parcels_path(settings.data_dir),
+        lambda parcels: {name: parcels.counts(name) for name in settings.channels},
+    )
     troubled: dict[str, dict[str, int]] = {}
     with _desk(settings) as desk:
         for figure in desk.figures() if desk else ():
@@ -52,6 +58,7 @@ def list_channels(
     rows = []
     for name, shop in sorted(settings.channels.items()):
         to_tell, dead = told.get(name, (0, 0))
+        parcels_to_tell, dead_parcels = (of_parcels or {}).get(name, (0, 0))
         orders = troubled.get(name, {})
         rows.append(
             {
@@ -59,6 +66,8 @@ def list_channels(
                 "platform": shop.platform,
                 "to_tell": to_tell,
                 "dead_letters": dead,
+                "parcels_to_tell": parcels_to_tell,
+                "dead_parcels": dead_parcels,
                 "orders_waiting": orders.get(LookState.WAITING, 0),
                 "orders_stuck": orders.get(LookState.STUCK, 0),
             }
@@ -144,21 +153,60 @@ def list_dead(
     output().print(table)
 
 
+@channels_app.command("parcels")
+def list_parcels(
+    channel: ChannelArgument,
+    order_id: Annotated[
+        str | None, typer.Option("--order", help="All of one order, also those that are told.")
+    ] = None,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """List parcels that a channel has not been told of, with the reason."""
+    settings = settings_of(config, data_dir=data_dir)
+    _known(settings, channel)
+    untold = [state for state in NoticeState if state is not NoticeState.ACKNOWLEDGED]
+
+    def ask(parcels: ParcelReads) -> Sequence[Notice]:
+        if order_id is not None:
+            return parcels.of_order(channel, order_id)
+        return parcels.page(channel, untold, 0, MOST_SHOWN)
+
+    found = look_at_parcels(parcels_path(settings.data_dir), ask)
+    if not found:
+        typer.echo("none: it has been told of every parcel" if order_id is None else "none")
+        return
+    names = ("order", "parcel", "carrier", "number", "state", "since", "tried", "reason")
+    table = Table(*names, box=None)
+    for one in found:
+        table.add_row(
+            one.order_id,
+            one.fulfilment_id,
+            one.company,
+            one.tracking_number,
+            one.state,
+            rfc3339(one.since_ms),
+            f"{one.attempts}×",
+            one.reason,
+        )
+    output().print(table)
+
+
 @channels_app.command("resend")
 def resend(
     channel: ChannelArgument, data_dir: DataDirOption = None, config: ConfigOption = None
 ) -> None:
-    """Tell a channel again what it has refused; the agents do it at once."""
+    """Tell a channel again what it has refused, parcels as well; the agents do it at once."""
     settings = settings_of(config, data_dir=data_dir)
     _known(settings, channel)
-    path = offers_path(settings.data_dir)
-    if not is_there(path):
+    offers, parcels = offers_path(settings.data_dir), parcels_path(settings.data_dir)
+    if not is_there(offers) and not is_there(parcels):
         raise _nothing_there(settings)
-    offers = Offers(path)
-    try:
-        sent = offers.send_again(channel, time.time_ns() // 1_000_000)
-    finally:
-        offers.close()
+    now_ms = time.time_ns() // 1_000_000
+    with contextlib.closing(Offers(offers)) as told:
+        sent = told.send_again(channel, now_ms)
+    with contextlib.closing(Parcels(parcels, settings.channels)) as left:
+        sent += left.send_again(channel, now_ms)
     typer.echo(f"{sent} on the way again")
 
 

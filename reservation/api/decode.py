@@ -180,7 +180,7 @@ class Decoder:
         form = self._validate(self.forms.reserve, data)
         return Reserve(
             form.reservation_id,
-            self._lines(form.lines),
+            self.lines(form.lines),
             form.ttl_seconds * 1000,
             form.confirm,
         )
@@ -199,9 +199,10 @@ class Decoder:
         form = self._validate(self.forms.fulfil, data, _both_or_neither(data))
         if form.fulfilment_id is None or form.lines is None:
             return Fulfil(reservation_id)
-        return Fulfil(reservation_id, form.fulfilment_id, self._lines(form.lines))
+        return Fulfil(reservation_id, form.fulfilment_id, self.lines(form.lines))
 
-    def _lines(self, lines: Iterable[LineForm]) -> tuple[Line, ...]:
+    def lines(self, lines: Iterable[LineForm]) -> tuple[Line, ...]:
+        """Sum lines, and put them into their order."""
         return canonical_lines(
             [Line(line.sku, line.warehouse, line.quantity) for line in lines],
             max_quantity=self._max_quantity,
@@ -233,7 +234,7 @@ class Decoder:
         broken = {pointer.split("/")[2] for pointer, _ in errors if pointer.startswith("/lines/")}
         valid = [item for index, item in enumerate(raw) if str(index) not in broken]
         try:
-            self._lines(self.forms.line.model_validate(item) for item in valid)
+            self.lines(self.forms.line.model_validate(item) for item in valid)
         except InvalidRequest as error:
             return error.errors
         return []

@@ -238,7 +238,8 @@ KINDS: Final[Mapping[Slug, ProblemKind]] = MappingProxyType(
         Slug.IDEMPOTENCY_KEY_REUSED: ProblemKind(
             422,
             "The id is taken by other content",
-            "A reservation, part or adjustment with this id exists and says something else.",
+            "A reservation, part, parcel or adjustment with this id exists and says "
+            "something else.",
             "Repeat the original content, or choose another id for a new one.",
             same_request_later=False,
         ),

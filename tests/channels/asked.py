@@ -16,6 +16,7 @@ from reservation.security import Role
 from reservation.shops import Shop
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
+from tests.reservation.api.conformance import keeps_the_document
 
 
 def two_channels(settings: Settings) -> Settings:
@@ -25,17 +26,26 @@ def two_channels(settings: Settings) -> Settings:
 
 
 class Asked:
-    """Callers of some roles."""
+    """Callers of some roles. `replayed`: whether the last answer says that it was there before."""
+
+    replayed = False
 
     def __init__(self, client: httpx.AsyncClient, tokens: dict[Role, str]) -> None:
         self._client, self._tokens = client, tokens
 
     async def __call__(
-        self, method: str, path: str, role: Role = Role.VIEWER, status: int = 200
+        self,
+        method: str,
+        path: str,
+        role: Role = Role.VIEWER,
+        status: int = 200,
+        body: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Ask, and hold the status against what it should be."""
+        """Ask, and hold the answer against the status and the document."""
         headers = {"authorization": f"Bearer {self._tokens[role]}"}
-        answer = await self._client.request(method, path, headers=headers)
+        answer = await self._client.request(method, path, headers=headers, json=body)
+        keeps_the_document(answer)
+        self.replayed = answer.headers.get("idempotent-replayed") == "true"
         assert answer.status_code == status, answer.text
         found: dict[str, Any] = answer.json()
         return found

@@ -136,7 +136,7 @@ def test_a_parcel_is_told_for_an_order_or_for_some_of_its_lines():
         "/order/logisticsAddMultiPack",
         {
             "order_id": "47",
-            "request_id": "47-SF1",
+            "request_id": "47-SF1-471",
             "pack_list": [
                 {
                     "company_code": "shunfeng",

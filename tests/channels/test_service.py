@@ -14,12 +14,21 @@ import httpx
 from structlog.testing import capture_logs
 
 from channels.intake.inbox import Inbox, inbox_path
-from channels.model import Hint
+from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from channels.parcels.parcels import Parcels, parcels_path
 from channels.service import run_channels, tell_channels
+from channels.simulator.clock import Clock
+from channels.simulator.dealer import Account as Secrets
+from channels.simulator.dealer import Dealer
+from channels.simulator.faults import Faults
+from channels.simulator.serving import served
+from channels.simulator.shop import Shop as SimulatedShop
+from channels.simulator.simulator import World
+from channels.simulator.trade import Sku, Stage, Wanted
 from reservation.config import Settings
 from reservation.engine import Engine
-from reservation.model import SYSTEM, SetStock
-from reservation.shops import Shop
+from reservation.model import SYSTEM, Line, SetStock, State
+from reservation.shops import DeductsAt, Shop
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
 from tests.channels.corner import CornerShop, sign
@@ -225,6 +234,70 @@ async def test_a_dealers_files_are_taken_where_its_settings_name_a_folder(
     stop.set()
     await running
     inbox.close()
+
+
+async def test_a_dealer_that_cannot_be_asked_is_told_of_parcels_by_its_own_lines(
+    store: Store, engine: Engine, settings: Settings
+) -> None:
+    """Its message has told them; the carrier goes by the dealer's name for it."""
+    for sku in "AB":
+        await engine.set_stock(SetStock(sku, "main", 10, 0), SYSTEM)
+    clock = Clock()
+    world = World(clock, Faults(), SimulatedShop(clock))
+    dealer = Dealer(world, Secrets(sending=(DEALER_SECRET,), receiving=(DEALER_SECRET,)))
+    kinds = [Sku(sku_id="", outer_id=sku, quantity=9, price_fen=29) for sku in "AB"]
+    item = world.shop.offer("two", kinds)
+    placed = world.shop.place([Wanted(item.item_id, sku, 1) for sku in item.skus], paid=True)
+    told = PlatformOrder(
+        order_id=placed.order_id,
+        state=OrderState.PAID,
+        word="paid",
+        lines=tuple(
+            OrderLine(line_id=str(number), sku=sku, quantity=1, state=OrderState.PAID)
+            for number, sku in enumerate("AB", 1)
+        ),
+        deducts_at=DeductsAt.ORDER,
+        created_at_ms=1,
+        changed_at_ms=1,
+    )
+    hint = Hint(message_id="m", topic="order.paid", order_id=placed.order_id, order=told)
+    inbox = Inbox(inbox_path(settings.data_dir))
+    inbox.keep([("dealer", hint)], 1)
+    parcels = Parcels(parcels_path(settings.data_dir), {"dealer"})
+    stop = asyncio.Event()
+    async with served(dealer) as url:
+        shop = Shop(
+            platform="distributor",
+            url=f"{url}/webhooks",
+            secrets=(DEALER_SECRET,),
+            carriers={"SF": "顺丰"},
+        )
+        named = settings.model_copy(update={"channels": {"dealer": shop}})
+        running = asyncio.create_task(run_channels(store, named, stop))
+
+        async def confirmed() -> bool:
+            found = (await engine.reservation(f"dealer:{placed.order_id}")).reservation
+            return found is not None and found.state is State.CONFIRMED
+
+        async def shipped() -> bool:
+            return placed.stage is Stage.PART_SHIPPED
+
+        await happens(confirmed)
+        parcels.add(
+            f"dealer:{placed.order_id}",
+            "F1",
+            company="SF",
+            tracking_number="SF1",
+            lines=[Line("B", "main", 1)],
+            at_ms=1,
+        )
+        await happens(shipped)
+        stop.set()
+        await running
+    found = [line.parcel and line.parcel.company for line in placed.lines.values()]
+    assert found == [None, "顺丰"]
+    inbox.close()
+    parcels.close()
 
 
 def test_a_platform_that_there_is_not_is_said_before_anything_starts(tmp_path: Path) -> None:

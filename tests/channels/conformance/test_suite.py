@@ -180,9 +180,17 @@ class Sending(Distributor):
         return self.shipped(order.order_id, Parcel(company="SF", tracking_number="SF1"), at)
 
 
+class Numbering(Distributor):
+    """Takes what has the same tracking number for the same."""
+
+    def _tell(self, kind, data, key, at):
+        return super()._tell(kind, data, data.get("tracking_number", key), at)
+
+
 @pytest.mark.parametrize(
     ("side", "adapter", "rule"),
     [
+        (DealerSide(), Numbering, "lines_travel_together"),
         (DealerSide(), Sending, "a_paid_order_is_rejected"),
         (DouyinSide(), Sweeping, "the_shelf"),
         (TmallSide(), Doubling, "messages_that_are_fetched"),

@@ -11,6 +11,8 @@ from channels.feed.offers import Kind, Offers, Outcome, Wanted, offers_path
 from channels.intake.desk import Desk
 from channels.intake.inbox import inbox_path
 from channels.model import Hint
+from channels.parcels.parcels import NoticeState, Parcels, parcels_path
+from channels.parcels.parcels import Outcome as Told
 from tests.ops.service import holdfast
 
 CONFIG = "[channels.tmall]\nplatform = 'tmall'\napp_key = '1'\nsecrets = ['s']\n"
@@ -38,11 +40,13 @@ def test_before_anything_happened_it_says_so(config: Path) -> None:
         "none: every order that was told of is where its platform says it is\n",
     )
     assert "has taken everything" in run(config, "dead", "tmall")[1]
+    assert "has been told of every parcel" in run(config, "parcels", "tmall")[1]
     code, said = run(config, "dead", "amazon")
     assert (code, "no channel 'amazon'; they name tmall" in said) == (2, True)
     code, said = run(config, "resend", "tmall")
     assert (code, "has nothing of channels" in said) == (1, True)
-    assert not (config.parent / "var" / "feed.sqlite3").exists()
+    for name in ("feed.sqlite3", "parcels.sqlite3"):
+        assert not (config.parent / "var" / name).exists()
 
 
 def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
@@ -62,6 +66,8 @@ def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
             "platform": "tmall",
             "to_tell": 0,
             "dead_letters": 1,
+            "parcels_to_tell": 0,
+            "dead_parcels": 0,
             "orders_waiting": 0,
             "orders_stuck": 1,
         }
@@ -75,3 +81,31 @@ def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
     assert [look.order_id for look in desk.due("tmall", 10**15)] == ["471", "472"]
     desk.close()
     offers.close()
+
+
+def test_parcels_that_a_channel_has_not_been_told_of_are_listed_and_sent_again(
+    config: Path,
+) -> None:
+    """With the reason; of an order all of them."""
+    parcels = Parcels(parcels_path(config.parent / "var"), {"tmall"})
+    for order in ("471", "472"):
+        parcels.add(f"tmall:{order}", "F1", company="SF", tracking_number=f"SF{order}", at_ms=1)
+    first, second = parcels.due("tmall", 1, 2)
+    parcels.note(
+        [
+            Told(first, NoticeState.DEAD, "isv.no-such-order"),
+            Told(second, NoticeState.ACKNOWLEDGED),
+        ],
+        1,
+    )
+    said = run(config, "parcels", "tmall")[1]
+    assert "SF471" in said
+    assert "isv.no-such-order" in said
+    assert "SF472" not in said
+    assert "SF472" in run(config, "parcels", "tmall", "--order", "472")[1]
+    assert run(config, "parcels", "tmall", "--order", "473") == (0, "none\n")
+    assert json.loads(run(config, "list", "--json")[1])[0]["dead_parcels"] == 1
+    assert run(config, "resend", "tmall") == (0, "1 on the way again\n")
+    assert parcels.counts("tmall") == (1, 0)
+    assert run(config, "parcels", "amazon")[0] == 2
+    parcels.close()
