@@ -78,7 +78,8 @@ class Database(_Connection):
     """One connection to a file that others may read and write too; threads take turns.
 
     `tables` are statements that make a new file, each with a semicolon at its line's end; `form` is
-    the number of their form, and a file of another one is refused. Named facts have a table of
+    the number of their form, and a file of another one is refused. `later` are statements that add
+    what older files of this form lack, each harmless where it is there. Named facts have a table of
     their own. Raises `fault` where the file cannot be used: here, in `transaction`, in `reading`.
     """
 
@@ -89,6 +90,7 @@ class Database(_Connection):
         *,
         form: int,
         fault: type[ArchiveUnavailable] = ArchiveUnavailable,
+        later: tuple[str, ...] = (),
     ) -> None:
         super().__init__(path, fault)
         with self.reading():
@@ -105,6 +107,10 @@ class Database(_Connection):
                         self._db.execute(statement)
                     self.set_fact("format", form)
         self._refuse_other_forms(form)
+        if later:
+            with self.transaction():
+                for statement in later:
+                    self._db.execute(statement)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -232,6 +232,14 @@ CHANNEL_CLOSING_SECONDS: Final = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 600),
     registry=REGISTRY,
 )
+CHANNEL_UNFIT: Final = Gauge(
+    "holdfast_channel_orders_unfit",
+    "Orders that are not where their platform says they are, by channel and state: waiting (tried"
+    " again), or stuck (a person has to look).",
+    ("channel", "state"),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 CHANNEL_PARCELS: Final = Gauge(
     "holdfast_channel_parcels",
     "Parcels that a channel is still to be told of, by channel and state: waiting, or dead (refused"

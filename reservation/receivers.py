@@ -27,9 +27,14 @@ class ReceiverKind(StrEnum):
 
 
 class AlertType(StrEnum):
-    """What people are alerted to: the transitions of breaker and health."""
+    """What people are alerted to: transitions of breaker and health, what stays undone of channels.
+
+    The worst first.
+    """
 
     SUSPENDED = "breaker.opened"
+    ANOMALY = "order.anomaly"  # an order is not where its platform says it is
+    DEAD_LETTER = "channel.dead_letter"  # a channel was not told what it may sell
     ON_TRIAL = "breaker.half_opened"
     REOPENED = "breaker.closed"
     AT_RISK = "health.at_risk"

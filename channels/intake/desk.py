@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from channels.intake.inbox import TELL, Inbox
-from channels.intake.looks import Figure, Kept, Look, LookState
+import msgspec
+
+from channels.intake.inbox import FORMAT, TELL, Inbox, InboxReads, InboxUnavailable
+from channels.intake.looks import Figure, Kept, Look, LookState, Trouble
+from channels.model import PlatformOrder
+from reservation.database import Database, DatabaseReader, is_there
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
 
 MOST_SHOWN: Final = 100  # looks, or messages of one, that are listed in one go
 
+_decode: Final = msgspec.json.Decoder(PlatformOrder).decode
 
-class Desk(Inbox):
-    """An inbox for people."""
+
+class DeskReads(InboxReads):
+    """What people see. Every method may raise InboxUnavailable."""
 
     def troubles(
         self,
@@ -38,6 +47,17 @@ class Desk(Inbox):
             count,
         )
 
+    def reasons(self) -> Sequence[Trouble]:
+        """Name all that `troubles` lists, in no order, with no more than why."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT channel, order_id, state, since_ms, reason FROM look WHERE reason != ''"
+            ).fetchall()
+        return [
+            Trouble(channel, order_id, LookState(state), since_ms, reason)
+            for channel, order_id, state, since_ms, reason in rows
+        ]
+
     def figures(self) -> Sequence[Figure]:
         """Count what `troubles` lists, by channel, state and kind."""
         with self._db.reading():
@@ -56,6 +76,15 @@ class Desk(Inbox):
         found = self._looks("l.channel = ? AND l.order_id = ?", channel, order_id)
         return found[0] if found else None
 
+    def shown(self, channel: str, order_id: str) -> tuple[PlatformOrder, int] | None:
+        """Read how an order was when no step led on, and when that was; None where nobody knows."""
+        with self._db.reading():
+            row = self._db.execute(
+                "SELECT detail, at_ms FROM shown WHERE channel = ? AND order_id = ?",
+                (channel, order_id),
+            ).fetchone()
+        return None if row is None else (_decode(row[0]), row[1])
+
     def messages(self, channel: str, order_id: str, count: int = MOST_SHOWN) -> Sequence[Kept]:
         """Read what was told of an order and is still kept, the latest first.
 
@@ -69,6 +98,12 @@ class Desk(Inbox):
                 (channel, order_id, count),
             ).fetchall()
         return [Kept(*row) for row in rows]
+
+
+class Desk(DeskReads, Inbox):
+    """An inbox for people."""
+
+    _db: Database
 
     def want(self, channel: str, order_id: str, at_ms: int) -> None:
         """Have an order looked at of which nothing may have been told."""
@@ -93,3 +128,17 @@ class Desk(Inbox):
                 (channel, order_id),
             )
         return cursor.rowcount == 1
+
+
+def look_at(path: Path, question: Callable[[DeskReads], T]) -> T | None:
+    """Ask the inbox, and leave it as it is; None where there is none so far.
+
+    Raises InboxUnavailable.
+    """
+    if not is_there(path):
+        return None
+    found = DeskReads(DatabaseReader(path, form=FORMAT, fault=InboxUnavailable))
+    try:
+        return question(found)
+    finally:
+        found.close()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import Field
 
-from channels.intake.desk import Desk
+from channels.intake.desk import Desk, DeskReads, look_at
 from channels.intake.inbox import InboxUnavailable, inbox_path
 from channels.intake.looks import NO_ORDER, Figure, Kept, Look, LookState
+from channels.model import OrderLine, OrderState, PlatformOrder
 from reservation.api.exchange import OK, Answer, json_answer
 from reservation.api.forms import anchored
 from reservation.api.openapi import Documented
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from reservation.config import Settings
 
 T = TypeVar("T")
+Shown = tuple[PlatformOrder, int]  # and when it was like that
 
 NO_ORDER_SEGMENT: Final = "-"  # in a path, for messages that name no order
 MOST_ORDER_ID: Final = 200
@@ -86,9 +88,32 @@ class MessageView(View):
     times: int
 
 
-class AnomalyMessagesView(AnomalyView):
+class OrderLineView(View):
+    """A line of it, as its platform says."""
+
+    line_id: str
+    sku: str = Field(description="Our code, empty where the platform has none for it.")
+    quantity: int
+    state: OrderState
+    refund: str | None = Field(description="Its platform's word for where a refund of it is.")
+
+
+class OrderView(View):
+    """An order as its platform said it was when it was looked at the last time."""
+
+    state: OrderState
+    word: str = Field(description="Its platform's own word for the state.")
+    created_at: str = time_field("When it was placed.")
+    changed_at: str = time_field("When it changed the last time.")
+    paid_at: str | None = Field(description="When it was paid.")
+    seen_at: str = time_field("When it was like that.")
+    lines: list[OrderLineView]
+
+
+class AnomalyWholeView(AnomalyView):
     """One of them, with what its platform has told of it."""
 
+    order: OrderView | None = Field(description="Null where nothing could be read of it.")
     messages: list[MessageView]
 
 
@@ -105,7 +130,7 @@ class Anomalies:
         state, after = asked.one_of("state", LookState), asked.place(_place)
         asked.check()
 
-        def ask(desk: Desk) -> tuple[list[Figure], list[Look]]:
+        def ask(desk: DeskReads) -> tuple[list[Figure], list[Look]]:
             found = desk.troubles(channel=channel, state=state, after=after, count=asked.limit + 1)
             return list(desk.figures()), list(found)
 
@@ -125,41 +150,54 @@ class Anomalies:
         """Look into one: with what its platform has told of it, the latest first."""
         channel, order_id = _order(call)
 
-        def ask(desk: Desk) -> tuple[Look | None, list[Kept]]:
-            return desk.look(channel, order_id), list(desk.messages(channel, order_id))
+        def ask(desk: DeskReads) -> tuple[Look | None, Shown | None, list[Kept]]:
+            of = channel, order_id
+            return desk.look(*of), desk.shown(*of), list(desk.messages(*of))
 
-        look, messages = await self._look(ask) or (None, [])
+        look, shown, messages = await self._look(ask) or (None, None, [])
         if look is None or not look.reason:
             raise _unknown()
         return json_answer(
-            OK, {**_look_json(look), "messages": [_message_json(one) for one in messages]}
+            OK,
+            {
+                **_look_json(look),
+                "order": None if shown is None else _order_json(*shown),
+                "messages": [_message_json(one) for one in messages],
+            },
         )
 
     async def retry(self, call: Call) -> Answer:
         """Have an order looked at now."""
         channel, order_id = _order(call)
         now_ms = time.time_ns() // 1_000_000
-        done = await self._look(lambda desk: desk.look_now(channel, order_id, now_ms))
+        done = await self._do(lambda desk: desk.look_now(channel, order_id, now_ms))
         return _done(found=done)
 
     async def dismiss(self, call: Call) -> Answer:
         """Forget one that is stuck, since a person has seen to it; news of it bring it back."""
         channel, order_id = _order(call)
-        return _done(found=await self._look(lambda desk: desk.dismiss(channel, order_id)))
+        return _done(found=await self._do(lambda desk: desk.dismiss(channel, order_id)))
 
-    async def _look(self, question: Callable[[Desk], T]) -> T | None:
-        """Ask the inbox in a thread; None where there is none so far."""
+    async def _look(self, question: Callable[[DeskReads], T]) -> T | None:
+        return await _off_the_loop(lambda: look_at(self._path, question))
+
+    async def _do(self, deed: Callable[[Desk], T]) -> T | None:
+        """Do something in a thread; None where there is no inbox so far."""
 
         def work() -> T | None:
             if not is_there(self._path):
                 return None
             desk = Desk(self._path)
             try:
-                return question(desk)
+                return deed(desk)
             finally:
                 desk.close()
 
-        return await off_the_loop(work, InboxUnavailable, "The inbox cannot be read")
+        return await _off_the_loop(work)
+
+
+async def _off_the_loop(work: Callable[[], T]) -> T:
+    return await off_the_loop(work, InboxUnavailable, "The inbox cannot be read")
 
 
 class NothingView(View):
@@ -183,7 +221,7 @@ def desk_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
         ),
     )
     missing = (Slug.NOT_FOUND, *faults)
-    one = Documented("read_anomaly", "channels", {OK: (AnomalyMessagesView, "It.")}, missing)
+    one = Documented("read_anomaly", "channels", {OK: (AnomalyWholeView, "It.")}, missing)
     retry = Documented("retry_anomaly", "channels", {OK: (NothingView, "It is tried.")}, missing)
     dismiss = Documented(
         "dismiss_anomaly", "channels", {OK: (NothingView, "It is forgotten.")}, missing
@@ -241,6 +279,28 @@ def _figure_json(figure: Figure) -> dict[str, Any]:
         "kind": figure.kind,
         "orders": figure.looks,
         "since": rfc3339(figure.since_ms),
+    }
+
+
+def _order_json(order: PlatformOrder, seen_ms: int) -> dict[str, Any]:
+    return {
+        "state": order.state,
+        "word": order.word,
+        "created_at": rfc3339(order.created_at_ms),
+        "changed_at": rfc3339(order.changed_at_ms),
+        "paid_at": rfc3339_or_none(order.paid_at_ms),
+        "seen_at": rfc3339(seen_ms),
+        "lines": [_line_json(line) for line in order.lines],
+    }
+
+
+def _line_json(line: OrderLine) -> dict[str, Any]:
+    return {
+        "line_id": line.line_id,
+        "sku": line.sku,
+        "quantity": line.quantity,
+        "state": line.state,
+        "refund": line.refund or None,
     }
 
 

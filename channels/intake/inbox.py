@@ -17,7 +17,7 @@ import msgspec
 
 from channels.intake.looks import NO_ORDER, Look, LookState, Seen
 from channels.model import PlatformOrder
-from reservation.database import Database
+from reservation.database import Database, DatabaseReader
 from reservation.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ CREATE INDEX message_by_order ON message (channel, order_id);
 CREATE INDEX described_by_age ON described (at_ms);
 CREATE INDEX look_by_time ON look (channel, state, due_ms);
 """
+_LATER: Final = (
+    # How an order was when no step led on, for people; it goes with its look.
+    (
+        "CREATE TABLE IF NOT EXISTS shown (channel TEXT NOT NULL, order_id TEXT NOT NULL,"
+        " detail BLOB NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (channel, order_id),"
+        " FOREIGN KEY (channel, order_id) REFERENCES look (channel, order_id) ON DELETE CASCADE"
+        ") WITHOUT ROWID"
+    ),
+    "CREATE INDEX IF NOT EXISTS look_unfit ON look (channel, state) WHERE reason != ''",
+)
 
 # What was the end of an order stays its end, whatever is told of it later.
 _DESCRIBE: Final = (
@@ -72,6 +82,12 @@ TELL: Final = (
 _NEWS: Final = f"{TELL}, detail = ?3, unknown = ?4"
 _UNKNOWN: Final = f"{TELL}, unknown = ?4"
 _LISTED: Final = f"{TELL}, detail = NULL"
+
+# A look that a person has dismissed meanwhile shows nothing.
+_SHOW: Final = (
+    "INSERT OR REPLACE INTO shown SELECT channel, order_id, ?3, ?4 FROM look"
+    " WHERE channel = ?1 AND order_id = ?2"
+)
 
 _LOOK: Final = (
     "SELECT l.channel, l.order_id, l.state, l.told, l.since_ms, l.due_ms, l.attempts, l.reason,"
@@ -92,15 +108,39 @@ class InboxUnavailable(ArchiveUnavailable):
     """The file cannot be used: nothing is acknowledged, and platforms send again."""
 
 
-class Inbox:
-    """The file. Any number of processes may use it; every method may raise InboxUnavailable."""
+class InboxReads:
+    """What is in the file. Every method may raise InboxUnavailable."""
 
-    def __init__(self, path: Path) -> None:
-        self._db = Database(path, _TABLES, form=FORMAT, fault=InboxUnavailable)
+    def __init__(self, db: Database | DatabaseReader) -> None:
+        self._db = db
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def _looks(self, where: str, *values: object) -> Sequence[Look]:
+        with self._db.reading():
+            rows = self._db.execute(f"{_LOOK} WHERE {where}", values).fetchall()
+        return [_look(*row) for row in rows]
+
+    def unfit(self, channel: str) -> dict[LookState, int]:
+        """Count the orders of a channel that are not where their platform says, by state."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT state, COUNT(*) FROM look WHERE channel = ? AND reason != ''"
+                " GROUP BY state",
+                (channel,),
+            ).fetchall()
+        return {LookState(state): orders for state, orders in rows}
+
+
+class Inbox(InboxReads):
+    """The file, to write it. Any number of processes may."""
+
+    _db: Database
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Database(path, _TABLES, form=FORMAT, fault=InboxUnavailable, later=_LATER))
 
     # -- what is told ----------------------------------------------------------------------------
 
@@ -236,6 +276,7 @@ class Inbox:
         with self._db.transaction():
             if seen is not None:
                 self._describe(look.channel, seen)
+                self._db.execute(_SHOW, (*order, _encode(seen.order), seen.at_ms))
             self._db.execute(
                 "UPDATE look SET short_ms = ? WHERE channel = ? AND order_id = ?",
                 (short_ms, *order),
@@ -245,11 +286,6 @@ class Inbox:
                 " WHERE channel = ? AND order_id = ? AND told = ?",
                 (state, due_ms, attempts, reason, *order, look.told),
             )
-
-    def _looks(self, where: str, *values: object) -> Sequence[Look]:
-        with self._db.reading():
-            rows = self._db.execute(f"{_LOOK} WHERE {where}", values).fetchall()
-        return [_look(*row) for row in rows]
 
     # -- keeping house ---------------------------------------------------------------------------
 

@@ -44,6 +44,22 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why an order is not where its platform says it is. `since_ms` tells one time from another."""
+
+    channel: str
+    order_id: str
+    state: LookState
+    since_ms: int
+    reason: str  # `kind: figures`
+
+    @property
+    def kind(self) -> str:
+        """Name the beginning of the reason."""
+        return self.reason.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """An order as it was when it was looked at."""
 

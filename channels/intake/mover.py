@@ -15,10 +15,11 @@ import structlog
 
 from channels.errors import PlatformFault, UnknownWord
 from channels.intake.anomalies import tell
-from channels.intake.looks import Seen
+from channels.intake.looks import LookState, Seen
 from channels.intake.moves import Anomaly, Conflict, next_step, state_of
 from channels.model import OrderState
 from reservation import metrics
+from reservation.background import Every
 from reservation.errors import InvalidRequest
 from reservation.model import RESERVATION_ID, Confirm, Origin, Reserve, State
 from reservation.status import Status
@@ -40,6 +41,7 @@ log = structlog.get_logger(__name__)
 AT_ONCE: Final = 8  # orders that are moved at the same time: what is told must not wait for them
 MOST_STEPS: Final = 5  # from wherever an order is to wherever it should be
 IDLE_SECONDS: Final = 0.2  # between looks where nothing was due
+COUNT_SECONDS: Final = 2.0  # between two counts of orders that do not fit
 FIRST_PAUSE_MS: Final = 1_000  # before a look that failed, doubled before each further one
 LONGEST_PAUSE_MS: Final = 300_000
 MOST_ATTEMPTS: Final = 20  # about an hour and a half; then a person has to look
@@ -83,6 +85,7 @@ class Mover:
         self._origin = Origin(actor=f"channel {self._channel}")
         self._now_ms = now_ms
         self._chance = chance
+        self._counting = Every(COUNT_SECONDS)
 
     async def round(self) -> float:
         """Look at all that is due; returns the seconds until the next round.
@@ -107,7 +110,15 @@ class Mover:
         for fault in found:
             if isinstance(fault, BaseException):
                 raise fault
+        if self._counting.is_due():
+            await self._count()
         return 0.0 if looks else IDLE_SECONDS
+
+    async def _count(self) -> None:
+        counts = await asyncio.to_thread(self._inbox.unfit, self._channel)
+        for state in LookState:
+            series = metrics.CHANNEL_UNFIT.labels(channel=self._channel, state=state.value)
+            series.set(counts.get(state, 0))
 
     async def _see_to(self, look: Look) -> tuple[Look, Seen] | None:
         """See to one order; returns how it was seen where it is done, else it was put off."""

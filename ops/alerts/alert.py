@@ -1,6 +1,7 @@
 """Which transition alerts, and what it tells. Pure.
 
-One alert a transition: it bears the id of the event in the log that it tells of.
+One alert a transition: it bears the id of the event in the log that it tells of. What channels have
+is no event: `standing` makes alerts of that.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ class Level(Struct, frozen=True):
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """One transition as people are told of it. `at_ms` is when it happened (Unix time)."""
+    """What people are told of: `at_ms` is when it happened, or since when it stands (Unix time)."""
 
     id: str
     type: AlertType
-    sku: str
+    sku: str = ""  # "": it is about an order
     at_ms: int
     by: str = ""  # the acting key; none: the rule did it
-    reason: str = ""  # of a breaker
+    reason: str = ""  # of a breaker; why an order does not fit, or a channel did not take it
     failures: int = 0
     retry_at_ms: int = 0  # 0: not by the clock
     shortages: tuple[Shortage, ...] = ()  # of the failed lock that opened the breaker
@@ -63,6 +64,15 @@ class Alert(Struct, frozen=True, kw_only=True):
     ratio: float | None = None  # unshipped ÷ base; None: infinite, or not about health
     weight: float = 1.0  # exposure of the livestream
     levels: tuple[Level, ...] = ()
+    channel: str = ""
+    order_id: str = ""  # its platform's; "" too: messages that name none
+    kind: str = ""  # of an anomaly; of a dead letter: whom it was for
+    units: int = 0  # that a dead letter tells
+
+    @property
+    def about(self) -> str:
+        """Name what it is about, for lists: the SKU, or the order with its channel."""
+        return self.sku or f"{self.channel}:{self.order_id}".rstrip(":")
 
 
 def may_alert(fields: dict[str, str]) -> bool:

@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 0.5  # between looks at an outbox that had nothing to send
 SETTLE_MS: Final = 2_000  # for which an alert waits for others, to be told with them
-MOST_WAITING: Final = 500  # alerts that are looked at for one message
+MOST_WAITING: Final = 5_000  # alerts that are looked at for one message: a burst is a few of them
 TIMEOUT_SECONDS: Final = 5.0  # for an answer
 MOST_ANSWER_BYTES: Final = 65_536  # of which a verdict is read
 FIRST_PAUSE_SECONDS: Final = 2.0  # before the second sending, doubled before each further one

@@ -49,12 +49,14 @@ _PLACE: Final = re.compile(r"[0-9]{1,16}", re.ASCII)  # in the list: the number 
 
 
 class AlertView(View):
-    """An alert: the transition that it tells of."""
+    """An alert: the transition, or what stands undone with a channel, that it tells of."""
 
     event_id: str
     type: str = Field(examples=["breaker.opened"])
-    sku: str
+    sku: str | None = Field(description="Null where it is about an order.")
     warehouse: str | None
+    channel: str | None = Field(description="Of an order, or of what was not told.")
+    order_id: str | None = Field(description="Its platform's; null too: messages that name none.")
     at: str = time_field("When it happened.")
 
 
@@ -183,8 +185,10 @@ def _delivery_json(delivery: Delivery) -> dict[str, Any]:
             {
                 "event_id": alert.id,
                 "type": alert.type,
-                "sku": alert.sku,
+                "sku": alert.sku or None,
                 "warehouse": alert.warehouse or None,
+                "channel": alert.channel or None,
+                "order_id": alert.order_id or None,
                 "at": rfc3339(alert.at_ms),
             }
             for alert in delivery.alerts[:MAX_NAMED]

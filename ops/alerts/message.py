@@ -1,6 +1,7 @@
 """Many alerts as one message that people can read, within what a robot takes. Pure.
 
-One alert is told in full; a few in a line each; a burst by name. Each bears a link to its page.
+One alert is told in full; a few in a line each; a burst by name. Each bears a link to its page. Of
+what stands undone with channels a burst tells how many, and the first few with their figures.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ops.alerts.wording import name_of
+from ops.alerts.wording import HEADLINES, headline_of, is_of_channels, name_of
 from reservation.receivers import AlertType
 
 if TYPE_CHECKING:
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
     from ops.alerts.wording import Words
 
 MOST_LINES: Final = 12  # more are not read one by one
+FIRST_FEW: Final = 5  # of a burst that is told with figures: the board has the rest
 
-_BAD: Final = frozenset({AlertType.SUSPENDED, AlertType.AT_RISK})
+_BAD: Final = frozenset(AlertType) - {
+    AlertType.ON_TRIAL,
+    AlertType.REOPENED,
+    AlertType.HEALTHY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +100,42 @@ def _in_full(alerts: Sequence[Alert], words: Words) -> list[str]:
 
 def _in_lines(alerts: Sequence[Alert], words: Words) -> list[str]:
     told = []
-    for kind, some in _by_type(alerts):
-        told.append(f"**{words.text('count', what=words.text(kind), n=len(some))}**")
-        for alert in some:
-            # The figure that decided it: what could not be had, else what brought it about.
-            why = words.failure(alert) or words.why(alert)
-            told.append(f"> {words.time(alert.at_ms)} {_linked(alert, words)} {why}")
+    for headline, some in _by_headline(alerts):
+        told.append(f"**{words.count(headline, len(some))}**")
+        told += [_line(alert, words) for alert in some]
         todos = dict.fromkeys(words.todo(alert) for alert in some)
         told += [f"{words.text('todo')}{words.text('colon')}{todo}" for todo in todos]
     return told
 
 
 def _by_name(alerts: Sequence[Alert], words: Words) -> list[str]:
-    first, last = alerts[0].at_ms, alerts[-1].at_ms
+    times = [alert.at_ms for alert in alerts]
+    first, last = min(times), max(times)
     told = [f"{words.time(first)} – {words.time(last, zone=True)}"]
-    for kind, some in _by_type(alerts):
-        told.append(f"**{words.text('count', what=words.text(kind), n=len(some))}**")
-        told.append("> " + words.text("list").join(_linked(alert, words) for alert in some))
-    return [*told, f"[{words.text('board')}]({words.board_link()})"]
+    for headline, some in _by_headline(alerts):
+        told.append(f"**{words.count(headline, len(some))}**")
+        if not is_of_channels(some[0]):
+            told.append("> " + words.text("list").join(_linked(alert, words) for alert in some))
+            continue
+        told += [_line(alert, words) for alert in some[:FIRST_FEW]]
+        if len(some) > FIRST_FEW:
+            told.append(f"> {words.text('rest', n=len(some) - FIRST_FEW)}")
+    return [*told, f"[{words.text('board')}]({words.board_link(alerts)})"]
+
+
+def _line(alert: Alert, words: Words) -> str:
+    # The figure that decided it: what could not be had, else what brought it about.
+    why = words.failure(alert) or words.why(alert)
+    return f"> {words.time(alert.at_ms)} {_linked(alert, words)} {why}"
 
 
 def _linked(alert: Alert, words: Words) -> str:
     return f"[{name_of(alert)}]({words.link(alert)})"
 
 
-def _by_type(alerts: Sequence[Alert]) -> list[tuple[AlertType, list[Alert]]]:
+def _by_headline(alerts: Sequence[Alert]) -> list[tuple[str, list[Alert]]]:
     """Sort alerts by what happened, the worst first, each in order of time."""
-    sorted_out = [(kind, [alert for alert in alerts if alert.type is kind]) for kind in AlertType]
-    return [(kind, some) for kind, some in sorted_out if some]
+    found: dict[str, list[Alert]] = {headline: [] for headline in HEADLINES}
+    for alert in alerts:
+        found[headline_of(alert)].append(alert)
+    return [(headline, some) for headline, some in found.items() if some]

@@ -39,8 +39,13 @@ CREATE INDEX alert_waiting ON alert (receiver, number) WHERE delivery IS NULL;
 CREATE INDEX alert_of ON alert (delivery);
 CREATE INDEX delivery_by_state ON delivery (state, number);
 """
+# What stands undone with channels and was noted, as it was told.
+_LATER: Final = (
+    "CREATE TABLE IF NOT EXISTS standing (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
+)
 
 _encode: Final = msgspec.json.encode
+_decode: Final = msgspec.json.Decoder(Alert).decode
 
 
 class Outbox(Deliveries):
@@ -52,7 +57,9 @@ class Outbox(Deliveries):
     _db: Database
 
     def __init__(self, path: Path) -> None:
-        super().__init__(Database(path, _TABLES, form=FORMAT, fault=AlertsUnavailable))
+        super().__init__(
+            Database(path, _TABLES, form=FORMAT, fault=AlertsUnavailable, later=_LATER)
+        )
         self.path = path
         self._lock: int | None = None
         with self._db.reading():
@@ -77,17 +84,45 @@ class Outbox(Deliveries):
         if self._lock is None:
             self._lock = held_alone(self.path, fault=AlertsUnavailable)
 
-    # -- what was found in the log ---------------------------------------------------------------
+    # -- what was found --------------------------------------------------------------------------
 
     def note(self, facts: dict[str, str], found: Sequence[tuple[str, Alert]], at_ms: int) -> None:
         """Note alerts, each with its receiver, and the facts that hold with them: all or none."""
         with self._db.transaction():
-            self._db.executemany(
-                "INSERT OR IGNORE INTO alert (receiver, id, noted_ms, body) VALUES (?, ?, ?, ?)",
-                [(receiver, alert.id, at_ms, _encode(alert)) for receiver, alert in found],
-            )
+            self._add(found, at_ms)
             for name, value in facts.items():
                 self._db.set_fact(name, value)
+
+    def standing(self) -> list[Alert]:
+        """Read what stood the last time and was noted."""
+        with self._db.reading():
+            rows = self._db.execute("SELECT body FROM standing").fetchall()
+        return [_decode(body) for (body,) in rows]
+
+    def note_standing(
+        self,
+        begun: Sequence[Alert],
+        over: Sequence[str],
+        found: Sequence[tuple[str, Alert]],
+        at_ms: int,
+    ) -> None:
+        """Note what stands, by its ids what does no more, and alerts of it, each with its receiver.
+
+        All or none.
+        """
+        with self._db.transaction():
+            self._db.executemany("DELETE FROM standing WHERE id = ?", [(one,) for one in over])
+            self._db.executemany(
+                "INSERT OR IGNORE INTO standing VALUES (?, ?)",
+                [(alert.id, _encode(alert)) for alert in begun],
+            )
+            self._add(found, at_ms)
+
+    def _add(self, found: Sequence[tuple[str, Alert]], at_ms: int) -> None:
+        self._db.executemany(
+            "INSERT OR IGNORE INTO alert (receiver, id, noted_ms, body) VALUES (?, ?, ?, ?)",
+            [(receiver, alert.id, at_ms, _encode(alert)) for receiver, alert in found],
+        )
 
     # -- what is sent ----------------------------------------------------------------------------
 

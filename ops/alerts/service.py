@@ -9,6 +9,7 @@ from ops.alerts.alerter import Alerter
 from ops.alerts.courier import Courier
 from ops.alerts.deliveries import outbox_path
 from ops.alerts.outbox import SharedOutbox
+from ops.alerts.watcher import Watcher
 
 if TYPE_CHECKING:
     from reservation.config import Settings
@@ -23,6 +24,8 @@ async def run_alerts(store: Store, settings: Settings, stop: asyncio.Event) -> N
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(Alerter(store, settings, outbox).run(stop))
+            if settings.channels:
+                group.create_task(Watcher(settings, outbox).run(stop))
             for name in settings.alerts:
                 group.create_task(Courier(name, settings, outbox).run(stop))
     finally:

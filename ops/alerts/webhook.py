@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 from standardwebhooks import Webhook as Signer
 
 from ops.alerts.receiving import Request, judged_by_status
+from reservation.receivers import AlertType
 from reservation.times import rfc3339, rfc3339_or_none
 from reservation.webhooks import signed_headers
 
@@ -53,15 +54,24 @@ class Webhook:
 
 
 def alert_json(alert: Alert, words: Words) -> dict[str, Any]:
-    """Write an alert for a program. `event_id` is that of the event of the log that it tells of."""
+    """Write an alert for a program.
+
+    `event_id` is that of the event of the log that it tells of; of channels, of what stands undone.
+    """
     told: dict[str, Any] = {
         "event_id": alert.id,
         "type": f"io.holdfast.{alert.type}",
-        "sku": alert.sku,
         "at": rfc3339(alert.at_ms),
         "link": words.link(alert),
-        "levels": [asdict(level) for level in alert.levels],
     }
+    if alert.type is AlertType.ANOMALY:
+        order = {"channel": alert.channel, "order_id": alert.order_id or None}
+        return {**told, **order, "kind": alert.kind, "reason": alert.reason}
+    told["sku"] = alert.sku
+    if alert.type is AlertType.DEAD_LETTER:
+        what = {"kind": alert.kind, "units": alert.units, "exposure_weight": alert.weight}
+        return {**told, "channel": alert.channel, **what, "reason": alert.reason}
+    told["levels"] = [asdict(level) for level in alert.levels]
     if alert.warehouse:
         return {
             **told,

@@ -6,24 +6,66 @@ make no link, mention, markup or emphasis of a robot's markdown.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
 from msgspec.structs import asdict
 
+from channels.feed.offers import Kind
+from channels.intake.moves import Anomaly
 from ops.alerts.alert import Alert
+from ops.alerts.standing import GIVEN_UP
 from reservation.receivers import AlertType, Language
 
 MOST_FIGURES: Final = 3  # warehouses that are named; the rest is counted
+MOST_LINE: Final = 120  # characters of what others wrote that stand in a line
 
 # Signs that markdown acts on, and their likes that it leaves alone.
 _HARMLESS: Final = str.maketrans("<>[]*`\\", "＜＞［］＊｀＼")
 
+# What happened, in the order in which it is told: the worst first.
+HEADLINES: Final = tuple(
+    headline
+    for kind in AlertType
+    for headline in (
+        [f"{kind} {anomaly}" for anomaly in (*Anomaly, GIVEN_UP)]
+        if kind is AlertType.ANOMALY
+        else [kind.value]
+    )
+)
+# What the intake says of an order of some kinds in few words of its own, and how it is said here.
+_SHORT: Final = frozenset({Anomaly.SHORT, Anomaly.REJECTED})
+_SAID: Final = (
+    (_SHORT, re.compile(r" (\d+) of a quota's (\d+)"), "wanted of quota"),
+    (_SHORT, re.compile(r" (\d+) of (\d+)"), "wanted"),
+    ({Anomaly.LINES_DIFFER}, re.compile(r" (\d+) of (\d+)"), "wanted of held"),
+    ({Anomaly.UNKNOWN_SKU}, re.compile(r" in ([A-Za-z0-9_-]{1,32})(?=,|$)"), "in warehouse"),
+    ({Anomaly.UNKNOWN_SKU}, re.compile(r"^no code of ours on lines (.+)$"), "nameless"),
+)
+# That much its headline says.
+_SAID_ALREADY: Final = re.compile(
+    r"^beyond what is held: |, and its stock was given back$"
+    r"|(?:; )?its platform was told so at \S+$"
+)
+
 _WORDS: Final[dict[Language, dict[str, str]]] = {
     Language.ZH: {
         "breaker.opened": "已熔断停售",
+        "order.anomaly short": "已付款但库存不足",
+        "order.anomaly suspended": "已付款但商品已熔断",
+        "order.anomaly rejected": "缺货，已通知平台拒单",
+        "order.anomaly unknown-sku": "含未知商品",
+        "order.anomaly unknown-word": "平台用语无法识别",
+        "order.anomaly released": "已付款但占用已被释放",
+        "order.anomaly lines-differ": "付款数量超出预占",
+        "order.anomaly invalid": "订单数据无效",
+        "order.anomaly given-up": "平台查询失败，已停止重试",
+        "channel.dead_letter": "库存未能更新到渠道",
         "breaker.half_opened": "进入试探",
         "breaker.closed": "已恢复销售",
         "health.at_risk": "库存有风险",
@@ -61,10 +103,38 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "todo breaker.half_opened": "两单成功即恢复，再失败一次即熔断，无需操作",
         "todo breaker.closed": "所有渠道可下单，无需操作",
         "todo health.at_risk": "直播间请降低该商品曝光，并尽快出库或补货",
+        "rest": "另有 {n} 个",
+        "wanted": " 要 {0} 件（可售 {1} 件）",
+        "wanted of quota": " 要 {0} 件（渠道配额余 {1} 件）",
+        "wanted of held": " 下单 {0} 件（已占 {1} 件）",
+        "in warehouse": "（{0} 仓）",
+        "nameless": "以下行没有商家编码：{0}",
+        "dead stock": "应显示 {units} 件；{reason}",
+        "dead exposure": "直播曝光权重 {weight}；{reason}",
+        "todo order.anomaly short": "每分钟自动重试，补货后自动占用；无货请联系买家退款",
+        "todo order.anomaly suspended": "每分钟自动重试，商品恢复后自动占用；无货请联系买家退款",
+        "todo order.anomaly rejected": "确认平台已关闭订单、买家已退款；关闭后自动消除",
+        "todo order.anomaly unknown-sku": "补上商家编码或库存，再在看板上重试",
+        "todo order.anomaly unknown-word": "请开发人员补充渠道的词表，再在看板上重试",
+        "todo order.anomaly released": "该订单已没有占用。确认发货或退款，再在看板上忽略",
+        "todo order.anomaly lines-differ": "核对平台订单与占用，处理后在看板上重试或忽略",
+        "todo order.anomaly invalid": "核对平台订单，人工处理后在看板上忽略",
+        "todo order.anomaly given-up": "检查渠道的授权和网络，再在看板上重试",
+        "todo channel.dead_letter": "修正商品对应关系或授权，再在看板上重发；之后的变化会自动通知",
         "todo health.healthy": "直播曝光可恢复，无需操作",
     },
     Language.EN: {
         "breaker.opened": "suspended",
+        "order.anomaly short": "paid and short of stock",
+        "order.anomaly suspended": "paid and a SKU suspended",
+        "order.anomaly rejected": "short and refused to the platform",
+        "order.anomaly unknown-sku": "with an unknown SKU",
+        "order.anomaly unknown-word": "with a word in no table",
+        "order.anomaly released": "paid after its stock was given back",
+        "order.anomaly lines-differ": "paid for more than is held",
+        "order.anomaly invalid": "with impossible figures",
+        "order.anomaly given-up": "given up after its platform did not tell",
+        "channel.dead_letter": "not told to its channel",
         "breaker.half_opened": "on trial",
         "breaker.closed": "open again",
         "health.at_risk": "at risk",
@@ -104,6 +174,34 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "suspends it again",
         "todo breaker.closed": "Nothing. Every channel can order it",
         "todo health.at_risk": "Show it less in the livestream, and ship or restock it",
+        "rest": "and {n} more",
+        "wanted": " {0} wanted ({1} available)",
+        "wanted of quota": " {0} wanted ({1} left of the channel's quota)",
+        "wanted of held": " {0} ordered ({1} held)",
+        "in warehouse": " in {0}",
+        "nameless": "no code of ours on lines {0}",
+        "dead stock": "{units} to be shown; {reason}",
+        "dead exposure": "exposure weight {weight}; {reason}",
+        "todo order.anomaly short": "It is tried again every minute and takes stock that comes. "
+        "Where none will, refund the buyer",
+        "todo order.anomaly suspended": "It is tried again every minute and takes its stock once "
+        "the SKU is reopened. Where none will come, refund the buyer",
+        "todo order.anomaly rejected": "See that the platform closes it and refunds the buyer. "
+        "Then it goes by itself",
+        "todo order.anomaly unknown-sku": "Give the line our code, or the SKU a level, then retry "
+        "it on the board",
+        "todo order.anomaly unknown-word": "Have the word put into the channel's tables, then "
+        "retry it on the board",
+        "todo order.anomaly released": "Nothing is kept for it. Ship it or refund the buyer, then "
+        "dismiss it on the board",
+        "todo order.anomaly lines-differ": "Compare the order with what is held, mend it, then "
+        "retry or dismiss it on the board",
+        "todo order.anomaly invalid": "Look at the order with its platform, then dismiss it on the "
+        "board",
+        "todo order.anomaly given-up": "Check the channel's authorisation and the network, then "
+        "retry it on the board",
+        "todo channel.dead_letter": "Mend its listing or the channel's authorisation, then send it "
+        "again on the board. What changes later goes by itself",
         "todo health.healthy": "Nothing. The livestream may show it as before",
     },
 }
@@ -120,17 +218,22 @@ class Words:
         self._board_url = board_url
         self._zone = timezone(timedelta(minutes=utc_offset_minutes))
 
-    def text(self, key: str, **values: object) -> str:
+    def text(self, key: str, *places: object, **values: object) -> str:
         """Fill a template in."""
-        return self._texts[key].format(**values)
+        return self._texts[key].format(*places, **values)
 
     def link(self, alert: Alert) -> str:
-        """Name the SKU's page on the board."""
+        """Name the page on the board of what it is about."""
+        if alert.type is AlertType.ANOMALY:
+            order = quote(alert.order_id or "-", safe="")
+            return f"{self._board_url}#/channels/{alert.channel}/{order}"
+        if alert.type is AlertType.DEAD_LETTER:
+            return f"{self._board_url}#/channels"
         return f"{self._board_url}#/sku/{quote(alert.sku, safe='')}"
 
-    def board_link(self) -> str:
-        """Name the board."""
-        return self._board_url
+    def board_link(self, alerts: Sequence[Alert]) -> str:
+        """Name the page on the board where all of it can be seen."""
+        return self._board_url + ("#/channels" if all(map(is_of_channels, alerts)) else "")
 
     def time(self, at_ms: int, *, zone: bool = False) -> str:
         """Write a time as people read it where the deployment is."""
@@ -139,11 +242,13 @@ class Words:
 
     def what(self, alert: Alert) -> str:
         """Say in two words what happened."""
-        return self.text(alert.type)
+        return self.text(headline_of(alert))
 
     def why(self, alert: Alert) -> str:
         """Say what brought it about."""
         match alert.type:
+            case AlertType.ANOMALY | AlertType.DEAD_LETTER:
+                return self._why_undone(alert)
             case AlertType.AT_RISK | AlertType.HEALTHY:
                 return self._ratio(alert)
             case AlertType.ON_TRIAL:
@@ -170,16 +275,32 @@ class Words:
     def todo(self, alert: Alert) -> str:
         """Say what to do about it."""
         by_hand = " by hand" if alert.type is AlertType.SUSPENDED and alert.by else ""
-        return self.text(f"todo {alert.type}{by_hand}")
+        return self.text(f"todo {headline_of(alert)}{by_hand}")
 
     def counts(self, alerts: Sequence[Alert]) -> str:
         """Count alerts by what happened, the worst first."""
-        told = []
-        for kind in AlertType:
-            number = sum(alert.type is kind for alert in alerts)
-            if number:
-                told.append(self.text("count", what=self.text(kind), n=number))
+        numbers = Counter(map(headline_of, alerts))
+        told = [self.count(one, numbers[one]) for one in HEADLINES if numbers[one]]
         return self._texts["between"].join(told)
+
+    def count(self, headline: str, number: int) -> str:
+        """Say how often something happened."""
+        return self.text("count", what=self.text(headline), n=number)
+
+    def _why_undone(self, alert: Alert) -> str:
+        """Say why a letter is dead; why an order does not fit, in our words for the intake's."""
+        if alert.type is AlertType.DEAD_LETTER:
+            weight, reason = f"{alert.weight:.2f}", _shortened(harmless(alert.reason))
+            key = "dead exposure" if alert.kind == Kind.EXPOSURE else "dead stock"
+            return self.text(key, units=alert.units, weight=weight, reason=reason)
+        said = _SAID_ALREADY.sub("", alert.reason)
+        for kinds, pattern, key in _SAID:
+            if alert.kind in kinds:
+                said = pattern.sub(partial(self._said, key), said)
+        return _shortened(harmless(said))
+
+    def _said(self, key: str, found: re.Match[str]) -> str:
+        return self.text(key, *found.groups())
 
     def _ratio(self, alert: Alert) -> str:
         ratio = self.text("infinite") if alert.ratio is None else f"{alert.ratio:.2%}"
@@ -198,6 +319,22 @@ def harmless(text: str) -> str:
 
 
 def name_of(alert: Alert) -> str:
-    """Name what an alert is about: the SKU, and the warehouse where it is about one."""
-    name = harmless(alert.sku)
+    """Name what an alert is about: the SKU (at a warehouse, told to a channel), or the order."""
+    name = harmless(alert.about)
+    if alert.type is AlertType.DEAD_LETTER:
+        return f"{name} → {alert.channel}"
     return f"{name} @ {alert.warehouse}" if alert.warehouse else name
+
+
+def headline_of(alert: Alert) -> str:
+    """Name what happened as texts are found by it."""
+    return f"{alert.type} {alert.kind}" if alert.type is AlertType.ANOMALY else alert.type.value
+
+
+def is_of_channels(alert: Alert) -> bool:
+    """Say whether it tells what stands undone with a channel."""
+    return alert.type in {AlertType.ANOMALY, AlertType.DEAD_LETTER}
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_LINE else f"{text[: MOST_LINE - 1]}…"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from reservation.receivers import Receiver
 
 MOST_SHOWN = 1_000  # dead letters
-MOST_NAMED = 5  # SKUs of one
+MOST_NAMED = 5  # SKUs and orders of one
 
 alerts_app = typer.Typer(
     help="Who is alerted: try it out, look at what nobody took, send it again.",
@@ -106,8 +106,8 @@ def list_dead(data_dir: DataDirOption = None, config: ConfigOption = None) -> No
         return
     table = Table("id", "receiver", "made", "sent", "alerts", "reason", box=None)
     for letter in found:
-        skus = list(dict.fromkeys(alert.sku for alert in letter.alerts))
-        named = ", ".join(skus[:MOST_NAMED]) + (" …" if len(skus) > MOST_NAMED else "")
+        names = list(dict.fromkeys(alert.about for alert in letter.alerts))
+        named = ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
         table.add_row(
             letter.id,
             letter.receiver,

@@ -290,6 +290,8 @@ def _sample() -> dict[str, Any]:
             elif sample.name == "holdfast_http_request_duration_seconds_bucket":
                 if labels["method"] == "POST" and labels["route"] in _RESERVE_ROUTES:
                     buckets[labels["le"]] = buckets.get(labels["le"], 0) + sample.value
+            elif name := _SUMMED.get((sample.name, labels.get("state", ""))):
+                gauges[name] = gauges.get(name, 0) + sample.value
             elif sample.name in _GAUGES:
                 name = _GAUGES[sample.name] + _feed(labels)
                 gauges[name] = max(gauges.get(name, 0), sample.value)
@@ -308,6 +310,12 @@ _GAUGES: Final = {
     "holdfast_feed_lag_seconds": "lag_seconds_",
     "holdfast_alerts_waiting": "alerts_waiting",
     "holdfast_alert_dead_letters": "alerts_dead",
+}
+# By the state in their label; those of all channels are one figure.
+_SUMMED: Final = {
+    ("holdfast_channel_orders_unfit", "waiting"): "orders_unfit",
+    ("holdfast_channel_orders_unfit", "stuck"): "orders_unfit",
+    ("holdfast_channel_offers", "dead"): "letters_dead",
 }
 
 

@@ -116,3 +116,17 @@ def test_one_process_works_on_a_file(tmp_path: Path) -> None:
         held_alone(path)
     os.close(lock)
     os.close(held_alone(path))
+
+
+def test_an_older_file_gets_what_it_lacks(database: Database) -> None:
+    """A table that came later is no other form: it is added, and what is there stays."""
+    with database.transaction():
+        database.execute("INSERT INTO thing VALUES ('x')")
+    later = ("CREATE TABLE IF NOT EXISTS more (name TEXT)",)
+    for _ in range(2):
+        opened = Database(database.path, TABLES, form=1, later=later)
+        with opened.transaction():
+            opened.execute("INSERT INTO more VALUES ('y')")
+        opened.close()
+    assert database.execute("SELECT COUNT(*) FROM more").fetchone() == (2,)
+    assert database.execute("SELECT COUNT(*) FROM thing").fetchone() == (1,)

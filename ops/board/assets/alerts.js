@@ -4,8 +4,9 @@ import { mayAct, read, send } from "./board.js";
 import { classed, node, put, show } from "./dom.js";
 import { clock, count } from "./format.js";
 import { t } from "./text.js";
+import { nameOf, segments } from "./unfit.js";
 
-const MOST_NAMED = 5; // SKUs of a message
+const MOST_NAMED = 5; // SKUs and orders of a message
 const MOST_LETTERS = 1000; // more at once than anyone reads
 
 export function alerts() {
@@ -71,12 +72,14 @@ function receiverRow(receiver) {
   return row;
 }
 
+function pageOf(alert) {
+  return alert.sku === null ? `#/channels/${segments(alert)}` : `#/sku/${encodeURIComponent(alert.sku)}`;
+}
+
 function letterRow(letter, load, error) {
-  const skus = [...new Set(letter.first.map((alert) => alert.sku))];
-  const more = skus.length > MOST_NAMED || letter.alerts > letter.first.length;
-  const named = skus.slice(0, MOST_NAMED).flatMap((sku, index) => [
-    index ? ", " : "", node("a", { href: `#/sku/${encodeURIComponent(sku)}` }, sku),
-  ]);
+  const pages = new Map(letter.first.map((alert) => [pageOf(alert), alert.sku ?? `${alert.channel}:${nameOf(alert)}`]));
+  const more = pages.size > MOST_NAMED || letter.alerts > letter.first.length;
+  const named = [...pages].slice(0, MOST_NAMED).flatMap(([href, name], index) => [index ? ", " : "", node("a", { href }, name)]);
   const button = node("button", { type: "button", class: "small" }, t("resend"));
   button.onclick = async () => {
     button.disabled = true;

@@ -1,5 +1,6 @@
 // The board's state: the session, the stream of changes, what is chosen. view.js draws it.
 
+import { ask } from "./dialog.js";
 import { has, switchLanguage, t } from "./text.js";
 import { draw, drawSignIn, tick } from "./view.js";
 
@@ -61,6 +62,7 @@ async function request(method, path, body) {
   if (!answer.ok) {
     const problem = new Error(explained(document, answer.status));
     problem.status = answer.status;
+    problem.slug = document?.type?.split("/").at(-1);
     throw problem;
   }
   return document;
@@ -115,7 +117,7 @@ function say(fault) {
   changed();
 }
 
-function signedOut() {
+export function signedOut() {
   state.session = null;
   state.fault = "";
   stream?.close();
@@ -185,40 +187,12 @@ function take(figures) {
 // ---- what people do -------------------------------------------------------------------------
 
 export function act(kind, sku) {
-  const dialog = document.getElementById("act");
-  const reason = document.getElementById("act-reason");
-  const error = document.getElementById("act-error");
-  const go = document.getElementById("act-go");
-  document.getElementById("act-title").textContent = t(`${kind}Title`, { sku });
-  document.getElementById("act-meaning").textContent = t(`${kind}Meaning`);
-  document.getElementById("act-label").textContent = t("reason");
-  document.getElementById("act-cancel").textContent = t("cancel");
-  document.getElementById("act-cancel").onclick = () => dialog.close();
-  go.textContent = t(kind);
-  go.className = kind === "suspend" ? "danger" : "";
-  reason.value = "";
-  error.textContent = "";
-  dialog.querySelector("form").onsubmit = async (event) => {
-    event.preventDefault();
-    error.textContent = reason.value.trim() ? "" : t("reasonNeeded");
-    if (error.textContent) return;
-    go.disabled = true;
-    try {
-      const verb = kind === "suspend" ? "trip" : "reset";
-      const path = `/v1/skus/${encodeURIComponent(sku)}/breaker/${verb}`;
-      await request("POST", path, { reason: reason.value.trim() });
-      dialog.close();
-    } catch (problem) {
-      error.textContent = problem.message;
-      if (problem.status === 401) {
-        dialog.close();
-        signedOut();
-      }
-    } finally {
-      go.disabled = false;
-    }
-  };
-  dialog.showModal();
+  const verb = kind === "suspend" ? "trip" : "reset";
+  const path = `/v1/skus/${encodeURIComponent(sku)}/breaker/${verb}`;
+  ask({
+    title: t(`${kind}Title`, { sku }), meaning: t(`${kind}Meaning`), go: t(kind), danger: kind === "suspend",
+    work: (reason) => request("POST", path, { reason }),
+  });
 }
 
 export function read(path) {

@@ -26,3 +26,28 @@ export function show(element, visible) {
 export function classed(element, text) {
   if (element.className !== text) element.className = text;
 }
+
+// Show items in order, a row each by its key: a row that stays is kept, and with it who has its focus.
+export function arrange(parent, rows, items, keyOf, made) {
+  const keys = items.map(keyOf);
+  for (const key of rows.keys()) if (!keys.includes(key)) rows.delete(key);
+  const order = items.map((item, index) => {
+    if (!rows.has(keys[index])) rows.set(keys[index], made(item));
+    rows.get(keys[index]).update(item);
+    return rows.get(keys[index]).root;
+  });
+  const stays = order.length === parent.children.length && order.every((child, index) => parent.children[index] === child);
+  if (!stays) parent.replaceChildren(...order);
+}
+
+// A line that says what has gone wrong, once there is something to say.
+export function fault() {
+  const root = node("p", { class: "error", role: "alert", hidden: "" });
+  return {
+    root,
+    say(text) {
+      put(root, text);
+      show(root, Boolean(text));
+    },
+  };
+}

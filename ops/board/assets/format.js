@@ -41,3 +41,10 @@ export function ago(time, now) {
 export function clock(time) {
   return new Date(time).toLocaleTimeString(currentLanguage() === "zh" ? "zh-CN" : "en-GB", { hour12: false });
 }
+
+// A time with its day, where it is another one than today.
+export function moment(time) {
+  const at = new Date(time);
+  const day = at.toDateString() === new Date().toDateString() ? "" : `${at.getMonth() + 1}-${at.getDate()} `;
+  return day + clock(time);
+}

@@ -45,7 +45,7 @@ function row(offer) {
   return node(
     "tr", { class: offer.state },
     node("th", { scope: "row" }, offer.kind === "stock" ? offer.channel : `${offer.channel} · ${t("toldConsole")}`),
-    node("td", {}, what), node("td", { class: "state" }, t(`told ${offer.state}`)),
+    node("td", {}, what), node("td", { class: "state" }, offer.state === "dead" ? node("a", { href: "#/channels" }, t("told dead")) : t(`told ${offer.state}`)),
     node("td", {}, clock(offer.acknowledged_at && offer.state === "acknowledged" ? offer.acknowledged_at : offer.since)),
     node("td", { class: "refusal" }, offer.reason ?? ""),
   );

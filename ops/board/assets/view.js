@@ -3,8 +3,10 @@
 
 import { alerts } from "./alerts.js";
 import { mayAct, signIn } from "./board.js";
+import { channels } from "./channels.js";
 import { classed, node, put, show } from "./dom.js";
 import { clock, count } from "./format.js";
+import { orderPage } from "./order.js";
 import { overview } from "./overview.js";
 import { skuPage } from "./sku.js";
 import { currentLanguage, t } from "./text.js";
@@ -22,7 +24,11 @@ function frame(state) {
   const told = document.getElementById("alerts");
   put(told, letters ? t("alertsDead", { n: count(letters) }) : t("alerts"));
   classed(told, letters ? "alerts bad" : "alerts");
-  show(told, Boolean(state.session) && state.session.role !== "channel");
+  const undone = (state.samples.at(-1)?.orders_unfit ?? 0) + (state.samples.at(-1)?.letters_dead ?? 0);
+  const desk = document.getElementById("channels");
+  put(desk, undone ? t("channelsUndone", { n: count(undone) }) : t("channelsLink"));
+  classed(desk, undone ? "alerts bad" : "alerts");
+  for (const link of [told, desk]) show(link, Boolean(state.session) && state.session.role !== "channel");
   const who = state.session ? `${state.session.name} · ${state.session.role}` : "";
   put(document.getElementById("who"), who);
   const out = document.getElementById("sign-out");
@@ -38,14 +44,22 @@ function frame(state) {
 export function draw(state) {
   frame(state);
   const hash = location.hash;
-  const sku = hash.startsWith("#/sku/") ? decoded(hash.slice(6)) : null;
   const key = `${currentLanguage()}|${mayAct()}|${hash}|${state.loaded}`;
   if (page?.key !== key) {
     page?.end?.();
-    page = { key, ...(!state.loaded ? waiting() : hash === "#/alerts" ? alerts() : sku === null ? overview() : skuPage(sku)) };
+    page = { key, ...(state.loaded ? pageOf(hash) : waiting()) };
     main.replaceChildren(page.root);
   }
   page.update(state);
+}
+
+// Make the page that an address names; what it does not know is the overview.
+function pageOf(hash) {
+  const [name, ...rest] = hash.replace("#/", "").split("/").map(decoded);
+  if (name === "sku") return skuPage(rest.join("/"));
+  if (name === "alerts") return alerts();
+  if (name === "channels" && rest.length > 1) return orderPage(rest[0], rest[1] === "-" ? "" : rest[1]);
+  return name === "channels" ? channels() : overview();
 }
 
 function decoded(text) {

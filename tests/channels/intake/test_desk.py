@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from channels.intake.desk import Desk
-from channels.intake.looks import NO_ORDER, Figure, Kept, LookState
+from channels.intake.desk import Desk, look_at
+from channels.intake.looks import NO_ORDER, Figure, Kept, LookState, Seen, Trouble
 from channels.model import Hint
 from tests.channels.intake.test_inbox import ORDER
 
@@ -155,3 +155,47 @@ def test_words_without_end_are_cut(desk: Desk) -> None:
         tell(desk, "", at_ms, unknown=f"word {at_ms}")
     (look,) = desk.troubles()
     assert len(look.reason) == 500
+
+
+def test_an_order_is_shown_as_it_was_seen_until_its_look_is_over(desk: Desk) -> None:
+    """Also after news of it; one that was dismissed meanwhile is not shown."""
+    tell(desk, "7", 1_000)
+    (look,) = desk.due("douyin", 1_000)
+    assert desk.shown("douyin", "7") is None
+    desk.wait(look, 9_000, "short: A 2 of 0", Seen(ORDER, 1_500), 1_000)
+    assert desk.shown("douyin", "7") == (ORDER, 1_500)
+    tell(desk, "7", 2_000)
+    (look,) = desk.due("douyin", 2_000)
+    desk.stuck(look, "unknown-sku: A in main", Seen(ORDER, 2_500))
+    assert desk.shown("douyin", "7") == (ORDER, 2_500)
+    assert desk.dismiss("douyin", "7")
+    assert desk.shown("douyin", "7") is None
+    desk.stuck(look, "unknown-sku: A in main", Seen(ORDER, 2_500))
+    assert desk.shown("douyin", "7") is None
+
+
+def test_what_is_wrong_is_named_and_counted(desk: Desk) -> None:
+    """By those who tell of it: all of it, and by state; what is about to be looked at is not."""
+    tell(desk, "1", 1_000)
+    stick(desk, "unknown-sku: B in main")
+    tell(desk, "2", 2_000)
+    for look in desk.due("douyin", 10**9):
+        desk.wait(look, 90_000, "short: A 2 of 0", None, 5_000)
+    tell(desk, "3", 3_000)
+    assert sorted(desk.reasons(), key=lambda one: one.order_id) == [
+        Trouble("douyin", "1", LookState.STUCK, 1_000, "unknown-sku: B in main"),
+        Trouble("douyin", "2", LookState.WAITING, 2_000, "short: A 2 of 0"),
+    ]
+    assert desk.unfit("douyin") == {LookState.STUCK: 1, LookState.WAITING: 1}
+    assert desk.unfit("tmall") == {}
+
+
+def test_looking_changes_nothing_and_makes_no_file(desk: Desk, tmp_path: Path) -> None:
+    """Not even where somebody writes meanwhile."""
+    tell(desk, "1", 1_000)
+    stick(desk, "released: paid")
+    path = tmp_path / "channels.sqlite3"
+    with desk._db.transaction():
+        assert look_at(path, lambda reads: [one.order_id for one in reads.troubles()]) == ["1"]
+    assert look_at(tmp_path / "none.sqlite3", lambda reads: reads.figures()) is None
+    assert not (tmp_path / "none.sqlite3").exists()

@@ -8,11 +8,12 @@ import pytest
 
 from channels.intake.desk import Desk
 from channels.intake.inbox import inbox_path
-from channels.intake.looks import LookState
+from channels.intake.looks import LookState, Seen
 from channels.model import Hint
 from reservation.config import Settings
 from reservation.security import Role
 from tests.channels.asked import Asked
+from tests.channels.intake.test_inbox import ORDER
 
 
 @pytest.fixture
@@ -74,6 +75,7 @@ async def test_one_is_looked_into_tried_again_and_dismissed(ask: Asked, desk: De
     assert [(one["message_id"], one["topic"], one["times"]) for one in found["messages"]] == [
         ("m1", "paid", 1)
     ]
+    assert found["order"] is None  # nobody has read it so far
     await ask("POST", "/v1/anomalies/tmall/1/retry", Role.VIEWER, 403)
     await ask("POST", "/v1/anomalies/tmall/1/retry", Role.OPS)
     (look,) = desk.due("tmall", 10**15)
@@ -83,6 +85,24 @@ async def test_one_is_looked_into_tried_again_and_dismissed(ask: Asked, desk: De
     await ask("POST", "/v1/anomalies/tmall/1/dismiss", Role.OPS)
     await ask("GET", "/v1/anomalies/tmall/1", status=404)
     assert (await ask("GET", "/v1/anomalies"))["items"] == []
+
+
+async def test_one_has_its_lines_as_its_platform_tells_them(ask: Asked, desk: Desk) -> None:
+    """As of when it was looked at, in our words and in its own."""
+    desk.keep([("tmall", Hint(message_id="m7", topic="paid", order_id="7"))], 1_000)
+    (look,) = desk.due("tmall", 10**15)
+    desk.wait(look, 60_000, "short: 猫粮 2 of 1", Seen(ORDER, 2_000), 2_000)
+    assert (await ask("GET", "/v1/anomalies/tmall/7"))["order"] == {
+        "state": "paid",
+        "word": "paid",
+        "created_at": "1970-01-01T00:00:00.001Z",
+        "changed_at": "1970-01-01T00:00:00.050Z",
+        "paid_at": None,
+        "seen_at": "1970-01-01T00:00:02.000Z",
+        "lines": [
+            {"line_id": "1", "sku": "猫粮", "quantity": 2, "state": "paid", "refund": None},
+        ],
+    }
 
 
 async def test_a_message_of_no_order_is_shown_with_its_word(ask: Asked, desk: Desk) -> None:

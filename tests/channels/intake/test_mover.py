@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from channels.intake.looks import LookState
 from channels.intake.mover import FIRST_PAUSE_MS, MOST_ATTEMPTS, SHORT_PAUSE_MS
+from reservation import metrics
 from reservation.model import SYSTEM, Release, SetStock, State
 from reservation.quota_model import ChannelQuota
 from tests.channels.intake.bed import NOW_MS, Bed, told
@@ -284,3 +286,28 @@ async def test_an_unknown_word_is_nothing_where_the_platform_can_be_asked(bed: B
     await bed.mover.round()
     assert await bed.figures("A") == (8, 0, 0)
     assert bed.stuck() == bed.waiting(10**9) == []
+
+
+async def test_what_does_not_fit_is_counted_and_shown(bed: Bed) -> None:
+    """With its lines, for people; until it has come to its end."""
+
+    def counted() -> list[float]:
+        series = [metrics.CHANNEL_UNFIT.labels("corner", state.value) for state in LookState]
+        return [one._value.get() for one in series]
+
+    bed.shop.tell("1", "settled", ("A", 20))
+    await bed.hear("1")
+    shown = bed.inbox.shown("corner", "1")
+    assert shown is not None
+    assert [(line.sku, line.quantity) for line in shown[0].lines] == [("A", 20)]
+    await bed.mover._count()
+    assert counted() == [1, 0]
+    bed.shop.tell("2", "settled", ("nothing of ours", 1))
+    await bed.hear("2")
+    await bed.mover._count()
+    assert counted() == [1, 1]
+    bed.shop.tell("1", "forgotten", ("A", 20))
+    await bed.hear("1")
+    assert bed.inbox.shown("corner", "1") is None
+    await bed.mover._count()
+    assert counted() == [0, 1]

@@ -23,6 +23,7 @@ from tests.ops.alerts.endpoints import (
     WebhookEndpoint,
     WeComRobot,
 )
+from tests.ops.alerts.test_standing import unfit
 
 
 def wecom_body(text: str) -> bytes:
@@ -494,3 +495,16 @@ async def test_a_full_disk_is_named(outbox: Outbox, wall: WallClock) -> None:
     outbox._db.execute("PRAGMA max_page_count = 100000")
     note(outbox, wall, suspended(1))
     assert outbox.backlogs()[0].waiting == 1
+
+
+async def test_a_burst_of_orders_is_a_few_messages(
+    wecom: WeComRobot, courier_of: CourierOf, outbox: Outbox, wall: WallClock
+) -> None:
+    """12,000 that do not fit: counted, not listed, and none too often."""
+    note(outbox, wall, *(unfit("short: A 3 of 1", f"{number}") for number in range(12_000)))
+    await work_off(courier_of("wecom", wecom.url, language="en"), outbox, wall, seconds=30)
+    counts = [int(re.findall(r"(\d+) paid and short of stock", text)[0]) for text in wecom.texts()]
+    assert counts == [5_000, 5_000, 2_000]
+    assert "A 3 wanted (1 available)" in wecom.texts()[0]
+    assert outbox.backlogs() == []
+    assert wecom.most_in_a_minute() <= ROBOT_LIMIT
