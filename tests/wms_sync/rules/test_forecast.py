@@ -182,6 +182,14 @@ def test_an_empty_queue_has_nothing_to_foresee():
     assert foresee({}, outlook()) == Forecast({}, 0, 0, 0, None, 0, NOW)
 
 
+def test_who_is_expected_waits_behind_the_queue():
+    """9,000 wait twelve hours; with 1,000 a day behind them, who enters after 4.24 h is in time."""
+    few = Arrivals(Lane.NORMAL, 48 * HOUR_MS, ((NOW, 1_000),))
+    seen = foresee(waiting(9_000), outlook(few))
+    assert seen.expected_to_break == pytest.approx(4.235 / 24 * 1_000, abs=2)
+    assert hours(seen.emptied_ms) == pytest.approx(12 * 18 / 17, abs=0.01)
+
+
 def test_a_quiet_night_is_no_store_of_intake():
     """What was not used before the peak does not shorten the wait in it."""
     later = Arrivals(Lane.NORMAL, 48 * HOUR_MS, ((NOW, 1_000), (NOW + 10 * HOUR_MS, 47_000)))
