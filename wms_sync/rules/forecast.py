@@ -40,7 +40,7 @@ class Forecast(Struct, frozen=True):
 def foresee(lanes: Mapping[Lane, Sequence[Waiting]], outlook: Outlook) -> Forecast:
     """Foresee the queue: `lanes` has all that waits, each lane by `priority.PLACE`.
 
-    Cost: O(waiting); ADR 018 has the figure for 47,000 orders.
+    Cost: O(waiting); ADR 019 has the figure for 47,000 orders.
     """
     queue = Queue(lanes, outlook)
     handed: dict[str, int | None] = {}

@@ -18,7 +18,7 @@ from wms_sync.rules.capacity import ORDER, WHOLE, Capacity
 REMAINS: Final = {Answer.TOO_MANY: 6, Answer.FAULT: 7, Answer.TIMED_OUT: 7}
 EIGHTHS: Final = 8
 # Added by each call that is taken. With this and the next one, one fault in ten calls that has
-# nothing to do with our pace does not keep us below it (ADR 018 has the figures).
+# nothing to do with our pace does not keep us below it (ADR 019 has the figures).
 RAISE_SHARE: Final = 20
 LOWER_EVERY_MS: Final = 60_000  # what was under way when the first call failed tells nothing new
 LEAST_SHARE: Final = 10  # a hundredth: slow enough for anyone, and still asks whether it is better

@@ -8,7 +8,7 @@ first ones. In SQLite:
     SELECT … FROM outbox WHERE state = 'pending' AND warehouse = ? AND lane = ?
         ORDER BY turn_ms, entered_ms, order_id LIMIT ?;     -- once for each lane, then `choose`
 
-The rules (ADR 018 has the reasons):
+The rules (ADR 019 has the reasons):
 - Rush goes first, but takes at most its share of what leaves while others wait.
 - Of the others the earliest turn goes first: the ship-by, which counts as no earlier than the
   entry and no later than `horizon_ms` after it; a sample order is `sample_ahead_ms` ahead.
