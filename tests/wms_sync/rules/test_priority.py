@@ -78,6 +78,13 @@ def test_rush_and_others_take_turns_while_both_wait():
     assert names([*queue, *rush[:1]]) == ["r0", "n0", "n1", "n2"]
 
 
+def test_what_left_while_nobody_else_waited_is_not_owed():
+    """After a time alone the rush lane is first again."""
+    alone = [order(f"r{n}", RUSH) for n in range(5)]
+    _, turns = choose(lanes(alone), Turns(), POLICY, 5)
+    assert names([order("n"), order("r", RUSH)], turns=turns) == ["r", "n"]
+
+
 def test_turns_go_on_where_they_were_kept():
     """A restart between two orders does not give the rush lane another first turn."""
     queue = [*(order(f"n{n}") for n in range(9)), *(order(f"r{n}", RUSH) for n in range(9))]
