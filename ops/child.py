@@ -1,6 +1,6 @@
-"""The entry of a child process: an API worker, the agents, or what tells channels.
+"""The entry of a child process: an API worker, agents, what tells channels, or a platform.
 
-    python -P -m ops.child api|agents|feed
+    python -P -m ops.child api|agents|feed|simulator
 
 The first line of standard input is the brief: what to do, with the settings of the parent.
 Nothing follows it; that end closes when the parent ends, however it ends, and then so do we.
@@ -30,6 +30,8 @@ class Brief(Struct, frozen=True):
     listeners: list[int] = []  # file descriptors: our listening socket, then our neighbours'
     serving: int | None = None  # file descriptor: a byte goes there when we take connections
     drain_seconds: float = 10.0
+    simulates: str = ""  # the channel whose platform it is, at the listening socket
+    service_url: str = ""  # where that platform sends its messages
 
 
 def write_brief(
@@ -38,10 +40,13 @@ def write_brief(
     listeners: Sequence[int] = (),
     serving: int | None = None,
     drain_seconds: float,
+    simulates: str = "",
+    service_url: str = "",
 ) -> bytes:
     """Put a brief into a line. It may hold a key: it goes through a pipe and nowhere else."""
     told = settings.model_dump(mode="json")
-    return json.encode(Brief(told, list(listeners), serving, drain_seconds)) + b"\n"
+    brief = Brief(told, list(listeners), serving, drain_seconds, simulates, service_url)
+    return json.encode(brief) + b"\n"
 
 
 def read_brief(source: int) -> Brief:
@@ -77,9 +82,14 @@ def main() -> int:
     brief = read_brief(sys.stdin.fileno())
     # SIGTERM before the server has its own answer to it just ends the process: nothing is served.
     leave_with_parent(sys.stdin.fileno(), brief.drain_seconds)
-    from ops import server  # noqa: PLC0415 (half a second of imports: the watch comes first)
-
     settings = Settings(**brief.settings)
+    # Half a second of imports each: the watch comes first.
+    if brief.simulates:
+        from ops.demonstration import shop  # noqa: PLC0415 (see above)
+
+        return shop.run(settings, brief.simulates, brief.listeners[0], brief.service_url)
+    from ops import server  # noqa: PLC0415 (see above)
+
     match sys.argv[1]:
         case "agents":
             return server.run_agents(settings, feed=False)

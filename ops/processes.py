@@ -2,7 +2,8 @@
 
 Each is brought back when it dies. No child outlives the supervisor: each reads a pipe whose other
 end the supervisor holds, and drains when that end closes. SIGTERM, SIGINT or SIGHUP drains in the
-order workers, agents, store; a second signal does not wait.
+order workers, agents, platforms (those that a demonstration has), store; a second signal does not
+wait.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from socket import socket
@@ -27,6 +28,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 import ops
 from ops.child import write_brief
+from ops.listening import address_of
 from reservation.config import Settings
 from reservation.errors import ConfigurationError, HoldfastError, StoreUnavailable, UnsafeStore
 from reservation.metrics import DIRECTORY_VARIABLE
@@ -44,6 +46,7 @@ HEALTHY_SECONDS = 10.0  # a child that lived so long starts over with the first 
 STORE_POLL_SECONDS = 0.05
 DRAIN_SPARE_SECONDS = 5.0  # beyond the longest request, for connections to close
 AGENTS_SECONDS = 10.0  # one round of the sweeper is bounded by the request's deadline
+PLATFORM_SECONDS = 5.0  # a simulated one gives what it is answering two
 
 
 class HopelessChild(HoldfastError):
@@ -96,10 +99,14 @@ class Work(StrEnum):
     API = "api"
     AGENTS = "agents"
     FEED = "feed"  # of the agents' work what must not wait for the rest: channels are told
+    SIMULATOR = "simulator"  # a platform of a demonstration
 
 
 class Child:
-    """One process of ours; an API worker has listeners, its own first."""
+    """One process of ours; an API worker has listeners, its own first.
+
+    A simulator is the platform of the channel `simulates`, and speaks to `service_url`.
+    """
 
     def __init__(
         self,
@@ -110,6 +117,8 @@ class Child:
         *,
         listeners: Sequence[socket] = (),
         drain_seconds: float,
+        simulates: str = "",
+        service_url: str = "",
     ) -> None:
         self.name = name
         self._work = work
@@ -119,6 +128,7 @@ class Child:
         self._metrics = metrics
         self._listeners = listeners
         self._drain_seconds = drain_seconds
+        self._simulates, self._service_url = simulates, service_url
 
     async def start(self) -> asyncio.subprocess.Process:
         """Spawn the process and tell it what to do."""
@@ -142,8 +152,10 @@ class Child:
             write_brief(
                 self._settings,
                 listeners=descriptors,
-                serving=serving if descriptors else None,
+                serving=serving if self._work is Work.API else None,
                 drain_seconds=self._drain_seconds,
+                simulates=self._simulates,
+                service_url=self._service_url,
             )
         )
         with contextlib.suppress(ConnectionError):  # it is dead already: its end is seen anyway
@@ -175,6 +187,8 @@ class Child:
 class Supervisor:
     """Keep the children alive until told to stop, then drain them in order.
 
+    `platforms` are the listening sockets of simulated ones, by channel.
+
     `ready` is awaited once, beside the supervision, after the first start of everything; when it
     raises, everything ends and `run` raises the same.
     """
@@ -186,6 +200,7 @@ class Supervisor:
         *,
         store: EmbeddedStore | None = None,
         agents: bool,
+        platforms: Mapping[str, socket] | None = None,
     ) -> None:
         self.settings = settings
         self._listeners = listeners
@@ -211,6 +226,19 @@ class Supervisor:
             Child(work, work.value, settings, self._metrics, drain_seconds=AGENTS_SECONDS)
             for work in works
             if agents
+        ]
+        self._platforms = [
+            Child(
+                Work.SIMULATOR,
+                f"platform of {channel}",
+                settings,
+                self._metrics,
+                listeners=[listener],
+                drain_seconds=PLATFORM_SECONDS,
+                simulates=channel,
+                service_url=address_of(listeners[0]),
+            )
+            for channel, listener in (platforms or {}).items()
         ]
         self._was_ready = False
         self._store_keeper: asyncio.Task[None] | None = None
@@ -258,7 +286,7 @@ class Supervisor:
 
     @property
     def _children(self) -> list[Child]:
-        return [*self._workers, *self._agents]
+        return [*self._workers, *self._agents, *self._platforms]
 
     # -- keeping ---------------------------------------------------------------------------------
 
@@ -326,11 +354,12 @@ class Supervisor:
     # -- draining --------------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        """End the workers, then the agents, then the store; each has its time."""
+        """End the workers, the agents, the platforms, then the store; each has its time."""
         for listener in self._listeners:
             listener.close()
         await self._end(self._workers, self._drain_seconds)
         await self._end(self._agents, AGENTS_SECONDS)
+        await self._end(self._platforms, PLATFORM_SECONDS)
         if self._store is not None:
             if self._store_keeper is not None:  # a start that is under way is seen to its end
                 await asyncio.wait({self._store_keeper})

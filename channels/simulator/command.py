@@ -6,6 +6,7 @@ wrong usage, 130 ended by Ctrl-C.
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import msgspec
@@ -19,6 +20,7 @@ from channels.simulator.douyin import App, Douyin
 from channels.simulator.douyin import Settings as DouyinSettings
 from channels.simulator.faults import Faults
 from channels.simulator.serving import listen, serve
+from channels.simulator.shelf import MOST_ID
 from channels.simulator.shop import Shop
 from channels.simulator.simulator import Simulator, World
 from channels.simulator.tmall import Seller, Tmall
@@ -37,6 +39,10 @@ Host = Annotated[str, typer.Option(help="Where to listen; loopback unless told o
 Speed = Annotated[float, typer.Option(help="Seconds of its clock in one; 0 is frozen.")]
 NowMs = Annotated[int | None, typer.Option(help="Its time at the start, ms (the real time).")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same faults.")]
+FirstId = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_ID, help="Of orders, items, messages [the time, in ns]."),
+]
 Secret = Annotated[str, typer.Option(envvar="HOLDFAST_SIMULATOR_SECRET", help="Its secret.")]
 
 
@@ -56,6 +62,7 @@ def tmall(
     speed: Speed = 1.0,
     now_ms: NowMs = None,
     seed: Seed = 0,
+    first_id: FirstId = None,
     redeliver_ms: Annotated[
         int, typer.Option(help="After which an unconfirmed message comes again.")
     ] = 60_000,
@@ -66,12 +73,15 @@ def tmall(
     """Tmall: Taobao Open Platform with one shop; its gateway is /router/rest."""
     settings = TmallSettings(redeliver_ms=redeliver_ms)
     seller = Seller(app_key=app_key, secret=secret, session=session)
+    first = _first(first_id)
     try:
         settings.check()
-        world = World(clock := Clock(now_ms, speed=speed), Faults(seed=seed), Shop(clock))
+        shop = Shop(clock := Clock(now_ms, speed=speed), first_id=first)
+        world = World(clock, Faults(seed=seed), shop)
     except ValueError as error:
         raise _wrong(str(error)) from None
-    _run(Tmall(world, seller, settings, permitted=permitted), host, port, "/router/rest")
+    simulator = Tmall(world, seller, settings, permitted=permitted, first_message_id=first)
+    _run(simulator, host, port, "/router/rest")
 
 
 @app.command()
@@ -86,17 +96,19 @@ def douyin(
     speed: Speed = 1.0,
     now_ms: NowMs = None,
     seed: Seed = 0,
+    first_id: FirstId = None,
 ) -> None:
     """Douyin: Doudian with one shop. PUT /simulator/douyin/url says where its messages go."""
+    first = _first(first_id)
     try:
         settings = msgspec.convert({"push_sign": push_sign}, DouyinSettings)
         application = App(app_key=app_key, secret=secret, shop_id=shop_id)
         clock = Clock(now_ms, speed=speed)
-        shop = Shop(clock, every_sku_has_id=True, first_line_is_order=True)
+        shop = Shop(clock, first_id=first, every_sku_has_id=True, first_line_is_order=True)
         world = World(clock, Faults(seed=seed), shop)
     except ValueError as error:
         raise _wrong(str(error)) from None
-    _run(Douyin(world, application, settings), host, port, "")
+    _run(Douyin(world, application, settings, first_message_id=first), host, port, "")
 
 
 @app.command()
@@ -116,14 +128,21 @@ def dealer(
     speed: Speed = 1.0,
     now_ms: NowMs = None,
     seed: Seed = 0,
+    first_id: FirstId = None,
 ) -> None:
     """Dealer: a distributor with Standard Webhooks; it hears us at /webhooks."""
     try:
         account = Account(sending=(secret,), receiving=(our_secret or secret,))
-        world = World(clock := Clock(now_ms, speed=speed), Faults(seed=seed), Shop(clock))
+        shop = Shop(clock := Clock(now_ms, speed=speed), first_id=_first(first_id))
+        world = World(clock, Faults(seed=seed), shop)
     except ValueError as error:
         raise _wrong(str(error)) from None
     _run(Dealer(world, account, url=url or None), host, port, "/webhooks")
+
+
+def _first(first_id: int | None) -> int:
+    """Begin the ids of a shop behind those of all former ones: whoever serves it remembers them."""
+    return time.time_ns() if first_id is None else first_id
 
 
 def _run(simulator: Simulator, host: str, port: int, path: str) -> None:

@@ -10,6 +10,8 @@ from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from channels.simulator.control import control
@@ -32,7 +34,16 @@ def application(simulator: Simulator) -> Starlette:
             with contextlib.suppress(asyncio.CancelledError):
                 await work
 
-    return Starlette(routes=[control(simulator), *simulator.face()], lifespan=lifespan)
+    return Starlette(
+        routes=[control(simulator), *simulator.face()],
+        lifespan=lifespan,
+        exception_handlers={ClientDisconnect: _unheard},
+    )
+
+
+async def _unheard(_request: Request, _gone: Exception) -> Response:
+    """Answer who has left in the middle of a request: nobody hears it, and it is no fault."""
+    return Response(status_code=400)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -33,7 +33,7 @@ from channels.simulator.trade import (
 )
 
 MOST_ORDERS: Final = 500_000
-MOST_LINES: Final = 100  # of an order
+MOST_LINES: Final = 1_000  # of an order; wholesale has long ones
 
 # What may come after a refund's stage, and what is told of it.
 _REFUND_STEPS: Final[dict[RefundStage, tuple[frozenset[RefundStage], Happening]]] = {

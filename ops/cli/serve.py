@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from socket import socket
 from typing import Annotated
@@ -30,7 +30,9 @@ from ops.cli.options import (
     WorkersOption,
     settings_of,
 )
-from ops.demo import play
+from ops.demonstration import platforms as simulated
+from ops.demonstration.platforms import Platforms
+from ops.demonstration.play import play
 from ops.listening import address_of, listen, listen_for_metrics
 from ops.processes import Supervisor
 from reservation.config import Settings, misspelt_variables
@@ -46,7 +48,8 @@ PROBE_SECONDS = 5.0  # for one answer of our own /readyz
 PATIENCE_SECONDS = 3.0  # before a wait says what it waits for
 
 DemoOption = Annotated[
-    bool, typer.Option("--demo", help="Play the demonstration day against it when it is ready.")
+    bool,
+    typer.Option("--demo", help="Play the demonstration, at simulated platforms beside it."),
 ]
 
 
@@ -108,6 +111,8 @@ def agents_command(
 
 def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> None:
     """Listen, start the store, supervise; nothing is left running, however this ends."""
+    if demo:
+        simulated.check_no_others(settings)
     check_channels(settings)
     console = output()
     for text in misspelt_variables():
@@ -117,13 +122,18 @@ def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> N
         console.print(Text(warning, style="bold red"))
     with contextlib.ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in listen(settings)]
+        platforms = stack.enter_context(simulated.opened()) if demo else None
         store = EmbeddedStore(settings) if embedded else None
         if store is not None:
             store.start()
             stack.callback(store.stop)
         if store is not None or agents:
             settings = settings.model_copy(update={"admin_key": _admin_key(settings)})
-        asyncio.run(_supervise(settings, listeners, store, console, agents=agents, demo=demo))
+        if platforms is not None:  # the data directory is ours by now
+            settings = platforms.join(settings)
+        asyncio.run(
+            _supervise(settings, listeners, store, console, agents=agents, platforms=platforms)
+        )
     console.print("Holdfast has ended.")
 
 
@@ -134,10 +144,16 @@ async def _supervise(
     console: Console,
     *,
     agents: bool,
-    demo: bool,
+    platforms: Platforms | None,
 ) -> None:
     base_url = address_of(listeners[0])
-    supervisor = Supervisor(settings, listeners, store=store, agents=agents)
+    supervisor = Supervisor(
+        settings,
+        listeners,
+        store=store,
+        agents=agents,
+        platforms=platforms.listeners if platforms else None,
+    )
 
     async def ready() -> None:
         if store is not None:
@@ -145,10 +161,12 @@ async def _supervise(
         await _checked(settings, console, wait=store is not None)
         await _answering(base_url, console)
         await supervisor.all_serve()
-        _print_addresses(settings, base_url, console)
-        if demo:
+        urls = platforms.urls if platforms else {}
+        _print_addresses(settings, base_url, console, urls)
+        if platforms is not None:
             assert settings.admin_key is not None
-            await play(base_url, settings.admin_key, console, settings=settings)
+            key, tag = settings.admin_key, platforms.tag
+            await play(base_url, key, console, platforms=urls, tag=tag, settings=settings)
 
     await supervisor.run(ready)
 
@@ -235,7 +253,9 @@ class _Patience:
             self._console.print(Text(f"waiting: {cause}", style="yellow"))
 
 
-def _print_addresses(settings: Settings, base_url: str, console: Console) -> None:
+def _print_addresses(
+    settings: Settings, base_url: str, console: Console, platforms: Mapping[str, str]
+) -> None:
     """Say where everything is. The key itself is never printed."""
     path = key_file(settings).absolute()
     kept = path.exists() and settings.admin_key == _text_of(path)
@@ -246,6 +266,9 @@ def _print_addresses(settings: Settings, base_url: str, console: Console) -> Non
         "docs": f"{base_url}/docs",
         "data": str(settings.data_dir.absolute()),
         "admin key": str(path) if kept else "as given in HOLDFAST_ADMIN_KEY",
+        **{
+            channel: f"{url}/simulator (a simulated platform)" for channel, url in platforms.items()
+        },
         "try": f'curl -H "Authorization: Bearer {key}" '
         f"'{base_url}/v1/availability?sku=CATFOOD-10KG'",
     }

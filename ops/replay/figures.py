@@ -20,6 +20,7 @@ class Fate(StrEnum):
     HELD = "still held"
     CONFIRMED = "confirmed"
     EXPIRED = "expired"
+    CLOSED = "closed"  # never paid, and given back before it expired
     KNOWN = "known before"  # the id was there already: a replay, without effect
     SHORT = "refused for stock"
     SUSPENDED = "refused by the breaker"
@@ -27,7 +28,7 @@ class Fate(StrEnum):
     UNKNOWN = "outcome unknown"
 
 
-GRANTED = (Fate.HELD, Fate.CONFIRMED, Fate.EXPIRED)
+GRANTED = (Fate.HELD, Fate.CONFIRMED, Fate.EXPIRED, Fate.CLOSED)
 
 
 @dataclass(slots=True)

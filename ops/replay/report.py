@@ -34,7 +34,8 @@ PLAIN_STEPS = 4  # lines of progress where the output is no terminal
 # Label, style, and whether the row is shown when it is empty.
 _FATE_ROWS: tuple[tuple[Fate, str, str, bool], ...] = (
     (Fate.CONFIRMED, "  paid, confirmed", "green", True),
-    (Fate.EXPIRED, "  never paid, expired", "yellow", True),
+    (Fate.EXPIRED, "  never paid, expired", "yellow", False),
+    (Fate.CLOSED, "  never paid, closed", "yellow", False),
     (Fate.HELD, "  still held", "", False),
     (Fate.SHORT, "refused for stock", "red", True),
     (Fate.SUSPENDED, "refused by the breaker", "red", True),

@@ -20,7 +20,7 @@ from channels.simulator.courier import Courier, Heard, Pace
 from channels.simulator.douyin.after_sales import AfterSales
 from channels.simulator.douyin.app import App, Ids, Settings
 from channels.simulator.douyin.gateway import Gateway
-from channels.simulator.douyin.messages import Message, Messages, probe
+from channels.simulator.douyin.messages import FIRST_MSG_ID, Message, Messages, probe
 from channels.simulator.douyin.orders import RISK, Orders
 from channels.simulator.douyin.shipping import Shipping
 from channels.simulator.douyin.signing import event_sign
@@ -48,13 +48,22 @@ class Douyin(Simulator):
 
     platform = "douyin"
 
-    def __init__(self, world: World, app: App, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        app: App,
+        settings: Settings | None = None,
+        *,
+        first_message_id: int = FIRST_MSG_ID,
+    ) -> None:
         self.app, self.settings = app, settings or Settings()
         self.url: str | None = None
         self.tokens = Tokens(app, self.settings)
         self.after_sales = AfterSales()
         ids = Ids(self.settings, world.faults.seed)
-        self.messages = Messages(app, self.settings, ids, self.after_sales)
+        self.messages = Messages(
+            app, self.settings, ids, self.after_sales, first_id=first_message_id
+        )
         self._stock = Stock(world.shop, self.settings, ids)
         orders = Orders(world.shop, app, self.settings, ids, self.after_sales)
         methods = {

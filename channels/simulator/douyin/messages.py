@@ -65,10 +65,18 @@ class Message:
 class Messages:
     """Writes messages."""
 
-    def __init__(self, app: App, settings: Settings, ids: Ids, after_sales: AfterSales) -> None:
+    def __init__(
+        self,
+        app: App,
+        settings: Settings,
+        ids: Ids,
+        after_sales: AfterSales,
+        *,
+        first_id: int = FIRST_MSG_ID,
+    ) -> None:
         self._app, self._settings = app, settings
         self._ids, self._after_sales = ids, after_sales
-        self._next_id = FIRST_MSG_ID
+        self._next_id = first_id
         self._parcels_told: set[tuple[str, str]] = set()  # lines; as many as the shop's
         self._dice = random.Random(f"shapes {app.app_key}")  # noqa: S311 (chance, no secret)
 

@@ -18,7 +18,7 @@ from channels.simulator.forms import change, read
 from channels.simulator.simulator import Answer, Simulator, World
 from channels.simulator.tmall.callback import callback
 from channels.simulator.tmall.gateway import Gateway
-from channels.simulator.tmall.messages import Messages
+from channels.simulator.tmall.messages import FIRST_ID, Messages
 from channels.simulator.tmall.seller import Seller, Settings
 from channels.simulator.trade import Event, Refusal, Refused
 
@@ -52,10 +52,13 @@ class Tmall(Simulator):
         settings: Settings | None = None,
         *,
         permitted: bool = True,
+        first_message_id: int = FIRST_ID,
     ) -> None:
         self.seller = seller
         self.settings = settings or Settings()
-        self.messages = Messages(seller, self.settings, world.faults, permitted=permitted)
+        self.messages = Messages(
+            seller, self.settings, world.faults, permitted=permitted, first_id=first_message_id
+        )
         self._gateway = Gateway(world, seller, self.settings, self.messages)
         super().__init__(world)
 

@@ -80,13 +80,19 @@ class Messages:
     """The queue, and the methods about it."""
 
     def __init__(
-        self, seller: Seller, settings: Settings, faults: Faults, *, permitted: bool
+        self,
+        seller: Seller,
+        settings: Settings,
+        faults: Faults,
+        *,
+        permitted: bool,
+        first_id: int = FIRST_ID,
     ) -> None:
         self._seller, self._settings, self._faults = seller, settings, faults
         self._topics = USUAL_TOPICS if permitted else frozenset()
         self._queue = _Queue()
         self._order = itertools.count()
-        self._next_id = itertools.count(FIRST_ID)
+        self._next_id = itertools.count(first_id)
         self.group = "default"
 
     @property

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ TMALL = [*COMMAND, "tmall", "--app-key", "12345678", "--secret", "helloworld"]
 def test_it_serves_until_it_is_ended() -> None:
     """It says where; the control side answers there; Ctrl-C ends it without a traceback."""
     arguments = [*TMALL, "--port", "0", "--now-ms", "1769076000000", "--speed", "0"]
+    began_ns = time.time_ns()
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
@@ -24,6 +26,9 @@ def test_it_serves_until_it_is_ended() -> None:
             url = first.split(" at ")[1].strip().removesuffix("/router/rest")
             state = httpx.get(f"{url}/simulator/state", trust_env=False).json()
             assert state["clock"] == {"now_ms": 1769076000000, "speed": 0}
+            body = {"skus": [{"outer_id": "A", "quantity": 1}]}
+            item = httpx.post(f"{url}/simulator/items", json=body, trust_env=False).json()
+            assert began_ns < int(item["item_id"]) < time.time_ns()  # a later shop begins behind it
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=10)
         finally:
@@ -75,7 +80,7 @@ def test_a_secret_may_come_by_the_environment() -> None:
 )
 def test_the_others_serve_as_well(arguments: list[str], platform: str) -> None:
     """Each says where it is, and its control side answers there."""
-    command = [*COMMAND, *arguments, "--port", "0"]
+    command = [*COMMAND, *arguments, "--port", "0", "--first-id", "77"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
@@ -83,6 +88,9 @@ def test_the_others_serve_as_well(arguments: list[str], platform: str) -> None:
             url = process.stdout.readline().decode().split(" at ")[1].split()[0]
             state = httpx.get(f"{url}/state", trust_env=False).json()
             assert state["platform"] == platform
+            body = {"skus": [{"outer_id": "A", "quantity": 1}]}
+            item = httpx.post(f"{url}/items", json=body, trust_env=False).json()
+            assert int(item["item_id"]) == 77
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=10)
         finally:

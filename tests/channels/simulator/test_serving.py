@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 
 import httpx
+import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
@@ -53,6 +54,23 @@ async def test_a_new_platform_is_served(world: World) -> None:
         state = (await client.get("/simulator/state")).json()
         assert (state["platform"], echo.runs.is_set(), echo.ended) == ("echo", True, False)
     assert echo.ended
+
+
+async def test_who_leaves_in_the_middle_is_no_fault(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that breaks off is written into no log."""
+    head = b'POST /simulator/orders HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{"l'
+    async with served(Echo(world)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            assert (await client.get("/hello")).text == "hello"
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_an_answer_leaves_at_once() -> None:

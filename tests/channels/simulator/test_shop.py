@@ -197,7 +197,7 @@ REFUSALS: list[tuple[str, Refusal, Any]] = [
     ("more in two lines", Refusal.OUT_OF_STOCK, lambda s, i, o: s.place(one(i, 6) + one(i, 6))),
     ("no lines", Refusal.WRONG_VALUE, lambda s, i, o: s.place([])),
     ("no units", Refusal.WRONG_VALUE, lambda s, i, o: s.place(one(i, 0))),
-    ("too many lines", Refusal.WRONG_VALUE, lambda s, i, o: s.place(one(i) * 101)),
+    ("too many lines", Refusal.WRONG_VALUE, lambda s, i, o: s.place(one(i) * 1_001)),
     ("an id that is taken", Refusal.TAKEN, lambda s, i, o: s.place(one(i), order_id=o.order_id)),
     ("an id that is none", Refusal.WRONG_VALUE, lambda s, i, o: s.place(one(i), order_id="x1")),
     ("an id too large", Refusal.WRONG_VALUE, lambda s, i, o: s.place(one(i), order_id="9" * 19)),

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from channels.simulator.douyin import Douyin
+from channels.simulator.douyin import App, Douyin
 from channels.simulator.douyin.orders import HELD, RISK
 from channels.simulator.faults import Rates
 from channels.simulator.simulator import World
 from channels.simulator.trade import Item, Order, RefundStage, Wanted
-from tests.channels.simulator.conftest import NOON_MS, Desk
+from tests.channels.simulator.conftest import NOON_MS, Desk, beside
 from tests.channels.simulator.douyin.conftest import KEY, SECRET, SHOP_ID, messages
 from tests.channels.simulator.receiver import Receiver, receiving, until
 
@@ -65,6 +65,17 @@ async def test_an_address_that_fails_the_probe(desk: Desk, refusal: Response) ->
         assert (await desk.ask("PUT", "/douyin/url", {"url": receiver.url}))[0] == 422
     assert (await desk.ask("PUT", "/douyin/url", {"url": "nowhere"}))[0] == 422
     assert (await desk.ask("GET", "/state"))[1]["url"] is None
+
+
+async def test_a_shop_begun_anew_tells_by_other_ids(world: World, catfood: Item) -> None:
+    """Whoever has taken a message once passes over its id for good."""
+    app = App(app_key=KEY, secret=SECRET, shop_id=SHOP_ID)
+    douyin = Douyin(world, app, first_message_id=77)
+    async with receiving() as receiver, beside(douyin):
+        douyin.url = receiver.url
+        place(world, catfood, paid=True)
+        told = await gathered(receiver, 2)
+    assert [msg_id for _, msg_id, _ in told] == ["78", "79"]
 
 
 async def test_an_orders_life(world: World, receiver: Receiver, shirt: Item) -> None:

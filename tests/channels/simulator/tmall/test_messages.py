@@ -13,7 +13,7 @@ from channels.simulator.simulator import World
 from channels.simulator.tmall import Seller, Tmall
 from channels.simulator.tmall import messages as queue
 from channels.simulator.trade import Item, RefundStage, Wanted
-from tests.channels.simulator.conftest import Desk
+from tests.channels.simulator.conftest import Desk, beside
 from tests.channels.simulator.tmall.conftest import Application
 
 CONSUME, CONFIRM = "taobao.tmc.messages.consume", "taobao.tmc.messages.confirm"
@@ -62,6 +62,15 @@ async def test_a_message_as_it_is_on_the_wire(application: Application, catfood:
         "type": "guarantee_trade",
         "status": "WAIT_BUYER_PAY",
     }
+
+
+async def test_a_shop_begun_anew_tells_by_other_ids(world: World, catfood: Item) -> None:
+    """Whoever has taken a message once passes over its id for good."""
+    tmall = Tmall(world, Seller(app_key="12345678", secret="helloworld"), first_message_id=77)
+    async with beside(tmall) as client:
+        order(world, catfood, paid=True)
+        told = await consume(Application(client, world, tmall))
+    assert [message["id"] for message in told] == [77, 78]
 
 
 async def test_everything_that_happens_is_told(application: Application, shirt: Item) -> None:

@@ -1,0 +1,167 @@
+"""Where the simulated platforms listen, and the settings by which a Holdfast speaks to them.
+
+The parent of the process tree binds their sockets, so that a shop which is begun anew has the same
+address. Their secrets are made at every start and are written nowhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from socket import create_server, socket
+from typing import TYPE_CHECKING, Any, Final
+
+from channels.feed.offers import offers_path
+from channels.intake.inbox import InboxUnavailable, inbox_path
+from channels.parcels.parcels import parcels_path
+from ops.demonstration.catalogue import listings
+from reservation.database import held_alone, is_there
+from reservation.errors import ConfigurationError
+from reservation.shops import DeductsAt, Shop
+
+if TYPE_CHECKING:
+    from reservation.config import Settings
+
+HOST: Final = "127.0.0.1"
+BACKLOG: Final = 2_048  # connections that wait to be accepted; the kernel may allow fewer
+# Channel -> whose wire format it speaks.
+CHANNELS: Final[Mapping[str, str]] = {
+    "tmall": "tmall",
+    "douyin": "douyin",
+    "dealer-hz": "distributor",
+}
+TMALL_APP_KEY: Final = "12345678"
+DOUYIN_APP_KEY: Final = "7000000000000000001"
+DOUYIN_SHOP_ID: Final = "4463798"
+CALLS_PER_SECOND: Final = 1_000.0  # simulated platforms limit nobody
+SECRET_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Platforms:
+    """The simulated platforms of one run, by channel."""
+
+    tag: str  # of this run, in what it sells
+    listeners: Mapping[str, socket]
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """Name their addresses."""
+        return {
+            channel: f"http://{HOST}:{listener.getsockname()[1]}"
+            for channel, listener in self.listeners.items()
+        }
+
+    def join(self, settings: Settings) -> Settings:
+        """Begin with new shops in a data directory that is ours; returns the settings with them.
+
+        Raises ConfigurationError where the directory is used for other channels, or just now.
+        """
+        folder = settings.data_dir / "demonstration"
+        _forget_former_shops(settings, folder)
+        shops: dict[str, Shop] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for channel, platform in CHANNELS.items():
+                path = (folder / f"{channel}.csv").absolute()
+                path.write_text(listings(self.tag, every_sku_has_id=platform == "douyin"))
+                shops[channel] = _shop(platform, self.urls[channel], path)
+        except OSError as error:
+            message = f"{folder} cannot be written: {error.strerror}; use another --data-dir"
+            raise ConfigurationError(message) from error
+        return settings.model_copy(update={"channels": shops})
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Platforms]:
+    """Bind a free port for each. Raises ConfigurationError."""
+    with contextlib.ExitStack() as stack:
+        listeners = {}
+        for channel in CHANNELS:
+            try:
+                listeners[channel] = stack.enter_context(create_server((HOST, 0), backlog=BACKLOG))
+            except OSError as error:
+                message = (
+                    f"there is no port on {HOST} for the simulated platform of {channel}: "
+                    f"{error.strerror}; end what takes them, or leave out --demo"
+                )
+                raise ConfigurationError(message) from error
+        yield Platforms(format(time.time_ns() // 1_000_000, "x"), listeners)
+
+
+def check_no_others(settings: Settings) -> None:
+    """Refuse to play beside real shops. Raises ConfigurationError."""
+    if settings.channels:
+        message = (
+            f"--demo runs simulated platforms of its own, and the settings name channels: "
+            f"{', '.join(sorted(settings.channels))}. Leave --demo out, or play without --config "
+            "and HOLDFAST_CHANNELS, with a --data-dir of its own"
+        )
+        raise ConfigurationError(message)
+
+
+def _forget_former_shops(settings: Settings, folder: Path) -> None:
+    """Remove what the shops of former runs told and were told: new ones know nothing of it.
+
+    What others than a demonstration have left is not ours to remove.
+    """
+    files = [path(settings.data_dir) for path in (inbox_path, offers_path, parcels_path)]
+    found = [file for file in files if is_there(file)]
+    if not found:
+        return
+    if not folder.is_dir():
+        message = (
+            f"{found[0]} has what real platforms told: --demo begins with new ones, give it "
+            "another --data-dir"
+        )
+        raise ConfigurationError(message)
+    try:
+        lock = held_alone(files[0], fault=InboxUnavailable)
+    except InboxUnavailable as error:
+        message = f"{error}: end that one first, or give another --data-dir"
+        raise ConfigurationError(message) from error
+    try:
+        for file in found:
+            for end in ("", "-wal", "-shm"):
+                file.with_name(f"{file.name}{end}").unlink(missing_ok=True)
+    except OSError as error:
+        message = f"{found[0]} cannot be removed: {error.strerror}; use another --data-dir"
+        raise ConfigurationError(message) from error
+    finally:
+        os.close(lock)
+
+
+def _shop(platform: str, url: str, path: Path) -> Shop:
+    own: Mapping[str, dict[str, Any]] = {
+        "tmall": {
+            "app_key": TMALL_APP_KEY,
+            "secrets": (secrets.token_hex(SECRET_BYTES // 2),),
+            "token": secrets.token_hex(SECRET_BYTES),
+        },
+        "douyin": {
+            "app_key": DOUYIN_APP_KEY,
+            "secrets": (secrets.token_hex(SECRET_BYTES),),
+            "shop_id": DOUYIN_SHOP_ID,
+        },
+        "distributor": {
+            "url": f"{url}/webhooks",
+            "secrets": (f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}",),
+            "options": {"orders_path": "/orders"},
+        },
+    }
+    return Shop(
+        **{
+            "platform": platform,
+            "url": url,
+            "deducts_at": DeductsAt.ORDER,
+            "listings": path,
+            "calls_per_second": CALLS_PER_SECOND,
+            **own[platform],
+        }
+    )

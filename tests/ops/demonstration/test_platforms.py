@@ -1,0 +1,118 @@
+"""The simulated platforms of a demonstration: with what they begin, and beside whom they do not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from channels.feed.offers import Kind, Offers, Wanted, offers_path
+from channels.intake.desk import Desk
+from channels.intake.inbox import inbox_path
+from channels.model import Hint
+from channels.registry import check_channels
+from ops.demonstration.catalogue import CATFOOD
+from ops.demonstration.platforms import CHANNELS, check_no_others, opened
+from ops.demonstration.shop import simulated
+from reservation.config import Settings, load
+from reservation.database import held_alone
+from reservation.errors import ConfigurationError
+from reservation.shops import Shop
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Settings:
+    """Name a data directory in which nothing has happened."""
+    return load(data_dir=tmp_path / "var")
+
+
+def tell(settings: Settings) -> None:
+    """Let a platform have told of an order, and have been told what it may sell."""
+    desk = Desk(inbox_path(settings.data_dir))
+    desk.keep([("tmall", Hint(message_id="1", topic="created", order_id="7"))], 1)
+    desk.close()
+    offers = Offers(offers_path(settings.data_dir))
+    offers.want([Wanted("tmall", CATFOOD, Kind.STOCK, 5, 1.0, "")], "1-1", 1)
+    offers.close()
+
+
+def test_each_start_has_secrets_of_its_own_and_writes_none(mine: Settings) -> None:
+    """They are in no file; what the shops sell is, as the settings of a channel want it."""
+    seen: set[str] = set()
+    for _ in range(2):
+        with opened() as platforms:
+            joined = platforms.join(mine)
+            check_channels(joined)
+            assert set(joined.channels) == set(CHANNELS)
+            for channel, shop in joined.channels.items():
+                assert (shop.url or "").startswith(platforms.urls[channel])
+                made = {*shop.secrets, shop.token} - {""}
+                assert not made & seen
+                seen |= made
+    written = [path.read_text() for path in mine.data_dir.rglob("*") if path.is_file()]
+    assert len(written) == 3
+    assert not [secret for secret in seen for text in written if secret in text]
+
+
+def test_a_shop_has_what_is_listed_and_none_of_it(mine: Settings) -> None:
+    """How much there is Holdfast tells."""
+    with opened() as platforms:
+        joined = platforms.join(mine)
+    for shop in joined.channels.values():
+        simulator = simulated(shop, "http://127.0.0.1:9/", first_id=1_900_000_000_000_000_000)
+        items = simulator.world.shop.items
+        found = {
+            sku.outer_id: (item.item_id, sku.quantity)
+            for item in items.values()
+            for sku in item.skus.values()
+        }
+        assert len(found) == len(items) == 5
+        assert found[CATFOOD] == ("610000000000", 0)
+
+
+def test_what_former_shops_told_is_forgotten(mine: Settings) -> None:
+    """New ones know nothing of it, and nothing of what the former ones were told."""
+    with opened() as platforms:
+        platforms.join(mine)
+        tell(mine)
+        platforms.join(mine)
+    desk = Desk(inbox_path(mine.data_dir))
+    assert desk.look("tmall", "7") is None
+    desk.close()
+    offers = Offers(offers_path(mine.data_dir))
+    assert offers.of_sku(CATFOOD) == []
+    offers.close()
+
+
+def test_what_real_platforms_told_is_left_alone(mine: Settings) -> None:
+    """A data directory that has served real ones is refused, as it is."""
+    tell(mine)
+    with opened() as platforms, pytest.raises(ConfigurationError, match="another --data-dir"):
+        platforms.join(mine)
+    desk = Desk(inbox_path(mine.data_dir))
+    assert desk.look("tmall", "7") is not None
+    desk.close()
+    assert not (mine.data_dir / "demonstration").exists()
+
+
+def test_what_another_process_works_on_is_left_alone(mine: Settings) -> None:
+    """Agents that work on the inbox are not robbed of it."""
+    with opened() as platforms:
+        platforms.join(mine)
+        tell(mine)
+        lock = held_alone(inbox_path(mine.data_dir))
+        with pytest.raises(ConfigurationError, match="worked on by another process"):
+            platforms.join(mine)
+        os.close(lock)
+    assert inbox_path(mine.data_dir).exists()
+
+
+def test_it_does_not_play_beside_real_shops(mine: Settings) -> None:
+    """Channels in the settings are refused by name, with the next step."""
+    check_no_others(mine)
+    with opened() as platforms:
+        shop = platforms.join(mine).channels["dealer-hz"]
+    named: dict[str, Shop] = {"my-dealer": shop}
+    with pytest.raises(ConfigurationError, match=r"my-dealer.*--data-dir of its own"):
+        check_no_others(mine.model_copy(update={"channels": named}))

@@ -1,0 +1,43 @@
+"""The shops as buyers and merchant use them: what a shop refuses is its own sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from channels.simulator.clock import Clock
+from channels.simulator.faults import Faults
+from channels.simulator.serving import served
+from channels.simulator.shop import Shop
+from channels.simulator.simulator import World
+from channels.simulator.tmall import Seller, Tmall
+from ops.demonstration.shopfront import NotSold, PlatformAway, Shopfront
+from reservation.client import OrderLine
+
+
+async def test_an_order_is_placed_paid_and_sent() -> None:
+    """By the shelf or beyond it; what cannot be done is said, and nothing else is taken for it."""
+    world = World(clock := Clock(), Faults(), Shop(clock))
+    tmall = Tmall(world, Seller(app_key="12345678", secret="helloworld"))
+    async with served(tmall) as url, Shopfront("tmall", url) as shop:
+        item = await shop.offer("cats", ["A", "B"], 5)
+        assert await shop.shown(item) == 10
+        with pytest.raises(NotSold, match="6 of A are wanted, 5 shown"):
+            await shop.order([OrderLine("A", 6)])
+        lines = [OrderLine("B", 1), OrderLine("A", 6)]
+        order_id = await shop.order(lines, items=[item, item], by_snapshot=True)
+        await shop.sell(order_id)
+        order = world.shop.order(order_id)
+        assert order.stage == "shipped"
+        assert [(one.sku.outer_id, one.quantity) for one in order.lines.values()] == [
+            ("B", 1),
+            ("A", 6),
+        ]
+        with pytest.raises(NotSold, match="cannot be cancelled"):
+            await shop.close(order_id)
+        with pytest.raises(PlatformAway, match="there is no order 1"):
+            await shop.pay("1")
+        world.shop.list_item(item, listed=False)
+        assert await shop.shown(item) is None
+    async with Shopfront("tmall", url) as shop:
+        with pytest.raises(PlatformAway, match="tmall does not answer"):
+            await shop.pay(order_id)
