@@ -103,6 +103,7 @@ def agents_command(
     """
     settings = settings_of(config, host=host, agents_metrics_port=metrics_port, data_dir=data_dir)
     check_channels(settings)
+    simulated.leave_to_others(settings)
     observed = listen_for_metrics(settings)
     from ops.server import run_agents  # noqa: PLC0415 (half a second of imports)
 
@@ -114,6 +115,7 @@ def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> N
     if demo:
         simulated.check_no_others(settings)
     check_channels(settings)
+    simulated.leave_to_others(settings)
     console = output()
     for text in misspelt_variables():
         console.print(Text(text, style="yellow"))

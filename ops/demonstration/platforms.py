@@ -41,6 +41,8 @@ DOUYIN_APP_KEY: Final = "7000000000000000001"
 DOUYIN_SHOP_ID: Final = "4463798"
 CALLS_PER_SECOND: Final = 1_000.0  # simulated platforms limit nobody
 SECRET_BYTES: Final = 32
+# A file in the demonstration's folder: what channels told in this data directory is all its own.
+MARK: Final = "shops-are-simulated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Platforms:
         shops: dict[str, Shop] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / MARK).touch()
             for channel, platform in CHANNELS.items():
                 path = (folder / f"{channel}.csv").absolute()
                 path.write_text(listings(self.tag, every_sku_has_id=platform == "douyin"))
@@ -106,6 +109,20 @@ def check_no_others(settings: Settings) -> None:
         raise ConfigurationError(message)
 
 
+def leave_to_others(settings: Settings) -> None:
+    """Note that real shops are spoken to from here on: no demonstration forgets what they told.
+
+    Raises ConfigurationError.
+    """
+    if settings.channels:
+        mark = settings.data_dir / "demonstration" / MARK
+        try:
+            mark.unlink(missing_ok=True)
+        except OSError as error:
+            message = f"{mark} cannot be removed: {error.strerror}"
+            raise ConfigurationError(message) from error
+
+
 def _forget_former_shops(settings: Settings, folder: Path) -> None:
     """Remove what the shops of former runs told and were told: new ones know nothing of it.
 
@@ -115,7 +132,7 @@ def _forget_former_shops(settings: Settings, folder: Path) -> None:
     found = [file for file in files if is_there(file)]
     if not found:
         return
-    if not folder.is_dir():
+    if not (folder / MARK).exists():
         message = (
             f"{found[0]} has what real platforms told: --demo begins with new ones, give it "
             "another --data-dir"

@@ -13,7 +13,7 @@ from channels.intake.inbox import inbox_path
 from channels.model import Hint
 from channels.registry import check_channels
 from ops.demonstration.catalogue import CATFOOD
-from ops.demonstration.platforms import CHANNELS, check_no_others, opened
+from ops.demonstration.platforms import CHANNELS, check_no_others, leave_to_others, opened
 from ops.demonstration.shop import simulated
 from reservation.config import Settings, load
 from reservation.database import held_alone
@@ -51,7 +51,8 @@ def test_each_start_has_secrets_of_its_own_and_writes_none(mine: Settings) -> No
                 assert not made & seen
                 seen |= made
     written = [path.read_text() for path in mine.data_dir.rglob("*") if path.is_file()]
-    assert len(written) == 3
+    assert written.count("") == 1  # the mark that they are simulated
+    assert len(written) == 4
     assert not [secret for secret in seen for text in written if secret in text]
 
 
@@ -94,6 +95,21 @@ def test_what_real_platforms_told_is_left_alone(mine: Settings) -> None:
     assert desk.look("tmall", "7") is not None
     desk.close()
     assert not (mine.data_dir / "demonstration").exists()
+
+
+def test_what_real_platforms_told_after_a_demonstration_is_left_alone(mine: Settings) -> None:
+    """Whoever serves real shops leaves no demonstration anything to forget."""
+    with opened() as platforms:
+        joined = platforms.join(mine)
+        leave_to_others(mine)  # serving nobody changes nothing
+        platforms.join(mine)
+        leave_to_others(joined)
+        tell(mine)
+        with pytest.raises(ConfigurationError, match="another --data-dir"):
+            platforms.join(mine)
+    desk = Desk(inbox_path(mine.data_dir))
+    assert desk.look("tmall", "7") is not None
+    desk.close()
 
 
 def test_what_another_process_works_on_is_left_alone(mine: Settings) -> None:
