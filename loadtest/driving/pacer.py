@@ -44,6 +44,7 @@ class Pacer(Generic[T]):
         self.free = 0  # users that wait for something to do
         self.queued = 0  # acts that came due while no user was free
         self.finished = Event()  # set while nothing is planned, in line or in hand
+        self.finished.set()
 
     def add(self, at_us: int, act: T) -> None:
         """Plan an act. What was due already goes next."""

@@ -66,3 +66,17 @@ def test_a_pool_that_has_run_out_is_on_record() -> None:
     assert len(told["taken"]) == 5
     assert told["queued"] >= 3
     assert max(late for _, _, late in told["taken"]) > 100_000
+
+
+def test_a_schedule_without_acts_is_finished() -> None:
+    """A generator may have no share: it would wait for ever for its last act."""
+    script = (
+        "from loadtest.driving.pacer import Pacer\n"
+        "pacer = Pacer()\n"
+        "pacer.add_all([])\n"
+        "print(pacer.finished.wait(0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.strip() == "True"
