@@ -33,7 +33,7 @@ from msgspec import Struct
 from loadtest import figures as kept
 from loadtest.driving.generator import Generator
 from loadtest.driving.surroundings import Surroundings
-from loadtest.figures import Figures, Service
+from loadtest.figures import Figures, ServiceSample
 from loadtest.history import HistoryWriter, Run, now_us
 from loadtest.service import KEY_VARIABLE
 from loadtest.workload.plan import SECOND_US, Plan
@@ -192,7 +192,7 @@ class Leader:
         self._names: dict[int, str | None] = {}  # of the generators, by Locust's ids
         self._played: dict[str, int] = {}  # generator -> orders sent
         self._figures: dict[int, Figures] = {}
-        self._service: list[Service] = []
+        self._service: list[ServiceSample] = []
         self._failure = ""  # what went wrong with a generator
         self._all_done = Event()
         for message, listener in (
