@@ -67,7 +67,7 @@ class _Judge:
         self._refused: dict[int, array[int]] = defaultdict(lambda: array("q"))
         # Counted here and not in the report: a key that is an enumeration is slow to hash.
         self._moves = self._acknowledged = 0
-        self._suspended = self._beyond_quota = self._undecided = 0
+        self._suspended = self._beyond_quota = self._undecided = self._unknown_levels = 0
 
     def judge(self) -> Report:
         """Apply every rule."""
@@ -231,6 +231,9 @@ class _Judge:
 
     def _level(self, number: int) -> None:
         level = self._levels.pop(number, None) or Level([])
+        if level.is_unknown:
+            self._unknown_levels += 1
+            return
         level.ready()
         self._report.judged[Rule.CONSERVATION] += len(level.certain.who)
         if not level.writes:
@@ -309,6 +312,11 @@ class _Judge:
             notes.append(
                 f"{self._beyond_quota:,} orders refused for their channel's quota: whether it was"
                 " used up is not judged"
+            )
+        if self._unknown_levels:
+            notes.append(
+                f"{self._unknown_levels:,} levels with a stock write that was never acknowledged:"
+                " their grants, refusals and balances are not judged"
             )
         if self._undecided:
             notes.append(

@@ -70,7 +70,10 @@ class Surroundings:
         self._client.stock(named(self._run, sku))
 
     def restock(self, sku: str, units: int, adjustment_id: str) -> Stock:
-        """Add units; sent until it is acknowledged, which its id makes safe."""
+        """Add units; sent until it is acknowledged, which its id makes safe, or given up.
+
+        Raises reservation.client's Refused.
+        """
         sku, start = named(self._run, sku), now_us()
         for attempt in range(PATIENCE):
             try:
@@ -80,7 +83,7 @@ class Surroundings:
                 break
             except Unavailable:
                 if attempt == PATIENCE - 1:
-                    raise
+                    return Stock(sku, self.warehouse, 0, 0, start, now_us(), outcome="unknown")
         level = stock.level(self.warehouse)
         assert level is not None
         return Stock(sku, self.warehouse, level.on_hand, level.safety_stock, start, now_us())

@@ -276,3 +276,13 @@ def test_a_refusal_that_cannot_be_judged_is_counted(tmp_path: Path, slug: str, t
     report = judged(tmp_path, list(story.values()))
     assert report.ok, report.findings
     assert [note for note in report.notes if note.startswith("1 orders refused") and told in note]
+
+
+def test_a_stock_write_of_unknown_outcome_accuses_nobody(tmp_path: Path) -> None:
+    """Units that did arrive look like an oversell where the write is not noted."""
+    story = true_story()
+    del story["refuse greedy"], story["read greedy"]
+    change("stock TEA", on_hand=0, safety_stock=0, outcome="unknown")(story)
+    report = judged(tmp_path, list(story.values()))
+    assert report.ok, report.findings
+    assert [note for note in report.notes if note.startswith("1 levels with a stock write")]
