@@ -20,7 +20,7 @@ from loadtest.workload.scenarios import Sizes
 
 # Latencies are kept in buckets whose bounds grow by 2 %: a percentile is off by 1 % at most.
 GROWTH = 1.02
-_PER_DOUBLING = 1 / log(GROWTH)
+_PER_E_FOLD = 1 / log(GROWTH)
 
 Buckets = dict[int, int]  # bucket -> how many
 
@@ -45,7 +45,7 @@ class Moment(Struct):
     queued: int = 0  # acts that came due while no user was free
 
 
-class Service(Struct):
+class ServiceSample(Struct):
     """How the service was in one second, as it says itself."""
 
     second: int
@@ -60,7 +60,7 @@ class Figures(Struct):
 
     cells: list[Cell] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
-    service: list[Service] = field(default_factory=list)
+    service: list[ServiceSample] = field(default_factory=list)
     given_up: int = 0  # requests that found no usable answer, however often they were sent
     generators: int = 1
     users: int = 0
@@ -81,11 +81,9 @@ class Counting:
         self._cells: dict[tuple[int, str], Cell] = {}
         self._moments: dict[int, Moment] = {}
         self.last_us = zero_us
-        self.done = 0
 
     def count(self, verb: str, outcome: str, due_us: int, start_us: int, end_us: int) -> None:
         """Count one call; one that was due in the warm-up does not count."""
-        self.done += 1
         if due_us < self._zero_us:
             return
         second = (due_us - self._zero_us) // SECOND_US
@@ -119,7 +117,7 @@ class Counting:
 
 def bucket(microseconds: int) -> int:
     """Say into which bucket a time falls."""
-    return int(log(microseconds) * _PER_DOUBLING) if microseconds > 1 else 0
+    return int(log(microseconds) * _PER_E_FOLD) if microseconds > 1 else 0
 
 
 def milliseconds(number: int) -> float:

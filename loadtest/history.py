@@ -63,6 +63,8 @@ class Stock(Struct, frozen=True, tag="stock", omit_defaults=True):
     safety_stock: Units
     start: Moment
     end: Moment
+    # It was given up unacknowledged, and may have taken effect: the figures say nothing.
+    outcome: Literal["unknown"] | None = None
 
 
 class Call(Struct, frozen=True, tag="call", omit_defaults=True):

@@ -49,10 +49,12 @@ def _spent(
     figures: Figures, late: Sequence[Moment], usage: Sequence[Sample]
 ) -> Mapping[str, float]:
     """Average what each kind of process used in some seconds, in cores; the largest first."""
-    seconds = [moment.second for moment in late]
+    seconds = {moment.second for moment in late}
     by_kind = shares(usage, figures.zero_us, range(max(seconds) + 1))
     if not by_kind:
         return {}
     spent = {kind: fmean(line[second] for second in seconds) for kind, line in by_kind.items()}
-    spent["generator"] = fmean(moment.cpu for moment in late)
+    # Each generator has a moment of its own in a second: together they used the sum.
+    generators = sum(moment.cpu for moment in figures.moments if moment.second in seconds)
+    spent["generator"] = generators / len(seconds)
     return dict(sorted(spent.items(), key=lambda item: -item[1]))

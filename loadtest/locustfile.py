@@ -59,13 +59,14 @@ def _options(parser: LocustArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=1)
     group.add_argument("--run-name", default=f"lt{int(time.time()):x}{token_hex(2)}")
     group.add_argument("--clock-error-us", type=int, default=0)
-    group.add_argument("--directory", default="var/loadtest/here")
+    group.add_argument("--directory", default="", help="var/loadtest/RUN-NAME")
 
 
 @events.init.add_listener
 def _init(environment: Environment, **_: Any) -> None:
     assert environment.parsed_options is not None
-    directory = Path(environment.parsed_options.directory)
+    options = environment.parsed_options
+    directory = Path(options.directory or f"var/loadtest/{options.run_name}")
     player = None
     if isinstance(environment.runner, LocalRunner | WorkerRunner):
         player = Buyer.player = Player(environment, directory)

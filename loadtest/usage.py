@@ -17,6 +17,8 @@ INTERVAL_SECONDS = 1.0
 
 # Microseconds since the epoch, and the CPU seconds so far by kind of process.
 Sample = tuple[int, Mapping[str, float]]
+# What each process had used when it was last there, with its kind: one that has ended has used it.
+Seen = dict[psutil.Process, tuple[str, float]]
 ROOT = "supervisor"
 # How a word of the command line ends, and what kind of process it tells.
 _KINDS = {"guardian.py": "guardian", "-server": "store", "api": "api", "agents": "agents"}
@@ -30,9 +32,10 @@ def watched(process_id: int, path: Path) -> Iterator[list[Sample]]:
 
     def watch() -> None:
         kinds: dict[int, str] = {}
+        seen: Seen = {}
         while not stop.wait(INTERVAL_SECONDS):
             with contextlib.suppress(psutil.Error):
-                samples.append((time.time_ns() // 1000, _spent(process_id, kinds)))
+                samples.append((time.time_ns() // 1000, _spent(process_id, kinds, seen)))
 
     thread = threading.Thread(target=watch, name="usage", daemon=True)
     thread.start()
@@ -65,16 +68,17 @@ def shares(samples: Sequence[Sample], zero_us: int, seconds: range) -> dict[str,
     return {kind: line for kind, line in lines.items() if max(line, default=0.0) > 0.005}
 
 
-def _spent(process_id: int, kinds: dict[int, str]) -> dict[str, float]:
+def _spent(process_id: int, kinds: dict[int, str], seen: Seen) -> dict[str, float]:
     root = psutil.Process(process_id)
-    spent: dict[str, float] = {}
     for process in (root, *root.children(recursive=True)):
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
             if process.pid not in kinds:  # the child by which a store rewrites its log has no name
                 kinds[process.pid] = _kind(process.cmdline()) or kinds.get(process.ppid(), ROOT)
-            kind = kinds[process.pid]
-            spent[kind] = spent.get(kind, 0.0) + times.user + times.system
+            seen[process] = (kinds[process.pid], times.user + times.system)
+    spent: dict[str, float] = {}
+    for kind, used in seen.values():
+        spent[kind] = spent.get(kind, 0.0) + used
     return spent
 
 

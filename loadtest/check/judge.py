@@ -67,7 +67,7 @@ class _Judge:
         self._refused: dict[int, array[int]] = defaultdict(lambda: array("q"))
         # Counted here and not in the report: a key that is an enumeration is slow to hash.
         self._moves = self._acknowledged = 0
-        self._suspended = self._undecided = 0
+        self._suspended = self._beyond_quota = self._undecided = self._unknown_levels = 0
 
     def judge(self) -> Report:
         """Apply every rule."""
@@ -108,6 +108,8 @@ class _Judge:
                 self._unknown_sku(op)
             elif op.answer == "sku-suspended":
                 self._suspended += 1
+            elif op.answer == "channel-quota-exceeded":
+                self._beyond_quota += 1
 
     def _follow(self, who: int, ops: list[Op]) -> None:
         for op in ops:
@@ -229,6 +231,9 @@ class _Judge:
 
     def _level(self, number: int) -> None:
         level = self._levels.pop(number, None) or Level([])
+        if level.is_unknown:
+            self._unknown_levels += 1
+            return
         level.ready()
         self._report.judged[Rule.CONSERVATION] += len(level.certain.who)
         if not level.writes:
@@ -302,6 +307,16 @@ class _Judge:
             notes.append(
                 f"{self._suspended:,} orders refused as suspended: whether the breaker was right"
                 " to be open is not judged"
+            )
+        if self._beyond_quota:
+            notes.append(
+                f"{self._beyond_quota:,} orders refused for their channel's quota: whether it was"
+                " used up is not judged"
+            )
+        if self._unknown_levels:
+            notes.append(
+                f"{self._unknown_levels:,} levels with a stock write that was never acknowledged:"
+                " their grants, refusals and balances are not judged"
             )
         if self._undecided:
             notes.append(

@@ -72,6 +72,11 @@ class Level:
         self._left_by: list[tuple[int, int]] = []
         self._left_after: list[tuple[int, int]] = []
 
+    @property
+    def is_unknown(self) -> bool:
+        """Say whether nobody knows what was written: a write was given up."""
+        return any(_stock(seen).outcome is not None for seen in self.writes)
+
     def note_left_by(self, part: Left) -> None:
         """Keep what a client knew to have left."""
         self._left_by.append((part.at, part.units))

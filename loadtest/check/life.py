@@ -93,6 +93,7 @@ def _reserve(life: Life, op: Op, skew: int) -> tuple[Outcome, ...]:
             (GRANTED, granted),
             ("insufficient-stock", life),
             ("sku-suspended", life),
+            ("channel-quota-exceeded", life),
             ("unknown-sku", life),
         )
     return ((OK if op.lines == life.lines else "idempotency-key-reused", life),)

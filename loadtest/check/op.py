@@ -17,6 +17,7 @@ NEVER = 1 << 60  # later than any time
 _TELLING = {
     "insufficient-stock": "",
     "sku-suspended": "",
+    "channel-quota-exceeded": "",
     "unknown-sku": "",
     "idempotency-key-reused": "",
     "exceeds-reserved": "",

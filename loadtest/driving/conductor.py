@@ -33,7 +33,7 @@ from msgspec import Struct
 from loadtest import figures as kept
 from loadtest.driving.generator import Generator
 from loadtest.driving.surroundings import Surroundings
-from loadtest.figures import Figures, Service
+from loadtest.figures import Figures, ServiceSample
 from loadtest.history import HistoryWriter, Run, now_us
 from loadtest.service import KEY_VARIABLE
 from loadtest.workload.plan import SECOND_US, Plan
@@ -79,6 +79,15 @@ def tell(**progress: Any) -> None:
     sys.stdout.flush()
 
 
+def drawn(sizes: Sizes) -> Plan:
+    """Draw the plan in a thread of its own, so that Locust's heartbeats go on meanwhile.
+
+    It takes seconds, and a generator that is silent for four counts as missing.
+    """
+    plan: Plan = gevent.get_hub().threadpool.apply(sizes.draw)
+    return plan
+
+
 class Player:
     """The generator's side."""
 
@@ -104,7 +113,7 @@ class Player:
 
     def _prepare(self, brief: Brief) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._brief, plan = brief, brief.sizes.draw()
+        self._brief, plan = brief, drawn(brief.sizes)
         surroundings = Surroundings(brief.host, _key(), brief.run_name, warehouse=brief.warehouse)
         surroundings.find(next(iter(plan.stock)))
         self.generator = Generator(
@@ -192,7 +201,7 @@ class Leader:
         self._names: dict[int, str | None] = {}  # of the generators, by Locust's ids
         self._played: dict[str, int] = {}  # generator -> orders sent
         self._figures: dict[int, Figures] = {}
-        self._service: list[Service] = []
+        self._service: list[ServiceSample] = []
         self._failure = ""  # what went wrong with a generator
         self._all_done = Event()
         for message, listener in (
@@ -248,7 +257,7 @@ class Leader:
             clock_error_us=options.clock_error_us,
         )
         tell(phase="drawing the plan")
-        self._plan = plan = brief.sizes.draw()
+        self._plan = plan = drawn(brief.sizes)
         tell(phase="laying stock", orders=len(plan.orders))
         surroundings = Surroundings(brief.host, _key(), brief.run_name)
         laid = surroundings.lay(plan.stock)

@@ -126,7 +126,7 @@ class Desk:
             return []
         if answer.lost == "thrown_away":
             return [(now_us, act)]
-        pause = min(FIRST_PAUSE_US << act.sendings, LONGEST_PAUSE_US)
+        pause = min(FIRST_PAUSE_US << (act.sendings - 1), LONGEST_PAUSE_US)
         asked = min(int(answer.retry_after * SECOND_US), LONGEST_PAUSE_US)
         return [(now_us + max(pause, asked), act)]
 

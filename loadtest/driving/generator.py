@@ -62,23 +62,27 @@ class Generator:
         self._last_deadline_us = 0
         self._unknown_until_us = 0
         self._restocks = 0
+        self._failure: Exception | None = None
 
     def played(self) -> int:
         """Count the orders that have been sent."""
         return sum(life.sent for life in self.desk.lives)
 
     def play(self, zero_us: int) -> Figures:
-        """Play everything, wait until every hold has ended, read every order, close the history."""
+        """Play everything, wait until every hold has ended, read every order, close the history.
+
+        Raises what the first act raised that could not be done.
+        """
         self._zero_us = zero_us
         self.counting = Counting(zero_us)
         self.pacer.add_all(self.desk.opening(zero_us))
         pacing = [gevent.spawn(self.pacer.run), gevent.spawn(self._watch)]
         try:
-            self.pacer.finished.wait()
+            self._wait_for_all()
             figures = self.counting.figures()
             self._wait_until(max(self._last_deadline_us + EXPIRY_MARGIN_US, self._unknown_until_us))
             self.pacer.add_all((now_us(), act) for act in self.desk.verification())
-            self.pacer.finished.wait()
+            self._wait_for_all()
         finally:
             gevent.killall(pacing)
             self.pacer.close(self.users)
@@ -95,8 +99,16 @@ class Generator:
         while (due := self.pacer.take()) is not None:
             try:
                 self._perform(due, client, name)
+            except Exception as error:  # noqa: BLE001 (told by who plays: the run ends with it)
+                self._failure = self._failure or error
+                self.pacer.give_up()
             finally:
                 self.pacer.done()
+
+    def _wait_for_all(self) -> None:
+        self.pacer.finished.wait()
+        if self._failure is not None:
+            raise self._failure
 
     # -- one act ---------------------------------------------------------------------------------
 
@@ -167,7 +179,11 @@ class Generator:
             errand.skus[0], errand.units, f"{self._name}-{self._restocks}"
         )
         self.history.write(record)
-        self.counting.count("restock", "done", due.at_us, record.start, record.end)
+        outcome = "done"
+        if record.outcome is not None:
+            outcome = record.outcome
+            self.desk.given_up += 1
+        self.counting.count("restock", outcome, due.at_us, record.start, record.end)
 
     def _verify(self, due: Due[Act], answer: Answer, start: int, end: int) -> None:
         """Write down what became of an order; ask again where there was no answer."""

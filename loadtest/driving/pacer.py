@@ -41,12 +41,16 @@ class Pacer(Generic[T]):
         self._next_us = 0  # when the run loop wakes by itself
         self._places = count()
         self._unfinished = 0
+        self._given_up = False
         self.free = 0  # users that wait for something to do
         self.queued = 0  # acts that came due while no user was free
         self.finished = Event()  # set while nothing is planned, in line or in hand
+        self.finished.set()
 
     def add(self, at_us: int, act: T) -> None:
         """Plan an act. What was due already goes next."""
+        if self._given_up:
+            return
         self._unfinished += 1
         self.finished.clear()
         heapq.heappush(self._waiting, Due(at_us, next(self._places), act))
@@ -88,6 +92,12 @@ class Pacer(Generic[T]):
         self._unfinished -= 1
         if not self._unfinished:
             self.finished.set()
+
+    def give_up(self) -> None:
+        """Drop what is planned, now and later: nobody waits for it any more."""
+        self._given_up = True
+        self._waiting.clear()
+        self.finished.set()
 
     def close(self, users: int) -> None:
         """Let so many users go."""

@@ -11,7 +11,7 @@ from geventhttpclient import HTTPClient
 
 from loadtest.driving import wire
 from loadtest.driving.desk import named
-from loadtest.figures import Service
+from loadtest.figures import ServiceSample
 from loadtest.history import Balance, Stock, now_us
 from reservation.client import Client, Unavailable
 from reservation.client import Stock as StockAnswer
@@ -70,7 +70,10 @@ class Surroundings:
         self._client.stock(named(self._run, sku))
 
     def restock(self, sku: str, units: int, adjustment_id: str) -> Stock:
-        """Add units; sent until it is acknowledged, which its id makes safe."""
+        """Add units; sent until it is acknowledged, which its id makes safe, or given up.
+
+        Raises reservation.client's Refused.
+        """
         sku, start = named(self._run, sku), now_us()
         for attempt in range(PATIENCE):
             try:
@@ -80,7 +83,7 @@ class Surroundings:
                 break
             except Unavailable:
                 if attempt == PATIENCE - 1:
-                    raise
+                    return Stock(sku, self.warehouse, 0, 0, start, now_us(), outcome="unknown")
         level = stock.level(self.warehouse)
         assert level is not None
         return Stock(sku, self.warehouse, level.on_hand, level.safety_stock, start, now_us())
@@ -109,7 +112,7 @@ class Surroundings:
                     level.shortfall,
                 )
 
-    def service(self, second: int) -> Service | None:
+    def service(self, second: int) -> ServiceSample | None:
         """Ask the service for its figures; None where it does not tell."""
         answer = wire.send(self._http, wire.METRICS)
         return service_of(answer.content.decode(), second) if answer.granted else None
@@ -118,7 +121,7 @@ class Surroundings:
         return self._client.stock(sku).warehouses[0].warehouse
 
 
-def service_of(text: str, second: int) -> Service:
+def service_of(text: str, second: int) -> ServiceSample:
     """Pick our figures out of Prometheus' text; of a series with labels the largest value."""
     found: dict[str, float] = {}
     for line in text.splitlines():
@@ -127,7 +130,7 @@ def service_of(text: str, second: int) -> Service:
         if member is not None:
             number = float(value.rpartition(" ")[2] if " " in value else value)
             found[member] = max(found.get(member, number), number)
-    return Service(second, **found)
+    return ServiceSample(second, **found)
 
 
 def _import_files(

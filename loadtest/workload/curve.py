@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from random import Random
 
-HOURS = 24
 STEPS_PER_KNOT = 60  # the density between two knots is taken as so many level steps
 
 # Orders by the hour of a festival day, relative to each other: the density at each full hour, and

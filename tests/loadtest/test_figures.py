@@ -29,7 +29,6 @@ def test_the_warm_up_is_not_counted() -> None:
     counting = Counting(ZERO)
     counting.count("reserve", "done", ZERO - 1, ZERO + 5, ZERO + 9)
     assert counting.figures().cells == []
-    assert counting.done == 1
 
 
 def test_a_call_belongs_to_the_second_in_which_it_was_due() -> None:

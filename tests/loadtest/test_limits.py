@@ -45,3 +45,13 @@ def test_a_service_of_our_own_shares_the_machine(api: float, told: str) -> None:
     said = limit(seconds(400, cpu=0.25, queued=7), usage)
     assert said.startswith(told)
     assert f"api {api:.2f}, generator 0.25, store 0.10" in said
+
+
+def test_generators_on_one_machine_use_it_together() -> None:
+    """Two that use a third of a core each leave the service no two cores; one of them is late."""
+    usage = [(ZERO + n * 1_000_000, {"api": n * 1.2}) for n in range(12)]
+    figures = seconds(400, cpu=0.35, queued=7)
+    figures.moments += [Moment(n, {bucket(1_000): 5}, cpu=0.35) for n in range(10)]
+    said = limit(figures, usage)
+    assert said.startswith("The machine was the limit")
+    assert "api 1.20, generator 0.70" in said

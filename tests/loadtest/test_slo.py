@@ -24,14 +24,19 @@ def check(**violations: int) -> dict[str, Any]:
 
 
 def run(
-    outcome: str = "done", *, latency_ms: int = 20, late_ms: int = 0, orders: int = 100
+    outcome: str = "done",
+    *,
+    verb: str = "reserve",
+    latency_ms: int = 20,
+    late_ms: int = 0,
+    orders: int = 100,
 ) -> Figures:
     """Make the figures of a run of 100 orders, all alike."""
     counting = Counting(ZERO)
     for number in range(100):
         due = ZERO + number * 20_000
         start = due + late_ms * 1000
-        counting.count("reserve", outcome, due, start, due + latency_ms * 1000)
+        counting.count(verb, outcome, due, start, due + latency_ms * 1000)
     figures = counting.figures()
     figures.orders = orders
     return figures
@@ -66,6 +71,7 @@ def test_a_good_run_keeps_them() -> None:
         (run("unknown-sku"), "errors"),
         (run("store-unavailable"), "errors"),
         (run("timed_out"), "errors"),
+        (run("reservation-not-found", verb="read"), "errors"),
         (run(orders=99), "orders sent"),
         (run(latency_ms=200, late_ms=150), "generator late, p99"),
     ],

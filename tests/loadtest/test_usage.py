@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from loadtest import usage
 from loadtest.usage import shares, watched
 from tests.waiting import until
@@ -52,6 +54,12 @@ def test_what_has_no_name_counts_to_who_began_it(tmp_path: Path) -> None:
     try:
         with watched(os.getpid(), tmp_path / "usage.json") as samples:
             until(lambda: any(spent.get("store", 0.0) > 0.5 for _, spent in samples), "its CPU")
+            (child,) = psutil.Process(store.pid).children()
+            child.kill()
+            count = len(samples)
+            until(lambda: len(samples) >= count + 2, "samples without it")
+        used = [spent.get("store", 0.0) for _, spent in samples]
+        assert used == sorted(used)  # what it has used it did use
     finally:
         os.killpg(store.pid, 9)
         store.wait()

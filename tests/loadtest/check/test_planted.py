@@ -263,3 +263,26 @@ def test_a_file_that_is_missing_is_found(tmp_path: Path) -> None:
     assert "has 2 files, here are 1" in report.findings[0].text
     (tmp_path / "whole").mkdir()
     assert judged(tmp_path / "whole", records, run=replace(RUN, files=1)).ok
+
+
+@pytest.mark.parametrize(
+    ("slug", "told"),
+    [("sku-suspended", "suspended"), ("channel-quota-exceeded", "their channel's quota")],
+)
+def test_a_refusal_that_cannot_be_judged_is_counted(tmp_path: Path, slug: str, told: str) -> None:
+    """Nobody is accused, and a reader learns that it was not proven."""
+    story = true_story()
+    change("refuse cake", slug=slug, short=())(story)
+    report = judged(tmp_path, list(story.values()))
+    assert report.ok, report.findings
+    assert [note for note in report.notes if note.startswith("1 orders refused") and told in note]
+
+
+def test_a_stock_write_of_unknown_outcome_accuses_nobody(tmp_path: Path) -> None:
+    """Units that did arrive look like an oversell where the write is not noted."""
+    story = true_story()
+    del story["refuse greedy"], story["read greedy"]
+    change("stock TEA", on_hand=0, safety_stock=0, outcome="unknown")(story)
+    report = judged(tmp_path, list(story.values()))
+    assert report.ok, report.findings
+    assert [note for note in report.notes if note.startswith("1 levels with a stock write")]

@@ -77,7 +77,7 @@ def test_a_busy_service_is_asked_again_when_it_says() -> None:
     ((first, _),) = desk.follow(act, Answer(503), ZERO, ZERO)
     ((second, _),) = desk.follow(act, Answer(503), ZERO, ZERO)
     ((third, _),) = desk.follow(act, Answer(503, retry_after=2.0), ZERO, ZERO)
-    assert ZERO < first < second < third == ZERO + 2 * SECOND_US
+    assert [first, second, third] == [ZERO + 50_000, ZERO + 100_000, ZERO + 2 * SECOND_US]
 
 
 def test_a_request_is_given_up_after_a_while() -> None:
@@ -102,6 +102,18 @@ def test_parcels_take_the_oldest_paid_order() -> None:
         paths.append(request and request.path)
     fulfil = "/v1/reservations/tmall%3Arun-{}/fulfil"
     assert paths == [fulfil.format(1), fulfil.format(2), None]
+
+
+def test_a_page_is_opened_of_an_order_that_was_granted() -> None:
+    """One after the other; of a refused one there is none."""
+    desk = desk_of(*(order(number) for number in range(3)))
+    reserve(desk, 1, answer=NO)
+    assert desk.request(Act(Verb.READ, errand=Errand(0, Verb.READ))) is None
+    reserve(desk, 0)
+    reserve(desk, 2)
+    requests = [desk.request(Act(Verb.READ, errand=Errand(0, Verb.READ))) for _ in range(2)]
+    paths = {request.path for request in requests if request is not None}
+    assert paths == {"/v1/reservations/tmall%3Arun-0", "/v1/reservations/tmall%3Arun-2"}
 
 
 def test_a_payment_told_twice_is_one_parcel() -> None:

@@ -66,3 +66,33 @@ def test_a_pool_that_has_run_out_is_on_record() -> None:
     assert len(told["taken"]) == 5
     assert told["queued"] >= 3
     assert max(late for _, _, late in told["taken"]) > 100_000
+
+
+def test_a_schedule_without_acts_is_finished() -> None:
+    """A generator may have no share: it would wait for ever for its last act."""
+    script = (
+        "from loadtest.driving.pacer import Pacer\n"
+        "pacer = Pacer()\n"
+        "pacer.add_all([])\n"
+        "print(pacer.finished.wait(0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.strip() == "True"
+
+
+def test_a_schedule_that_is_given_up_is_finished() -> None:
+    """Whatever is planned, in hand, or added afterwards."""
+    script = (
+        "from loadtest.driving.pacer import Pacer\n"
+        "pacer = Pacer()\n"
+        "pacer.add_all([(1, 'a'), (2, 'b')])\n"
+        "pacer.give_up()\n"
+        "pacer.add(3, 'c')\n"
+        "print(pacer.finished.wait(0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.strip() == "True"

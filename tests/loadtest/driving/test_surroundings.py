@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadtest.driving.surroundings import MAX_ROWS_PER_IMPORT, _import_files, service_of
-from loadtest.figures import Service
+from loadtest.figures import ServiceSample
 from reservation import metrics
 
 
@@ -21,7 +21,7 @@ def test_the_services_figures_are_found_in_its_metrics() -> None:
 
 def test_a_service_that_tells_less_leaves_gaps() -> None:
     """An older one, or a proxy's page: nothing is made up."""
-    assert service_of("<html>no</html>", 3) == Service(3)
+    assert service_of("<html>no</html>", 3) == ServiceSample(3)
 
 
 def test_stock_is_laid_under_the_runs_names() -> None:

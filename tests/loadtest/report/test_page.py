@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from loadtest.evidence import Evidence
-from loadtest.figures import Counting, Figures, Service
+from loadtest.figures import Counting, Figures, ServiceSample
 from loadtest.history import Call, HistoryWriter, Reservation, Run, Stock
 from loadtest.report import write_report
 from loadtest.report.page import CHARTS
@@ -33,7 +33,7 @@ def evidence(directory: Path, *, host: str = "http://127.0.0.1:8000") -> Evidenc
     figures: Figures = counting.figures()
     figures.sizes, figures.orders, figures.host = Sizes("hot_sku", 1, 600, 60.0), 600, host
     figures.service = [
-        Service(second, store_bytes=2e6 + second * 1e4) for second in range(0, 60, 2)
+        ServiceSample(second, store_bytes=2e6 + second * 1e4) for second in range(0, 60, 2)
     ]
     run = Run(scenario="hot_sku", seed=1, started_at="2026-01-22T10:00:00Z")
     with HistoryWriter(directory / "history-w0.ndjson", run) as history:

@@ -8,8 +8,9 @@ from random import Random
 
 import pytest
 
-from loadtest.workload.curve import FESTIVAL_DAY, HOURS, RUSH, STEADY, arrivals, day
+from loadtest.workload.curve import FESTIVAL_DAY, RUSH, STEADY, arrivals, day
 
+HOURS = 24
 SPAN = 24_000_000
 
 
