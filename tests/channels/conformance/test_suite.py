@@ -128,6 +128,7 @@ def test_every_rule_has_found_something():
         "test_a_probe_is_no_hint",
         "test_a_token_is_read",
         "test_every_state_has_a_word",
+        "test_lines_travel_together",
         "test_messages_that_are_fetched",
     }
     rules = {name for name in dir(Conformance) if name.startswith("test_")}
