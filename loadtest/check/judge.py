@@ -95,6 +95,8 @@ class _Judge:
             self._level(number)
             self._progress("levels", number + 1, len(evidence.levels))
         self._note()
+        if report.ok and report.is_empty:
+            report.find(Rule.COMPLETE, "nothing in it can be judged: it proves nothing")
         return report
 
     def _reservation(self, who: int, ops: list[Op]) -> None:

@@ -56,6 +56,16 @@ def test_a_violation(tmp_path: Path):
     assert f"{path}:{line} " in ended.stdout.replace("\n", "")
 
 
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_a_history_of_nothing(tmp_path: Path, arguments: tuple[str, ...]):
+    """A whole history in which there is nothing to judge proves nothing: it exits 1."""
+    ended = _check(write(tmp_path / "history.ndjson", []), *arguments)
+    assert ended.returncode == 1
+    assert "nothing in it can be judged: it proves nothing" in ended.stdout
+    assert "Every rule holds." not in ended.stdout
+    assert '"ok": true' not in ended.stdout
+
+
 def test_as_json(tmp_path: Path):
     """`--json` tells every rule's verdict, the findings and their evidence."""
     story = true_story()
