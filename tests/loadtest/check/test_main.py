@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from loadtest.check.judge import judge
+from loadtest.check.rules import Rule
 from loadtest.history import Call, HistoryUnreadable, Record
 from tests.loadtest.check.story import RUN, STEP_US, change, judged, true_story, write
 
@@ -114,6 +115,35 @@ def test_files_of_two_runs_are_refused(tmp_path: Path):
         judge([one, other])
     with pytest.raises(HistoryUnreadable, match="named twice"):
         judge([one, tmp_path / ".." / tmp_path.name / "one"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        ({"seed": 1}, {"seed": 2}, "another seed"),
+        ({"files": 1}, {"files": 2}, "another number of files"),
+        ({"late_us": 1}, {"late_us": 2}, "other clocks"),
+    ],
+)
+def test_files_that_contradict_each_other_are_refused(
+    tmp_path: Path, one: dict[str, int], other: dict[str, int], reason: str
+):
+    """The heads of one run's files say the same of the run."""
+    records = list(true_story().values())
+    paths = [
+        write(tmp_path / str(n), records[n::2], run=replace(RUN, **head))
+        for n, head in enumerate((one, other))
+    ]
+    with pytest.raises(HistoryUnreadable, match=reason):
+        judge(paths)
+
+
+def test_one_file_more_than_there_are(tmp_path: Path):
+    """Where each says that there is one, two are no whole history."""
+    assert judge(_parts(tmp_path, list(true_story().values()), files=2)).ok
+    (tmp_path / "more").mkdir()
+    report = judge(_parts(tmp_path / "more", list(true_story().values()), files=1))
+    assert report.violations == {Rule.COMPLETE: 1}
 
 
 def test_a_lie_between_two_files(tmp_path: Path):
