@@ -6,6 +6,7 @@ judged of the verbs that were called.
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
@@ -211,7 +212,9 @@ def _table(path: Path, where: str, value: object) -> dict[str, object]:
 
 
 def _number(path: Path, where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    number = -1 if isinstance(value, bool) or not isinstance(value, int | float) else value
+    # So written, nan, the infinities and an integer too large for a float fail it as well.
+    if not 0 <= number <= sys.float_info.max:
         message = f"{path}: {where} is no number from 0"
         raise InvalidObjectives(message)
-    return float(value)
+    return float(number)

@@ -200,6 +200,11 @@ class Evidence:
             raise HistoryUnreadable(f"{path} is of another run than {self._files[0][1]}")
         if (run.clock_error_us, run.late_us) != (first.clock_error_us, first.late_us):
             raise HistoryUnreadable(f"{path} has other clocks than {self._files[0][1]}")
+        if run.seed != first.seed:
+            raise HistoryUnreadable(f"{path} has another seed than {self._files[0][1]}")
+        told = {each.files for each in (*self.runs, run)} - {0}
+        if len(told) > 1:
+            raise HistoryUnreadable(f"{path} tells of another number of files than those before")
         self.runs.append(run)
         self.clock_error = run.clock_error_us
         self._half_error = (run.clock_error_us + 1) // 2

@@ -76,7 +76,7 @@ class _Judge:
         for path in evidence.cut_off:
             report.find(Rule.COMPLETE, f"{path} has no end: it was cut off")
         files = max(run.files for run in evidence.runs)
-        if len(evidence.runs) < files:
+        if files and len(evidence.runs) != files:
             told = f"the run has {files} files, here are {len(evidence.runs)}: name all of them"
             report.find(Rule.COMPLETE, told)
         if not report.ok:
@@ -95,6 +95,8 @@ class _Judge:
             self._level(number)
             self._progress("levels", number + 1, len(evidence.levels))
         self._note()
+        if report.ok and report.is_empty:
+            report.find(Rule.COMPLETE, "nothing in it can be judged: it proves nothing")
         return report
 
     def _reservation(self, who: int, ops: list[Op]) -> None:

@@ -69,7 +69,11 @@ class Count:
     def wrong(self, level: Level) -> Iterator[str]:
         """Yield what the record says that the recount does not."""
         balance = self.balance
-        on_hand, safety = self._stock(level)
+        last = level.last_writes(self.seen.start, self.seen.end)
+        if not last:
+            yield "its balance was read before any stock was written"
+            return
+        on_hand, safety = self._stock(last)
         for name, told, counted in (
             ("held", balance.held, self.held),
             ("committed", balance.committed, self.committed),
@@ -89,8 +93,7 @@ class Count:
         if balance.shortfall is not None and balance.shortfall != shortfall:
             yield f"shortfall is told as {balance.shortfall}, its own figures say {shortfall}"
 
-    def _stock(self, level: Level) -> tuple[Sum, Sum]:
-        last = level.last_writes(self.seen.start, self.seen.end)
+    def _stock(self, last: list[tuple[int, int, int]]) -> tuple[Sum, Sum]:
         least = min(on_hand for on_hand, _, _ in last)
         most = max(on_hand for _, on_hand, _ in last)
         safeties = [safety for _, _, safety in last]

@@ -63,7 +63,7 @@ class Report:
 
     @property
     def is_empty(self) -> bool:
-        """Say whether there was nothing to judge but that the files are whole."""
+        """Say whether nothing was judged but that the files are whole."""
         return not any(count for rule, count in self.judged.items() if rule is not Rule.COMPLETE)
 
     def wants(self, rule: Rule) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from loadtest.check.judge import judge
+from loadtest.check.rules import Rule
 from loadtest.history import Call, HistoryUnreadable, Record
 from tests.loadtest.check.story import RUN, STEP_US, change, judged, true_story, write
 
@@ -54,6 +55,16 @@ def test_a_violation(tmp_path: Path):
     assert "TEA@main: held is told as 5, the recount says 4" in ended.stdout
     line = list(story).index("balance TEA") + 2  # after the run, from 1
     assert f"{path}:{line} " in ended.stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_a_history_of_nothing(tmp_path: Path, arguments: tuple[str, ...]):
+    """A whole history in which there is nothing to judge proves nothing: it exits 1."""
+    ended = _check(write(tmp_path / "history.ndjson", []), *arguments)
+    assert ended.returncode == 1
+    assert "nothing in it can be judged: it proves nothing" in ended.stdout
+    assert "Every rule holds." not in ended.stdout
+    assert '"ok": true' not in ended.stdout
 
 
 def test_as_json(tmp_path: Path):
@@ -104,6 +115,35 @@ def test_files_of_two_runs_are_refused(tmp_path: Path):
         judge([one, other])
     with pytest.raises(HistoryUnreadable, match="named twice"):
         judge([one, tmp_path / ".." / tmp_path.name / "one"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        ({"seed": 1}, {"seed": 2}, "another seed"),
+        ({"files": 1}, {"files": 2}, "another number of files"),
+        ({"late_us": 1}, {"late_us": 2}, "other clocks"),
+    ],
+)
+def test_files_that_contradict_each_other_are_refused(
+    tmp_path: Path, one: dict[str, int], other: dict[str, int], reason: str
+):
+    """The heads of one run's files say the same of the run."""
+    records = list(true_story().values())
+    paths = [
+        write(tmp_path / str(n), records[n::2], run=replace(RUN, **head))
+        for n, head in enumerate((one, other))
+    ]
+    with pytest.raises(HistoryUnreadable, match=reason):
+        judge(paths)
+
+
+def test_one_file_more_than_there_are(tmp_path: Path):
+    """Where each says that there is one, two are no whole history."""
+    assert judge(_parts(tmp_path, list(true_story().values()), files=2)).ok
+    (tmp_path / "more").mkdir()
+    report = judge(_parts(tmp_path / "more", list(true_story().values()), files=1))
+    assert report.violations == {Rule.COMPLETE: 1}
 
 
 def test_a_lie_between_two_files(tmp_path: Path):

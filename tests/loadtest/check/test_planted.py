@@ -223,6 +223,7 @@ PLANTED: dict[str, tuple[Tamper, Rule]] = {
     "safety is off by one": (change("balance TEA", safety_stock=1, available=1), Rule.BALANCES),
     "available is no difference": (change("balance TEA", available=1), Rule.BALANCES),
     "shortfall is no difference": (change("balance TEA", shortfall=1), Rule.BALANCES),
+    "its balance is read before its stock was written": (_move("stock TEA", 60_000), Rule.BALANCES),
     "a balance is not read": (_drop("balance CAKE"), Rule.BALANCES),
     "committed units given back in silence": (
         change("balance CAKE", committed=1, available=3),
