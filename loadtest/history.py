@@ -141,7 +141,7 @@ def now_us() -> int:
 class HistoryWriter:
     """Appends records to a new file; leaving it without an error writes `End`.
 
-    Promises no order among records of several clients and no flush before it is closed.
+    Promises no order among records of several clients, and no flush unless it is asked for.
     Raises FileExistsError: a history is never overwritten.
     """
 
@@ -160,6 +160,11 @@ class HistoryWriter:
     def write(self, record: Record) -> None:
         """Append one record. Cost: some microseconds, no wait for the disk."""
         self._file.write(self._encode(record) + b"\n")
+
+    def flush(self) -> None:
+        """Hand over all that was written, so that it stays where the run is cut off."""
+        self._file.flush()
+        self._raw.flush()
 
     def close(self, *, complete: bool = True) -> None:
         """Close the file, as a whole history or as one that was cut off. Twice does nothing."""

@@ -268,6 +268,7 @@ class Leader:
         self._history = HistoryWriter(self._directory / "history-leader.ndjson", head)
         for record in laid:
             self._history.write(record)
+        self._history.flush()  # without the stock nothing of a run that is cut off can be judged
         self._names = dict(enumerate(names))
         gevent.spawn(self._guard)
         for index, name in enumerate(names):

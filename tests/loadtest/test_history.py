@@ -88,6 +88,20 @@ def test_a_file_that_breaks_off_is_not_complete(tmp_path: Path, name: str, lost:
     assert file.complete == (lost == 1)  # a newline, a byte of a checksum: no record is missing
 
 
+@pytest.mark.parametrize("name", ["history.ndjson", "history.ndjson.gz"])
+def test_what_was_handed_over_outlives_its_writer(tmp_path: Path, name: str):
+    """A run that is killed has at least the stock that it began with."""
+    writer = HistoryWriter(tmp_path / name, RUN)
+    writer.write(RECORDS[0])
+    writer.flush()
+    cut = tmp_path / f"cut-{name}"
+    cut.write_bytes((tmp_path / name).read_bytes())
+    writer.close()
+    file = HistoryFile(cut)
+    assert [record for _, record in file] == [RUN, RECORDS[0]]
+    assert not file.complete
+
+
 def test_a_writer_that_fails_leaves_no_end(tmp_path: Path):
     """An error within the run leaves a history without `End`."""
     path = tmp_path / "history.ndjson"
