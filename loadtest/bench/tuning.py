@@ -1,4 +1,4 @@
-"""What an operator can set, and what it does here: each value beside the default, in turn.
+"""What an operator can set, and what it does here: each value beside the same base, in turn.
 
 The operating system places everything where it likes, as it would for an operator. No row has a
 bar; docs/tuning.md says what follows from them.
@@ -23,7 +23,7 @@ from reservation.config import Durability
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One value of one setting; what is not named is as it is by default."""
+    """One value of one setting; what is not named is as in `BASE`."""
 
     key: str
     name: str
@@ -35,7 +35,8 @@ class Trial:
     operations: int = 0  # a request; 0: one order each, without a batch
 
 
-DEFAULT = Trial("default", f"as it is by default, {CONNECTIONS} connections")
+# So are the servers of benchmarks (`http_servers.product`); the defaults are `fsync` and `info`.
+BASE = Trial("base", f"durability memory, log_level warning, {CONNECTIONS} connections")
 TRIALS = (
     Trial("workers-2", "2 workers", workers=2),
     Trial("connections-1", "1 connection", connections=1),
@@ -54,17 +55,17 @@ TRIALS = (
 
 
 def measure(run: Run, trials: Sequence[Trial] = TRIALS) -> list[Measure]:
-    """Compare each trial with the default."""
+    """Compare each trial with the base."""
     rows = []
-    with _tried(run, DEFAULT) as by_default:
+    with _tried(run, BASE) as base:
         for trial in trials:
             row = Measure(
-                f"tuning-{trial.key}", trial.name, "reservations/s", trial.name, DEFAULT.name
+                f"tuning-{trial.key}", trial.name, "reservations/s", trial.name, BASE.name
             )
             with _tried(run, trial) as tried:
                 a, b = in_turn(
                     partial(_load, run, trial, tried),
-                    partial(_load, run, DEFAULT, by_default),
+                    partial(_load, run, BASE, base),
                     repetitions=run.repetitions,
                     progress=partial(run.progress, row.name),
                 )
