@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from structlog.testing import capture_logs
 
 from channels.intake.inbox import Inbox, inbox_path
@@ -105,6 +106,7 @@ def test_what_was_acknowledged_becomes_a_reservation_whatever_dies(
         assert set(shop.asked) == {str(number) for number in range(1, 12)}
 
 
+@pytest.mark.chaos
 def test_a_process_of_its_own_tells_channels_whatever_dies(
     tmp_path: Path, shop: CornerShop
 ) -> None:

@@ -145,6 +145,7 @@ def played(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return evidence.directory
 
 
+@pytest.mark.chaos
 def test_an_objective_that_is_not_kept_decides_the_exit_code(played: Path, tmp_path: Path) -> None:
     """Judged again from what a run has left, against other objectives: 1, and it says which."""
     evidence = load(shutil.copytree(played, tmp_path / "run"))
@@ -156,6 +157,7 @@ def test_an_objective_that_is_not_kept_decides_the_exit_code(played: Path, tmp_p
     assert "Not kept</b><p>reserve, p99" in (evidence.directory / "report.html").read_text()
 
 
+@pytest.mark.chaos
 def test_a_history_that_shows_a_lost_order_decides_the_exit_code(
     played: Path, tmp_path: Path
 ) -> None:

@@ -333,6 +333,7 @@ class TestRefusedStart:
         assert "appendfsync everysec does not keep durability fsync" in done.stderr
         assert "CONFIG SET" in done.stderr
 
+    @pytest.mark.chaos
     def test_a_child_that_can_never_work(self, tmp_path: Path) -> None:
         """A broken installation is reported after a few tries, not retried forever."""
         broken = tmp_path / "broken"

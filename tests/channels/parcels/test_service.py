@@ -7,6 +7,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.channels.platforms import Platforms, Simulator, agrees, running
 from tests.ops.service import holdfast
 from tests.waiting import until
@@ -55,6 +57,7 @@ def numbers(order: dict[str, Any]) -> list[str]:
     return [line["tracking_number"] for line in order["lines"]]
 
 
+@pytest.mark.chaos
 def test_what_leaves_is_told_and_leaves_once(tmp_path: Path) -> None:
     """While platforms fail, lose answers and say everything twice, and the agents are killed."""
     with running(tmp_path, STOCK) as platforms:

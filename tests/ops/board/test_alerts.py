@@ -78,6 +78,7 @@ async def test_what_nobody_took_is_shown_and_sent_again(
     await happens(is_there)
 
 
+@pytest.mark.chaos
 async def test_roles_and_bad_input_over_http(
     alerting: Deployment, page: Page, robots: tuple[WeComRobot, DingTalkRobot]
 ) -> None:
@@ -107,6 +108,7 @@ async def test_roles_and_bad_input_over_http(
     assert "key=" not in ask("/v1/alerts").text
 
 
+@pytest.mark.chaos
 async def test_without_receivers_it_says_how_to_name_one(
     deployment: Deployment, page: Page
 ) -> None:

@@ -61,6 +61,7 @@ async def test_the_first_look_tells_what_has_happened(deployment: Deployment, pa
     await expect(mark).to_contain_text("douyin wanted 9,999, 2 available · douyin:")
 
 
+@pytest.mark.chaos
 async def test_a_dialog_says_in_words_what_is_wrong(deployment: Deployment, page: Page) -> None:
     """No reason, no connection, no session any more: each is told to who looks at the board."""
     deployment.stock(CAT=5)
@@ -121,6 +122,7 @@ async def test_a_click_and_a_reason_suspend_and_reopen(deployment: Deployment, p
     assert breaker["state"] == "closed"
 
 
+@pytest.mark.chaos
 async def test_a_viewer_looks_and_cannot_act(deployment: Deployment, page: Page) -> None:
     deployment.stock(CAT=5)
     await sign_in(page, deployment.url, key_of(deployment, "viewer"))
@@ -144,6 +146,7 @@ async def test_a_wrong_key_is_told_and_signing_out_ends_it(
     await page.wait_for_selector("#key")
 
 
+@pytest.mark.chaos
 async def test_it_survives_the_server(deployment: Deployment, page: Page) -> None:
     """Away and back: it says that its figures may be old, and then shows what has happened."""
     deployment.stock(CAT=5)
@@ -204,11 +207,13 @@ async def test_it_speaks_chinese_where_the_browser_does(
     await context.close()
 
 
+@pytest.mark.chaos
 async def test_without_stock_it_says_what_to_do(deployment: Deployment, page: Page) -> None:
     await sign_in(page, deployment.url)
     await expect(page.locator(".skus .empty")).to_contain_text("PUT /v1/stock/{sku}")
 
 
+@pytest.mark.chaos
 async def test_ten_thousand_levels_stay_quick(deployment: Deployment, page: Page) -> None:
     rows = "".join(f"S{number:05},main,100,\n" for number in range(10_000))
     deployment.client.post(

@@ -131,6 +131,7 @@ def stick(deployment: Deployment, channel: str, *orders: str) -> None:
     desk.close()
 
 
+@pytest.mark.chaos
 async def test_many_are_read_page_by_page_and_channel_by_channel(
     deployment: Deployment, page: Page
 ) -> None:
@@ -199,6 +200,7 @@ async def test_one_is_dismissed_with_the_keyboard_on_a_phone_in_chinese(
     await context.close()
 
 
+@pytest.mark.chaos
 async def test_what_cannot_be_read_or_done_is_said(deployment: Deployment, page: Page) -> None:
     """With the next step; what was shown stays."""
     stick(deployment, "tmall", "1")

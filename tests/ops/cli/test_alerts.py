@@ -76,6 +76,7 @@ async def test_it_waits_until_the_receiver_may_be_sent_to(
     assert post.at_ms >= sent_ms + spacing_ms
 
 
+@pytest.mark.chaos
 async def test_what_nobody_took_is_listed_and_sent_again(
     tmp_path: Path, robots: tuple[WeComRobot, DingTalkRobot]
 ) -> None:

@@ -35,7 +35,7 @@ from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from tests.reservation.api.conftest import SKU
 
-EXAMPLES = int(os.environ.get("HOLDFAST_SCHEMATHESIS_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("HOLDFAST_SCHEMATHESIS_EXAMPLES", "3"))
 
 # Rules that span members, or members and stock: a schema cannot say them.
 SPANNING = {

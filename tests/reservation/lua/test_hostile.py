@@ -1,6 +1,6 @@
 """Hostile arguments: whatever is sent, a script answers BADARG or business, never a partial write.
 
-150 calls a script in the normal run; 100,000 a script, in some 20 minutes for both servers, by
+100 calls a script in the normal run; 100,000 a script, in some 20 minutes for both servers, by
 `make chaos ARGS=tests/reservation/lua/test_hostile.py`.
 """
 
@@ -192,7 +192,7 @@ def changes(partition: Partition) -> int:
     return int(partition.client.info("persistence")["rdb_changes_since_last_save"])
 
 
-@sizes(150, 100_000, "calls")
+@sizes(100, 100_000, "calls")
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_hostile_arguments(partition: Partition, name: str, calls: int) -> None:
     """BADARG or an answer of the right shape; an error has written nothing; the audit is clean."""

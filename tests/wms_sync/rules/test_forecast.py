@@ -242,6 +242,7 @@ def test_what_is_expected():
         ([24, 48, 48, 48], True, 0.05),
     ],
 )
+@pytest.mark.chaos
 def test_a_festival_day(promises: list[int], end_is_known: bool, most: float):  # noqa: FBT001
     """47,000 orders in two peaks, 8 % of them rush, then a quiet day, played order by order.
 
