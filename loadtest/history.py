@@ -11,6 +11,7 @@ the service's decision lies in between.
 from __future__ import annotations
 
 import gzip
+import stat
 import time
 import zlib
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ _GZIP_LEVEL = 1  # a tenth of the size already; the generator has better uses fo
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-class Run(Struct, frozen=True, tag="run", omit_defaults=True):
+class Run(Struct, frozen=True, tag="run", omit_defaults=True, forbid_unknown_fields=True):
     """The first line of every file: which run the file is a part of."""
 
     scenario: str
@@ -49,7 +50,7 @@ class Run(Struct, frozen=True, tag="run", omit_defaults=True):
     files: int = 0  # of how many files the history is made; 0: not told
 
 
-class Stock(Struct, frozen=True, tag="stock", omit_defaults=True):
+class Stock(Struct, frozen=True, tag="stock", omit_defaults=True, forbid_unknown_fields=True):
     """A level as it was written, or read, at one instant between `start` and `end`.
 
     A write is sent again until it is acknowledged, and is one record from the first send to the
@@ -67,7 +68,7 @@ class Stock(Struct, frozen=True, tag="stock", omit_defaults=True):
     outcome: Literal["unknown"] | None = None
 
 
-class Call(Struct, frozen=True, tag="call", omit_defaults=True):
+class Call(Struct, frozen=True, tag="call", omit_defaults=True, forbid_unknown_fields=True):
     """One request for one reservation, sent once: a retry is a call of its own.
 
     An operation of a batch is one, with the batch's times. Of the answer it keeps what the body
@@ -96,7 +97,9 @@ class Call(Struct, frozen=True, tag="call", omit_defaults=True):
     outcome: Literal["not_applied", "unknown"] | None = None  # of a 503
 
 
-class Reservation(Struct, frozen=True, tag="reservation", omit_defaults=True):
+class Reservation(
+    Struct, frozen=True, tag="reservation", omit_defaults=True, forbid_unknown_fields=True
+):
     """A reservation as it was read after the last call; `missing` where the answer was 404."""
 
     id: str
@@ -107,7 +110,7 @@ class Reservation(Struct, frozen=True, tag="reservation", omit_defaults=True):
     expires_at_us: Moment | None = None  # while held
 
 
-class Balance(Struct, frozen=True, tag="balance", omit_defaults=True):
+class Balance(Struct, frozen=True, tag="balance", omit_defaults=True, forbid_unknown_fields=True):
     """A level as it was read after the last call."""
 
     sku: str
@@ -122,7 +125,7 @@ class Balance(Struct, frozen=True, tag="balance", omit_defaults=True):
     shortfall: Units | None = None
 
 
-class End(Struct, frozen=True, tag="end"):
+class End(Struct, frozen=True, tag="end", forbid_unknown_fields=True):
     """The last line: the file is whole."""
 
 
@@ -199,7 +202,10 @@ class HistoryFile:
         self.complete = False
         self.position = 0  # bytes of the file read so far
         try:
-            self.size = path.stat().st_size
+            status = path.stat()
+            if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
+                raise HistoryUnreadable(f"{path}: it is a pipe; write it to a file and name that")
+            self.size = status.st_size
         except OSError as error:
             raise HistoryUnreadable(f"{path}: {error.strerror}") from error
 
@@ -234,6 +240,8 @@ class HistoryFile:
         if isinstance(record, End):
             self.complete = True
             return None
+        if isinstance(record, Call) and (record.status is None) == (record.lost is None):
+            return "a call has either a `status` or a word how its answer was `lost`"
         return "it ends before it starts" if record.end < record.start else None
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from loadtest.history import (
 )
 
 RUN = Run(scenario="hot_sku", seed=7, started_at="2026-01-22T10:00:00Z", clock_error_us=2_000)
+CALL = '{"type":"call","client":"a","op":"reserve","id":"a:1","start":1,"end":2,'
 RECORDS: tuple[Record, ...] = (
     Stock(sku="猫粮", warehouse="main", on_hand=5, safety_stock=1, start=1, end=2),
     Call(
@@ -123,6 +125,10 @@ def test_a_writer_that_fails_leaves_no_end(tmp_path: Path):
         (2, '{"type":"rumour"}', "Invalid value 'rumour'"),
         (2, '{"type":"reservation","id":"a:1","state":"missing","start":2,"end":1}', "ends before"),
         (2, '{"type":"end"}', "something follows the end"),
+        (3, CALL + '"status":201,"lost":"reset"}', "either a `status`"),
+        (3, CALL + '"state":"held"}', "either a `status`"),
+        (3, CALL + '"status":201,"expires_at":5}', "unknown field `expires_at`"),
+        (6, '{"type":"end","x":1}', "unknown field `x`"),
     ],
 )
 def test_what_is_no_history_is_named(tmp_path: Path, line: int, text: str, reason: str):
@@ -135,6 +141,13 @@ def test_what_is_no_history_is_named(tmp_path: Path, line: int, text: str, reaso
     with pytest.raises(HistoryUnreadable, match=reason) as caught:
         list(HistoryFile(path))
     assert str(caught.value).startswith(f"{path}:")
+
+
+def test_a_pipe_is_no_file(tmp_path: Path):
+    """It cannot be looked at twice; the error says what to do."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(HistoryUnreadable, match="write it to a file and name that"):
+        HistoryFile(tmp_path / "pipe")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path):
