@@ -21,7 +21,7 @@ from loadtest.check.search import Explanation, Undecided, explain
 CLOCK_ERROR_US = 5_000
 _MILLISECOND = 1_000  # a deadline is cut to it
 _EVIDENCE = 8  # records shown with a finding
-_UNNAMED = -1  # a line that a refusal did not name short
+_UNNAMED = -(1 << 60)  # a line that a refusal did not name short; no figure that can be told
 _MOVES = ("confirm", "release", "extend", "fulfil")
 _REPORT_EVERY = 4_096
 
@@ -216,7 +216,7 @@ class _Judge:
             name = evidence.level_name(level)
             # A reinstatement asks for the lines that it was granted with.
             wanted = asked.get(level, 0) if op.verb == "reserve" else requested
-            if available >= requested or requested != wanted:
+            if not 0 <= available < requested or requested != wanted:
                 text = f"{name} named short, asked {requested}, available {available}"
                 self._report.find(Rule.REFUSALS, text, evidence.where(op.row))
             self._refused[level].extend((op.row, requested, available))

@@ -194,6 +194,10 @@ PLANTED: dict[str, tuple[Tamper, Rule]] = {
         change("refuse greedy", short=((TEA, "main", 4, 3),)),
         Rule.REFUSALS,
     ),
+    "less than nothing available": (
+        change("refuse cake", short=((CAKE, "main", 1, -1),)),
+        Rule.REFUSALS,
+    ),
     "as much available as was asked": (
         change("refuse greedy", short=((TEA, "main", 4, 4),)),
         Rule.REFUSALS,
