@@ -15,7 +15,9 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from loadtest.check.answers import fault_of
 from loadtest.check.op import READ, Kind, Lines, Op, kind_of_call, kind_of_read
+from loadtest.check.rules import MAX_SHOWN
 from loadtest.history import (
     Balance,
     Call,
@@ -78,7 +80,9 @@ class Evidence:
         self._level_numbers: dict[tuple[str, str], int] = {}
         self._lines = Numbering[Lines]()
         self._kinds = Numbering[Kind]()
-        self._kind_of_call: dict[tuple[object, ...], int] = {}
+        self._kind_of_call: dict[tuple[object, ...], tuple[int, str]] = {}
+        self.faults: list[tuple[str, str]] = []  # what an answer may not say, and where it does
+        self.unjudged: Counter[str] = Counter()  # refusals that tell nothing, by slug
         self._parts: dict[int, str] = {}  # row -> the fulfilment's id
         self._left: dict[int, Lines] = {}  # row of a read -> what has left
         self.clock_error = 0  # between two clients
@@ -231,14 +235,24 @@ class Evidence:
             call.reinstate,
             call.outcome,
             call.fulfilment_id is None,
+            call.replayed,
+            call.expires_at_us is None,
         )
-        kind = self._kind_of_call.get(key)
-        if kind is None:
+        sorted_ = self._kind_of_call.get(key)
+        if sorted_ is None:
             found = kind_of_call(call)
             kind = _TELLS_NOTHING if found is None else self._kinds.of(found)
-            self._kind_of_call[key] = kind
+            sorted_ = self._kind_of_call[key] = kind, fault_of(call)
+        kind, fault = sorted_
+        if fault:
+            # No more than are listed are kept with their place.
+            listed = len(self.faults) < MAX_SHOWN
+            where = f"{self._files[-1][1]}:{number} {call}" if listed else ""
+            self.faults.append((f"{call.id}: {fault}" if listed else "", where))
         if kind == _TELLS_NOTHING:
             self.counts["calls without effect"] += 1
+            if not fault:
+                self.unjudged[call.slug or ""] += 1
             return
         if call.short:
             self.short[len(self._who)] = call.short

@@ -94,6 +94,10 @@ class _Judge:
         for number in range(len(evidence.levels)):
             self._level(number)
             self._progress("levels", number + 1, len(evidence.levels))
+        counts = evidence.counts
+        report.judged[Rule.ANSWERS] = counts["calls"] - counts["calls of unknown outcome"]
+        for text, where in evidence.faults:
+            report.find(Rule.ANSWERS, text, where)
         self._note()
         if report.ok and report.is_empty:
             report.find(Rule.COMPLETE, "nothing in it can be judged: it proves nothing")
@@ -320,6 +324,10 @@ class _Judge:
                 f"{self._unknown_levels:,} levels with a stock write that was never acknowledged:"
                 " their grants, refusals and balances are not judged"
             )
+        unjudged = self._evidence.unjudged
+        if unjudged:
+            named = ", ".join(f"{slug} {count:,}" for slug, count in unjudged.most_common())
+            notes.append(f"refusals without effect, whether rightly is not judged: {named}")
         if self._undecided:
             notes.append(
                 f"{self._undecided:,} reservations with too many overlapping unanswered calls:"

@@ -45,6 +45,7 @@ class Kind(NamedTuple):
     known: bool  # an answer was taken
     may_act: bool  # it did, or may have done, what it asked for
     shown: str  # the state that the answer shows, or empty
+    replayed: bool  # so marked
 
 
 @dataclass(slots=True)
@@ -73,6 +74,7 @@ class Op:
     known: bool
     may_act: bool
     shown: str
+    replayed: bool
 
 
 def kind_of_call(call: Call) -> Kind | None:
@@ -92,6 +94,7 @@ def kind_of_call(call: Call) -> Kind | None:
         known=answer != UNKNOWN,
         may_act=answer in {GRANTED, OK, UNKNOWN},
         shown=state or _shown(call, answer),
+        replayed=call.replayed,
     )
 
 
@@ -108,6 +111,7 @@ def kind_of_read(state: str) -> Kind:
         known=True,
         may_act=False,
         shown=state,
+        replayed=False,
     )
 
 

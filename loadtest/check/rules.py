@@ -19,6 +19,7 @@ class Rule(StrEnum):
     REFUSALS = "refusals"
     BALANCES = "balances"
     EFFECTS = "effects"
+    ANSWERS = "answers"
 
     @property
     def promise(self) -> str:
@@ -34,6 +35,7 @@ _PROMISES = {
     Rule.REFUSALS: "no refusal while stock was certainly free",
     Rule.BALANCES: "the balances are the recount",
     Rule.EFFECTS: "every acknowledged move had its effect",
+    Rule.ANSWERS: "every answer is one that its verb has, and whole",
 }
 
 
@@ -63,8 +65,9 @@ class Report:
 
     @property
     def is_empty(self) -> bool:
-        """Say whether nothing was judged but that the files are whole."""
-        return not any(count for rule, count in self.judged.items() if rule is not Rule.COMPLETE)
+        """Say whether nothing was judged but that the files and the answers are whole."""
+        formal = (Rule.COMPLETE, Rule.ANSWERS)
+        return not any(count for rule, count in self.judged.items() if rule not in formal)
 
     def wants(self, rule: Rule) -> bool:
         """Say whether another finding of the rule would be listed: evidence may be costly."""

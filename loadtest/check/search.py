@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadtest.check.life import NOTHING, Life, as_seen, decide, follows
-from loadtest.check.op import NEVER, Op
+from loadtest.check.op import NEVER, OK, Op
 
 # Ways tried for one id before it is left undecided, and said to be. A shopper's life takes about
 # as many as it has calls; only dozens of unanswered calls on one id at once come near.
@@ -128,6 +128,8 @@ def _leaves(op: Op, life: Life, now: int, skew: int) -> list[tuple[Life, int]]:
     for met, at in as_seen(life, now, op.latest):
         for answer, after in decide(met, op, skew):
             if op.known:
+                if op.part is not None and answer == OK and op.replayed != (after == met):
+                    continue  # what had left before is a replay, and nothing else is
                 shown = follows(op, answer, after, skew)
                 if shown is not None:
                     leaves.append((shown, at))

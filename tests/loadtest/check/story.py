@@ -132,7 +132,8 @@ def true_story() -> dict[str, Record]:
         "extend held", "extend", "held", ttl_ms=2 * LONG_MS, state="held", expires_at_us=expires
     )
     story.call("reserve lost", "reserve", "lost", None, lost="thrown_away", lines={CAKE: 2})
-    story.call("retry lost", "reserve", "lost", replayed=True, lines={CAKE: 2}, state="held")
+    rest: dict[str, Any] = {"state": "held", "expires_at_us": expires, "lines": {CAKE: 2}}
+    story.call("retry lost", "reserve", "lost", replayed=True, **rest)
     story.call("reserve nothing", "reserve", "nothing", None, lost="reset", lines={CAKE: 1})
     story.reserve("late", {CAKE: 3}, ttl_ms=50)
     story.wait(100)

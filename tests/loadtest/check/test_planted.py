@@ -233,6 +233,24 @@ PLANTED: dict[str, tuple[Tamper, Rule]] = {
         change("balance CAKE", committed=1, available=3),
         Rule.BALANCES,
     ),
+    "a refusal that no verb has": (change("refuse cake", slug="garbage"), Rule.ANSWERS),
+    "a refusal without its slug": (change("confirm expired", slug=None), Rule.ANSWERS),
+    "a refusal of another verb": (change("confirm expired", slug="not-confirmed"), Rule.ANSWERS),
+    "a refusal with another status": (change("refuse cake", status=404), Rule.ANSWERS),
+    "a status that no verb has": (change("refuse cake", status=302), Rule.ANSWERS),
+    "a replay that is not marked": (change("retry lost", replayed=False), Rule.ANSWERS),
+    "a grant that is marked as a replay": (change("reserve held", replayed=True), Rule.ANSWERS),
+    "a confirm that is marked as a replay": (
+        change("confirm shipped", replayed=True),
+        Rule.ANSWERS,
+    ),
+    "a refusal that is marked as a replay": (change("refuse cake", replayed=True), Rule.ANSWERS),
+    "a part that is marked as a replay": (change("fulfil part", replayed=True), Rule.ONE_EFFECT),
+    "a part sent again that is not marked": (_copy("again", "fulfil part"), Rule.ONE_EFFECT),
+    "a grant without a deadline": (change("reserve held", expires_at_us=None), Rule.ANSWERS),
+    "a grant without a state": (change("reserve held", state=None), Rule.ANSWERS),
+    "a confirm without a state": (change("confirm shipped", state=None), Rule.ANSWERS),
+    "a state that there is not": (change("confirm shipped", state="paid"), Rule.ANSWERS),
     "an expired hold still counts": (change("balance TEA", held=6), Rule.BALANCES),
 }
 
@@ -250,6 +268,19 @@ def test_a_planted_corruption_is_rejected(tmp_path: Path, name: str):
     path = str(tmp_path / "history.ndjson")
     shown = [record for finding in findings for record in finding.evidence]
     assert all(record.startswith(path) for record in shown)
+
+
+def test_what_is_not_judged_is_counted_and_said(tmp_path: Path):
+    """A quota's refusal, and those that the contract gives to every verb, accuse nobody."""
+    story = true_story()
+    change("refuse cake", slug="channel-quota-exceeded", short=())(story)
+    change("refuse greedy", status=429, slug="too-many-requests", short=())(story)
+    report = judged(tmp_path, list(story.values()))
+    assert report.findings == []
+    assert report.notes == [
+        "1 orders refused for their channel's quota: whether it was used up is not judged",
+        "refusals without effect, whether rightly is not judged: too-many-requests 1",
+    ]
 
 
 def test_a_history_that_was_cut_off_is_rejected(tmp_path: Path):
