@@ -194,10 +194,6 @@ PLANTED: dict[str, tuple[Tamper, Rule]] = {
         change("refuse greedy", short=((TEA, "main", 4, 3),)),
         Rule.REFUSALS,
     ),
-    "less than nothing available": (
-        change("refuse cake", short=((CAKE, "main", 1, -1),)),
-        Rule.REFUSALS,
-    ),
     "as much available as was asked": (
         change("refuse greedy", short=((TEA, "main", 4, 4),)),
         Rule.REFUSALS,
@@ -268,6 +264,17 @@ def test_a_planted_corruption_is_rejected(tmp_path: Path, name: str):
     path = str(tmp_path / "history.ndjson")
     shown = [record for finding in findings for record in finding.evidence]
     assert all(record.startswith(path) for record in shown)
+
+
+def test_less_than_nothing_is_never_available(tmp_path: Path):
+    """-1 was once the judge's own word for a line that is not named: accepted where much is free."""
+    story = true_story()
+    short = ((TEA, "main", 4, 2), (CAKE, "main", 2, -1))
+    change("refuse greedy", lines=((TEA, "main", 4), (CAKE, "main", 2)), short=short)(story)
+    report = judged(tmp_path, list(story.values()))
+    assert "CAKE@main named short, asked 2, available -1" in {
+        finding.text for finding in report.findings
+    }
 
 
 def test_what_is_not_judged_is_counted_and_said(tmp_path: Path):
