@@ -24,12 +24,14 @@ from msgspec import Meta, Struct
 
 VERSION = 1
 Op = Literal["reserve", "confirm", "release", "extend", "fulfil"]
-# A count of units, below zero after a correction; units asked for; a moment or a length of time, in
-# microseconds or milliseconds.
-Units = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
-Asked = Annotated[int, Meta(ge=1, le=1 << 53)]
+# A count of units, below zero after a correction; units asked for; a moment; a length of time, in
+# microseconds or milliseconds. Bounded so that the judge's sums of millions of them stay below the
+# figures that it takes for "more than any" and "never".
+Units = Annotated[int, Meta(ge=-(1 << 40), le=1 << 40)]
+Asked = Annotated[int, Meta(ge=1, le=1 << 40)]
 HttpStatus = Annotated[int, Meta(ge=100, le=599)]
-Moment = Annotated[int, Meta(ge=0, le=1 << 62)]
+Moment = Annotated[int, Meta(ge=0, le=1 << 58)]
+Length = Annotated[int, Meta(ge=0, le=1 << 46)]  # two years of microseconds
 Line = tuple[str, str, Asked]  # SKU, warehouse, units
 _GZIP_LEVEL = 1  # a tenth of the size already; the generator has better uses for its CPU
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -43,10 +45,10 @@ class Run(Struct, frozen=True, tag="run", omit_defaults=True, forbid_unknown_fie
     started_at: str  # RFC 3339, the same in all files of a run
     version: int = VERSION
     worker: str = ""  # which of several generators wrote the file
-    clock_error_us: Moment = 0  # how far apart the clocks of two machines may be; 0 on one machine
+    clock_error_us: Length = 0  # how far apart the clocks of two machines may be; 0 on one machine
     # How long after its `end` a call without an answer may still take effect: no less than the
     # service's `request_timeout_ms`.
-    late_us: Moment = 10_000_000
+    late_us: Length = 10_000_000
     files: int = 0  # of how many files the history is made; 0: not told
 
 
@@ -86,7 +88,7 @@ class Call(Struct, frozen=True, tag="call", omit_defaults=True, forbid_unknown_f
     # service may decide later.
     lost: Literal["thrown_away", "timed_out", "reset"] | None = None
     lines: tuple[Line, ...] = ()  # asked: of a reserve, of a part to fulfil
-    ttl_ms: Moment | None = None  # asked: of a reserve or extend; None: the service's default
+    ttl_ms: Length | None = None  # asked: of a reserve or extend; None: the service's default
     confirm: bool = False  # asked: of a reserve
     reinstate: bool = False  # asked: of a confirm
     fulfilment_id: str | None = None  # asked: of a part to fulfil

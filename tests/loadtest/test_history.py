@@ -128,6 +128,9 @@ def test_a_writer_that_fails_leaves_no_end(tmp_path: Path):
         (3, CALL + '"status":201,"lost":"reset"}', "either a `status`"),
         (3, CALL + '"state":"held"}', "either a `status`"),
         (3, CALL + '"status":201,"expires_at":5}', "unknown field `expires_at`"),
+        (3, CALL + '"status":201,"expires_at_us":288230376151711745}', "Expected `int` <="),
+        (3, CALL + '"status":201,"ttl_ms":70368744177665}', "Expected `int` <="),
+        (3, CALL + '"status":201,"lines":[["a","main",1099511627777]]}', "Expected `int` <="),
         (6, '{"type":"end","x":1}', "unknown field `x`"),
     ],
 )

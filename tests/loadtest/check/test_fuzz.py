@@ -26,7 +26,7 @@ WORDS = (
     "fulfil",
     "unknown-sku",
 )
-SHIFTS = (-(1 << 40), -60_000_000, -1, 1, 7, 60_000_000, 1 << 40, 1 << 61)
+SHIFTS = (-(1 << 40), -60_000_000, -1, 1, 7, 60_000_000, 1 << 40, 1 << 57, 1 << 61)
 
 
 def _altered(value: Any, draw: Random) -> Any:

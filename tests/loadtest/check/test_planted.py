@@ -267,7 +267,7 @@ def test_a_planted_corruption_is_rejected(tmp_path: Path, name: str):
 
 
 def test_less_than_nothing_is_never_available(tmp_path: Path):
-    """-1 was once the judge's own word for a line that is not named: accepted where much is free."""
+    """-1 was once the judge's own word for a line that is not named, and so accepted."""
     story = true_story()
     short = ((TEA, "main", 4, 2), (CAKE, "main", 2, -1))
     change("refuse greedy", lines=((TEA, "main", 4), (CAKE, "main", 2)), short=short)(story)
