@@ -17,20 +17,10 @@ from channels.errors import UnfinishedAdapter
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from channels.errors import MessageRefused
-    from channels.model import (
-        Hint,
-        Listing,
-        Page,
-        Parcel,
-        PlatformOrder,
-        Push,
-        Reply,
-        Request,
-        Response,
-        Token,
-    )
+    from channels.model import Hint, Listing, Page, Parcel, PlatformOrder, Token
     from channels.order_file import OrderFile
+    from partners.errors import MessageRefused
+    from partners.model import Push, Reply, Request, Response
     from reservation.shops import DeductsAt
 
 
@@ -71,7 +61,7 @@ class Adapter(ABC):
     """A platform's words to ours and back.
 
     Whatever reads raises UnknownWord for a word in no table; whatever reads an answer raises
-    PlatformFault where it is an error or cannot be read.
+    PartnerFault where it is an error or cannot be read.
     """
 
     platform: ClassVar[str]  # its name in the settings

@@ -26,8 +26,7 @@ from msgspec import Meta, Struct
 from standardwebhooks import Webhook
 
 from channels.adapter import Account, Adapter, At
-from channels.errors import Forged, Malformed, MessageRefused, PlatformFault, Stale, UnknownWord
-from channels.model import Hint, Page, PlatformOrder, Reply, Request
+from channels.model import Hint, Page, PlatformOrder
 from channels.order_document import (
     Numbered,
     OrderDocument,
@@ -39,6 +38,8 @@ from channels.order_document import (
     words_of,
 )
 from channels.order_file import OrderFile, read_file_name, read_order_file
+from partners.errors import Forged, Malformed, MessageRefused, PartnerFault, Stale, UnknownWord
+from partners.model import Reply, Request
 from reservation.csv_rows import RowError, UnreadableFile
 from reservation.errors import ConfigurationError
 from reservation.shops import DeductsAt
@@ -48,7 +49,8 @@ from reservation.webhooks import ID, SIGNATURE, TIMESTAMP, is_secret, signature,
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from channels.model import Listing, Parcel, Push, Response
+    from channels.model import Listing, Parcel
+    from partners.model import Push, Response
 
 TOLERANCE_MS: Final = 300_000  # between a message's time and now, either way: the specification's
 MOST_BYTES: Final = 1_048_576  # of a message; the specification advises 20 kB
@@ -374,13 +376,13 @@ def _id_of(*parts: str) -> str:
 
 
 def _body(response: Response) -> bytes:
-    """Return the body of an answer that is none of a fault. Raises PlatformFault."""
+    """Return the body of an answer that is none of a fault. Raises PartnerFault."""
     status = response.status
     if 200 <= status < 300:
         return response.body
     said = " ".join(response.body[: 4 * MOST_REASON].decode("utf-8", "replace").split())
     text = "the endpoint is gone" if status == _GONE else said[:MOST_REASON]
-    raise PlatformFault(
+    raise PartnerFault(
         str(status),
         text,
         again=status in _AGAIN or status in _SERVER_FAULTS,
@@ -397,4 +399,4 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _unreadable(error: Unreadable) -> NoReturn:
     # Again: a 200 that is not the dealer's own, but some proxy's page, is seen and passes.
-    raise PlatformFault("unreadable", str(error), again=True) from None
+    raise PartnerFault("unreadable", str(error), again=True) from None

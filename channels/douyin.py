@@ -44,25 +44,15 @@ from channels.douyin_wire import (
     shaped,
     unreadable,
 )
-from channels.errors import Forged, Malformed, Misdirected, PlatformFault, UnknownWord
-from channels.model import (
-    Hint,
-    Listing,
-    Page,
-    Parcel,
-    PlatformOrder,
-    Push,
-    Reply,
-    Request,
-    Response,
-    Token,
-)
+from channels.model import Hint, Listing, Page, Parcel, PlatformOrder, Token
+from partners.errors import Forged, Malformed, Misdirected, PartnerFault, UnknownWord
+from partners.model import Push, Reply, Request, Response
 from reservation.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from channels.errors import MessageRefused
+    from partners.errors import MessageRefused
 
 _OPTIONS: Final = MappingProxyType(
     {  # of an account; the first of each is what holds without it
@@ -365,7 +355,7 @@ class Douyin(Adapter):
         """Read the answer to a write."""
         try:
             answered(response)
-        except PlatformFault as fault:
+        except PartnerFault as fault:
             part = DONE.get(fault.code)
             if part is None or part not in str(fault):
                 raise

@@ -24,8 +24,8 @@ from channels.douyin_wire import (
     required,
     shaped,
 )
-from channels.errors import UnknownWord
 from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from partners.errors import UnknownWord
 from reservation.shops import DeductsAt
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import Final, NamedTuple, NoReturn, TypeVar, cast
 
 import msgspec
 
-from channels.errors import PlatformFault, TokenRefused
-from channels.model import Response
+from channels.errors import TokenRefused
+from partners.errors import PartnerFault
+from partners.model import Response
 
 MAX_PUSH_BYTES: Final = 1_048_576  # a message has some hundred bytes; how many come is not told
 MAX_ANSWER_BYTES: Final = 33_554_432  # a page has 100 orders of some 15 kB; so much is no answer
@@ -247,13 +248,13 @@ def required(value: _T | None, field: str) -> _T:
     return value
 
 
-def unreadable(error: Unreadable) -> PlatformFault:
+def unreadable(error: Unreadable) -> PartnerFault:
     """Say of an answer that it is not what it should be; asked again it would be the same."""
-    return PlatformFault("unreadable", str(error), again=False, unknown=True)
+    return PartnerFault("unreadable", str(error), again=False, unknown=True)
 
 
 def answered(response: Response) -> object:
-    """Return `data` of an answer; raise PlatformFault where it is an error or none at all."""
+    """Return `data` of an answer; raise PartnerFault where it is an error or none at all."""
     after = _SECONDS.fullmatch(response.headers.get("retry-after", ""))
     wait = float(after.group()) if after else None
     if response.status != 200:
@@ -282,7 +283,7 @@ def _fate(code: str, sub_code: str) -> _Fate:
     return _MAYBE if head.startswith(("isp.", "dop.")) else _LOST
 
 
-def _fault(code: str, text: str, fate: _Fate, after_seconds: float | None) -> PlatformFault:
+def _fault(code: str, text: str, fate: _Fate, after_seconds: float | None) -> PartnerFault:
     shown = "".join(char if char.isprintable() else "?" for char in text[:MAX_REASON])
-    kind = TokenRefused if code in _NEW_TOKEN else PlatformFault
+    kind = TokenRefused if code in _NEW_TOKEN else PartnerFault
     return kind(code, shown, again=fate.again, after_seconds=after_seconds, unknown=fate.unknown)

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from reservation.shops import DeductsAt
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class OrderState(StrEnum):
@@ -67,43 +63,6 @@ class Hint:
     order_id: str = ""  # "" where the message is about no order
     order: PlatformOrder | None = None
     unknown: str = ""  # the word in no table that keeps it from being read, where no pull helps
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """A request that a platform has sent us, byte for byte; names of headers in lower case."""
-
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: str = ""  # as it came, without the question mark
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a push is answered."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A call of ours to a platform. No secret is in `url` but what the platform wants there."""
-
-    method: str
-    url: str
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What a platform has answered; names of headers in lower case."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from channels.errors import UnknownWord
 from channels.model import OrderLine, OrderState, PlatformOrder
+from partners.errors import UnknownWord
 from reservation.model import LOCAL_ID, MAX_STOCK, sku_problem
 from reservation.shops import DeductsAt
 

@@ -26,10 +26,11 @@ import msgspec
 
 from channels import top
 from channels.adapter import Account, Adapter
-from channels.errors import Malformed, PlatformFault, Stale, UnknownWord
-from channels.model import Hint, Page, Reply
+from channels.model import Hint, Page
 from channels.tmall_messages import MESSAGES_AT_ONCE, Fetched, hints_of, order_in
 from channels.tmall_trade import FIELDS, Trade, id_of, order_of
+from partners.errors import Malformed, PartnerFault, Stale, UnknownWord
+from partners.model import Reply
 from reservation.errors import ConfigurationError
 from reservation.shops import DeductsAt
 
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from channels.adapter import At
-    from channels.errors import MessageRefused
-    from channels.model import Listing, Parcel, PlatformOrder, Push, Request, Response
+    from channels.model import Listing, Parcel, PlatformOrder
+    from partners.errors import MessageRefused
+    from partners.model import Push, Request, Response
 
 # "订单状态不对，该物流订单已经发货或者已关闭，不能重复发货": there is nothing left to tell.
 # Source: stored files 7106221633 (the text), 17430672543, 17338388737, 32003862813 (taken as done).
@@ -229,7 +231,7 @@ class Tmall(Adapter):
             if isinstance(inner, _WholeList):
                 inner = [inner.trade] if isinstance(inner.trade, Trade) else inner.trade
             return tuple(order_of(trade, self._deducts_at) for trade in inner or [])
-        except (ValueError, UnknownWord, PlatformFault):
+        except (ValueError, UnknownWord, PartnerFault):
             return ()
 
     def fetch(self, at: At) -> Request:
@@ -310,7 +312,7 @@ class Tmall(Adapter):
         """Read the answer to a write, or to the confirmation of messages."""
         try:
             members = top.members_of(response)
-        except PlatformFault as fault:
+        except PartnerFault as fault:
             if fault.code in self._done:
                 return
             raise
@@ -319,7 +321,7 @@ class Tmall(Adapter):
             raise top.unreadable(f"an answer of {sorted(members)}")
         done = top.read(raw, _DONE)
         if done.is_success in _NOT_DONE or (done.shipping or done).is_success in _NOT_DONE:
-            raise PlatformFault("not-done", "the answer says so without a reason", again=False)
+            raise PartnerFault("not-done", "the answer says so without a reason", again=False)
 
     # -- below -----------------------------------------------------------------------------------
 

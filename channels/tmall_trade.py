@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from channels.errors import UnknownWord
 from channels.model import OrderLine, OrderState, PlatformOrder
 from channels.top import fen_of_yuan, time_of_text
+from partners.errors import UnknownWord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

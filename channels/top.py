@@ -17,13 +17,14 @@ from urllib.parse import unquote_to_bytes, urlencode
 
 import msgspec
 
-from channels.errors import Forged, Malformed, PlatformFault, TokenRefused
-from channels.model import Request
+from channels.errors import TokenRefused
+from partners.errors import Forged, Malformed, PartnerFault
+from partners.model import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from channels.model import Push, Response
+    from partners.model import Push, Response
 
 MAX_CALLBACK_BYTES: Final = 1 << 20  # a call-back speaks of one order
 MAX_QUERY_BYTES: Final = 16 << 10
@@ -197,7 +198,7 @@ class _Verdict:
     again: bool = True
     after_seconds: float | None = None
     unknown: bool = False
-    of: type[PlatformFault] = PlatformFault
+    of: type[PartnerFault] = PartnerFault
 
 
 _LIMITED: Final = _Verdict()  # nothing was done, and it says for how long it will not be
@@ -244,7 +245,7 @@ _PROBLEM: Final = msgspec.json.Decoder(_Problem)
 
 
 def members_of(response: Response) -> dict[str, msgspec.Raw]:
-    """Read the outermost members of an answer. Raises PlatformFault where it is an error."""
+    """Read the outermost members of an answer. Raises PartnerFault where it is an error."""
     members: dict[str, msgspec.Raw] = {}
     broken = len(response.body) > MAX_ANSWER_BYTES
     if not broken:
@@ -256,27 +257,27 @@ def members_of(response: Response) -> dict[str, msgspec.Raw]:
         raise _fault_of(read(members["error_response"], _PROBLEM))
     if response.status != 200:
         again = response.status in _HTTP_AGAIN
-        raise PlatformFault(f"http-{response.status}", "", again=again, unknown=again)
+        raise PartnerFault(f"http-{response.status}", "", again=again, unknown=again)
     if broken:
         text = f"{len(response.body)} bytes that are no JSON object, or too many"
-        raise PlatformFault("no-json", text, again=True, unknown=True)
+        raise PartnerFault("no-json", text, again=True, unknown=True)
     return members
 
 
 def read(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Shape]) -> Shape:
-    """Read a member. Raises PlatformFault where it is not of its shape: asking again is no use."""
+    """Read a member. Raises PartnerFault where it is not of its shape: asking again is no use."""
     try:
         return decoder.decode(raw)
     except (ValueError, RecursionError) as wrong:
         raise unreadable(wrong) from wrong
 
 
-def unreadable(why: Any) -> PlatformFault:
+def unreadable(why: Any) -> PartnerFault:
     """Say that an answer is not what the platform is known to give."""
-    return PlatformFault("unreadable", str(why)[:_MAX_WORD], again=False, unknown=True)
+    return PartnerFault("unreadable", str(why)[:_MAX_WORD], again=False, unknown=True)
 
 
-def _fault_of(problem: _Problem) -> PlatformFault:
+def _fault_of(problem: _Problem) -> PartnerFault:
     code = str(problem.code or "")[:_MAX_WORD]
     sub_code = (problem.sub_code or "")[:_MAX_WORD]
     text = (problem.sub_msg or problem.msg or "")[:_MAX_WORD]

@@ -1,6 +1,6 @@
-"""Calls to one platform: paced, bounded in time and size, opened by its token.
+"""Calls to one platform: paced, and opened by its token.
 
-What goes wrong is a PlatformFault that says whether the same call may be made again.
+What goes wrong is a PartnerFault that says whether the same call may be made again.
 """
 
 from __future__ import annotations
@@ -8,28 +8,25 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import urlsplit
-
-import httpx
 
 from channels.adapter import At
-from channels.errors import PlatformFault, TokenRefused
-from channels.lane import Lane
-from channels.model import Response, Token
+from channels.errors import TokenRefused
+from channels.model import Token
 from channels.tokens import Unkept
-from reservation.receivers import is_loopback
+from partners.connection import Connection
+from partners.errors import PartnerFault
+from partners.lane import Lane
+from partners.model import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from channels.adapter import Adapter
-    from channels.model import Request
     from channels.tokens import TokenFile
+    from partners.model import Request
 
 T = TypeVar("T")
 
-TIMEOUT_SECONDS: Final = 10.0  # for an answer; platforms give up on themselves before
-MOST_ANSWER_BYTES: Final = 8 << 20  # a page of a hundred orders has less than a tenth of it
 RENEW_MS: Final = 600_000  # before a token ends
 
 
@@ -57,15 +54,11 @@ class Platform:
         self.calls_per_second = calls_per_second or adapter.calls_per_second
         self._lanes: dict[str, Lane] = {}
         self._quiet_until = 0.0
-        # A proxy is the way out of a company's network, and never to this machine.
-        proxied = not is_loopback(urlsplit(adapter.account.url).hostname or "")
-        self._http = httpx.AsyncClient(
-            timeout=TIMEOUT_SECONDS, trust_env=proxied, headers={"user-agent": "holdfast"}
-        )
+        self._connection = Connection(adapter.account.url)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._connection.close()
 
     async def ask(
         self,
@@ -81,7 +74,7 @@ class Platform:
         a lane the `urgent` go first.
 
         Returns what `read` reads of the answer, None where there is no such call. A token that the
-        platform takes no more is renewed, once. Raises PlatformFault, and what `read` raises.
+        platform takes no more is renewed, once. Raises PartnerFault, and what `read` raises.
         """
         await self._at()  # a kept token may be one that the platform takes no more
         token = self._token
@@ -109,7 +102,7 @@ class Platform:
         if await self._lane(lane).turn(urgent=urgent):
             # It is signed with the time at which it leaves, not at which it was thought of.
             request = write(await self._at()) or request
-        return read(await self._send(request))
+        return read(await self._connection.send(request))
 
     def be_quiet(self, seconds: float) -> None:
         """Make no call for a while: the platform asked for it."""
@@ -147,7 +140,7 @@ class Platform:
     async def _renewed(self, refresh: str, now_ms: int) -> Token:
         try:
             return await self._asked_for(refresh, now_ms)
-        except PlatformFault as fault:
+        except PartnerFault as fault:
             if fault.again or not refresh:
                 raise
             # What refreshes has run out, or was taken back: begin as the first time.
@@ -158,33 +151,7 @@ class Platform:
         if request is None:
             raise TokenRefused("no-token", "there is none to be had", again=False)
         await self._lane("token").turn()
-        return self.adapter.read_token(await self._send(request), now_ms)
-
-    async def _send(self, request: Request) -> Response:
-        body = b""
-        try:
-            async with (
-                asyncio.timeout(TIMEOUT_SECONDS),
-                self._http.stream(
-                    request.method,
-                    request.url,
-                    content=request.body or None,
-                    headers=dict(request.headers),
-                ) as answer,
-            ):
-                async for part in answer.aiter_bytes():
-                    body += part
-                    if len(body) > MOST_ANSWER_BYTES:
-                        raise PlatformFault("too-large", "its answer has no end", again=False)
-        except TimeoutError as error:
-            told = f"no answer within {TIMEOUT_SECONDS:g} s"
-            raise PlatformFault("timeout", told, again=True, unknown=True) from error
-        except httpx.ConnectError as error:
-            raise PlatformFault("unreachable", type(error).__name__, again=True) from error
-        except httpx.HTTPError as error:
-            raise PlatformFault("lost", type(error).__name__, again=True, unknown=True) from error
-        headers = {name.lower(): text for name, text in answer.headers.items()}
-        return Response(answer.status_code, body, headers)
+        return self.adapter.read_token(await self._connection.send(request), now_ms)
 
 
 def _is_old(token: Token, now_ms: int) -> bool:

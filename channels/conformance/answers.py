@@ -14,8 +14,10 @@ from channels.conformance.checking import check, outcome, raised, same, shown
 from channels.conformance.counterpart import NOW_MS
 from channels.conformance.fuzz import bodies
 from channels.conformance.rules import AT, MESSAGE_ID, ORDER_ID, WINDOW, Rules, written
-from channels.errors import MessageRefused, PlatformFault, TokenRefused, UnknownWord
-from channels.model import Hint, OrderState, Page, PlatformOrder, Response
+from channels.errors import TokenRefused
+from channels.model import Hint, OrderState, Page, PlatformOrder
+from partners.errors import MessageRefused, PartnerFault, UnknownWord
+from partners.model import Response
 
 Reader = Callable[[Response], object]
 
@@ -63,7 +65,7 @@ class Answers(Rules):
         for name, read in self.readers(adapter).items():
             for failure in failures:
                 what = f"{failure.name}, read by {name},"
-                fault = raised(what, partial(read, failure.response), PlatformFault)
+                fault = raised(what, partial(read, failure.response), PartnerFault)
                 same(f"again of {what}", fault.again, failure.again)
                 same(f"after_seconds of {what}", fault.after_seconds, failure.after_seconds)
                 same(f"a new token, for {what}", isinstance(fault, TokenRefused), failure.token)
@@ -74,7 +76,7 @@ class Answers(Rules):
             for status in (*_AGAIN, 400, 403, 404, 302):
                 for body in (b"", b"<html></html>", b"{}"):
                     what = f"status {status}, read by {name},"
-                    fault = raised(what, partial(read, Response(status, body)), PlatformFault)
+                    fault = raised(what, partial(read, Response(status, body)), PartnerFault)
                     check(fault.again or status not in _AGAIN, f"{what} can be tried again")
 
     def test_what_is_no_answer_is_a_fault(self) -> None:
@@ -85,8 +87,8 @@ class Answers(Rules):
                 what = f"{shown(body)}, read by {name},"
                 call = partial(read, Response(200, body))
                 if name != "read_done":  # some platforms say "done" by the status alone
-                    raised(what, call, PlatformFault)
-                outcome(what, call, PlatformFault)
+                    raised(what, call, PartnerFault)
+                outcome(what, call, PartnerFault)
 
     def test_a_token_is_read(self) -> None:
         """What opens the platform, until when, and what the next one is asked for with."""
@@ -147,7 +149,7 @@ class Answers(Rules):
             for name, read in readers.items():
                 what = f"status {status} {shown(body)}, read by {name},"
                 call = partial(read, Response(status, body))
-                found = outcome(what, call, PlatformFault, UnknownWord)
+                found = outcome(what, call, PartnerFault, UnknownWord)
                 _check_found(what, found)
 
 

@@ -11,8 +11,9 @@ from channels.conformance.checking import check, same
 from channels.conformance.counterpart import NOW_MS
 from channels.conformance.rules import AT, MESSAGE_ID, ORDER_ID, WINDOW, Rules, written
 from channels.conformance.vacuum import Impure, vacuum
-from channels.errors import Forged, PlatformFault
-from channels.model import Listing, Parcel, PlatformOrder, Request, Response
+from channels.model import Listing, Parcel, PlatformOrder
+from partners.errors import Forged, PartnerFault
+from partners.model import Request, Response
 
 LISTING: Final = Listing(
     sku="CATFOOD-10KG", item_id="3539925204033339669", platform_sku_id="1736502463777799"
@@ -139,5 +140,5 @@ def _said(say: Callable[[Adapter], object], adapter: Adapter) -> str:
     except Impure:
         raise
     except Exception as error:  # noqa: BLE001 (which one it is, other rules say)
-        facts = vars(error) if isinstance(error, PlatformFault) else {}
+        facts = vars(error) if isinstance(error, PartnerFault) else {}
         return f"{type(error).__name__}: {error} {facts}"

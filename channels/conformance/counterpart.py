@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from channels.adapter import Account, Adapter
-from channels.model import OrderState, Push, Response
-from channels.simulator.simulator import Simulator
+from channels.model import OrderState
+from channels.simulator.platform import SimulatedPlatform
+from partners.model import Push, Response
 
 # When everything here is said: 2026-01-22T10:00:00Z. An adapter that asks a clock finds it stale.
 NOW_MS: Final = 1_769_076_000_000
@@ -119,10 +120,10 @@ class Counterpart(ABC):
     path: ClassVar[str] = ""  # of the simulated platform's gateway, below its address
     opens: ClassVar[str] = ""  # the token that opens it, where the adapter asks for none
 
-    def simulator(self) -> Simulator | None:
+    def simulator(self) -> SimulatedPlatform | None:
         """Make the simulated platform, its clock frozen at NOW_MS; None: there is none."""
         return None
 
-    def listen(self, simulator: Simulator, url: str) -> None:
+    def listen(self, simulator: SimulatedPlatform, url: str) -> None:
         """Have it send its messages to an address, where it sends any."""
         del simulator, url

@@ -13,10 +13,12 @@ from channels.adapter import At
 from channels.conformance.checking import check, same
 from channels.conformance.rules import ORDER_ID, Rules
 from channels.conformance.wire import Wire, wired
-from channels.errors import PlatformFault, TokenRefused
-from channels.model import Hint, Listing, OrderState, Page, Parcel, PlatformOrder, Request
-from channels.simulator.faults import Rates
+from channels.errors import TokenRefused
+from channels.model import Hint, Listing, OrderState, Page, Parcel, PlatformOrder
 from channels.simulator.trade import Item, Order, Refused, Sku, Wanted
+from partners.errors import PartnerFault
+from partners.model import Request
+from partners.simulation.faults import Rates
 
 UNPAID, PAID = OrderState.UNPAID, OrderState.PAID
 SHIPPED, CLOSED = OrderState.SHIPPED, OrderState.CLOSED
@@ -268,7 +270,7 @@ async def _page(wire: Wire, window: tuple[int, int], number: int) -> Page | None
     adapter = wire.adapter
     try:
         return await wire.ask(lambda at: adapter.changed(*window, number, at), adapter.read_changed)
-    except PlatformFault as fault:
+    except PartnerFault as fault:
         raise AssertionError(f"page {number} of {window} is refused: {fault}") from fault
 
 
@@ -345,10 +347,10 @@ async def _check_faults(wire: Wire, rate: str, listing: Listing, placed: Order) 
     await wire.must("stock", lambda at: adapter.show(listing, 8, f"{rate}-2", at))
 
 
-async def _failure(wire: Wire, write: Callable[[At], Request | None]) -> PlatformFault | None:
+async def _failure(wire: Wire, write: Callable[[At], Request | None]) -> PartnerFault | None:
     """Make a call that fails; None where it does not."""
     try:
         await wire.do(write)
-    except PlatformFault as fault:
+    except PartnerFault as fault:
         return fault
     return None

@@ -17,9 +17,9 @@ from channels.conformance.rules import (
     Rules,
     written,
 )
-from channels.errors import Malformed, PlatformFault, UnknownWord
 from channels.intake.moves import state_of
 from channels.model import OrderState, PlatformOrder
+from partners.errors import Malformed, PartnerFault, UnknownWord
 from reservation.shops import DeductsAt
 
 # A float would have 28.999… of the first: prices in fen that go wrong by way of yuan.
@@ -56,7 +56,7 @@ class Orders(Rules):
         adapter, side = self.made(), self.counterpart
         word = order.word if word is None else word
         pulled = adapter.detail(ORDER_ID, AT) is not None
-        errors = (UnknownWord,) if word else (UnknownWord, PlatformFault)
+        errors = (UnknownWord,) if word else (UnknownWord, PartnerFault)
         if pulled:
             response = written("detail", side.detail(order))
             told = raised(
@@ -135,7 +135,7 @@ class Orders(Rules):
         adapter, empty = self.made(), replace(self.order(), lines=())
         if adapter.detail(ORDER_ID, AT) is not None:
             response = written("detail", self.counterpart.detail(empty))
-            raised("an order without lines", lambda: adapter.read_detail(response), PlatformFault)
+            raised("an order without lines", lambda: adapter.read_detail(response), PartnerFault)
         push = self.push(self.counterpart.message(MESSAGE_ID, empty))
         hints = outcome("a push about it", lambda: self.hints(push), Malformed)
         if not isinstance(hints, Malformed):

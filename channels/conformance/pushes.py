@@ -11,8 +11,8 @@ from typing import Final
 from channels.conformance.checking import check, outcome, raised, same, shown
 from channels.conformance.counterpart import NOW_MS
 from channels.conformance.rules import MESSAGE_ID, ORDER_ID, OTHER_MESSAGE_ID, Rules
-from channels.errors import Forged, Malformed, MessageRefused, Stale
-from channels.model import Push
+from partners.errors import Forged, Malformed, MessageRefused, Stale
+from partners.model import Push
 from reservation.errors import ConfigurationError
 
 YEARS_MS: Final = 10 * 31_536_000_000

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Final
 from channels.adapter import Adapter, At
 from channels.conformance.checking import check, outcome
 from channels.conformance.counterpart import NOW_MS, Counterpart, Said, SaidLine
-from channels.model import Hint, OrderState, PlatformOrder, Push, Response
+from channels.model import Hint, OrderState, PlatformOrder
+from partners.model import Push, Response
 
 # 19 digits, above 2^53: a float in between would round them.
 ORDER_ID: Final = "4705288465508532863"

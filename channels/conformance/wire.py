@@ -18,10 +18,11 @@ from starlette.routing import Route
 from channels.adapter import Adapter, At
 from channels.conformance.checking import shown
 from channels.conformance.counterpart import Counterpart
-from channels.errors import MessageRefused, PlatformFault, UnknownWord
-from channels.model import Hint, OrderState, PlatformOrder, Push, Request, Response
-from channels.simulator.serving import application, beside
-from channels.simulator.simulator import Simulator
+from channels.model import Hint, OrderState, PlatformOrder
+from channels.simulator.platform import SimulatedPlatform
+from partners.errors import MessageRefused, PartnerFault, UnknownWord
+from partners.model import Push, Request, Response
+from partners.simulation.serving import application, beside
 
 PATIENCE_SECONDS: Final = 10.0  # for a message that is on its way
 _DOOR: Final = "/our-own/messages"  # where pushes come in, beside the simulated platform
@@ -34,7 +35,7 @@ class Wire:
 
     adapter: Adapter  # from when the address of the platform is known
 
-    def __init__(self, simulator: Simulator, http: httpx.AsyncClient) -> None:
+    def __init__(self, simulator: SimulatedPlatform, http: httpx.AsyncClient) -> None:
         self.world = simulator.world
         self.token = ""
         self.hints: list[Hint] = []  # of pushes that were taken
@@ -75,7 +76,7 @@ class Wire:
         """Write something that has to be done; False where there is no such call."""
         try:
             return await self.do(write)
-        except PlatformFault as fault:
+        except PartnerFault as fault:
             raise AssertionError(f"{what} is refused: {fault}") from fault
 
     async def open(self, opens: str) -> None:
@@ -131,7 +132,7 @@ class Wire:
             order = await self.ask(
                 lambda at: self.adapter.detail(order_id, at), self.adapter.read_detail
             )
-        except (PlatformFault, UnknownWord) as error:
+        except (PartnerFault, UnknownWord) as error:
             raise AssertionError(f"order {order_id} cannot be read: {error}") from error
         if order is None:
             told = f"a push that order {order_id} is {', '.join(states)}"

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from standardwebhooks import Webhook
 
-from channels.errors import PlatformFault
-from channels.model import Request
+from partners.errors import PartnerFault
+from partners.model import Request
 from reservation.model import HealthStatus
 from reservation.times import rfc3339
 from reservation.webhooks import signed_headers
 
 if TYPE_CHECKING:
     from channels.feed.offers import Offer
-    from channels.model import Response
+    from partners.model import Response
 
 TYPE: Final = "io.holdfast.exposure.changed"
 BUSY: Final = (408, 425, 429)  # what a receiver says that may take it later
@@ -53,7 +53,7 @@ class Console:
         return Request("POST", self._url, body, {"content-type": "application/json", **headers})
 
     def read(self, response: Response) -> None:
-        """Take any 2xx for done. Raises PlatformFault."""
+        """Take any 2xx for done. Raises PartnerFault."""
         if not 200 <= response.status < 300:
             again = response.status >= 500 or response.status in BUSY
-            raise PlatformFault(f"http-{response.status}", "", again=again)
+            raise PartnerFault(f"http-{response.status}", "", again=again)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from channels.errors import PlatformFault, UnknownWord
 from channels.feed.offers import Kind, OffersUnavailable, Outcome
+from partners.errors import PartnerFault, UnknownWord
 from reservation import metrics
 from reservation.background import Every
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from channels.feed.console import Console
     from channels.feed.listings import Window
     from channels.feed.offers import Offer, Offers
-    from channels.model import Listing, Request
+    from channels.model import Listing
     from channels.transport import Platform
+    from partners.model import Request
 
 log = structlog.get_logger(__name__)
 
@@ -156,7 +157,7 @@ class Teller:
                 verb = Verb.SHOW if offer.is_open else Verb.CLOSE
                 await self._tell_platform(offer, listing, verb)
             # Else it is not sold there any more: there is nobody to tell.
-        except (PlatformFault, UnknownWord) as fault:
+        except (PartnerFault, UnknownWord) as fault:
             return self._put_off(offer, fault, told_open=told_open)
         return Outcome(offer, told_open=offer.is_open)
 
@@ -181,11 +182,11 @@ class Teller:
         )
 
     def _put_off(
-        self, offer: Offer, fault: PlatformFault | UnknownWord, *, told_open: bool | None
+        self, offer: Offer, fault: PartnerFault | UnknownWord, *, told_open: bool | None
     ) -> Outcome:
         """Tell it later, with full jitter, or leave it to a person."""
-        again = isinstance(fault, PlatformFault) and fault.again
-        after = fault.after_seconds if isinstance(fault, PlatformFault) else None
+        again = isinstance(fault, PartnerFault) and fault.again
+        after = fault.after_seconds if isinstance(fault, PartnerFault) else None
         if after is not None:
             self._platform.be_quiet(after)
         longest = LONGEST_PAUSE_MS if offer.is_open else LONGEST_CLOSING_PAUSE_MS

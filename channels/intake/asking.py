@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from channels.errors import PlatformFault, UnknownWord
+from partners.errors import PartnerFault, UnknownWord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FAULTS = (PlatformFault, UnknownWord)
+FAULTS = (PartnerFault, UnknownWord)
 
 
 class Asking:
@@ -36,8 +36,8 @@ class Asking:
         self._inbox = inbox
         self._now_ms = now_ms
 
-    def _put_off(self, job: str, fault: PlatformFault | UnknownWord, seconds: float) -> float:
+    def _put_off(self, job: str, fault: PartnerFault | UnknownWord, seconds: float) -> float:
         """Say that it did not go; returns for how long to leave the platform alone at least."""
         log.warning("asking_put_off", job=job, channel=self._channel, why=str(fault))
-        after = fault.after_seconds if isinstance(fault, PlatformFault) else None
+        after = fault.after_seconds if isinstance(fault, PartnerFault) else None
         return max(seconds, after or 0.0)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from channels.errors import MessageRefused
 from channels.intake.anomalies import tell_unread
 from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
 from channels.intake.recorder import Busy, Recorder
-from channels.model import Push
 from channels.registry import adapter_of
+from partners.errors import MessageRefused
+from partners.model import Push
 from reservation import metrics
 from reservation.api.exchange import OK, Answer
 from reservation.api.openapi import Documented
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from channels.adapter import Adapter
-    from channels.model import Hint, Reply
+    from channels.model import Hint
+    from partners.model import Reply
     from reservation.api.pipeline import Call
     from reservation.config import Settings
 

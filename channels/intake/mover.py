@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from channels.errors import PlatformFault, UnknownWord
 from channels.intake.anomalies import tell
 from channels.intake.looks import LookState, Seen
 from channels.intake.moves import Anomaly, Conflict, next_step, state_of
 from channels.model import OrderState
+from partners.errors import PartnerFault, UnknownWord
 from reservation import metrics
 from reservation.background import Every
 from reservation.errors import InvalidRequest
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from channels.intake.inbox import Inbox
     from channels.intake.looks import Look
-    from channels.model import PlatformOrder, Response
+    from channels.model import PlatformOrder
     from channels.transport import Platform
+    from partners.model import Response
     from reservation.config import Settings
     from reservation.engine import Engine
     from reservation.model import Operation, Outcome
@@ -136,7 +137,7 @@ class Mover:
             conflict = Conflict(Anomaly.UNKNOWN_WORD, str(error))
         except InvalidRequest as error:
             conflict = Conflict(Anomaly.INVALID, str(error))
-        except PlatformFault as fault:
+        except PartnerFault as fault:
             await self._put_off(look, fault)
             return None
         if conflict is None and seen is not None:
@@ -159,7 +160,7 @@ class Mover:
         if order is not None:
             return order, asked_ms
         if look.order is None and not look.unknown:
-            raise PlatformFault("no-detail", "the platform has no such call", again=False)
+            raise PartnerFault("no-detail", "the platform has no such call", again=False)
         return look.order, 0
 
     async def _move(self, look: Look, order: PlatformOrder) -> tuple[Conflict | None, bool]:
@@ -192,7 +193,7 @@ class Mover:
                 return _uncovered(order, outcome), settled
             # Any other refusal says that somebody else has moved it: compare anew.
             ours = (await self._engine.reservation(reservation_id)).reservation
-        raise PlatformFault("restless", "somebody else moves this order, too", again=True)
+        raise PartnerFault("restless", "somebody else moves this order, too", again=True)
 
     def _unfit(self, reservation_id: str, order: PlatformOrder) -> Conflict | None:
         """Say why an order can be no reservation."""
@@ -209,7 +210,7 @@ class Mover:
             return Conflict(Anomaly.INVALID, told)
         return None
 
-    async def _put_off(self, look: Look, fault: PlatformFault, before: str = "") -> None:
+    async def _put_off(self, look: Look, fault: PartnerFault, before: str = "") -> None:
         """Look again later, with full jitter, or leave it to a person."""
         metrics.CHANNEL_FAULTS.labels(channel=self._channel, again=str(fault.again).lower()).inc()
         if fault.after_seconds is not None:
@@ -262,7 +263,7 @@ class Mover:
 
         try:
             told = await self._platform.ask(lambda at: adapter.reject(order, at), read)
-        except PlatformFault as fault:
+        except PartnerFault as fault:
             await self._put_off(look, fault, f"{short.anomaly}: {short.text}; to be rejected, ")
             return None
         if told is None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from channels.adapter import At
-from channels.errors import PlatformFault, UnknownWord
 from channels.model import Parcel
 from channels.parcels.lines import Unfit, share_of
 from channels.parcels.parcels import MOST_AT_ONCE, NoticeState, Outcome
+from partners.errors import PartnerFault, UnknownWord
 from reservation import metrics
 from reservation.background import Every
 
@@ -108,7 +108,7 @@ class Announcer:
                 self._adapter.read_done,
                 lane=LANE,
             )
-        except (PlatformFault, UnknownWord) as fault:
+        except (PartnerFault, UnknownWord) as fault:
             return self._put_off(notice, fault)
         return Outcome(notice, NoticeState.ACKNOWLEDGED)
 
@@ -147,13 +147,13 @@ class Announcer:
             return order.lines
         known = await asyncio.to_thread(self._parcels.known_lines, self._channel, order_id)
         if not known:
-            raise PlatformFault("no-lines", "no message has told of this order yet", again=True)
+            raise PartnerFault("no-lines", "no message has told of this order yet", again=True)
         return known
 
-    def _put_off(self, notice: Notice, fault: PlatformFault | UnknownWord) -> Outcome:
+    def _put_off(self, notice: Notice, fault: PartnerFault | UnknownWord) -> Outcome:
         """Tell it later, with full jitter, or leave it to a person."""
-        again = isinstance(fault, PlatformFault) and fault.again
-        after = fault.after_seconds if isinstance(fault, PlatformFault) else None
+        again = isinstance(fault, PartnerFault) and fault.again
+        after = fault.after_seconds if isinstance(fault, PartnerFault) else None
         if after is not None:
             self._platform.be_quiet(after)
         reason = str(fault) or "refused"

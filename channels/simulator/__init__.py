@@ -5,7 +5,7 @@ others. They are written from what
 the platforms document, never from our adapters, and import nothing of them: one misreading must
 not hide the other.
 
-Reading order: `clock`, `faults`, `shop` (what stands behind every platform), `simulator` (how a
-platform is put before it, and beside it the control side, `control`), `courier` (how messages are
-sent to us); then a platform: `tmall`, `douyin`, `dealer`.
+Reading order: `partners.simulation` (time, faults, serving, sending); `shop` (what stands behind
+every platform), `platform` (how one is put before it), `control` (the shop's part of the control
+side); then a platform: `tmall`, `douyin`, `dealer`.
 """

@@ -1,7 +1,7 @@
 """`python -m channels.simulator PLATFORM`: run a platform until Ctrl-C.
 
-A new platform adds its command here: it makes its `Simulator` and calls `_run`. Exit codes: 2
-wrong usage, 130 ended by Ctrl-C.
+A new platform adds its command here: it makes its `SimulatedPlatform` and calls `run`. Exit codes:
+2 wrong usage, 130 ended by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,22 +11,18 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from channels.simulator.clock import Clock
 from channels.simulator.dealer import Account, Dealer
 from channels.simulator.douyin import App, Douyin
 from channels.simulator.douyin import Settings as DouyinSettings
-from channels.simulator.faults import Faults
-from channels.simulator.serving import listen, serve
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shelf import MOST_ID
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import Simulator, World
 from channels.simulator.tmall import Seller, Tmall
 from channels.simulator.tmall import Settings as TmallSettings
-
-WRONG_USAGE = 2
+from partners.simulation.clock import Clock
+from partners.simulation.command import Host, NowMs, Port, Secret, Seed, Speed, run, wrong
+from partners.simulation.faults import Faults
 
 app = typer.Typer(
     add_completion=False,
@@ -35,15 +31,12 @@ app = typer.Typer(
     help="Sales platforms to try things against: their true wire formats, a shop behind.",
 )
 
-Host = Annotated[str, typer.Option(help="Where to listen; loopback unless told otherwise.")]
-Speed = Annotated[float, typer.Option(help="Seconds of its clock in one; 0 is frozen.")]
-NowMs = Annotated[int | None, typer.Option(help="Its time at the start, ms (the real time).")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same faults.")]
 FirstId = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_ID, help="Of orders, items, messages [the time, in ns]."),
 ]
-Secret = Annotated[str, typer.Option(envvar="HOLDFAST_SIMULATOR_SECRET", help="Its secret.")]
+
+TOLD = "orders are placed"  # at the control side
 
 
 @app.callback()
@@ -58,7 +51,7 @@ def tmall(
     secret: Secret,
     session: Annotated[str, typer.Option(help="The seller's session.")] = "simulator-session",
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 9_101,
+    port: Port = 9_101,
     speed: Speed = 1.0,
     now_ms: NowMs = None,
     seed: Seed = 0,
@@ -77,11 +70,11 @@ def tmall(
     try:
         settings.check()
         shop = Shop(clock := Clock(now_ms, speed=speed), first_id=first)
-        world = World(clock, Faults(seed=seed), shop)
+        world = ShopWorld(clock, Faults(seed=seed), shop)
     except ValueError as error:
-        raise _wrong(str(error)) from None
+        raise wrong(str(error)) from None
     simulator = Tmall(world, seller, settings, permitted=permitted, first_message_id=first)
-    _run(simulator, host, port, "/router/rest")
+    run(simulator, host, port, "/router/rest", TOLD)
 
 
 @app.command()
@@ -92,7 +85,7 @@ def douyin(
     shop_id: Annotated[str, typer.Option(help="The shop that has let it in.")] = "4463798",
     push_sign: Annotated[str, typer.Option(help="Of messages: md5 or hmac-sha256.")] = "md5",
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 9_102,
+    port: Port = 9_102,
     speed: Speed = 1.0,
     now_ms: NowMs = None,
     seed: Seed = 0,
@@ -105,10 +98,10 @@ def douyin(
         application = App(app_key=app_key, secret=secret, shop_id=shop_id)
         clock = Clock(now_ms, speed=speed)
         shop = Shop(clock, first_id=first, every_sku_has_id=True, first_line_is_order=True)
-        world = World(clock, Faults(seed=seed), shop)
+        world = ShopWorld(clock, Faults(seed=seed), shop)
     except ValueError as error:
-        raise _wrong(str(error)) from None
-    _run(Douyin(world, application, settings, first_message_id=first), host, port, "")
+        raise wrong(str(error)) from None
+    run(Douyin(world, application, settings, first_message_id=first), host, port, "", TOLD)
 
 
 @app.command()
@@ -124,7 +117,7 @@ def dealer(
     ] = "",
     url: Annotated[str, typer.Option(help="Where its orders go.")] = "",
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 9_103,
+    port: Port = 9_103,
     speed: Speed = 1.0,
     now_ms: NowMs = None,
     seed: Seed = 0,
@@ -134,32 +127,12 @@ def dealer(
     try:
         account = Account(sending=(secret,), receiving=(our_secret or secret,))
         shop = Shop(clock := Clock(now_ms, speed=speed), first_id=_first(first_id))
-        world = World(clock, Faults(seed=seed), shop)
+        world = ShopWorld(clock, Faults(seed=seed), shop)
     except ValueError as error:
-        raise _wrong(str(error)) from None
-    _run(Dealer(world, account, url=url or None), host, port, "/webhooks")
+        raise wrong(str(error)) from None
+    run(Dealer(world, account, url=url or None), host, port, "/webhooks", TOLD)
 
 
 def _first(first_id: int | None) -> int:
     """Begin the ids of a shop behind those of all former ones: whoever serves it remembers them."""
     return time.time_ns() if first_id is None else first_id
-
-
-def _run(simulator: Simulator, host: str, port: int, path: str) -> None:
-    """Serve, and say where."""
-    try:
-        listener = listen(host, port)
-    except (OSError, UnicodeError) as error:
-        message = f"cannot listen on {host}, port {port}: {error}; give another --host or --port"
-        raise _wrong(message) from None
-    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(Text(f"{simulator.platform} at {url}{path}"))
-    console.print(Text(f"orders are placed at {url}/simulator (GET /simulator/state)"))
-    serve(simulator, listener)
-
-
-def _wrong(sentence: str) -> typer.Exit:
-    """Say what is wrong with how the command was called."""
-    Console(stderr=True, soft_wrap=True).print(Text(f"simulator: {sentence}", style="red"))
-    return typer.Exit(WRONG_USAGE)

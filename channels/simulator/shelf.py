@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from typing import Final
 
-from channels.simulator.clock import Clock
 from channels.simulator.trade import (
     Deducts,
     Event,
@@ -17,6 +16,7 @@ from channels.simulator.trade import (
     Refused,
     Sku,
 )
+from partners.simulation.clock import Clock
 
 MOST_ITEMS: Final = 100_000
 MOST_SKUS: Final = 1_000  # of an item

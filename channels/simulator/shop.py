@@ -17,7 +17,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from channels.simulator.clock import Clock
 from channels.simulator.shelf import FIRST_ID, MOST_UNITS, Shelf, check, check_text
 from channels.simulator.trade import (
     Deducts,
@@ -31,6 +30,7 @@ from channels.simulator.trade import (
     Stage,
     Wanted,
 )
+from partners.simulation.clock import Clock
 
 MOST_ORDERS: Final = 500_000
 MOST_LINES: Final = 1_000  # of an order; wholesale has long ones

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+from partners.simulation.forms import Declined
 
 
 class Deducts(StrEnum):
@@ -78,12 +81,29 @@ class Refusal(StrEnum):
     FULL = "full"
 
 
-class Refused(Exception):
+# As the control side answers.
+_STATUS: Final[dict[Refusal, int]] = {
+    Refusal.UNKNOWN_ORDER: 404,
+    Refusal.UNKNOWN_LINE: 404,
+    Refusal.UNKNOWN_ITEM: 404,
+    Refusal.UNKNOWN_SKU: 404,
+    Refusal.DELISTED: 409,
+    Refusal.OUT_OF_STOCK: 409,
+    Refusal.BELOW_ZERO: 409,
+    Refusal.WRONG_STAGE: 409,
+    Refusal.TAKEN: 409,
+    Refusal.FULL: 409,
+    Refusal.WRONG_VALUE: 422,
+}
+
+
+class Refused(Declined):
     """A shop has not done it, and nothing has changed; the text is a sentence."""
 
     def __init__(self, why: Refusal, text: str) -> None:
         super().__init__(text)
         self.why = why
+        self.status = _STATUS[why]
 
 
 @dataclass(slots=True, kw_only=True)

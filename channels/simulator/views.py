@@ -1,12 +1,9 @@
-"""What the control side tells, as JSON."""
+"""What the control side of a shop tells, as JSON."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from channels.simulator.simulator import World
 from channels.simulator.trade import Item, Order
 
 
@@ -55,14 +52,3 @@ def order_view(order: Order) -> dict[str, Any]:
             for line in order.lines.values()
         ],
     }
-
-
-def faults_view(world: World) -> dict[str, Any]:
-    """Tell the rates, the seed, and how often each fault came."""
-    faults = world.faults
-    return {**msgspec.structs.asdict(faults.rates), "seed": faults.seed, "counts": faults.counts}
-
-
-def clock_view(world: World) -> dict[str, Any]:
-    """Tell the time."""
-    return {"now_ms": world.clock.now_ms(), "speed": world.clock.speed}

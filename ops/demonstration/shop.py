@@ -12,15 +12,15 @@ from socket import socket
 from typing import TYPE_CHECKING, Final
 
 from channels.feed.listings import read_listings
-from channels.simulator.clock import Clock
 from channels.simulator.dealer import Account, Dealer
 from channels.simulator.douyin import App, Douyin
-from channels.simulator.faults import Faults
-from channels.simulator.serving import serve
+from channels.simulator.platform import ShopWorld, SimulatedPlatform
 from channels.simulator.shop import Shop as Shelves
-from channels.simulator.simulator import Simulator, World
 from channels.simulator.tmall import Seller, Tmall
 from channels.simulator.trade import Deducts, Sku
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults
+from partners.simulation.serving import serve
 
 if TYPE_CHECKING:
     from reservation.config import Settings
@@ -38,7 +38,7 @@ def run(settings: Settings, channel: str, descriptor: int, service_url: str) -> 
     return 0
 
 
-def simulated(shop: Shop, messages_url: str, *, first_id: int) -> Simulator:
+def simulated(shop: Shop, messages_url: str, *, first_id: int) -> SimulatedPlatform:
     """Make the platform of a channel, with its shop, that sends its messages to an address."""
     simulator = _MAKERS[shop.platform](shop, messages_url, first_id)
     assert shop.listings is not None
@@ -52,30 +52,30 @@ def simulated(shop: Shop, messages_url: str, *, first_id: int) -> Simulator:
     return simulator
 
 
-def _tmall(shop: Shop, _messages_url: str, first_id: int) -> Simulator:
+def _tmall(shop: Shop, _messages_url: str, first_id: int) -> SimulatedPlatform:
     seller = Seller(app_key=shop.app_key, secret=shop.secrets[0], session=shop.token)
     clock = Clock()
-    world = World(clock, Faults(), Shelves(clock, first_id=first_id))
+    world = ShopWorld(clock, Faults(), Shelves(clock, first_id=first_id))
     return Tmall(world, seller, first_message_id=first_id)
 
 
-def _douyin(shop: Shop, messages_url: str, first_id: int) -> Simulator:
+def _douyin(shop: Shop, messages_url: str, first_id: int) -> SimulatedPlatform:
     app = App(app_key=shop.app_key, secret=shop.secrets[0], shop_id=shop.shop_id)
     clock = Clock()
     shelves = Shelves(clock, first_id=first_id, every_sku_has_id=True, first_line_is_order=True)
-    douyin = Douyin(World(clock, Faults(), shelves), app, first_message_id=first_id)
+    douyin = Douyin(ShopWorld(clock, Faults(), shelves), app, first_message_id=first_id)
     douyin.url = messages_url
     return douyin
 
 
-def _dealer(shop: Shop, messages_url: str, first_id: int) -> Simulator:
+def _dealer(shop: Shop, messages_url: str, first_id: int) -> SimulatedPlatform:
     clock = Clock()
-    world = World(clock, Faults(), Shelves(clock, first_id=first_id))
+    world = ShopWorld(clock, Faults(), Shelves(clock, first_id=first_id))
     account = Account(sending=shop.secrets, receiving=shop.secrets)
     return Dealer(world, account, url=messages_url)
 
 
-_MAKERS: Final[Mapping[str, Callable[[Shop, str, int], Simulator]]] = {
+_MAKERS: Final[Mapping[str, Callable[[Shop, str, int], SimulatedPlatform]]] = {
     "tmall": _tmall,
     "douyin": _douyin,
     "distributor": _dealer,

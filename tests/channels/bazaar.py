@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from channels.adapter import At
 from channels.errors import TokenRefused
-from channels.model import Hint, Page, Request, Response, Token
+from channels.model import Hint, Page, Token
+from partners.model import Request, Response
 from tests.channels.corner import Corner, Said, Sold
 
 NOW_MS = 1_700_000_000_000

@@ -15,18 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from channels.adapter import Adapter, At
-from channels.errors import Forged, Malformed, MessageRefused, PlatformFault, Stale, UnknownWord
-from channels.model import (
-    Hint,
-    Listing,
-    OrderLine,
-    OrderState,
-    PlatformOrder,
-    Push,
-    Reply,
-    Request,
-    Response,
-)
+from channels.model import Hint, Listing, OrderLine, OrderState, PlatformOrder
+from partners.errors import Forged, Malformed, MessageRefused, PartnerFault, Stale, UnknownWord
+from partners.model import Push, Reply, Request, Response
 from reservation.shops import DeductsAt
 
 FRESH_MS = 300_000
@@ -138,7 +129,7 @@ class Corner(Adapter):
         """Read an answer."""
         if response.status != 200:
             after = response.headers.get("retry-after")
-            raise PlatformFault(
+            raise PartnerFault(
                 str(response.status),
                 "",
                 again=response.status >= 500 or response.status == 429,

@@ -10,7 +10,8 @@ from typing import Any
 
 from channels.adapter import Account
 from channels.distributor import Distributor
-from channels.model import Hint, PlatformOrder, Push, Response
+from channels.model import Hint, PlatformOrder
+from partners.model import Push, Response
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "C2FVsBQIhrscChlQIMV+b5sSYspob7oD"

@@ -9,13 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from channels.adapter import Account, At
 from channels.douyin import Douyin, event_sign_sha256
-from channels.model import (
-    Hint,
-    Listing,
-    Push,
-    Request,
-    Response,
-)
+from channels.model import Hint, Listing
+from partners.model import Push, Request, Response
 
 GOLDEN = Path(__file__).parent / "golden" / "douyin"
 KEY = "1234567890123456789"

@@ -14,14 +14,9 @@ import pytest
 
 from channels.adapter import Account
 from channels.distributor import Distributor
-from channels.errors import Forged, Malformed, MessageRefused, Stale
-from channels.model import (
-    Hint,
-    OrderLine,
-    OrderState,
-    PlatformOrder,
-    Push,
-)
+from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from partners.errors import Forged, Malformed, MessageRefused, Stale
+from partners.model import Push
 from reservation.errors import ConfigurationError
 from reservation.shops import DeductsAt
 from tests.channels.dealer import (

@@ -9,14 +9,8 @@ from typing import Any
 import pytest
 
 from channels.adapter import At
-from channels.errors import PlatformFault, UnknownWord
-from channels.model import (
-    Listing,
-    OrderLine,
-    OrderState,
-    Parcel,
-    PlatformOrder,
-)
+from channels.model import Listing, OrderLine, OrderState, Parcel, PlatformOrder
+from partners.errors import PartnerFault, UnknownWord
 from reservation.shops import DeductsAt
 from tests.channels.dealer import (
     DAY,
@@ -95,7 +89,7 @@ def test_an_order_that_cannot_be_read_keeps_none_of_its_page_back(bad: dict[str,
 @pytest.mark.parametrize("document", [b"", b"<html>", {}, {"orders": [{}], "pages": 1}, []])
 def test_an_answer_that_cannot_be_read_may_be_another_later(document: Any) -> None:
     for reader in (dealer().read_detail, dealer().read_changed):
-        with pytest.raises(PlatformFault) as caught:
+        with pytest.raises(PartnerFault) as caught:
             reader(answer(document))
         assert (caught.value.code, caught.value.again) == ("unreadable", True)
 
@@ -209,7 +203,7 @@ def test_any_2xx_is_done(status: int) -> None:
     ],
 )
 def test_another_status_is_a_fault(status: int, again: bool, unknown: bool) -> None:  # noqa: FBT001
-    with pytest.raises(PlatformFault) as caught:
+    with pytest.raises(PartnerFault) as caught:
         dealer().read_done(answer(b"because\n of\xff" + b"x" * 9999, status))
     fault = caught.value
     assert (fault.code, fault.again, fault.unknown) == (str(status), again, unknown)
@@ -217,7 +211,7 @@ def test_another_status_is_a_fault(status: int, again: bool, unknown: bool) -> N
 
 
 def test_a_dealer_that_is_gone_is_called_so() -> None:
-    with pytest.raises(PlatformFault, match="410: the endpoint is gone"):
+    with pytest.raises(PartnerFault, match="410: the endpoint is gone"):
         dealer().read_done(answer(b"", 410))
 
 
@@ -234,6 +228,6 @@ def test_a_dealer_that_is_gone_is_called_so() -> None:
     ],
 )
 def test_how_long_a_dealer_wants_us_to_wait(text: str, seconds: float | None) -> None:
-    with pytest.raises(PlatformFault) as caught:
+    with pytest.raises(PartnerFault) as caught:
         dealer().read_done(answer(b"", 429, **{"retry-after": text}))
     assert caught.value.after_seconds == seconds

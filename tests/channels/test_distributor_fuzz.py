@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.errors import Forged, Malformed, PlatformFault, UnknownWord
-from channels.model import (
-    Push,
-)
+from partners.errors import Forged, Malformed, PartnerFault, UnknownWord
+from partners.model import Push
 from tests.channels.dealer import (
     EVENT,
     NOW,
@@ -107,5 +105,5 @@ def test_whatever_is_answered_is_read_or_a_fault(
         for reader in (dealer().read_detail, dealer().read_changed, dealer().read_done):
             try:
                 reader(response)
-            except (PlatformFault, UnknownWord):
+            except (PartnerFault, UnknownWord):
                 continue

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from channels.errors import MessageRefused
-from channels.model import Hint, OrderState, Push
+from channels.model import Hint, OrderState
 from channels.order_file import OrderFileName, read_order_file
+from partners.errors import MessageRefused
+from partners.model import Push
 from tests.channels.dealer import NOW_MS, SECRET, dealer, order_of, push
 from tests.conftest import need_program
 

@@ -8,11 +8,9 @@ import pytest
 
 from channels.adapter import Account
 from channels.douyin import Douyin, event_sign_md5, event_sign_sha256, param_json, sign
-from channels.errors import Forged, Malformed, Misdirected
-from channels.model import (
-    Hint,
-    Push,
-)
+from channels.model import Hint
+from partners.errors import Forged, Malformed, Misdirected
+from partners.model import Push
 from tests.channels.douyin_shop import (
     CALLS,
     GOLDEN,

@@ -9,16 +9,9 @@ import pytest
 
 from channels.adapter import Account
 from channels.douyin import Douyin, sign
-from channels.errors import PlatformFault
-from channels.model import (
-    Listing,
-    OrderLine,
-    OrderState,
-    Parcel,
-    PlatformOrder,
-    Request,
-    Response,
-)
+from channels.model import Listing, OrderLine, OrderState, Parcel, PlatformOrder
+from partners.errors import PartnerFault
+from partners.model import Request, Response
 from reservation.errors import ConfigurationError
 from reservation.shops import DeductsAt
 from tests.channels.douyin_shop import (
@@ -207,7 +200,7 @@ def test_a_token_lives_for_a_while_or_until_a_time(expires_in, expected):
 )
 def test_an_answer_without_a_token_is_a_fault(data):
     """Whatever is missing."""
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PartnerFault):
         shop().read_token(answer(data=data), 0)
 
 
@@ -254,7 +247,7 @@ def test_a_write_is_done_also_where_it_was_done_before(response):
 )
 def test_a_refusal_is_no_success_by_its_number_alone(sub_code, text):
     """The numbers behind a sub code are each call's own."""
-    with pytest.raises(PlatformFault) as fault:
+    with pytest.raises(PartnerFault) as fault:
         shop().read_done(answer(40004, sub_code=sub_code, sub_msg=text))
     assert (fault.value.code, fault.value.again) == (sub_code, False)
 

@@ -12,8 +12,9 @@ from channels.adapter import Account
 from channels.douyin import Douyin
 from channels.douyin_orders import OTHER_TAGS, PROBE, TRADE_TAGS, read_message
 from channels.douyin_wire import Message
-from channels.errors import PlatformFault, UnknownWord
-from channels.model import Hint, OrderLine, OrderState, Page, PlatformOrder, Response
+from channels.model import Hint, OrderLine, OrderState, Page, PlatformOrder
+from partners.errors import PartnerFault, UnknownWord
+from partners.model import Response
 from reservation.shops import DeductsAt
 
 GOLDEN = Path(__file__).parent / "golden" / "douyin"
@@ -306,7 +307,7 @@ def test_a_room_is_exact_as_a_number_and_as_a_string(line):
 )
 def test_an_order_that_is_not_whole_is_a_fault(order, line):
     """Asked again it would be the same."""
-    with pytest.raises(PlatformFault) as fault:
+    with pytest.raises(PartnerFault) as fault:
         read(order, line)
     assert (fault.value.code, fault.value.again) == ("unreadable", False)
 
@@ -367,7 +368,7 @@ def test_a_page_may_have_ids_only():
 )
 def test_what_is_no_page_is_a_fault(data):
     """An order without an id would be lost."""
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PartnerFault):
         shop().read_changed(response({"code": 10000, "data": data}))
 
 

@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from channels.adapter import Account
 from channels.douyin import Douyin, event_sign_md5
 from channels.douyin_wire import CODES, SUB_CODES, Unreadable, answered, parsed
-from channels.errors import Forged, Malformed, PlatformFault, TokenRefused, UnknownWord
-from channels.model import Hint, Page, PlatformOrder, Push, Response, Token
+from channels.errors import TokenRefused
+from channels.model import Hint, Page, PlatformOrder, Token
+from partners.errors import Forged, Malformed, PartnerFault, UnknownWord
+from partners.model import Push, Response
 
 GOLDEN = Path(__file__).parent / "golden" / "douyin"
 SHOP = Douyin(Account(channel="d", url="", app_key="k", secrets=("s",)))
 
 
-def fault(response: Response) -> PlatformFault:
-    with pytest.raises(PlatformFault) as raised:
+def fault(response: Response) -> PartnerFault:
+    with pytest.raises(PartnerFault) as raised:
         answered(response)
     return raised.value
 
@@ -243,11 +245,11 @@ def read_answers(body: bytes) -> None:
     ):
         try:
             assert isinstance(read(answer), kind)
-        except (PlatformFault, UnknownWord) as known:
+        except (PartnerFault, UnknownWord) as known:
             str(known).encode()
     try:
         SHOP.read_done(answer)
-    except PlatformFault as known:
+    except PartnerFault as known:
         str(known).encode()
 
 

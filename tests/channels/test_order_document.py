@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from channels.distributor import Distributor
-from channels.errors import Malformed
-from channels.model import (
-    OrderState,
-)
+from channels.model import OrderState
+from partners.errors import Malformed
 from reservation.shops import DeductsAt
 from tests.channels.dealer import (
     DAY,

@@ -18,14 +18,14 @@ from channels.intake.inbox import Inbox, inbox_path
 from channels.model import Hint, OrderLine, OrderState, PlatformOrder
 from channels.parcels.parcels import Parcels, parcels_path
 from channels.service import run_channels, tell_channels
-from channels.simulator.clock import Clock
 from channels.simulator.dealer import Account as Secrets
 from channels.simulator.dealer import Dealer
-from channels.simulator.faults import Faults
-from channels.simulator.serving import served
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop as SimulatedShop
-from channels.simulator.simulator import World
 from channels.simulator.trade import Sku, Stage, Wanted
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults
+from partners.simulation.serving import served
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import SYSTEM, Line, SetStock, State
@@ -245,7 +245,7 @@ async def test_a_dealer_that_cannot_be_asked_is_told_of_parcels_by_its_own_lines
     for sku in "AB":
         await engine.set_stock(SetStock(sku, "main", 10, 0), SYSTEM)
     clock = Clock()
-    world = World(clock, Faults(), SimulatedShop(clock))
+    world = ShopWorld(clock, Faults(), SimulatedShop(clock))
     dealer = Dealer(world, Secrets(sending=(DEALER_SECRET,), receiving=(DEALER_SECRET,)))
     kinds = [Sku(sku_id="", outer_id=sku, quantity=9, price_fen=29) for sku in "AB"]
     item = world.shop.offer("two", kinds)

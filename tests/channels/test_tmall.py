@@ -9,16 +9,12 @@ import pytest
 
 from channels import top
 from channels.adapter import Account, At
-from channels.errors import (
-    Forged,
-    Malformed,
-    PlatformFault,
-    Stale,
-)
-from channels.model import Hint, Page, Push
+from channels.model import Hint, Page
 from channels.tmall import Tmall
 from channels.tmall_messages import MESSAGES_AT_ONCE
 from channels.tmall_trade import FIELDS
+from partners.errors import Forged, Malformed, PartnerFault, Stale
+from partners.model import Push
 from reservation.errors import ConfigurationError
 from tests.channels.tmall_golden import answering, golden
 from tests.channels.tmall_shop import (
@@ -284,7 +280,7 @@ def test_a_trade_that_cannot_be_read_does_not_stop_its_page(change):
 )
 def test_a_page_that_is_none(response):
     """Without a total nobody knows where the last page is."""
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PartnerFault):
         TMALL.read_changed(response)
 
 

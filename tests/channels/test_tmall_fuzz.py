@@ -7,12 +7,8 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.errors import (
-    MessageRefused,
-    PlatformFault,
-    UnknownWord,
-)
-from channels.model import Push, Response
+from partners.errors import MessageRefused, PartnerFault, UnknownWord
+from partners.model import Push, Response
 from tests.channels.tmall_golden import golden
 from tests.channels.tmall_shop import (
     NOW_MS,
@@ -76,7 +72,7 @@ def test_any_answer_is_read_or_refused(body, status):
     for read in (TMALL.read_detail, TMALL.read_changed, TMALL.read_fetched, TMALL.read_done):
         try:
             read(response)
-        except (UnknownWord, PlatformFault) as caught:
+        except (UnknownWord, PartnerFault) as caught:
             told = str(caught)
         else:
             told = ""

@@ -7,10 +7,11 @@ import json
 import pytest
 
 from channels.adapter import Account
-from channels.errors import PlatformFault
-from channels.model import Hint, Response
+from channels.model import Hint
 from channels.tmall import Tmall
 from channels.tmall_messages import TOPICS
+from partners.errors import PartnerFault
+from partners.model import Response
 from tests.channels.tmall_golden import answering, golden
 
 TID = 1_011_032_513_941_101_327
@@ -165,5 +166,5 @@ def test_one_message_may_stand_without_a_list():
 )
 def test_a_message_that_cannot_be_confirmed(broken):
     """Without an id there is no message: the whole answer is the platform's fault."""
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PartnerFault):
         read(messages(message("taobao_trade_TradeClose") | broken))

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from channels.adapter import Account
-from channels.errors import PlatformFault, UnknownWord
 from channels.model import OrderLine, OrderState, PlatformOrder
 from channels.tmall import Tmall
 from channels.tmall_trade import REFUNDED, STATES, STEPS
+from partners.errors import PartnerFault, UnknownWord
 from reservation.shops import DeductsAt
 from tests.channels.tmall_golden import answering, golden, trade
 
@@ -310,7 +310,7 @@ def test_when_stock_is_deducted_is_the_accounts():
 )
 def test_nonsense(changes):
     """What the platform is known never to send is its fault, and not to be asked for again."""
-    with pytest.raises(PlatformFault) as caught:
+    with pytest.raises(PartnerFault) as caught:
         read(trade(**changes))
     assert (caught.value.code, caught.value.again) == ("unreadable", False)
 
@@ -326,7 +326,7 @@ def test_nonsense(changes):
 )
 def test_no_trade(answer):
     """An answer to something else is no trade."""
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PartnerFault):
         read(answering(answer))
 
 
@@ -342,5 +342,5 @@ def test_an_empty_trade_has_no_word(answer):
 def test_a_lone_surrogate_is_a_fault():
     """JSON that no text can hold is no answer."""
     body = trade().body.replace(b"TA017_A685", b"\\ud800")
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PartnerFault):
         read(type(trade())(200, body))

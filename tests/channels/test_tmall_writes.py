@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from channels.errors import (
-    PlatformFault,
-    TokenRefused,
-)
+from channels.errors import TokenRefused
 from channels.model import Parcel
+from partners.errors import PartnerFault
 from tests.channels.tmall_golden import answering, golden, trade
 from tests.channels.tmall_shop import (
     AT,
@@ -144,7 +142,7 @@ def test_done(name):
 )
 def test_not_done(response, code, again, after_seconds):
     """Each error says whether to try again, and when."""
-    with pytest.raises(PlatformFault) as caught:
+    with pytest.raises(PartnerFault) as caught:
         TMALL.read_done(response)
     fault = caught.value
     assert (fault.code, fault.again, fault.after_seconds) == (code, again, after_seconds)
@@ -163,5 +161,5 @@ def test_further_sub_codes_may_count_as_done():
     """What a shop has found out to mean so, it may say; no error passes that has no code."""
     response = answering({"error_response": {"code": 50, "sub_code": "isv.off-the-shelf"}})
     adapter(done="isv.other,isv.off-the-shelf").read_done(response)
-    with pytest.raises(PlatformFault):
+    with pytest.raises(PartnerFault):
         TMALL.read_done(response)

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from channels.errors import PlatformFault, TokenRefused
+from channels.errors import TokenRefused
 from channels.model import PlatformOrder
 from channels.registry import adapter_of
 from channels.tokens import TokenFile
 from channels.transport import RENEW_MS, Platform
+from partners.errors import PartnerFault
 from reservation.shops import Shop
 from tests.channels.bazaar import NOW_MS, BazaarServer
 
@@ -178,7 +179,7 @@ async def test_a_platform_that_is_busy_is_no_reason_to_begin_anew(
             bazaar.faults.append((503, {}))
 
     bazaar.before = busy
-    with pytest.raises(PlatformFault, match="503"):
+    with pytest.raises(PartnerFault, match="503"):
         await opened.order()
     assert asked == ["/token?refresh=refresh-1"]
     bazaar.before = lambda path: None

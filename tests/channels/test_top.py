@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels import top
-from channels.errors import Forged, Malformed, PlatformFault, TokenRefused
-from channels.model import Push, Response
+from channels.errors import TokenRefused
+from partners.errors import Forged, Malformed, PartnerFault
+from partners.model import Push, Response
 
 # The example of developer.alibaba.com/docs/doc.htm?articleId=101617.
 ITEM_SELLER_GET = {
@@ -275,8 +276,8 @@ def error(code: object = 50, sub_code: str = "", sub_msg: str = "", status: int 
     return Response(status, body.encode())
 
 
-def fault(response: Response) -> PlatformFault:
-    with pytest.raises(PlatformFault) as caught:
+def fault(response: Response) -> PartnerFault:
+    with pytest.raises(PartnerFault) as caught:
         top.members_of(response)
     return caught.value
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from channels.model import Response
+from partners.model import Response
 
 _FOLDER = Path(__file__).parent / "golden" / "tmall"
 

@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl, urlencode
 
 from channels import top
 from channels.adapter import Account, At
-from channels.model import Listing, Push, Request, Response
+from channels.model import Listing
 from channels.tmall import Tmall
+from partners.model import Push, Request, Response
 from tests.channels.tmall_golden import answering
 
 ACCOUNT = Account(

@@ -19,16 +19,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from channels.simulator.courier import Courier, Heard, Pace
 from channels.simulator.dealer.account import Account, Settings
 from channels.simulator.dealer.asked import Asked
 from channels.simulator.dealer.document import Book, written
 from channels.simulator.dealer.gate import Gate
 from channels.simulator.dealer.hearing import Hearing
 from channels.simulator.dealer.signing import signature
-from channels.simulator.forms import change, read
-from channels.simulator.simulator import Answer, Cut, Simulator, World
+from channels.simulator.platform import ShopWorld, SimulatedPlatform
 from channels.simulator.trade import Event, Refusal, Refused
+from partners.simulation.courier import Courier, Heard, Pace
+from partners.simulation.forms import change, read
+from partners.simulation.simulator import Answer, Cut
 
 __all__ = ["Account", "Dealer", "Settings"]
 
@@ -57,14 +58,14 @@ class Message:
     body: bytes
 
 
-class Dealer(Simulator):
+class Dealer(SimulatedPlatform):
     """A dealer before its shop."""
 
     platform = "dealer"
 
     def __init__(
         self,
-        world: World,
+        world: ShopWorld,
         account: Account,
         settings: Settings | None = None,
         *,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from channels.simulator import forms
-from channels.simulator.courier import MOST_LANES
 from channels.simulator.dealer.signing import key_of
+from partners.simulation import forms
+from partners.simulation.courier import MOST_LANES
 
 MOST_SECRETS: Final = 5
 MOST_MS: Final = 100 * 86_400_000

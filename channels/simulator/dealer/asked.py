@@ -15,8 +15,9 @@ from starlette.responses import Response
 from channels.simulator.dealer.account import Settings
 from channels.simulator.dealer.document import Book, read_time
 from channels.simulator.dealer.gate import Gate, NotTaken
-from channels.simulator.simulator import Cut, World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.trade import Refused
+from partners.simulation.simulator import Cut
 
 _MOST_SHIFTED_MS: Final = 1_000  # an order's update may be written so much later than it was
 
@@ -24,7 +25,7 @@ _MOST_SHIFTED_MS: Final = 1_000  # an order's update may be written so much late
 class Asked:
     """Answers what we ask."""
 
-    def __init__(self, world: World, gate: Gate, book: Book, settings: Settings) -> None:
+    def __init__(self, world: ShopWorld, gate: Gate, book: Book, settings: Settings) -> None:
         self._world, self._gate, self._book = world, gate, book
         self._settings = settings
 

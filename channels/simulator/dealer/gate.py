@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from channels.simulator.dealer.account import Account, Settings
 from channels.simulator.dealer.signing import is_fresh, is_signed
-from channels.simulator.faults import CallFault
-from channels.simulator.simulator import Cut, World
+from channels.simulator.platform import ShopWorld
+from partners.simulation.faults import CallFault
+from partners.simulation.simulator import Cut
 
 MOST_BYTES: Final = 1_048_576
 
@@ -33,7 +34,7 @@ class NotTaken(Exception):
 class Gate:
     """Checks signatures, and answers as the settings and the faults have it."""
 
-    def __init__(self, world: World, account: Account, settings: Settings) -> None:
+    def __init__(self, world: ShopWorld, account: Account, settings: Settings) -> None:
         self.counts: Counter[str] = Counter()
         self._world, self._account, self._settings = world, account, settings
 

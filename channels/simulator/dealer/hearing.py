@@ -16,8 +16,9 @@ from starlette.responses import Response
 
 from channels.simulator.dealer.document import read_time
 from channels.simulator.dealer.gate import Gate, NotTaken
-from channels.simulator.simulator import Cut, World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.trade import Item, Refused, Sku, Stage
+from partners.simulation.simulator import Cut
 
 MOST_KEPT: Final = 100_000  # messages, and ids; the oldest is forgotten
 
@@ -63,7 +64,7 @@ class _Shipped(msgspec.Struct, kw_only=True):
 class Hearing:
     """Where the dealer listens. `told` has what it took, the oldest first."""
 
-    def __init__(self, world: World, gate: Gate) -> None:
+    def __init__(self, world: ShopWorld, gate: Gate) -> None:
         self.told: deque[Told] = deque(maxlen=MOST_KEPT)
         self.suspended: set[tuple[str, str]] = set()  # SKUs: nobody can order them
         self._world, self._gate = world, gate

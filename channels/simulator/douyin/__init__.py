@@ -16,7 +16,6 @@ import orjson
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from channels.simulator.courier import Courier, Heard, Pace
 from channels.simulator.douyin.after_sales import AfterSales
 from channels.simulator.douyin.app import App, Ids, Settings
 from channels.simulator.douyin.gateway import Gateway
@@ -26,9 +25,11 @@ from channels.simulator.douyin.shipping import Shipping
 from channels.simulator.douyin.signing import event_sign
 from channels.simulator.douyin.stock import Stock
 from channels.simulator.douyin.tokens import Tokens
-from channels.simulator.forms import change, read
-from channels.simulator.simulator import Answer, Simulator, World
+from channels.simulator.platform import ShopWorld, SimulatedPlatform
 from channels.simulator.trade import Event, Refusal, Refused
+from partners.simulation.courier import Courier, Heard, Pace
+from partners.simulation.forms import change, read
+from partners.simulation.simulator import Answer
 
 __all__ = ["App", "Douyin", "Settings"]
 
@@ -39,7 +40,7 @@ class Address(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     url: str | None
 
 
-class Douyin(Simulator):
+class Douyin(SimulatedPlatform):
     """Doudian before a shop.
 
     The shop is made with `every_sku_has_id` and `first_line_is_order`, as they are there. An order
@@ -50,7 +51,7 @@ class Douyin(Simulator):
 
     def __init__(
         self,
-        world: World,
+        world: ShopWorld,
         app: App,
         settings: Settings | None = None,
         *,

@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from channels.simulator import forms
-from channels.simulator.courier import MOST_LANES
 from channels.simulator.douyin.signing import Method
+from partners.simulation import forms
+from partners.simulation.courier import MOST_LANES
 
 MOST_MS: Final = 100 * 86_400_000
 MOST_IN_PUSH: Final = 100

@@ -27,8 +27,9 @@ from channels.simulator.douyin.call import Call
 from channels.simulator.douyin.problems import SUCCESS, TOLD, Problem, invalid
 from channels.simulator.douyin.signing import DEFAULT, METHODS, sign
 from channels.simulator.douyin.tokens import Tokens
-from channels.simulator.faults import CallFault
-from channels.simulator.simulator import Cut, World
+from channels.simulator.platform import ShopWorld
+from partners.simulation.faults import CallFault
+from partners.simulation.simulator import Cut
 
 MOST_BYTES: Final = 1_048_576  # of a body
 MOST_PARAMETERS: Final = 50
@@ -47,7 +48,7 @@ class Gateway:
 
     def __init__(
         self,
-        world: World,
+        world: ShopWorld,
         app: App,
         settings: Settings,
         tokens: Tokens,

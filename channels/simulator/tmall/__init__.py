@@ -14,13 +14,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from channels.simulator.forms import change, read
-from channels.simulator.simulator import Answer, Simulator, World
+from channels.simulator.platform import ShopWorld, SimulatedPlatform
 from channels.simulator.tmall.callback import callback
 from channels.simulator.tmall.gateway import Gateway
 from channels.simulator.tmall.messages import FIRST_ID, Messages
 from channels.simulator.tmall.seller import Seller, Settings
 from channels.simulator.trade import Event, Refusal, Refused
+from partners.simulation.forms import change, read
+from partners.simulation.simulator import Answer
 
 __all__ = ["Seller", "Settings", "Tmall"]
 
@@ -36,7 +37,7 @@ class Scene(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
 
 
-class Tmall(Simulator):
+class Tmall(SimulatedPlatform):
     """Tmall before a shop.
 
     `permitted`: whether the seller's messages are open to the application from the start, as if
@@ -47,7 +48,7 @@ class Tmall(Simulator):
 
     def __init__(
         self,
-        world: World,
+        world: ShopWorld,
         seller: Seller,
         settings: Settings | None = None,
         *,

@@ -16,8 +16,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from channels.simulator.faults import CallFault
-from channels.simulator.simulator import Cut, World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.tmall.call import Call, read_time
 from channels.simulator.tmall.items import Items
 from channels.simulator.tmall.messages import Messages
@@ -31,6 +30,8 @@ from channels.simulator.tmall.problems import (
 from channels.simulator.tmall.seller import Seller, Settings
 from channels.simulator.tmall.signing import METHODS, is_signed
 from channels.simulator.tmall.trades import Trades
+from partners.simulation.faults import CallFault
+from partners.simulation.simulator import Cut
 
 MOST_BYTES: Final = 1_048_576  # of a body
 MOST_PARAMETERS: Final = 200
@@ -47,7 +48,7 @@ class Gateway:
     """Take calls apart, check them, and have them answered."""
 
     def __init__(
-        self, world: World, seller: Seller, settings: Settings, messages: Messages
+        self, world: ShopWorld, seller: Seller, settings: Settings, messages: Messages
     ) -> None:
         self._world, self._seller, self._settings = world, seller, settings
         self._methods: dict[str, _Method] = {

@@ -18,12 +18,12 @@ from typing import Any, Final
 
 import orjson
 
-from channels.simulator.faults import Faults
 from channels.simulator.tmall.call import Call, written
 from channels.simulator.tmall.problems import invalid
 from channels.simulator.tmall.seller import Seller, Settings
 from channels.simulator.tmall.trades import STATUS, yuan
 from channels.simulator.trade import Event, Happening
+from partners.simulation.faults import Faults
 
 KEPT_MS: Final = 86_400_000
 MOST_WAITING: Final = 500_000  # of messages; the oldest give way, as after a day

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from channels.simulator.faults import CallFault
 from channels.simulator.trade import Refusal, Refused
+from partners.simulation.faults import CallFault
 
 
 class Problem(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from channels.simulator import forms
+from partners.simulation import forms
 
 MOST_MS: Final = 86_400_000
 

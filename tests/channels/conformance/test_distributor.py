@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 from channels.adapter import Account
 from channels.conformance import NOW_MS, Counterpart, Failure, Said
 from channels.distributor import Distributor
-from channels.model import OrderState, Push, Response
-from channels.simulator.clock import Clock
+from channels.model import OrderState
 from channels.simulator.dealer import Account as Secrets
 from channels.simulator.dealer import Dealer
 from channels.simulator.dealer.document import written, yuan
 from channels.simulator.dealer.signing import signature
-from channels.simulator.faults import Faults
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
+from partners.model import Push, Response
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults
 from tests.channels.conformance.long import Long
 
 NEW = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -103,7 +104,7 @@ class DealerSide(Counterpart):
     def simulator(self) -> Dealer:
         """Make the simulated one."""
         clock = Clock(NOW_MS, speed=0)
-        world = World(clock, Faults(seed=1), Shop(clock))
+        world = ShopWorld(clock, Faults(seed=1), Shop(clock))
         return Dealer(world, Secrets(sending=(NEW,), receiving=(NEW,)))
 
     def listen(self, simulator: Dealer, url: str) -> None:

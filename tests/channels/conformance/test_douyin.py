@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 from channels.adapter import Account
 from channels.conformance import NOW_MS, Counterpart, Failure, Said, SaidLine
 from channels.douyin import Douyin
-from channels.model import OrderState, Push, Response
-from channels.simulator.clock import Clock
+from channels.model import OrderState
 from channels.simulator.douyin import App, Settings
 from channels.simulator.douyin import Douyin as Simulated
 from channels.simulator.douyin.signing import Method, event_sign
-from channels.simulator.faults import Faults
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
+from partners.model import Push, Response
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults
 from tests.channels.conformance.long import Long
 from tests.channels.douyin_shop import GOLDEN
 
@@ -131,7 +132,7 @@ class DouyinSide(Counterpart):
         clock = Clock(NOW_MS, speed=0)
         shop = Shop(clock, every_sku_has_id=True, first_line_is_order=True)
         app = App(app_key=KEY, secret=NEW, shop_id=SHOP_ID)
-        world = World(clock, Faults(seed=1), shop)
+        world = ShopWorld(clock, Faults(seed=1), shop)
         return Simulated(world, app, Settings(push_sign=self.by, **self.settings))
 
     def listen(self, simulator: Simulated, url: str) -> None:

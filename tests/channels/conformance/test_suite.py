@@ -71,7 +71,7 @@ MUTANTS = [
     ("*range(500, 600)", "500", "a_status_that_is_no_success"),
     ("if 200 <= status < 300:", "if 200 <= status < 400:", "a_status_that_is_no_success"),
     (
-        f'raise PlatformFault("unreadable", {ERROR}',
+        f'raise PartnerFault("unreadable", {ERROR}',
         f"raise MessageRefused({ERROR}",
         "what_is_no_an",
     ),

@@ -12,11 +12,9 @@ import pytest
 from channels.adapter import Account
 from channels.conformance import NOW_MS, Counterpart, Failure, Said, SaidLine
 from channels.conformance.wire import Wire, wired
-from channels.model import OrderState, Push, Response
-from channels.simulator.clock import Clock
-from channels.simulator.faults import Faults
+from channels.model import OrderState
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
 from channels.simulator.tmall import Seller
 from channels.simulator.tmall import Tmall as Simulated
 from channels.simulator.tmall.call import written
@@ -25,6 +23,9 @@ from channels.simulator.tmall.trades import yuan
 from channels.simulator.trade import Sku, Wanted
 from channels.tmall import Tmall
 from channels.top import SIGN_METHODS
+from partners.model import Push, Response
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults
 from tests.channels.conformance.long import Long
 from tests.channels.tmall_golden import golden
 
@@ -152,7 +153,7 @@ class TmallSide(Counterpart):
     def simulator(self) -> Simulated:
         """Make the simulated one."""
         clock = Clock(NOW_MS, speed=0)
-        world = World(clock, Faults(seed=1), Shop(clock))
+        world = ShopWorld(clock, Faults(seed=1), Shop(clock))
         return Simulated(world, Seller(app_key=KEY, secret=NEW))
 
     def listen(self, simulator: Simulated, url: str) -> None:

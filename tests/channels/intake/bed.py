@@ -6,9 +6,10 @@ from channels.adapter import Adapter, At
 from channels.intake.desk import Desk
 from channels.intake.looks import LookState
 from channels.intake.mover import Mover
-from channels.model import Hint, OrderLine, OrderState, PlatformOrder, Request
+from channels.model import Hint, OrderLine, OrderState, PlatformOrder
 from channels.registry import adapter_of
 from channels.transport import Platform
+from partners.model import Request
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import State

@@ -15,7 +15,8 @@ from channels.intake.desk import Desk
 from channels.intake.endpoints import Messages
 from channels.intake.inbox import Inbox, inbox_path
 from channels.intake.looks import NO_ORDER
-from channels.model import Hint, Push
+from channels.model import Hint
+from partners.model import Push
 from reservation import metrics
 from reservation.api import create_app
 from reservation.config import Settings

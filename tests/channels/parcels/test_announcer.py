@@ -23,9 +23,9 @@ from channels.parcels.announcer import (
 )
 from channels.parcels.parcels import NoticeState, Parcels, ParcelsUnavailable
 from channels.registry import adapter_of
-from channels.simulator.faults import Rates
 from channels.simulator.trade import Order, Sku, Stage, Wanted
 from channels.transport import Platform
+from partners.simulation.faults import Rates
 from reservation.metrics import CHANNEL_PARCELS, CHANNEL_PARCELS_TOLD
 from reservation.model import Line
 from reservation.shops import DeductsAt, Shop

@@ -13,32 +13,32 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from channels.simulator.clock import Clock
-from channels.simulator.faults import Faults
-from channels.simulator.serving import application, listen, served
+from channels.simulator.platform import ShopWorld, SimulatedPlatform
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import Simulator, World
 from channels.simulator.tmall import Seller, Tmall
 from channels.simulator.trade import Item, Sku
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults
+from partners.simulation.serving import application, listen, served
 
 NOON_MS = 1_769_076_000_000  # 2026-01-22T10:00:00Z, 18:00 in China
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> ShopWorld:
     clock = Clock(NOON_MS, speed=0)
-    return World(clock, Faults(seed=1), Shop(clock))
+    return ShopWorld(clock, Faults(seed=1), Shop(clock))
 
 
 @pytest.fixture
-def catfood(world: World) -> Item:
+def catfood(world: ShopWorld) -> Item:
     """An item of a single kind, 10 in stock."""
     sku = Sku(sku_id="", outer_id="CATFOOD-10KG", quantity=10, price_fen=1570)
     return world.shop.offer("猫粮", [sku])
 
 
 @pytest.fixture
-def shirt(world: World) -> Item:
+def shirt(world: ShopWorld) -> Item:
     """An item of two SKUs, 5 and 7 in stock."""
     skus = [
         Sku(sku_id="", outer_id="SHIRT:红", quantity=5, price_fen=9900),
@@ -60,7 +60,7 @@ class Desk:
 
 
 @pytest.fixture
-async def simulator(world: World) -> Tmall:
+async def simulator(world: ShopWorld) -> Tmall:
     return Tmall(world, Seller(app_key="12345678", secret="helloworld"))
 
 
@@ -115,7 +115,7 @@ async def http(stage: Stage, simulator: Tmall) -> AsyncIterator[httpx.AsyncClien
 
 
 @asynccontextmanager
-async def beside(simulator: Simulator) -> AsyncIterator[httpx.AsyncClient]:
+async def beside(simulator: SimulatedPlatform) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a simulator that serves in the test's own loop, and sends its messages."""
     async with (
         served(simulator) as url,

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from channels.simulator.serving import application
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.tmall import Tmall
 from channels.simulator.trade import Item
+from partners.simulation.serving import application
 from tests.channels.simulator.conftest import NOON_MS, Desk
 
 ORDER = {"lines": [{"outer_id": "CATFOOD-10KG", "quantity": 2}]}
@@ -86,7 +86,7 @@ async def test_lists_are_read_in_pages(desk: Desk, catfood: Item) -> None:
     assert [item["item_id"] for item in items["items"]] == [catfood.item_id]
 
 
-async def test_faults_and_clock_are_set(desk: Desk, world: World, catfood: Item) -> None:
+async def test_faults_and_clock_are_set(desk: Desk, world: ShopWorld, catfood: Item) -> None:
     """Rates with a seed; a time, a leap and a speed; the state tells all of it."""
     _, faults = await desk.ask("PUT", "/faults", {"lost": 0.25, "seed": 9})
     assert (faults["lost"], faults["error"], faults["seed"]) == (0.25, 0, 9)

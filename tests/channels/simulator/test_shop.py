@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.simulator.clock import Clock
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
 from channels.simulator.trade import (
     Deducts,
     Event,
@@ -25,10 +24,11 @@ from channels.simulator.trade import (
     Stage,
     Wanted,
 )
+from partners.simulation.clock import Clock
 
 
 @pytest.fixture
-def shop(world: World) -> Shop:
+def shop(world: ShopWorld) -> Shop:
     return world.shop
 
 

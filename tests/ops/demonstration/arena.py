@@ -15,12 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from channels.intake.endpoints import Messages
 from channels.service import run_channels, tell_channels
-from channels.simulator.serving import application, server
-from channels.simulator.simulator import Simulator
+from channels.simulator.platform import SimulatedPlatform
 from ops.demonstration.platforms import CHANNELS, HOST, Platforms, opened
 from ops.demonstration.play import play
 from ops.demonstration.shop import simulated
 from ops.demonstration.stage import Pace
+from partners.simulation.serving import application, server
 from reservation.api import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
@@ -50,7 +50,7 @@ class Arena:
     url: str
     settings: Settings
     platforms: Platforms
-    simulators: dict[str, Simulator]
+    simulators: dict[str, SimulatedPlatform]
     output: io.StringIO = field(default_factory=io.StringIO)
 
     async def play(self, pace: Pace | None = None, *, terminal: bool = False) -> bool:

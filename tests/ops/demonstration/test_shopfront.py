@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from channels.simulator.clock import Clock
-from channels.simulator.faults import Faults
-from channels.simulator.serving import served
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
 from channels.simulator.tmall import Seller, Tmall
 from ops.demonstration.shopfront import NotSold, PlatformAway, Shopfront
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults
+from partners.simulation.serving import served
 from reservation.client import OrderLine
 
 
 async def test_an_order_is_placed_paid_and_sent() -> None:
     """By the shelf or beyond it; what cannot be done is said, and nothing else is taken for it."""
-    world = World(clock := Clock(), Faults(), Shop(clock))
+    world = ShopWorld(clock := Clock(), Faults(), Shop(clock))
     tmall = Tmall(world, Seller(app_key="12345678", secret="helloworld"))
     async with served(tmall) as url, Shopfront("tmall", url) as shop:
         item = await shop.offer("cats", ["A", "B"], 5)

@@ -13,16 +13,16 @@ from standardwebhooks import Webhook
 from starlette.responses import Response
 
 from channels.simulator.dealer import Account, Dealer, Settings
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from tests.channels.simulator.conftest import Desk, beside
-from tests.channels.simulator.receiver import Receiver, receiving
+from tests.partners.simulation.receiver import Receiver, receiving
 
 THEIRS = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OURS = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 
 @pytest.fixture
-async def simulator(world: World) -> Dealer:
+async def simulator(world: ShopWorld) -> Dealer:
     return Dealer(world, Account(sending=(THEIRS,), receiving=(OURS,)), Settings(lanes=1))
 
 
@@ -35,7 +35,7 @@ async def http(simulator: Dealer) -> AsyncIterator[httpx.AsyncClient]:
 class Teller:
     """Tells the dealer things, signed by the library of the specification's authors."""
 
-    def __init__(self, http: httpx.AsyncClient, world: World) -> None:
+    def __init__(self, http: httpx.AsyncClient, world: ShopWorld) -> None:
         self.http, self.world, self.told = http, world, 0
 
     def headers(self, message_id: str, body: str, secret: str = OURS) -> dict[str, str]:
@@ -71,7 +71,7 @@ class Teller:
 
 
 @pytest.fixture
-def teller(http: httpx.AsyncClient, world: World) -> Teller:
+def teller(http: httpx.AsyncClient, world: ShopWorld) -> Teller:
     return Teller(http, world)
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from channels.simulator.clock import Clock
 from channels.simulator.dealer import Account, Dealer
-from channels.simulator.faults import Faults, Rates
-from channels.simulator.serving import application as web
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
 from channels.simulator.trade import Item, Order, Stage, Wanted
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults, Rates
+from partners.simulation.serving import application as web
 from tests.channels.simulator.conftest import NOON_MS, Desk
 from tests.channels.simulator.dealer.conftest import OURS, THEIRS, Teller
 
@@ -59,7 +59,7 @@ async def test_the_dealers_own_ids(teller: Teller, shirt: Item) -> None:
 
 
 async def test_a_message_is_done_once(
-    teller: Teller, world: World, desk: Desk, catfood: Item
+    teller: Teller, world: ShopWorld, desk: Desk, catfood: Item
 ) -> None:
     """An id that comes again is taken, and does nothing."""
     await teller.tell("stock.available", of(catfood, 3), message_id="m")
@@ -77,7 +77,7 @@ async def test_the_younger_is_true(teller: Teller, desk: Desk, catfood: Item) ->
     assert (await told(desk))[1]["done"] == "nothing: what is known is younger"
 
 
-async def test_a_suspended_sku_is_closed(teller: Teller, world: World, shirt: Item) -> None:
+async def test_a_suspended_sku_is_closed(teller: Teller, world: ShopWorld, shirt: Item) -> None:
     """Until it is resumed, whatever is available; with all of its SKUs the item is off."""
     await teller.tell("sku.suspended", of(shirt, 0))
     await teller.tell("stock.available", of(shirt, 4))
@@ -89,14 +89,14 @@ async def test_a_suspended_sku_is_closed(teller: Teller, world: World, shirt: It
     assert world.shop.items
 
 
-def place(world: World, *items: Item, paid: bool = True) -> Order:
+def place(world: ShopWorld, *items: Item, paid: bool = True) -> Order:
     wanted = [Wanted(item.item_id, next(iter(item.skus)), 1) for item in items]
     return world.shop.place(wanted, paid=paid)
 
 
 @pytest.mark.parametrize(("paid", "stage"), [(True, Stage.REFUNDED), (False, Stage.CANCELLED)])
 async def test_a_rejected_order(
-    teller: Teller, world: World, catfood: Item, stage: Stage, *, paid: bool
+    teller: Teller, world: ShopWorld, catfood: Item, stage: Stage, *, paid: bool
 ) -> None:
     """It is cancelled, or its money goes back."""
     order = place(world, catfood, paid=paid)
@@ -105,7 +105,7 @@ async def test_a_rejected_order(
     assert order.stage is stage
 
 
-async def test_a_parcel(teller: Teller, world: World, catfood: Item, shirt: Item) -> None:
+async def test_a_parcel(teller: Teller, world: ShopWorld, catfood: Item, shirt: Item) -> None:
     """Some lines, by their numbers; without any, all that are left."""
     order = place(world, catfood, shirt)
     data = {"order_no": order.order_id, "company": "SF", "tracking_number": "SF1"}
@@ -163,7 +163,7 @@ async def test_what_is_not_ours(
     assert shown(catfood) == [10]
 
 
-async def test_what_is_stale(teller: Teller, world: World, desk: Desk, catfood: Item) -> None:
+async def test_what_is_stale(teller: Teller, world: ShopWorld, desk: Desk, catfood: Item) -> None:
     """Rightly signed, more than five minutes ago."""
     body = json.dumps({"type": "x", "timestamp": "2026-01-22T10:00:00Z", "data": {}})
     headers = teller.headers("m", body)
@@ -210,7 +210,7 @@ async def test_it_can_answer_otherwise(
     ],
 )
 async def test_what_a_fault_leaves_behind(
-    teller: Teller, world: World, catfood: Item, fault: str, left: int, status: int | None
+    teller: Teller, world: ShopWorld, catfood: Item, fault: str, left: int, status: int | None
 ) -> None:
     """A message is done or not, whatever its sender hears."""
     world.faults.set(Rates(**{fault: 1.0}), 1)
@@ -259,7 +259,7 @@ async def test_what_a_fault_leaves_behind(
 async def test_nothing_that_is_signed_fails(body: str) -> None:
     """Whatever is sent, rightly signed: 204 or 400, no failure."""
     clock = Clock(NOON_MS, speed=0)
-    world = World(clock, Faults(), Shop(clock))
+    world = ShopWorld(clock, Faults(), Shop(clock))
     simulator = Dealer(world, Account(sending=(THEIRS,), receiving=(OURS,)))
     transport = httpx.ASGITransport(web(simulator), client=("127.0.0.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:

@@ -15,14 +15,14 @@ from starlette.responses import Response
 from channels.simulator.dealer import Dealer
 from channels.simulator.dealer.account import SCHEDULE_MS
 from channels.simulator.dealer.signing import is_signed
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.trade import Item, Order, Wanted
 from tests.channels.simulator.conftest import Desk
 from tests.channels.simulator.dealer.conftest import OURS, THEIRS, Teller
-from tests.channels.simulator.receiver import Received, Receiver, until
+from tests.partners.simulation.receiver import Received, Receiver, until
 
 
-def place(world: World, *items: Item, paid: bool = False) -> Order:
+def place(world: ShopWorld, *items: Item, paid: bool = False) -> Order:
     wanted = [Wanted(item.item_id, next(iter(item.skus)), 2) for item in items]
     return world.shop.place(wanted, paid=paid)
 
@@ -31,7 +31,7 @@ def documents(receiver: Receiver) -> list[dict[str, Any]]:
     return [json.loads(each.body) for each in receiver.received]
 
 
-def advance(world: World, by_ms: int) -> None:
+def advance(world: ShopWorld, by_ms: int) -> None:
     world.clock.advance(by_ms)
     world.changed.set()
 
@@ -47,7 +47,9 @@ def signed(received: Received, secret: str) -> bool:
     )
 
 
-async def test_the_document(world: World, receiver: Receiver, catfood: Item, shirt: Item) -> None:
+async def test_the_document(
+    world: ShopWorld, receiver: Receiver, catfood: Item, shirt: Item
+) -> None:
     """A whole order: all lines, amounts in yuan, times with their offset."""
     order = place(world, catfood, shirt, paid=True)
     await receiver.wait_for(2)
@@ -77,7 +79,9 @@ async def test_the_document(world: World, receiver: Receiver, catfood: Item, shi
     assert "paid_at" not in created["data"]
 
 
-async def test_an_orders_life(world: World, receiver: Receiver, catfood: Item, shirt: Item) -> None:
+async def test_an_orders_life(
+    world: ShopWorld, receiver: Receiver, catfood: Item, shirt: Item
+) -> None:
     """Each step tells the order's status, and where a line is that is elsewhere."""
     shop = world.shop
     order = place(world, catfood, shirt, paid=True)
@@ -112,7 +116,7 @@ async def test_an_orders_life(world: World, receiver: Receiver, catfood: Item, s
     assert updates == sorted(set(updates))
 
 
-async def test_the_librarys_word_on_it(world: World, receiver: Receiver, catfood: Item) -> None:
+async def test_the_librarys_word_on_it(world: ShopWorld, receiver: Receiver, catfood: Item) -> None:
     """The specification's library takes a message that is sent now."""
     world.clock.set(time.time_ns() // 1_000_000)
     place(world, catfood)
@@ -122,7 +126,7 @@ async def test_the_librarys_word_on_it(world: World, receiver: Receiver, catfood
 
 
 async def test_the_schedule(
-    world: World, receiver: Receiver, simulator: Dealer, desk: Desk, catfood: Item
+    world: ShopWorld, receiver: Receiver, simulator: Dealer, desk: Desk, catfood: Item
 ) -> None:
     """Ten attempts over three days and more: the id stays, time and signature are new."""
     receiver.answer = Response(status_code=500)
@@ -145,7 +149,7 @@ async def test_the_schedule(
 
 
 async def test_gone_is_gone(
-    world: World, receiver: Receiver, simulator: Dealer, desk: Desk, catfood: Item
+    world: ShopWorld, receiver: Receiver, simulator: Dealer, desk: Desk, catfood: Item
 ) -> None:
     """After a 410 nothing is sent until the address is given anew."""
     receiver.answers = [Response(status_code=410)]
@@ -161,7 +165,7 @@ async def test_gone_is_gone(
 
 
 async def test_slowing_down(
-    world: World, receiver: Receiver, simulator: Dealer, catfood: Item
+    world: ShopWorld, receiver: Receiver, simulator: Dealer, catfood: Item
 ) -> None:
     """Retry-After is waited for, where it is longer than the schedule has it."""
     receiver.answers = [Response(status_code=429, headers={"retry-after": "60"})]
@@ -175,7 +179,7 @@ async def test_slowing_down(
 
 @pytest.mark.parametrize("status", [301, 400, 404, 502, 504])
 async def test_what_is_not_2xx_comes_again(
-    world: World, receiver: Receiver, simulator: Dealer, catfood: Item, status: int
+    world: ShopWorld, receiver: Receiver, simulator: Dealer, catfood: Item, status: int
 ) -> None:
     """Redirects are not followed, refusals are tried again."""
     headers = {"location": receiver.url} if status == 301 else {}
@@ -188,7 +192,7 @@ async def test_what_is_not_2xx_comes_again(
 
 
 async def test_new_secrets(
-    world: World, receiver: Receiver, desk: Desk, teller: Teller, catfood: Item
+    world: ShopWorld, receiver: Receiver, desk: Desk, teller: Teller, catfood: Item
 ) -> None:
     """With two secrets there are two signatures, and both of ours are taken."""
     status, _ = await desk.ask(
@@ -212,7 +216,7 @@ async def test_a_ping(receiver: Receiver, desk: Desk) -> None:
 
 
 async def test_an_order_is_told_when_asked_for(
-    world: World, teller: Teller, desk: Desk, catfood: Item
+    world: ShopWorld, teller: Teller, desk: Desk, catfood: Item
 ) -> None:
     """The same as in a message, signed or not at all."""
     order = place(world, catfood, paid=True)
@@ -227,7 +231,7 @@ async def test_an_order_is_told_when_asked_for(
 
 
 async def test_orders_that_changed(
-    world: World, teller: Teller, simulator: Dealer, catfood: Item
+    world: ShopWorld, teller: Teller, simulator: Dealer, catfood: Item
 ) -> None:
     """Page by page, those that were updated within the times, both included."""
     simulator.settings.page_size = 2

@@ -11,26 +11,26 @@ from typing import Any
 import httpx
 import pytest
 
-from channels.simulator.clock import Clock
 from channels.simulator.douyin import App, Douyin, Settings
-from channels.simulator.faults import Faults
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults
 from tests.channels.simulator.conftest import NOON_MS, Desk, beside
-from tests.channels.simulator.receiver import Receiver, receiving
+from tests.partners.simulation.receiver import Receiver, receiving
 
 KEY, SECRET, SHOP_ID = "1234567890123456789", "contract-app-secret", "4463798"
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> ShopWorld:
     clock = Clock(NOON_MS, speed=0)
     shop = Shop(clock, every_sku_has_id=True, first_line_is_order=True)
-    return World(clock, Faults(seed=1), shop)
+    return ShopWorld(clock, Faults(seed=1), shop)
 
 
 @pytest.fixture
-async def simulator(world: World) -> Douyin:
+async def simulator(world: ShopWorld) -> Douyin:
     app = App(app_key=KEY, secret=SECRET, shop_id=SHOP_ID)
     return Douyin(world, app, Settings(ids="numbers", lanes=1))
 
@@ -57,7 +57,7 @@ def signature(method: str, param_json: str, timestamp: str, by: str = "hmac-sha2
 class Application:
     """Calls the gateway. `token` opens it."""
 
-    def __init__(self, http: httpx.AsyncClient, world: World) -> None:
+    def __init__(self, http: httpx.AsyncClient, world: ShopWorld) -> None:
         self.http, self.world, self.token = http, world, ""
 
     def query(self, method: str, param_json: str, /, **more: str | None) -> dict[str, str]:
@@ -106,7 +106,7 @@ class Application:
 
 
 @pytest.fixture
-async def application(http: httpx.AsyncClient, world: World) -> Application:
+async def application(http: httpx.AsyncClient, world: ShopWorld) -> Application:
     """One that has a token."""
     application = Application(http, world)
     wanted = {"code": "", "grant_type": "authorization_self", "shop_id": int(SHOP_ID)}

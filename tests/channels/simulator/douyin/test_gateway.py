@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from channels.simulator.clock import Clock
 from channels.simulator.douyin import App, Douyin
-from channels.simulator.faults import Faults, Rates
-from channels.simulator.serving import application as web
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
 from channels.simulator.trade import Item
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults, Rates
+from partners.simulation.serving import application as web
 from tests.channels.simulator.conftest import NOON_MS, Desk
 from tests.channels.simulator.douyin.conftest import (
     KEY,
@@ -155,7 +155,7 @@ async def test_a_closed_shop(application: Application, desk: Desk, catfood: Item
 
 
 async def test_calls_are_limited_by_the_second(
-    application: Application, world: World, desk: Desk, catfood: Item
+    application: Application, world: ShopWorld, desk: Desk, catfood: Item
 ) -> None:
     """So many of a method, and so many in all, in each second of the clock."""
     limits = {"calls_per_second": {"sku.stockNum": 2, "*": 3}}
@@ -173,7 +173,7 @@ async def test_calls_are_limited_by_the_second(
 
 
 async def test_a_token_ends_and_is_refreshed(
-    application: Application, world: World, catfood: Item
+    application: Application, world: ShopWorld, catfood: Item
 ) -> None:
     """After 7 days a token opens nothing; its refresh token gives a new one, once, for 14."""
     first = await application.done("/token/create", SELF)
@@ -197,7 +197,7 @@ async def test_a_token_ends_and_is_refreshed(
     assert late == (50001, "dop.token-generate-failed:token-expired")
 
 
-async def test_a_merchants_code(application: Application, world: World, desk: Desk) -> None:
+async def test_a_merchants_code(application: Application, world: ShopWorld, desk: Desk) -> None:
     """A code gives a token once, within ten minutes."""
     wanted = {"grant_type": "authorization_code"}
     codes = [(await desk.ask("POST", "/douyin/code"))[1]["code"] for _ in range(2)]
@@ -271,7 +271,7 @@ async def test_faults_come_at_their_rates_and_from_their_seed(
     ],
 )
 async def test_what_a_fault_leaves_behind(
-    application: Application, world: World, catfood: Item, fault: str, left: int, seen: Any
+    application: Application, world: ShopWorld, catfood: Item, fault: str, left: int, seen: Any
 ) -> None:
     """A call is done or not, whatever its caller hears."""
     world.faults.set(Rates(**{fault: 1.0}), 1)
@@ -286,16 +286,16 @@ async def test_what_a_fault_leaves_behind(
     assert catfood.quantity == left
 
 
-async def test_a_wrong_call_meets_no_fault(application: Application, world: World) -> None:
+async def test_a_wrong_call_meets_no_fault(application: Application, world: ShopWorld) -> None:
     """Chance is drawn for calls that are right, so that a seed tells what they meet."""
     world.faults.set(Rates(), 1)
     await application.call(STOCK, {"sku_id": 1}, sign="0")
     assert world.faults.counts["calls"] == 0
 
 
-def _in_process() -> tuple[httpx.AsyncClient, Douyin, World]:
+def _in_process() -> tuple[httpx.AsyncClient, Douyin, ShopWorld]:
     clock = Clock(NOON_MS, speed=0)
-    world = World(clock, Faults(), Shop(clock, every_sku_has_id=True, first_line_is_order=True))
+    world = ShopWorld(clock, Faults(), Shop(clock, every_sku_has_id=True, first_line_is_order=True))
     simulator = Douyin(world, App(app_key=KEY, secret=SECRET))
     transport = httpx.ASGITransport(web(simulator), client=("127.0.0.1", 1))
     return httpx.AsyncClient(transport=transport, base_url="http://here"), simulator, world

@@ -13,12 +13,12 @@ from starlette.responses import Response
 
 from channels.simulator.douyin import App, Douyin
 from channels.simulator.douyin.orders import HELD, RISK
-from channels.simulator.faults import Rates
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.trade import Item, Order, RefundStage, Wanted
+from partners.simulation.faults import Rates
 from tests.channels.simulator.conftest import NOON_MS, Desk, beside
 from tests.channels.simulator.douyin.conftest import KEY, SECRET, SHOP_ID, messages
-from tests.channels.simulator.receiver import Receiver, receiving, until
+from tests.partners.simulation.receiver import Receiver, receiving, until
 
 NOON = NOON_MS // 1000
 REFUSED = [
@@ -31,7 +31,7 @@ REFUSED = [
 ]
 
 
-def place(world: World, item: Item, *, paid: bool = False, **notes: str) -> Order:
+def place(world: ShopWorld, item: Item, *, paid: bool = False, **notes: str) -> Order:
     wanted = [Wanted(item.item_id, next(iter(item.skus)), 1)]
     return world.shop.place(wanted, paid=paid, notes=notes)
 
@@ -67,7 +67,7 @@ async def test_an_address_that_fails_the_probe(desk: Desk, refusal: Response) ->
     assert (await desk.ask("GET", "/state"))[1]["url"] is None
 
 
-async def test_a_shop_begun_anew_tells_by_other_ids(world: World, catfood: Item) -> None:
+async def test_a_shop_begun_anew_tells_by_other_ids(world: ShopWorld, catfood: Item) -> None:
     """Whoever has taken a message once passes over its id for good."""
     app = App(app_key=KEY, secret=SECRET, shop_id=SHOP_ID)
     douyin = Douyin(world, app, first_message_id=77)
@@ -78,7 +78,7 @@ async def test_a_shop_begun_anew_tells_by_other_ids(world: World, catfood: Item)
     assert [msg_id for _, msg_id, _ in told] == ["78", "79"]
 
 
-async def test_an_orders_life(world: World, receiver: Receiver, shirt: Item) -> None:
+async def test_an_orders_life(world: ShopWorld, receiver: Receiver, shirt: Item) -> None:
     """Created, paid, in part and wholly shipped, finished: tags, ids, amounts and times."""
     shop = world.shop
     first, second = shirt.skus
@@ -108,7 +108,7 @@ async def test_an_orders_life(world: World, receiver: Receiver, shirt: Item) -> 
     assert finished["complete_time"] == NOON
 
 
-async def test_what_ends_otherwise(world: World, receiver: Receiver, catfood: Item) -> None:
+async def test_what_ends_otherwise(world: ShopWorld, receiver: Receiver, catfood: Item) -> None:
     """Cancelled, refunded before it was shipped: the refund's amount and ids."""
     shop = world.shop
     shop.cancel(place(world, catfood).order_id)
@@ -134,7 +134,7 @@ async def test_what_ends_otherwise(world: World, receiver: Receiver, catfood: It
     }
 
 
-async def test_the_steps_of_a_return(world: World, receiver: Receiver, catfood: Item) -> None:
+async def test_the_steps_of_a_return(world: ShopWorld, receiver: Receiver, catfood: Item) -> None:
     """Each step has its tag; refused before the goods came back is another than after."""
     order = place(world, catfood, paid=True)
     world.shop.ship(order.order_id, "SF", "SF1")
@@ -153,7 +153,9 @@ async def test_the_steps_of_a_return(world: World, receiver: Receiver, catfood: 
     assert tags == ["200", "205", "207", "200", "202", "203", "204"]
 
 
-async def test_risk_control(world: World, receiver: Receiver, desk: Desk, catfood: Item) -> None:
+async def test_risk_control(
+    world: ShopWorld, receiver: Receiver, desk: Desk, catfood: Item
+) -> None:
     """A paid order that is looked at is told as pending, and as paid once it has passed."""
     order = place(world, catfood, paid=True, **{RISK: HELD})
     await desk.ask("POST", f"/douyin/risk/{order.order_id}")
@@ -164,7 +166,7 @@ async def test_risk_control(world: World, receiver: Receiver, desk: Desk, catfoo
 
 
 async def test_the_longer_signature(
-    world: World, receiver: Receiver, desk: Desk, catfood: Item
+    world: ShopWorld, receiver: Receiver, desk: Desk, catfood: Item
 ) -> None:
     """With hmac-sha256 the secret is key and end."""
     await desk.ask("PUT", "/douyin/settings", {"push_sign": "hmac-sha256"})
@@ -177,7 +179,7 @@ async def test_the_longer_signature(
 
 @pytest.mark.parametrize("refusal", REFUSED)
 async def test_what_is_not_acknowledged_comes_again(
-    world: World,
+    world: ShopWorld,
     receiver: Receiver,
     simulator: Douyin,
     catfood: Item,
@@ -203,7 +205,7 @@ async def test_what_is_not_acknowledged_comes_again(
 
 
 async def test_a_message_is_given_up(
-    world: World, receiver: Receiver, simulator: Douyin, desk: Desk, catfood: Item
+    world: ShopWorld, receiver: Receiver, simulator: Douyin, desk: Desk, catfood: Item
 ) -> None:
     """After the last time of the schedule it is not sent any more, and listed."""
     simulator.settings.retry_ms = ()
@@ -216,7 +218,7 @@ async def test_a_message_is_given_up(
 
 
 async def test_no_answer_in_time_is_none(
-    world: World, receiver: Receiver, simulator: Douyin, catfood: Item
+    world: ShopWorld, receiver: Receiver, simulator: Douyin, catfood: Item
 ) -> None:
     """A receiver that hangs is asked again, although it has the message."""
     simulator.settings.answer_ms = 50
@@ -232,7 +234,7 @@ async def test_no_answer_in_time_is_none(
 
 
 async def test_messages_that_wait_go_together(
-    world: World, receiver: Receiver, simulator: Douyin, catfood: Item
+    world: ShopWorld, receiver: Receiver, simulator: Douyin, catfood: Item
 ) -> None:
     """An array has as many as may be, and never more."""
     simulator.settings.most_in_push = 3
@@ -243,7 +245,7 @@ async def test_messages_that_wait_go_together(
 
 
 async def story(
-    world: World, receiver: Receiver, simulator: Douyin, item: Item, seed: int
+    world: ShopWorld, receiver: Receiver, simulator: Douyin, item: Item, seed: int
 ) -> list[tuple[str, int]]:
     """Place and pay 60 orders under faults; what came, in its order: tag, number of the order."""
     receiver.received.clear()
@@ -268,7 +270,7 @@ async def story(
 
 @pytest.mark.chaos
 async def test_faults_of_messages(
-    world: World, receiver: Receiver, simulator: Douyin, catfood: Item
+    world: ShopWorld, receiver: Receiver, simulator: Douyin, catfood: Item
 ) -> None:
     """Some are lost, some come twice, some late, from the seed; each is counted."""
     simulator.settings.most_in_push = 1
@@ -284,7 +286,7 @@ async def test_faults_of_messages(
 
 
 async def test_without_faults_an_orders_messages_are_in_order(
-    world: World, receiver: Receiver, simulator: Douyin, catfood: Item
+    world: ShopWorld, receiver: Receiver, simulator: Douyin, catfood: Item
 ) -> None:
     """Also with many pushes under way: those about one order go one after another."""
     simulator.settings.lanes, simulator.settings.most_in_push = 16, 1
@@ -302,7 +304,7 @@ async def test_without_faults_an_orders_messages_are_in_order(
 
 
 async def test_the_shapes_that_clients_accept(
-    world: World, receiver: Receiver, desk: Desk, catfood: Item
+    world: ShopWorld, receiver: Receiver, desk: Desk, catfood: Item
 ) -> None:
     """Liberal, all of them occur: tags as numbers, msgId, data as an object, no array."""
     await desk.ask("PUT", "/douyin/settings", {"liberal": True, "ids": "mixed", "most_in_push": 1})
@@ -327,7 +329,7 @@ async def test_the_shapes_that_clients_accept(
 
 
 async def test_nobody_is_told_without_an_address(
-    world: World, receiver: Receiver, simulator: Douyin, desk: Desk, catfood: Item
+    world: ShopWorld, receiver: Receiver, simulator: Douyin, desk: Desk, catfood: Item
 ) -> None:
     """After the address was taken away nothing is sent, and nothing waits."""
     assert (await desk.ask("PUT", "/douyin/url", {"url": None}))[0] == 200

@@ -8,7 +8,7 @@ import pytest
 
 from channels.simulator.douyin import Douyin
 from channels.simulator.douyin.orders import CANCEL_REASONS, HELD, RISK
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.trade import Deducts, Item, Order, RefundStage, Sku, Wanted
 from tests.channels.simulator.conftest import NOON_MS, Desk
 from tests.channels.simulator.douyin.conftest import Application
@@ -23,7 +23,7 @@ ADD, SINGLE, MULTI = (
 SF = {"company_code": "shunfeng", "logistics_code": "SF0000000001"}
 
 
-def place(world: World, *items: Item, paid: bool = False, **notes: str) -> Order:
+def place(world: ShopWorld, *items: Item, paid: bool = False, **notes: str) -> Order:
     """Order two of the first SKU of each item."""
     wanted = [Wanted(item.item_id, next(iter(item.skus)), 2) for item in items]
     return world.shop.place(wanted, paid=paid, notes=notes)
@@ -38,7 +38,7 @@ def numbers(view: Any) -> tuple[int, int]:
     return view["order_status"], view["main_status"]
 
 
-async def test_an_order_whole(application: Application, world: World, catfood: Item) -> None:
+async def test_an_order_whole(application: Application, world: ShopWorld, catfood: Item) -> None:
     """Ids, amounts in fen, times in seconds, when stock is taken."""
     order = place(world, catfood, paid=True)
     view = await detail(application, order)
@@ -63,7 +63,7 @@ async def test_an_order_whole(application: Application, world: World, catfood: I
 
 
 async def test_one_line_has_the_orders_id(
-    application: Application, world: World, catfood: Item, shirt: Item
+    application: Application, world: ShopWorld, catfood: Item, shirt: Item
 ) -> None:
     """Of several lines one has the order's own id, the others another."""
     order = place(world, catfood, shirt)
@@ -73,7 +73,7 @@ async def test_one_line_has_the_orders_id(
     assert len(set(ids)) == 2
 
 
-async def test_where_it_was_sold(application: Application, world: World, catfood: Item) -> None:
+async def test_where_it_was_sold(application: Application, world: ShopWorld, catfood: Item) -> None:
     """An order from a livestream names its room."""
     order = place(world, catfood, room_id="7312345678901234567", author_id="98")
     (line,) = (await detail(application, order))["sku_order_list"]
@@ -82,7 +82,7 @@ async def test_where_it_was_sold(application: Application, world: World, catfood
 
 
 async def test_ids_now_numbers_now_texts(
-    application: Application, world: World, desk: Desk, catfood: Item
+    application: Application, world: ShopWorld, desk: Desk, catfood: Item
 ) -> None:
     """Mixed, both occur over some answers; as texts or numbers alone, only these."""
     order = place(world, catfood)
@@ -97,7 +97,7 @@ async def test_ids_now_numbers_now_texts(
 
 
 async def test_each_stage_has_its_number(
-    application: Application, world: World, catfood: Item, shirt: Item
+    application: Application, world: ShopWorld, catfood: Item, shirt: Item
 ) -> None:
     """From placed to received, from placed to cancelled."""
     shop, order = world.shop, place(world, catfood, shirt)
@@ -118,7 +118,7 @@ async def test_each_stage_has_its_number(
     assert numbers(await detail(application, closed)) == (4, 4)
 
 
-async def test_refunds(application: Application, world: World, catfood: Item) -> None:
+async def test_refunds(application: Application, world: ShopWorld, catfood: Item) -> None:
     """Before, after shipping and after it came: order_status 4, main_status 21, 22, 39."""
     shop, seen = world.shop, []
     for stage in ("paid", "shipped", "finished"):
@@ -135,7 +135,9 @@ async def test_refunds(application: Application, world: World, catfood: Item) ->
     assert seen == [(4, 21, 2), (4, 22, 1), (4, 39, 1)]
 
 
-async def test_a_return_step_by_step(application: Application, world: World, catfood: Item) -> None:
+async def test_a_return_step_by_step(
+    application: Application, world: ShopWorld, catfood: Item
+) -> None:
     """Each step of a refund with goods coming back has its number."""
     order = place(world, catfood, paid=True)
     world.shop.ship(order.order_id, "SF", "SF1")
@@ -159,7 +161,7 @@ async def test_a_return_step_by_step(application: Application, world: World, cat
 
 
 async def test_risk_control(
-    application: Application, world: World, desk: Desk, catfood: Item
+    application: Application, world: ShopWorld, desk: Desk, catfood: Item
 ) -> None:
     """While risk control looks at a paid order it is 105 and does not ship."""
     order = place(world, catfood, paid=True, **{RISK: HELD})
@@ -191,7 +193,7 @@ def window(begin: int = NOON - 60, end: int = NOON + 60, **more: Any) -> dict[st
     return {"update_time_start": begin, "update_time_end": end, "page": 0, "size": 100} | more
 
 
-async def test_a_list_by_change(application: Application, world: World, catfood: Item) -> None:
+async def test_a_list_by_change(application: Application, world: ShopWorld, catfood: Item) -> None:
     """An order stands where it changed last; pages count from 0; the latest is first."""
     orders = []
     for _ in range(5):
@@ -212,7 +214,7 @@ async def test_a_list_by_change(application: Application, world: World, catfood:
 
 
 async def test_a_list_by_state_and_creation(
-    application: Application, world: World, catfood: Item
+    application: Application, world: ShopWorld, catfood: Item
 ) -> None:
     """Several states stand in one element, parted by commas."""
     place(world, catfood)
@@ -230,7 +232,7 @@ async def test_a_list_by_state_and_creation(
 
 
 async def test_a_list_may_be_behind(
-    application: Application, world: World, desk: Desk, catfood: Item
+    application: Application, world: ShopWorld, desk: Desk, catfood: Item
 ) -> None:
     """An order comes into the list only after the lag."""
     await desk.ask("PUT", "/douyin/settings", {"list_lag_ms": 60_000})
@@ -266,7 +268,7 @@ async def test_no_list(
     assert await application.refused(SEARCH, parameters) == refused
 
 
-async def test_cancelling(application: Application, world: World, catfood: Item) -> None:
+async def test_cancelling(application: Application, world: ShopWorld, catfood: Item) -> None:
     """Only what is not paid, and for a reason of the list."""
     reason = "用户不想买了"
     order, paid = place(world, catfood), place(world, catfood, paid=True)
@@ -287,7 +289,7 @@ async def test_cancelling(application: Application, world: World, catfood: Item)
 
 
 async def test_shipping_an_order(
-    application: Application, world: World, catfood: Item, shirt: Item
+    application: Application, world: ShopWorld, catfood: Item, shirt: Item
 ) -> None:
     """All of it leaves, once."""
     order = place(world, catfood, shirt, paid=True)
@@ -302,7 +304,7 @@ async def test_shipping_an_order(
 
 
 async def test_why_an_order_does_not_ship(
-    application: Application, world: World, catfood: Item
+    application: Application, world: ShopWorld, catfood: Item
 ) -> None:
     """Each state has its refusal."""
     shop = world.shop
@@ -337,7 +339,7 @@ async def test_why_an_order_does_not_ship(
     ],
 )
 async def test_no_parcel(
-    application: Application, world: World, catfood: Item, more: dict[str, str], sub_code: str
+    application: Application, world: ShopWorld, catfood: Item, more: dict[str, str], sub_code: str
 ) -> None:
     """Without a carrier and a number of its form nothing leaves."""
     order = place(world, catfood, paid=True)
@@ -348,7 +350,7 @@ async def test_no_parcel(
 
 
 async def test_several_parcels(
-    application: Application, world: World, catfood: Item, shirt: Item
+    application: Application, world: ShopWorld, catfood: Item, shirt: Item
 ) -> None:
     """A request is done once; one with a line too many is not done at all."""
     order = place(world, catfood, shirt, paid=True)
@@ -377,7 +379,7 @@ async def test_several_parcels(
 
 
 async def test_one_parcel_of_two_orders(
-    application: Application, world: World, catfood: Item
+    application: Application, world: ShopWorld, catfood: Item
 ) -> None:
     """Lines of several orders leave together."""
     orders = [place(world, catfood, paid=True) for _ in range(2)]
@@ -389,7 +391,7 @@ async def test_one_parcel_of_two_orders(
 
 
 async def test_what_unpaid_orders_hold(
-    application: Application, world: World, simulator: Douyin
+    application: Application, world: ShopWorld, simulator: Douyin
 ) -> None:
     """Goods that are deducted at the order are held until they are paid or cancelled."""
     sku = Sku(sku_id="", outer_id="LITTER", quantity=10, price_fen=100)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.trade import Item
 from tests.channels.simulator.conftest import Desk
 from tests.channels.simulator.douyin.conftest import Application
@@ -140,7 +140,7 @@ async def test_several_products(application: Application, catfood: Item, shirt: 
     assert (await application.refused(PRODUCTS, wanted))[1] == "isv.idempotent-id-existed"
 
 
-async def test_the_shelf(application: Application, world: World, catfood: Item) -> None:
+async def test_the_shelf(application: Application, world: ShopWorld, catfood: Item) -> None:
     """A product off the shelf is not sold; off or on again is done already."""
     wanted = {"product_id": int(catfood.item_id)}
     for path, listed in (

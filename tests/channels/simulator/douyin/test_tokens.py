@@ -9,12 +9,12 @@ import pytest
 
 from channels.adapter import Account
 from channels.douyin import Douyin
-from channels.errors import PlatformFault
 from channels.model import OrderState
 from channels.simulator.douyin import Douyin as Simulated
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.trade import Item, Wanted
 from channels.transport import Platform
+from partners.errors import PartnerFault
 from tests.channels.simulator.conftest import Desk
 from tests.channels.simulator.douyin.conftest import KEY, SECRET, SHOP_ID
 
@@ -30,7 +30,7 @@ class Fast(Douyin):
 class Channel:
     """The adapter, and an order to ask for."""
 
-    def __init__(self, http: httpx.AsyncClient, world: World, order_id: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, world: ShopWorld, order_id: str) -> None:
         url = str(http.base_url).rstrip("/")
         account = Account(
             channel="douyin", url=url, app_key=KEY, secrets=(SECRET,), shop_id=SHOP_ID
@@ -53,7 +53,9 @@ class Channel:
 
 
 @pytest.fixture
-async def channel(http: httpx.AsyncClient, world: World, catfood: Item) -> AsyncIterator[Channel]:
+async def channel(
+    http: httpx.AsyncClient, world: ShopWorld, catfood: Item
+) -> AsyncIterator[Channel]:
     wanted = [Wanted(catfood.item_id, sku_id, 1) for sku_id in catfood.skus]
     made = Channel(http, world, world.shop.place(wanted, paid=True).order_id)
     yield made
@@ -90,7 +92,7 @@ async def test_a_shop_that_has_taken_its_permission_back_stays_closed(
 ) -> None:
     """Until it gives it again."""
     simulator.settings.authorized = False
-    with pytest.raises(PlatformFault, match="no-authorization"):
+    with pytest.raises(PartnerFault, match="no-authorization"):
         await channel.state()
     simulator.settings.authorized = True
     assert await channel.state() is OrderState.PAID

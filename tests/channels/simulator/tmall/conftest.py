@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.tmall import Tmall
 from channels.simulator.tmall.call import written
 
@@ -24,7 +24,7 @@ def signature(parameters: dict[str, str], secret: str) -> str:
 class Application:
     """Calls the gateway. `base` are the parameters of every call; change them to err."""
 
-    def __init__(self, http: httpx.AsyncClient, world: World, simulator: Tmall) -> None:
+    def __init__(self, http: httpx.AsyncClient, world: ShopWorld, simulator: Tmall) -> None:
         self.http, self.world, self.seller = http, world, simulator.seller
 
     def parameters(self, method: str, **more: str) -> dict[str, str]:
@@ -61,5 +61,5 @@ class Application:
 
 
 @pytest.fixture
-def application(http: httpx.AsyncClient, world: World, simulator: Tmall) -> Application:
+def application(http: httpx.AsyncClient, world: ShopWorld, simulator: Tmall) -> Application:
     return Application(http, world, simulator)

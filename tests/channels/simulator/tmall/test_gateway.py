@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from channels.simulator.clock import Clock
-from channels.simulator.faults import Faults, Rates
-from channels.simulator.serving import application as web
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
 from channels.simulator.tmall import Seller, Tmall
 from channels.simulator.tmall.call import written
 from channels.simulator.trade import Item, Sku, Wanted
+from partners.simulation.clock import Clock
+from partners.simulation.faults import Faults, Rates
+from partners.simulation.serving import application as web
 from tests.channels.simulator.conftest import NOON_MS, Desk
 from tests.channels.simulator.tmall.conftest import Application, signature
 
@@ -283,7 +283,7 @@ VALUES = st.one_of(
 async def test_whatever_is_sent_is_answered(method: str, more: dict[str, str]) -> None:
     """Signed rubbish in any parameter: an answer or an error of the platform's, never a 5xx."""
     clock = Clock(NOON_MS, speed=0)
-    world = World(clock, Faults(), Shop(clock))
+    world = ShopWorld(clock, Faults(), Shop(clock))
     simulator = Tmall(world, Seller(app_key="12345678", secret="helloworld"))
     world.shop.offer("a", [Sku(sku_id="", outer_id="A", quantity=5, price_fen=1)])
     transport = httpx.ASGITransport(web(simulator))

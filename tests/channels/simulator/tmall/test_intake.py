@@ -9,16 +9,16 @@ import httpx
 import pytest
 
 from channels.adapter import Account
-from channels.errors import PlatformFault
 from channels.intake.desk import Desk
 from channels.intake.fetcher import EMPTY_SECONDS, FAULT_SECONDS, Fetcher
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.tmall import Tmall as Simulated
 from channels.simulator.trade import Item, Wanted
 from channels.tmall import Tmall
 from channels.transport import Platform
+from partners.errors import PartnerFault
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import SYSTEM, SetStock
@@ -37,7 +37,7 @@ class Fast(Tmall):
 class Bed:
     """A shop at Tmall, and the loops of its channel."""
 
-    def __init__(self, url: str, world: World, item: Item, engine: Engine, settings: Settings):
+    def __init__(self, url: str, world: ShopWorld, item: Item, engine: Engine, settings: Settings):
         self.world, self.item, self.engine = world, item, engine
         account = Account(channel="tmall", url=url, app_key="12345678", secrets=("helloworld",))
         now_ms = world.clock.now_ms
@@ -79,7 +79,7 @@ class Bed:
 @pytest.fixture
 async def bed(
     http: httpx.AsyncClient,
-    world: World,
+    world: ShopWorld,
     catfood: Item,
     engine: Engine,
     settings: Settings,
@@ -172,4 +172,4 @@ async def test_a_presale_keeps_nothing_back_until_it_is_paid_whole(
 
 
 def _fails(*_: object) -> None:
-    raise PlatformFault("lost", "on the way", again=True, unknown=True)
+    raise PartnerFault("lost", "on the way", again=True, unknown=True)

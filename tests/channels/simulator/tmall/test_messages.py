@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from channels.simulator.faults import Rates
-from channels.simulator.simulator import World
+from channels.simulator.platform import ShopWorld
 from channels.simulator.tmall import Seller, Tmall
 from channels.simulator.tmall import messages as queue
 from channels.simulator.trade import Item, RefundStage, Wanted
+from partners.simulation.faults import Rates
 from tests.channels.simulator.conftest import Desk, beside
 from tests.channels.simulator.tmall.conftest import Application
 
@@ -35,7 +35,7 @@ def topics(messages: list[dict[str, Any]]) -> list[str]:
     return [message["topic"].rpartition("_")[2] for message in messages]
 
 
-def order(world: World, item: Item, *, paid: bool = False) -> str:
+def order(world: ShopWorld, item: Item, *, paid: bool = False) -> str:
     wanted = [Wanted(item.item_id, sku_id, 1) for sku_id in item.skus]
     return world.shop.place(wanted, paid=paid, buyer="张三").order_id
 
@@ -64,7 +64,7 @@ async def test_a_message_as_it_is_on_the_wire(application: Application, catfood:
     }
 
 
-async def test_a_shop_begun_anew_tells_by_other_ids(world: World, catfood: Item) -> None:
+async def test_a_shop_begun_anew_tells_by_other_ids(world: ShopWorld, catfood: Item) -> None:
     """Whoever has taken a message once passes over its id for good."""
     tmall = Tmall(world, Seller(app_key="12345678", secret="helloworld"), first_message_id=77)
     async with beside(tmall) as client:
@@ -180,7 +180,7 @@ async def test_a_queue_is_emptied_by_parts(application: Application, catfood: It
     assert ids == sorted(set(ids))
 
 
-async def test_messages_come_when_they_are_permitted(world: World, catfood: Item) -> None:
+async def test_messages_come_when_they_are_permitted(world: ShopWorld, catfood: Item) -> None:
     """Nothing is kept for a seller whose messages are not open; topics can be chosen."""
     simulator = Tmall(world, Seller(app_key="1", secret="s"), permitted=False)
     order(world, catfood)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
-from channels.simulator.simulator import World
 from channels.simulator.tmall import Tmall
 from channels.simulator.tmall.call import written
 from channels.simulator.trade import Item, Order, RefundStage, Wanted
@@ -199,7 +199,7 @@ def ids(answer: dict[str, Any]) -> list[str]:
     return [trade["tid_str"] for trade in answer.get("trades", {}).get("trade", [])]
 
 
-async def placed(world: World, item: Item, count: int) -> list[str]:
+async def placed(world: ShopWorld, item: Item, count: int) -> list[str]:
     """Place orders, one a second, from noon on."""
     orders = []
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""A lane: the calls of one kind to one platform leave one by one, at its pace."""
+"""A lane: the calls of one kind to one partner leave one by one, at its pace."""
 
 from __future__ import annotations
 

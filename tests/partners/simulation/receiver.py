@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from channels.simulator.serving import listen
+from partners.simulation.serving import listen
 from tests.waiting import happens
 
 SECONDS = 20.0  # for which a test waits before it fails

@@ -1,8 +1,8 @@
-"""What goes wrong between a platform and us, at set rates and from a seed; by default nothing.
+"""What goes wrong between a partner and us, at set rates and from a seed; by default nothing.
 
-Calls of ours and messages of the platform's have each their own stream of chance, one draw for
+Calls of ours and messages of the partner's have each their own stream of chance, one draw for
 each: a test that makes the same calls meets the same faults, whatever else is sent meanwhile.
-A platform asks `call()` once for every call that is otherwise right, before it works on it, and
+A partner asks `call()` once for every call that is otherwise right, before it works on it, and
 `deliveries(now)` once for every message that it is about to send.
 """
 
@@ -21,10 +21,10 @@ LONGEST_DELAY_MS: Final = 3_600_000  # of a message that is overtaken
 class CallFault(StrEnum):
     """What befalls a call of ours."""
 
-    ERROR = "error"  # the platform says that it is at fault; nothing was done
+    ERROR = "error"  # the partner says that it is at fault; nothing was done
     THROTTLED = "throttled"  # it says that we call too often; nothing was done
-    CUT = "cut"  # no answer, nothing was done: the platform is down
-    TIMED_OUT = "timed_out"  # it was done, and the platform says that it does not know
+    CUT = "cut"  # no answer, nothing was done: the partner is down
+    TIMED_OUT = "timed_out"  # it was done, and the partner says that it does not know
     UNANSWERED = "unanswered"  # it was done, and the answer is lost
 
     @property
@@ -34,7 +34,7 @@ class CallFault(StrEnum):
 
 
 class MessageFault(StrEnum):
-    """What befalls a message of the platform's."""
+    """What befalls a message of the partner's."""
 
     LOST = "lost"
     DUPLICATED = "duplicated"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.simulator.faults import CallFault, Faults, Rates, WrongRates
+from partners.simulation.faults import CallFault, Faults, Rates, WrongRates
 
 DRAWS = 20_000
 

@@ -1,52 +1,19 @@
-"""Serving beside other work of an event loop, and what a platform does by itself."""
+"""Serving beside other work of an event loop, and what a partner does by itself."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
 
 import httpx
 import pytest
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Route
 
-from channels.simulator.serving import listen, served
-from channels.simulator.simulator import Cut, Simulator, World
+from partners.simulation.serving import listen, served
+from partners.simulation.simulator import World
+from tests.partners.simulation.echo import Echo
 
 
-class Echo(Simulator):
-    """A platform of the smallest kind: a new one needs no more than this."""
-
-    platform = "echo"
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
-        self.runs = asyncio.Event()
-        self.ended = False
-
-    def face(self) -> Sequence[BaseRoute]:
-        """Say hello, or be cut off."""
-
-        async def hello(_: Request) -> PlainTextResponse:
-            return PlainTextResponse("hello")
-
-        async def cut(_: Request) -> Cut:
-            return Cut()
-
-        return [Route("/hello", hello), Route("/cut", cut)]
-
-    async def run(self) -> None:
-        """Work until cancelled."""
-        self.runs.set()
-        try:
-            await super().run()
-        finally:
-            self.ended = True
-
-
-async def test_a_new_platform_is_served(world: World) -> None:
+async def test_a_new_partner_is_served(world: World) -> None:
     """Its face, the control side beside it, its own work until the end."""
     echo = Echo(world)
     async with served(echo) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
@@ -60,7 +27,7 @@ async def test_who_leaves_in_the_middle_is_no_fault(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A request that breaks off is written into no log."""
-    head = b'POST /simulator/orders HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{"l'
+    head = b'PUT /simulator/faults HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{"l'
     async with served(Echo(world)) as url:
         host, port = url.removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(host, int(port))

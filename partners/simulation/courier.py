@@ -1,4 +1,4 @@
-"""Carry a platform's messages to us: in their order, with the faults, again until they are taken.
+"""Carry a partner's messages to us: in their order, with the faults, again until they are taken.
 
 Messages with the same key go one after another, as long as nothing goes wrong: what is overtaken,
 repeated or lost is drawn from `world.faults`, once for each message, and what was not taken comes
@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from channels.simulator.simulator import World
+from partners.simulation.simulator import World
 
 MOST_WAITING: Final = 1_000_000  # messages; further ones are dropped, and counted
 MOST_LANES: Final = 64
@@ -27,7 +27,7 @@ M = TypeVar("M")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a platform sends: so many at once, so many in one request, again after so long."""
+    """How a partner sends: so many at once, so many in one request, again after so long."""
 
     lanes: int
     most_at_once: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from channels.lane import Lane
+from partners.lane import Lane
 
 
 async def order_of(lane: Lane, **calls: bool) -> str:

@@ -14,15 +14,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from channels.simulator.control import control
-from channels.simulator.simulator import Simulator
+from partners.simulation.control import control
+from partners.simulation.simulator import Simulator
 
 BACKLOG: Final = 2_048  # connections that wait to be accepted; the kernel may allow fewer
 MOST_DRAIN_SECONDS: Final = 2  # for what is still being answered at the end
 
 
 def application(simulator: Simulator) -> Starlette:
-    """Make the web application: the platform's face, and the control side beside it."""
+    """Make the web application: the partner's face, and the control side beside it."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.simulator.clock import FASTEST, LATEST_MS, Clock, WrongTime
+from partners.simulation.clock import FASTEST, LATEST_MS, Clock, WrongTime
 
 
 class Ticks:
