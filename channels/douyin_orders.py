@@ -113,6 +113,8 @@ def read_order(order: ShopOrder, deducts_at: DeductsAt | None) -> PlatformOrder:
         raise Unreadable("an order without lines")
     if all(line.state is OrderState.CLOSED for line in lines):
         state = OrderState.CLOSED  # the order's own word comes a moment later
+    elif state is OrderState.CLOSED:
+        state = OrderState.SHIPPED  # refunded after it had left
     paid_at_ms = moment(order.pay_time, "pay_time")
     return PlatformOrder(
         order_id=required(identifier(order.order_id), "order_id"),
@@ -201,6 +203,8 @@ def _line(line: SkuOrder, order: ShopOrder) -> OrderLine:
     out_sku_id = clean(line.out_sku_id)
     if ends and state in {OrderState.UNPAID, OrderState.PAID}:
         state = OrderState.CLOSED
+    elif state is OrderState.CLOSED and moment(line.ship_time, "ship_time"):
+        state = OrderState.SHIPPED  # refunded after it had left: a count brings it back
     return OrderLine(
         line_id=required(identifier(line.order_id), "sku order_id"),
         sku=clean(line.code) or ("" if out_sku_id == "0" else out_sku_id),

@@ -65,6 +65,7 @@ class SkuOrder(msgspec.Struct, frozen=True):
     pay_amount: Loose = None
     pay_time: Loose = None
     update_time: Loose = None
+    ship_time: Loose = None  # when it left, 0 of one that has not
     reduce_stock_type: Loose = None
     room_id: Loose = None
     room_id_str: Loose = None

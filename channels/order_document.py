@@ -39,6 +39,8 @@ WORDS: Final[Mapping[str, OrderState]] = {
     "已取消": OrderState.CLOSED,
     "refunded": OrderState.CLOSED,
     "已退款": OrderState.CLOSED,
+    "returned": OrderState.SHIPPED,  # refunded after it had left: a count brings it back
+    "已退货": OrderState.SHIPPED,
 }
 
 MOST_LINES: Final = 1_000  # an order; as many as a reservation takes

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from reservation.shops import DeductsAt
 
 # What of a trade is asked for: nothing of the buyer.
-FIELDS: Final = "tid,tid_str,status,payment,created,modified,pay_time,step_trade_status,orders"
+FIELDS: Final = (
+    "tid,tid_str,status,payment,created,modified,pay_time,consign_time,step_trade_status,orders"
+)
 
 _UNPAID, _PAID = OrderState.UNPAID, OrderState.PAID
 _SHIPPED, _CLOSED = OrderState.SHIPPED, OrderState.CLOSED
@@ -36,7 +38,7 @@ STATES: Final[Mapping[str, OrderState]] = {
     "WAIT_BUYER_CONFIRM_GOODS": _SHIPPED,
     "TRADE_BUYER_SIGNED": _SHIPPED,
     "TRADE_FINISHED": _SHIPPED,
-    "TRADE_CLOSED": _CLOSED,  # refunded after it was paid
+    "TRADE_CLOSED": _CLOSED,  # refunded after it was paid; what had left then stays left
     "TRADE_CLOSED_BY_TAOBAO": _CLOSED,  # before it was paid
 }
 # A presale is paid in two steps, and what its status says of payment is this. None: nothing.
@@ -97,6 +99,8 @@ class _Line(msgspec.Struct):
     payment: _Number = None
     divide_order_fee: _Number = None
     is_oversold: bool | str | None = None
+    consign_time: str | None = None  # when it left, of one that has
+    invoice_no: str | None = None  # of its parcel
 
 
 class _Lines(msgspec.Struct):
@@ -113,6 +117,7 @@ class Trade(msgspec.Struct):
     created: str | None = None
     modified: str | None = None
     pay_time: str | None = None
+    consign_time: str | None = None
     step_trade_status: str | None = None
     orders: _Lines | list[_Line] | None = None
 
@@ -128,9 +133,13 @@ def order_of(trade: Trade, deducts_at: DeductsAt) -> PlatformOrder:
     state = _stepped(_known(STATES, "trade.status", word), step)
     is_paid = bool(trade.pay_time) and _stepped(_PAID, step) is _PAID
     found = _lines(trade.orders)
+    if len(found) == 1:
+        found[0].consign_time = found[0].consign_time or trade.consign_time
     lines = tuple(_line(line, word, step, is_paid=is_paid) for line in found)
     if all(line.state is _CLOSED for line in lines):
         state = _CLOSED  # each refunded by itself: the trade's own word follows later
+    elif state is _CLOSED:
+        state = _SHIPPED  # refunded after it had left
     return PlatformOrder(
         order_id=id_of(trade.tid, trade.tid_str),
         state=state,
@@ -152,6 +161,8 @@ def _line(line: _Line, word: str, step: str, *, is_paid: bool) -> OrderLine:
     # A special refund (直播返现、价保) gives back a part of the price: the goods are still owed.
     if refunded and state is _PAID and not line.special_refund_type:
         state = _CLOSED
+    elif state is _CLOSED and (line.consign_time or line.invoice_no):
+        state = _SHIPPED  # refunded after it had left: it comes back by a count, if at all
     return OrderLine(
         line_id=id_of(line.oid, line.oid_str),
         sku=_code(line.outer_sku_id or line.outer_iid or ""),

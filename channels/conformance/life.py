@@ -99,6 +99,23 @@ class Life(Rules):
         same("an order all of whose lines are closed", order.state, CLOSED)
 
     @live
+    async def test_what_has_left_stays_left(self, wire: Wire) -> None:
+        """Refunded after it was shipped it is gone all the same, also where nobody told of that."""
+        placed = _place(wire, _kettle(wire), paid=True)
+        order = await wire.reads(placed.order_id, PAID, PAID)
+        if self.counterpart.moves_lines:
+            await _ship(wire, order, "SF214151286", order.lines[0].line_id)
+            wire.world.clock.advance(_MINUTE_MS)
+            wire.world.shop.refund(placed.order_id)
+            await wire.reads(placed.order_id, SHIPPED, CLOSED)
+            return
+        await _ship(wire, order, "SF214151286")
+        wire.world.clock.advance(_MINUTE_MS)
+        wire.world.shop.refund(placed.order_id)
+        order = await wire.reads(placed.order_id, SHIPPED, SHIPPED)
+        same("an order that had left", order.state, SHIPPED)
+
+    @live
     async def test_messages_come_until_they_are_taken(self, wire: Wire) -> None:
         """Each names its order; one that was not taken comes again, the same, until it is."""
         placed = _place(wire, _kettle(wire))

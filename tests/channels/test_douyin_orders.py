@@ -196,6 +196,14 @@ def test_what_has_left_is_not_closed_by_its_refund():
     assert order.state is OrderState.SHIPPED
 
 
+def test_what_had_left_before_its_refund_stays_left():
+    """A line that has a time at which it was shipped, and is closed since, is gone."""
+    order = read({"order_status": 4}, {"order_status": 4, "ship_time": 1_769_076_000, **after()})
+    assert (order.lines[0].state, order.state) == (OrderState.SHIPPED, OrderState.SHIPPED)
+    order = read({"order_status": 4}, {"order_status": 4, "ship_time": 0, **after()})
+    assert (order.lines[0].state, order.state) == (OrderState.CLOSED, OrderState.CLOSED)
+
+
 def test_an_order_of_closed_lines_is_closed():
     """The order's own word comes later, and is told as it is."""
     order = read(line=after(), lines=2)

@@ -164,6 +164,28 @@ def test_a_trade_whose_lines_are_all_refunded_is_closed():
     assert (states(order), order.word) == ((CLOSED, CLOSED, CLOSED), "WAIT_SELLER_SEND_GOODS")
 
 
+CLOSED_LINE = {"status": "TRADE_CLOSED", "refund_status": "SUCCESS"}
+
+
+@pytest.mark.parametrize(
+    "left", [{"consign_time": "2026-01-22 18:00:00"}, {"invoice_no": "SF214151283"}]
+)
+def test_what_had_left_before_its_refund_stays_left(left):
+    """A line with a parcel is gone, whatever was paid back; one without is given back."""
+    order = read(trade([CLOSED_LINE | left, CLOSED_LINE], status="TRADE_CLOSED"))
+    assert (states(order), order.word) == ((SHIPPED, SHIPPED, CLOSED), "TRADE_CLOSED")
+
+
+def test_the_trades_own_consignment_speaks_of_its_only_line():
+    """Of several it does not say which."""
+    left = {"status": "TRADE_CLOSED", "consign_time": "2026-01-22 18:00:00"}
+    both = trade([CLOSED_LINE, CLOSED_LINE], **left)
+    assert states(read(both)) == (CLOSED, CLOSED, CLOSED)
+    answer = json.loads(both.body)
+    del answer["trade_fullinfo_get_response"]["trade"]["orders"]["order"][1]
+    assert states(read(answering(answer))) == (SHIPPED, SHIPPED)
+
+
 def test_a_part_of_the_price_given_back_leaves_the_goods_owed():
     """价保 and 直播返现 are refunds that succeed without taking the line back."""
     special = {"refund_status": "SUCCESS", "special_refund_type": "价保"}

@@ -5,10 +5,11 @@ Source: docs/distributors.md, which is ours: a dealer is asked to write it so.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
-from channels.simulator.trade import Event, Happening, Order, Stage
+from channels.simulator.trade import Event, Happening, Line, Order, Stage
 
 CHINA: Final = timezone(timedelta(hours=8))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,6 +64,7 @@ class Book:
 
     def view(self, order: Order) -> dict[str, Any]:
         """Write an order; a line that is elsewhere than its order says where."""
+        word = _word(order.stage, order.lines.values())
         lines = []
         for number, line in enumerate(order.lines.values(), 1):
             written_line: dict[str, Any] = {
@@ -71,12 +73,12 @@ class Book:
                 "quantity": line.quantity,
                 "unit_price_yuan": yuan(line.price_fen),
             }
-            if line.stage is not order.stage:
-                written_line["status"] = STATUS[line.stage]
+            if (of_line := _word(line.stage, [line])) != word:
+                written_line["status"] = of_line
             lines.append(written_line)
         view: dict[str, Any] = {
             "order_no": order.order_id,
-            "status": STATUS[order.stage],
+            "status": word,
             "created_at": written(order.created_at_ms),
             "updated_at": written(self.updated_ms(order)),
         }
@@ -84,6 +86,13 @@ class Book:
             view["paid_at"] = written(order.paid_at_ms)
             view["paid_yuan"] = yuan(order.amount_fen)
         return {**view, "lines": lines}
+
+
+def _word(stage: Stage, lines: Iterable[Line]) -> str:
+    """Say where an order or a line is; what was refunded after it had left is `returned`."""
+    if stage is Stage.REFUNDED and all(line.parcel is not None for line in lines):
+        return "returned"
+    return STATUS[stage]
 
 
 def written(at_ms: int) -> str:

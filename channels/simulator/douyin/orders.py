@@ -268,6 +268,7 @@ class Orders:
             "parent_order_id": order.order_id,
             "order_level": 3,
             **self._shared(order, main, line.stage),
+            "ship_time": seconds(line.parcel.at_ms if line.parcel else None),
             "product_id": write(line.item.item_id),
             "product_id_str": line.item.item_id,
             "product_name": line.item.title,

@@ -93,6 +93,7 @@ MUTANTS = [
     ("response.status != 409", "True", "an_order_is_placed"),
     ('"served": OrderState.SHIPPED', '"served": OrderState.PAID', "an_order_is_placed"),
     ('"spilt": OrderState.CLOSED', '"spilt": OrderState.PAID', "an_order_is_closed"),
+    ('"served": OrderState.SHIPPED', '"served": OrderState.CLOSED', "what_has_left"),
     ("str(told.order)", "str(told.order + 1)", "messages_come"),
     ('"page": page}', '"page": 1}', "a_sweep_finds"),
     ('"from": begin_ms // 1000', '"from": 0', "a_sweep_finds"),
