@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec.structs import replace
 
 from reservation.model import (
+    MAX_STOCK,
     AdjustStock,
     BreakerAct,
     Confirm,
@@ -279,7 +280,7 @@ class Machine(HealthSteps, RuleBasedStateMachine):
         known = self.model.reservations.get(operation.reservation_id)
         if known and which < len(IDS) // 2:
             line = known.lines[which % len(known.lines)]
-            quantity = max(1, line.quantity - line.fulfilled + more)
+            quantity = min(max(1, line.quantity - line.fulfilled + more), MAX_STOCK)
             part = (Line(line.sku, line.warehouse, quantity),)
             operation = replace(operation, lines=part)
         self._do(operation)
