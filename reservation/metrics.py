@@ -213,8 +213,8 @@ CHANNEL_FAULTS: Final = Counter(
 )
 CHANNEL_OFFERS: Final = Gauge(
     "holdfast_channel_offers",
-    "What a channel is still to be told of SKUs, by channel and state: waiting, or dead (refused"
-    " for good: a person has to look).",
+    "What a channel is still to be told of SKUs, by channel and state: waiting, dead (refused for"
+    " good: a person has to look), or not_closed (of a SKU that it must not sell: it may).",
     ("channel", "state"),
     multiprocess_mode="mostrecent",
     registry=REGISTRY,

@@ -32,9 +32,11 @@ class AlertType(StrEnum):
     The worst first.
     """
 
+    NOT_CLOSED = "channel.not_closed"  # a channel may still sell what it must not
     SUSPENDED = "breaker.opened"
     ANOMALY = "order.anomaly"  # an order is not where its platform says it is
     DEAD_LETTER = "channel.dead_letter"  # a channel was not told what it may sell
+    DEAD_PARCEL = "channel.dead_parcel"  # nor that a parcel has left
     ON_TRIAL = "breaker.half_opened"
     REOPENED = "breaker.closed"
     AT_RISK = "health.at_risk"

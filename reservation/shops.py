@@ -96,6 +96,11 @@ class Shop(BaseModel):
         21_600, ge=60, le=2_592_000, description="after which what was told is told once more"
     )
 
+    # A refusal for good is seldom taken back by itself; a person who has mended it need not wait.
+    close_again_seconds: int = Field(
+        180, ge=10, le=3_600, description="before a closing that was refused for good is tried on"
+    )
+
     @model_validator(mode="after")
     def _a_webhook_has_address_and_secret(self) -> Shop:
         wanted = self.exposure is Exposure.WEBHOOK

@@ -13,10 +13,11 @@ from channels.feed.offers import (
     Offer,
     OfferReads,
     Offers,
-    OffersUnavailable,
     look_at,
     offers_path,
 )
+from channels.parcels.parcels import ParcelReads, parcels_path
+from channels.parcels.parcels import look_at as look_at_parcels
 from reservation.api.exchange import OK, Answer, json_answer
 from reservation.api.forms import anchored
 from reservation.api.openapi import Documented
@@ -25,6 +26,7 @@ from reservation.api.problems import Problem, Refused, Slug
 from reservation.api.query import LIMIT_PARAMETER, ListQuery, after_parameter
 from reservation.api.refusals import off_the_loop
 from reservation.api.views import View, time_field
+from reservation.errors import ArchiveUnavailable
 from reservation.security import Action
 from reservation.times import rfc3339, rfc3339_or_none
 
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PLACE: Final = re.compile(rf"({'|'.join(Kind)}),(.{{1,64}})")  # in the list of dead letters
+# In the list of dead letters: whether it is open, its kind and SKU.
+_PLACE: Final = re.compile(rf"([01]),({'|'.join(Kind)}),(.{{1,64}})")
 
 
 class ToldView(View):
@@ -50,7 +53,7 @@ class ToldView(View):
     closed: str | None = Field(description="Why no orders are to be taken: suspended, at risk.")
     state: str = Field(
         description="requested (on its way), acknowledged, failed (tried again), dead (left to a"
-        " person)."
+        " person; what is closed is tried again all the same)."
     )
     since: str = time_field("Since when it is to be told.")
     acknowledged_at: str | None = Field(description="When the channel acknowledged something last.")
@@ -78,7 +81,9 @@ class ChannelView(View):
     channel: str
     platform: str
     waiting: int = Field(description="SKUs of which it is still to be told.")
-    dead: int = Field(description="Of which it is not told any more: a person has to look.")
+    dead: int = Field(description="Of which it took nothing: a person has to look.")
+    not_closed: int = Field(description="Of these, SKUs that it must not sell, and still may.")
+    parcels_dead: int = Field(description="Parcels of which it took nothing, likewise.")
 
 
 class ChannelsView(View):
@@ -99,19 +104,31 @@ class Told:
     def __init__(self, settings: Settings) -> None:
         self._shops = settings.channels
         self._path = offers_path(settings.data_dir)
+        self._parcels = parcels_path(settings.data_dir)
 
     async def channels(self, _call: Call) -> Answer:
         """List the channels, with how much each is still to be told."""
 
-        def ask(told: OfferReads) -> dict[str, tuple[int, int]]:
-            return {channel: told.counts(channel) for channel in self._shops}
+        def of_offers(told: OfferReads) -> dict[str, tuple[int, int, int]]:
+            return {name: (*told.counts(name), told.not_closed(name)) for name in self._shops}
 
-        counts = await self._look(ask) or {}
+        def of_parcels(parcels: ParcelReads) -> dict[str, int]:
+            return {name: parcels.counts(name)[1] for name in self._shops}
+
+        counts = await self._look(of_offers) or {}
+        parcels = await _off_the_loop(lambda: look_at_parcels(self._parcels, of_parcels)) or {}
         items = []
         for channel, shop in sorted(self._shops.items()):
-            waiting, dead = counts.get(channel, (0, 0))
+            waiting, dead, not_closed = counts.get(channel, (0, 0, 0))
             items.append(
-                {"channel": channel, "platform": shop.platform, "waiting": waiting, "dead": dead}
+                {
+                    "channel": channel,
+                    "platform": shop.platform,
+                    "waiting": waiting,
+                    "dead": dead,
+                    "not_closed": not_closed,
+                    "parcels_dead": parcels.get(channel, 0),
+                }
             )
         return json_answer(OK, {"items": items})
 
@@ -122,7 +139,7 @@ class Told:
         return json_answer(OK, {"sku": sku, "items": [told_json(offer) for offer in found]})
 
     async def dead_letters(self, call: Call) -> Answer:
-        """List what a channel has refused for good, by SKU."""
+        """List what a channel has refused for good: closings first, then by SKU."""
         channel = self._channel(call)
         asked = ListQuery(call.exchange.query)
         after = asked.place(_place)
@@ -130,7 +147,7 @@ class Told:
         found = await self._look(lambda told: told.dead(channel, after, asked.limit + 1)) or []
         page = found[: asked.limit]
         more = len(found) > asked.limit
-        place = f"{page[-1].kind},{page[-1].sku}" if more else None
+        place = f"{page[-1].is_open:d},{page[-1].kind},{page[-1].sku}" if more else None
         return json_answer(OK, {"items": [told_json(one) for one in page], "next": place})
 
     async def send_again(self, call: Call) -> Answer:
@@ -157,7 +174,7 @@ class Told:
 
 
 async def _off_the_loop(work: Callable[[], T]) -> T:
-    return await off_the_loop(work, OffersUnavailable, "The feed cannot be read")
+    return await off_the_loop(work, ArchiveUnavailable, "The feed cannot be read")
 
 
 def feed_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
@@ -174,7 +191,7 @@ def feed_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
     dead = Documented(
         "list_dead_letters",
         "channels",
-        {OK: (DeadLettersView, "By SKU.")},
+        {OK: (DeadLettersView, "Closings first.")},
         (Slug.INVALID_REQUEST, Slug.NOT_FOUND, *faults),
         query=(after_parameter({"type": "string", "pattern": anchored(_PLACE)}), LIMIT_PARAMETER),
     )
@@ -217,6 +234,6 @@ def told_json(offer: Offer) -> dict[str, Any]:
     }
 
 
-def _place(text: str) -> tuple[str, str] | None:
+def _place(text: str) -> tuple[bool, str, str] | None:
     found = _PLACE.fullmatch(text)
-    return (found[2], found[1]) if found else None
+    return (found[1] == "1", found[3], found[2]) if found else None

@@ -33,13 +33,25 @@ CREATE TABLE offer (
   attempts INTEGER NOT NULL, reason TEXT NOT NULL, dead INTEGER NOT NULL,
   PRIMARY KEY (channel, sku, kind)
 ) WITHOUT ROWID;
-CREATE INDEX offer_to_tell ON offer (channel, why = '', since_ms) WHERE version > told AND dead = 0;
 CREATE INDEX offer_closed ON offer (sku) WHERE why <> '';
 CREATE INDEX offer_told ON offer (channel, told_ms) WHERE kind = 'stock' AND version <= told;
-CREATE INDEX offer_dead ON offer (channel, sku, kind) WHERE dead = 1;
 """
-
-_PENDING: Final = "version > told AND dead = 0"
+# A dead letter is not told by itself any more, but what closes is: an open listing oversells.
+_PENDING: Final = "version > told AND (dead = 0 OR why <> '')"
+_WAITS: Final = "version > told AND dead = 0"
+_NOT_CLOSED: Final = "dead = 1 AND why <> '' AND kind = 'stock'"
+_LATER: Final = (
+    "DROP INDEX IF EXISTS offer_to_tell",
+    "DROP INDEX IF EXISTS offer_dead",
+    (
+        "CREATE INDEX IF NOT EXISTS offer_pending ON offer (channel, why = '', since_ms)"
+        f" WHERE {_PENDING}"
+    ),
+    (
+        "CREATE INDEX IF NOT EXISTS offer_given_up ON offer (channel, why = '', sku, kind)"
+        " WHERE dead = 1"
+    ),
+)
 _COLUMNS: Final = (
     "channel, sku, kind, units, weight, why, version, told, told_open, since_ms, told_ms, due_ms,"
     " attempts, reason, dead"
@@ -96,12 +108,17 @@ class Offer:
     due_ms: int
     attempts: int
     reason: str  # why the last attempt failed
-    dead: bool  # it is not told by itself any more
+    dead: bool  # a person has to look; it is not told by itself any more, unless it closes
 
     @property
     def is_open(self) -> bool:
         """Say whether orders are to be taken for it."""
         return not self.why
+
+    @property
+    def is_not_closed(self) -> bool:
+        """Say whether a platform was to close it, and has refused or not answered for long."""
+        return self.dead and not self.is_open and self.kind is Kind.STOCK
 
     @property
     def is_told(self) -> bool:
@@ -114,8 +131,8 @@ class Outcome:
     """What became of telling an offer.
 
     `told_open`: whether the platform takes orders since then, None where nothing was acknowledged.
-    `reason` says why not all of it was told; then `due_ms` says when it is told again, or `dead`
-    that a person has to say so.
+    `reason` says why not all of it was told; then `due_ms` says when it is told again, and `dead`
+    that a person has to look: what does not close is told again when that person says so.
     """
 
     offer: Offer
@@ -145,11 +162,17 @@ class OfferReads:
             (channel, at_ms, count, kind),
         )
 
-    def dead(self, channel: str, after: tuple[str, str] | None, count: int) -> Sequence[Offer]:
-        """Name dead letters of a channel behind a SKU and kind, by these."""
+    def dead(
+        self, channel: str, after: tuple[bool, str, str] | None, count: int
+    ) -> Sequence[Offer]:
+        """Name dead letters of a channel behind a place, by it: closings first, then by SKU.
+
+        A place is whether it is open, its SKU and its kind.
+        """
         return self._read(
-            "channel = ? AND dead = 1 AND (sku, kind) > (?, ?) ORDER BY sku, kind LIMIT ?",
-            (channel, *(after or ("", "")), count),
+            "channel = ? AND dead = 1 AND (why = '', sku, kind) > (?, ?, ?)"
+            " ORDER BY why = '', sku, kind LIMIT ?",
+            (channel, *(after or (False, "", "")), count),
         )
 
     def closed(self, skus: Sequence[str]) -> Sequence[Offer]:
@@ -168,11 +191,20 @@ class OfferReads:
         """Count what is to be told to a channel, and what is dead."""
         with self._db.reading():
             waiting, dead = self._db.execute(
-                f"SELECT (SELECT count(*) FROM offer WHERE channel = ?1 AND {_PENDING}),"  # noqa: S608
+                f"SELECT (SELECT count(*) FROM offer WHERE channel = ?1 AND {_WAITS}),"  # noqa: S608
                 " (SELECT count(*) FROM offer WHERE channel = ?1 AND dead = 1)",
                 (channel,),
             ).fetchone()
         return waiting, dead
+
+    def not_closed(self, channel: str) -> int:
+        """Count the dead letters that close a SKU: the channel may still sell what it must not."""
+        with self._db.reading():
+            (found,) = self._db.execute(
+                f"SELECT count(*) FROM offer WHERE channel = ? AND {_NOT_CLOSED}",  # noqa: S608
+                (channel,),
+            ).fetchone()
+        return int(found)
 
     def _read(self, condition: str, values: Iterable[Any]) -> Sequence[Offer]:
         with self._db.reading():
@@ -189,7 +221,9 @@ class Offers(OfferReads):
     _db: Database
 
     def __init__(self, path: Path) -> None:
-        super().__init__(Database(path, _TABLES, form=FORMAT, fault=OffersUnavailable))
+        super().__init__(
+            Database(path, _TABLES, form=FORMAT, fault=OffersUnavailable, later=_LATER)
+        )
         with self._db.transaction():
             # Versions of another file begin with 1, too: their keys must not be taken for ours.
             if (born := self._db.fact("born")) is None:
@@ -241,7 +275,7 @@ class Offers(OfferReads):
                 if one.told_open is not None:
                     self._db.execute(
                         "UPDATE offer SET told_open = ?4, told = IIF(?5, max(told, ?6), told),"
-                        " told_ms = ?7, attempts = 0, reason = ''"
+                        " told_ms = ?7, attempts = 0, reason = '', dead = 0"
                         " WHERE channel = ?1 AND sku = ?2 AND kind = ?3",
                         (
                             *(offer.channel, offer.sku, offer.kind, one.told_open),
@@ -268,7 +302,7 @@ class Offers(OfferReads):
             found = self._db.execute(
                 "SELECT sku FROM offer WHERE channel = ?1 AND kind = 'stock' AND version <= told"  # noqa: S608
                 " AND told_ms <= ?2 AND NOT EXISTS"
-                f" (SELECT 1 FROM offer WHERE channel = ?1 AND {_PENDING})"
+                f" (SELECT 1 FROM offer WHERE channel = ?1 AND {_WAITS})"
                 " ORDER BY told_ms LIMIT 1",
                 (channel, before_ms),
             ).fetchone()

@@ -1,10 +1,10 @@
 """The teller: tells one channel's platform what is to be told, at its pace, until it has it.
 
-What closes a SKU goes before all else, waits for no answer to anything else, and is never given up.
-Of one SKU only one thing is told at a time: what came late would count as what is true. What a
-platform refuses for good becomes a dead letter with its reason, until a person sends it again or it
-has changed. What it took long ago is told once more where nothing else is to be told: somebody may
-have changed it there.
+What closes a SKU goes before all else, and waits for no answer to anything else. Of one SKU only
+one thing is told at a time: what came late would count as what is true. What a platform refuses for
+good becomes a dead letter with its reason, until a person sends it again or it has changed; what
+closes is tried on all the same, for an open listing of a suspended SKU oversells. What it took long
+ago is told once more where nothing else is to be told: somebody may have changed it there.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ LONGEST_PAUSE_MS: Final = 60_000
 LONGEST_CLOSING_PAUSE_MS: Final = (
     5_000  # of what closes: the platform is told as soon as it is back
 )
-MOST_ATTEMPTS: Final = 30  # some twenty minutes; what closes has no such end
-REFUSED_PAUSE_MS: Final = 60_000  # before a closing that was refused for good is tried all the same
+MOST_ATTEMPTS: Final = (
+    30  # some twenty minutes, of what closes one or two; then a person has to look
+)
 
 
 class Verb(Enum):
@@ -104,8 +105,10 @@ class Teller:
             await self._note(done)
         if self._counting.is_due():
             waiting, dead = await asyncio.to_thread(self._offers.counts, self._channel)
-            metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="waiting").set(waiting)
-            metrics.CHANNEL_OFFERS.labels(channel=self._channel, state="dead").set(dead)
+            not_closed = await asyncio.to_thread(self._offers.not_closed, self._channel)
+            states = {"waiting": waiting, "dead": dead - not_closed, "not_closed": not_closed}
+            for state, offers in states.items():
+                metrics.CHANNEL_OFFERS.labels(channel=self._channel, state=state).set(offers)
         return 0.0 if self._telling else IDLE_SECONDS
 
     async def close(self) -> None:
@@ -191,20 +194,24 @@ class Teller:
             self._platform.be_quiet(after)
         longest = LONGEST_PAUSE_MS if offer.is_open else LONGEST_CLOSING_PAUSE_MS
         pause_ms = self._chance() * min(longest, FIRST_PAUSE_MS << min(offer.attempts, 16))
-        given_up = offer.is_open and (not again or offer.attempts + 1 >= MOST_ATTEMPTS)
-        if not again and not given_up:
-            pause_ms = REFUSED_PAUSE_MS
+        given_up = not again or offer.attempts + 1 >= MOST_ATTEMPTS
+        if not again:  # of what is open nobody asks when it is due
+            pause_ms = self._window.shop.close_again_seconds * 1000
         due_ms = self._now_ms() + round(pause_ms + (after or 0) * 1000)
-        event = "offer_given_up" if given_up else "offer_put_off"
-        tell = log.warning if again and not given_up else log.error
+        is_news = given_up and not offer.dead
+        event = (
+            "offer_put_off" if not is_news else "offer_given_up" if offer.is_open else "not_closed"
+        )
+        tell = log.error if is_news else log.warning
         tell(event, channel=self._channel, sku=offer.sku, closes=offer.why, why=str(fault))
         return Outcome(offer, told_open, str(fault) or "refused", due_ms, given_up)
 
     def _count(self, outcome: Outcome) -> None:
         """Count what became of an offer, and how long a closing took that was none before."""
-        word = "told" if not outcome.reason else "dead" if outcome.dead else "put_off"
-        metrics.CHANNEL_TOLD.labels(channel=self._channel, outcome=word).inc()
         offer = outcome.offer
+        is_news = outcome.dead and not offer.dead
+        word = "told" if not outcome.reason else "dead" if is_news else "put_off"
+        metrics.CHANNEL_TOLD.labels(channel=self._channel, outcome=word).inc()
         if word == "told" and not offer.is_open and offer.told_open is not False:
             seconds = (self._now_ms() - offer.since_ms) / 1000
             metrics.CHANNEL_CLOSING_SECONDS.labels(channel=self._channel).observe(max(0, seconds))

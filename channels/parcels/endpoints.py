@@ -100,6 +100,12 @@ class ParcelsView(OrderParcelsView):
     next: str | None = Field(description="Give it as 'after' for the next page; null at the end.")
 
 
+class DismissedView(View):
+    """How many dead letters are forgotten."""
+
+    dismissed: int
+
+
 class ParcelPost:
     """The parcels' file over HTTP."""
 
@@ -173,6 +179,15 @@ class ParcelPost:
         sent = await self._write(lambda parcels: parcels.send_again(channel, _now_ms(), order_id))
         return json_answer(OK, {"sent": sent})
 
+    async def dismiss(self, call: Call) -> Answer:
+        """Forget those parcels of an order that its platform has refused: a person has seen to it.
+
+        They stay in its list as not told, and no alert or count speaks of them.
+        """
+        channel, order_id = self._order(call, Action.SEND_ALERTS)
+        found = await self._write(lambda parcels: parcels.dismiss(channel, order_id))
+        return json_answer(OK, {"dismissed": found})
+
     def _channel(self, call: Call) -> str:
         channel = call.segment("channel")
         if channel is None or channel not in self._channels:
@@ -242,6 +257,9 @@ def parcel_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
     sent = {OK: (SentAgainView, "They are on their way.")}
     again = Documented("resend_parcels", "channels", sent, (Slug.NOT_FOUND, *faults))
     order_again = Documented("resend_order_parcels", "channels", sent, missing)
+    dismiss = Documented(
+        "dismiss_order_parcels", "channels", {OK: (DismissedView, "They are forgotten.")}, missing
+    )
     of_channel = "/v1/channels/{channel}/parcels"
     order = "/v1/channels/{channel}/orders/{order_id}/parcels"
     return {
@@ -252,6 +270,7 @@ def parcel_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
         f"{order}/resend": {
             "POST": Endpoint(some.send_order_again, Action.SEND_ALERTS, None, order_again)
         },
+        f"{order}/dismiss": {"POST": Endpoint(some.dismiss, Action.SEND_ALERTS, None, dismiss)},
         of_channel: {"GET": Endpoint(some.listed, Action.READ_LEDGER, None, listed)},
         f"{of_channel}/resend": {
             "POST": Endpoint(some.send_again, Action.SEND_ALERTS, None, again)

@@ -232,6 +232,18 @@ class Parcels(ParcelReads):
                 (at_ms, channel, *values),
             ).rowcount
 
+    def dismiss(self, channel: str, order_id: str) -> int:
+        """Forget the dead letters of an order, since a person has seen to them; returns how many.
+
+        They stay, as what is not told, with the reason of before.
+        """
+        with self._db.transaction():
+            return self._db.execute(
+                "UPDATE notice SET state = 'not-told', reason = 'dismissed; ' || reason"
+                " WHERE channel = ? AND order_id = ? AND state = 'dead'",
+                (channel, order_id),
+            ).rowcount
+
     # -- who tells platforms ---------------------------------------------------------------------
 
     def due(self, channel: str, at_ms: int, count: int) -> Sequence[Notice]:

@@ -57,6 +57,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     at_ms: int
     by: str = ""  # the acting key; none: the rule did it
     reason: str = ""  # of a breaker; why an order does not fit, or a channel did not take it
+    closes: str = ""  # why a channel was to take no orders for it
     failures: int = 0
     retry_at_ms: int = 0  # 0: not by the clock
     shortages: tuple[Shortage, ...] = ()  # of the failed lock that opened the breaker
@@ -68,6 +69,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     order_id: str = ""  # its platform's; "" too: messages that name none
     kind: str = ""  # of an anomaly; of a dead letter: whom it was for
     units: int = 0  # that a dead letter tells
+    parcel: str = ""  # the fulfilment id of one that is not told
 
     @property
     def about(self) -> str:

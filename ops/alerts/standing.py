@@ -1,4 +1,4 @@
-"""What stands undone with channels, as alerts: orders that do not fit, and dead letters. Pure.
+"""What stands undone with channels, as alerts: unfit orders, and what they were not told. Pure.
 
 The id is of one time that it stands, and of its kind: an order that is tried again every minute
 keeps it, so does a dead letter whose figure changes. What has come to its end and begins anew, or
@@ -18,6 +18,7 @@ from reservation.receivers import AlertType
 if TYPE_CHECKING:
     from channels.feed.offers import Offer
     from channels.intake.looks import Trouble
+    from channels.parcels.parcels import Notice
 
 GIVEN_UP: Final = "given-up"  # an order that its platform does not tell of, whatever it was asked
 MOST_REASON: Final = 300  # characters that are told
@@ -47,15 +48,29 @@ def alert_of_order(trouble: Trouble) -> Alert | None:
 
 
 def alert_of_letter(offer: Offer) -> Alert:
-    """Tell of what a channel was not told."""
+    """Tell of what a channel was not told; of what it was to close, that it may still sell it."""
     return Alert(
         id=f"letter:{offer.channel}:{offer.sku}:{offer.kind}:{offer.since_ms}",
-        type=AlertType.DEAD_LETTER,
+        type=AlertType.NOT_CLOSED if offer.is_not_closed else AlertType.DEAD_LETTER,
         sku=offer.sku,
         at_ms=offer.since_ms,
         reason=offer.reason[:MOST_REASON],
+        closes=offer.why,
         weight=offer.weight,
         channel=offer.channel,
         kind=offer.kind.value,
         units=offer.units,
+    )
+
+
+def alert_of_parcel(notice: Notice) -> Alert:
+    """Tell of a parcel that a channel was not told of."""
+    return Alert(
+        id=f"parcel:{notice.channel}:{notice.order_id}:{notice.fulfilment_id}:{notice.since_ms}",
+        type=AlertType.DEAD_PARCEL,
+        at_ms=notice.since_ms,
+        reason=notice.reason[:MOST_REASON],
+        channel=notice.channel,
+        order_id=notice.order_id,
+        parcel=notice.fulfilment_id,
     )

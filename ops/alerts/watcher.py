@@ -16,13 +16,15 @@ from channels.feed.offers import look_at as look_at_offers
 from channels.intake.desk import DeskReads
 from channels.intake.desk import look_at as look_at_desk
 from channels.intake.inbox import inbox_path
-from ops.alerts.standing import alert_of_letter, alert_of_order
+from channels.parcels.parcels import NoticeState, ParcelReads, parcels_path
+from channels.parcels.parcels import look_at as look_at_parcels
+from ops.alerts.standing import alert_of_letter, alert_of_order, alert_of_parcel
 from reservation.background import repeat
 from reservation.errors import ArchiveUnavailable
 from reservation.receivers import AlertType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ops.alerts.alert import Alert
     from ops.alerts.outbox import SharedOutbox
@@ -34,6 +36,7 @@ POLL_SECONDS: Final = 1.0  # between two looks
 REST: Final = 20.0  # times as long as a look took it rests: each reads all that stands
 MOST_AT_ONCE: Final = 1_000  # alerts that are noted in one transaction; the rest in the next one
 LETTERS_PER_READ: Final = 1_000
+_ENDS: Final = frozenset({NoticeState.ACKNOWLEDGED, NoticeState.NOT_TOLD})
 
 
 class Watcher:
@@ -44,6 +47,7 @@ class Watcher:
         self._receivers = settings.alerts
         self._inbox = inbox_path(settings.data_dir)
         self._offers = offers_path(settings.data_dir)
+        self._parcel_file = parcels_path(settings.data_dir)
         self._shared = outbox
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -65,7 +69,7 @@ class Watcher:
         known = {alert.id: alert for alert in outbox.standing()}
         new: list[Alert] = []
         over: list[str] = []
-        for found in (self._orders, self._letters):
+        for found in (self._orders, self._letters, self._parcels):
             stands, gone = found(known)
             new += [alert for alert in stands if alert.id not in known]
             over += gone
@@ -102,7 +106,7 @@ class Watcher:
             stands = [alert for name in self._channels for alert in _dead(offers, name)]
             gone = [
                 alert.id
-                for alert in _missing(known, stands, AlertType.DEAD_LETTER)
+                for alert in _missing(known, stands, AlertType.DEAD_LETTER, AlertType.NOT_CLOSED)
                 if not any(
                     (offer.channel, offer.kind, offer.since_ms)
                     == (alert.channel, alert.kind, alert.at_ms)
@@ -114,15 +118,42 @@ class Watcher:
 
         return look_at_offers(self._offers, ask) or ([], [])
 
+    def _parcels(self, known: dict[str, Alert]) -> Found:
+        """Look at dead parcels. One that is told again is not over before it is acknowledged."""
+
+        def ask(parcels: ParcelReads) -> Found:
+            stands = [alert for name in self._channels for alert in _untold(parcels, name)]
+            gone = [
+                alert.id
+                for alert in _missing(known, stands, AlertType.DEAD_PARCEL)
+                if not any(
+                    (one.fulfilment_id, one.since_ms) == (alert.parcel, alert.at_ms)
+                    and one.state not in _ENDS
+                    for one in parcels.of_order(alert.channel, alert.order_id)
+                )
+            ]
+            return stands, gone
+
+        return look_at_parcels(self._parcel_file, ask) or ([], [])
+
 
 def _dead(offers: OfferReads, channel: str) -> Iterator[Alert]:
     place = None
     while page := offers.dead(channel, place, LETTERS_PER_READ):
         yield from map(alert_of_letter, page)
-        place = page[-1].sku, page[-1].kind
+        place = page[-1].is_open, page[-1].sku, page[-1].kind
 
 
-def _missing(known: dict[str, Alert], stands: list[Alert], kind: AlertType) -> list[Alert]:
+def _untold(parcels: ParcelReads, channel: str) -> Iterator[Alert]:
+    place = 0
+    while page := parcels.page(channel, [NoticeState.DEAD], place, LETTERS_PER_READ):
+        yield from map(alert_of_parcel, page)
+        place = page[-1].number
+
+
+def _missing(
+    known: dict[str, Alert], stands: Sequence[Alert], *kinds: AlertType
+) -> Sequence[Alert]:
     """Name what was noted and does not stand as it did."""
     there = {alert.id for alert in stands}
-    return [alert for alert in known.values() if alert.type is kind and alert.id not in there]
+    return [alert for alert in known.values() if alert.type in kinds and alert.id not in there]

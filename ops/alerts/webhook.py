@@ -67,7 +67,13 @@ def alert_json(alert: Alert, words: Words) -> dict[str, Any]:
     if alert.type is AlertType.ANOMALY:
         order = {"channel": alert.channel, "order_id": alert.order_id or None}
         return {**told, **order, "kind": alert.kind, "reason": alert.reason}
+    if alert.type is AlertType.DEAD_PARCEL:
+        parcel = {"order_id": alert.order_id, "fulfilment_id": alert.parcel}
+        return {**told, "channel": alert.channel, **parcel, "reason": alert.reason}
     told["sku"] = alert.sku
+    if alert.type is AlertType.NOT_CLOSED:
+        why = {"closes": alert.closes, "reason": alert.reason}
+        return {**told, "channel": alert.channel, **why}
     if alert.type is AlertType.DEAD_LETTER:
         what = {"kind": alert.kind, "units": alert.units, "exposure_weight": alert.weight}
         return {**told, "channel": alert.channel, **what, "reason": alert.reason}

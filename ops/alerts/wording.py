@@ -47,6 +47,14 @@ _SAID: Final = (
     ({Anomaly.UNKNOWN_SKU}, re.compile(r" in ([A-Za-z0-9_-]{1,32})(?=,|$)"), "in warehouse"),
     ({Anomaly.UNKNOWN_SKU}, re.compile(r"^no code of ours on lines (.+)$"), "nameless"),
 )
+_OF_CHANNELS: Final = frozenset(
+    {
+        AlertType.NOT_CLOSED,
+        AlertType.ANOMALY,
+        AlertType.DEAD_LETTER,
+        AlertType.DEAD_PARCEL,
+    }
+)
 # That much its headline says.
 _SAID_ALREADY: Final = re.compile(
     r"^beyond what is held: |, and its stock was given back$"
@@ -66,6 +74,8 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "order.anomaly invalid": "订单数据无效",
         "order.anomaly given-up": "平台查询失败，已停止重试",
         "channel.dead_letter": "库存未能更新到渠道",
+        "channel.dead_parcel": "发货未能回传平台",
+        "channel.not_closed": "熔断后渠道未下架，仍可下单",
         "breaker.half_opened": "进入试探",
         "breaker.closed": "已恢复销售",
         "health.at_risk": "库存有风险",
@@ -110,6 +120,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "in warehouse": "（{0} 仓）",
         "nameless": "以下行没有商家编码：{0}",
         "dead stock": "应显示 {units} 件；{reason}",
+        "dead parcel": "包裹 {parcel}；{reason}",
+        "not closed suspended": "该商品已熔断；渠道答复：{reason}",
+        "not closed at risk": "该商品库存有风险；渠道答复：{reason}",
         "dead exposure": "直播曝光权重 {weight}；{reason}",
         "todo order.anomaly short": "每分钟自动重试，补货后自动占用；无货请联系买家退款",
         "todo order.anomaly suspended": "每分钟自动重试，商品恢复后自动占用；无货请联系买家退款",
@@ -121,6 +134,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "todo order.anomaly invalid": "核对平台订单，人工处理后在看板上忽略",
         "todo order.anomaly given-up": "检查渠道的授权和网络，再在看板上重试",
         "todo channel.dead_letter": "修正商品对应关系或授权，再在看板上重发；之后的变化会自动通知",
+        "todo channel.dead_parcel": "到平台后台核对该订单，修正后在看板上重发，或手动发货后忽略",
+        "todo channel.not_closed": "请立即到平台后台手动下架，否则会超卖；"
+        "修正商品对应关系或授权后在看板上重发。系统也会每几分钟自动重试",
         "todo health.healthy": "直播曝光可恢复，无需操作",
     },
     Language.EN: {
@@ -135,6 +151,8 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "order.anomaly invalid": "with impossible figures",
         "order.anomaly given-up": "given up after its platform did not tell",
         "channel.dead_letter": "not told to its channel",
+        "channel.dead_parcel": "with a parcel its platform was not told of",
+        "channel.not_closed": "NOT CLOSED at its channel",
         "breaker.half_opened": "on trial",
         "breaker.closed": "open again",
         "health.at_risk": "at risk",
@@ -181,6 +199,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "in warehouse": " in {0}",
         "nameless": "no code of ours on lines {0}",
         "dead stock": "{units} to be shown; {reason}",
+        "dead parcel": "parcel {parcel}; {reason}",
+        "not closed suspended": "it is suspended and may still be ordered there; {reason}",
+        "not closed at risk": "it is at risk and may still be ordered there; {reason}",
         "dead exposure": "exposure weight {weight}; {reason}",
         "todo order.anomaly short": "It is tried again every minute and takes stock that comes. "
         "Where none will, refund the buyer",
@@ -202,6 +223,11 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "retry it on the board",
         "todo channel.dead_letter": "Mend its listing or the channel's authorisation, then send it "
         "again on the board. What changes later goes by itself",
+        "todo channel.dead_parcel": "Compare the order with its platform, mend it, then send it "
+        "again on the board; or tell the platform by hand and dismiss it there",
+        "todo channel.not_closed": "Take it off the platform's shop by hand now, or it is "
+        "oversold. Mend its listing or the channel's authorisation and send it again on the board; "
+        "it is tried every few minutes by itself, too",
         "todo health.healthy": "Nothing. The livestream may show it as before",
     },
 }
@@ -227,7 +253,7 @@ class Words:
         if alert.type is AlertType.ANOMALY:
             order = quote(alert.order_id or "-", safe="")
             return f"{self._board_url}#/channels/{alert.channel}/{order}"
-        if alert.type is AlertType.DEAD_LETTER:
+        if is_of_channels(alert):
             return f"{self._board_url}#/channels"
         return f"{self._board_url}#/sku/{quote(alert.sku, safe='')}"
 
@@ -247,7 +273,7 @@ class Words:
     def why(self, alert: Alert) -> str:
         """Say what brought it about."""
         match alert.type:
-            case AlertType.ANOMALY | AlertType.DEAD_LETTER:
+            case kind if kind in _OF_CHANNELS:
                 return self._why_undone(alert)
             case AlertType.AT_RISK | AlertType.HEALTHY:
                 return self._ratio(alert)
@@ -288,11 +314,22 @@ class Words:
         return self.text("count", what=self.text(headline), n=number)
 
     def _why_undone(self, alert: Alert) -> str:
-        """Say why a letter is dead; why an order does not fit, in our words for the intake's."""
-        if alert.type is AlertType.DEAD_LETTER:
-            weight, reason = f"{alert.weight:.2f}", _shortened(harmless(alert.reason))
-            key = "dead exposure" if alert.kind == Kind.EXPOSURE else "dead stock"
-            return self.text(key, units=alert.units, weight=weight, reason=reason)
+        unfit = alert.type is AlertType.ANOMALY
+        return self._why_unfit(alert) if unfit else self._why_untold(alert)
+
+    def _why_untold(self, alert: Alert) -> str:
+        """Say what a channel was not told, and what it answered."""
+        told = {"weight": f"{alert.weight:.2f}", "units": alert.units}
+        told |= {"parcel": harmless(alert.parcel), "reason": _shortened(harmless(alert.reason))}
+        if alert.type is AlertType.NOT_CLOSED:
+            return self.text(f"not closed {alert.closes}", **told)
+        if alert.type is AlertType.DEAD_PARCEL:
+            return self.text("dead parcel", **told)
+        key = "dead exposure" if alert.kind == Kind.EXPOSURE else "dead stock"
+        return self.text(key, **told)
+
+    def _why_unfit(self, alert: Alert) -> str:
+        """Say why an order does not fit, in our words for the intake's."""
         said = _SAID_ALREADY.sub("", alert.reason)
         for kinds, pattern, key in _SAID:
             if alert.kind in kinds:
@@ -321,7 +358,7 @@ def harmless(text: str) -> str:
 def name_of(alert: Alert) -> str:
     """Name what an alert is about: the SKU (at a warehouse, told to a channel), or the order."""
     name = harmless(alert.about)
-    if alert.type is AlertType.DEAD_LETTER:
+    if alert.type in {AlertType.DEAD_LETTER, AlertType.NOT_CLOSED}:
         return f"{name} → {alert.channel}"
     return f"{name} @ {alert.warehouse}" if alert.warehouse else name
 
@@ -333,7 +370,7 @@ def headline_of(alert: Alert) -> str:
 
 def is_of_channels(alert: Alert) -> bool:
     """Say whether it tells what stands undone with a channel."""
-    return alert.type in {AlertType.ANOMALY, AlertType.DEAD_LETTER}
+    return alert.type in _OF_CHANNELS
 
 
 def _shortened(text: str) -> str:

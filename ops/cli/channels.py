@@ -57,7 +57,7 @@ def list_channels(
             counts[figure.state] = counts.get(figure.state, 0) + figure.looks
     rows = []
     for name, shop in sorted(settings.channels.items()):
-        to_tell, dead = told.get(name, (0, 0))
+        to_tell, dead, not_closed = told.get(name, (0, 0, 0))
         parcels_to_tell, dead_parcels = (of_parcels or {}).get(name, (0, 0))
         orders = troubled.get(name, {})
         rows.append(
@@ -66,6 +66,7 @@ def list_channels(
                 "platform": shop.platform,
                 "to_tell": to_tell,
                 "dead_letters": dead,
+                "not_closed": not_closed,
                 "parcels_to_tell": parcels_to_tell,
                 "dead_parcels": dead_parcels,
                 "orders_waiting": orders.get(LookState.WAITING, 0),
@@ -130,7 +131,7 @@ def retry(
 def list_dead(
     channel: ChannelArgument, data_dir: DataDirOption = None, config: ConfigOption = None
 ) -> None:
-    """List what a channel has refused to be told, with the reason."""
+    """List what a channel has refused to be told, with the reason; what it must close first."""
     settings = settings_of(config, data_dir=data_dir)
     _known(settings, channel)
     found: list[Offer] = list(
@@ -144,8 +145,8 @@ def list_dead(
     for offer in found:
         table.add_row(
             offer.sku,
-            offer.kind,
-            str(offer.units),
+            offer.kind if offer.is_open else f"{offer.kind}: close, {offer.why}",
+            str(offer.units if offer.is_open else 0),
             rfc3339(offer.since_ms),
             f"{offer.attempts}×",
             offer.reason,
@@ -210,8 +211,9 @@ def resend(
     typer.echo(f"{sent} on the way again")
 
 
-def _counts(offers: OfferReads, settings: Settings) -> dict[str, tuple[int, int]]:
-    return {channel: offers.counts(channel) for channel in settings.channels}
+def _counts(offers: OfferReads, settings: Settings) -> dict[str, tuple[int, int, int]]:
+    names = settings.channels
+    return {name: (*offers.counts(name), offers.not_closed(name)) for name in names}
 
 
 @contextlib.contextmanager

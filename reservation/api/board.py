@@ -316,6 +316,8 @@ _SUMMED: Final = {
     ("holdfast_channel_orders_unfit", "waiting"): "orders_unfit",
     ("holdfast_channel_orders_unfit", "stuck"): "orders_unfit",
     ("holdfast_channel_offers", "dead"): "letters_dead",
+    ("holdfast_channel_offers", "not_closed"): "not_closed",
+    ("holdfast_channel_parcels", "dead"): "parcels_dead",
 }
 
 

@@ -1,7 +1,7 @@
 // The page of the channels: orders that are not where their platform says, and what was not told.
 
 import { mayAct, now, read } from "./board.js";
-import { deadLetters } from "./dead.js";
+import { deadLetters, deadParcels } from "./dead.js";
 import { arrange, classed, fault, node, put, show } from "./dom.js";
 import { ago, count, moment } from "./format.js";
 import { t } from "./text.js";
@@ -19,11 +19,12 @@ export function channels() {
   const undone = fault(); // of what somebody did: it stays until somebody does something
   const orders = unfitOrders(undone.say, () => load());
   const letters = deadLetters(() => load());
+  const parcels = deadParcels(() => load());
   const root = node(
     "div", { class: "detail" },
     node("a", { href: "#/", class: "back" }, `← ${t("back")}`),
     node("div", { class: "title" }, node("h1", {}, t("channelsLink"))),
-    unread.root, undone.root, orders.root, letters.root,
+    unread.root, undone.root, orders.root, letters.root, parcels.root,
   );
   let asking = false;
   let askedAt = 0;
@@ -32,7 +33,9 @@ export function channels() {
     asking = true;
     try {
       await orders.load();
-      await letters.load();
+      const { items } = await read("/v1/channels");
+      await letters.load(items);
+      await parcels.load(items);
       unread.say("");
     } catch (problem) {
       unread.say(explained(problem));

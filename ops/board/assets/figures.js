@@ -20,10 +20,10 @@ export function strip() {
       const figures = state.samples.at(-1) ?? {};
       const levels = [...state.levels.values()];
       const skus = (wanted) => new Set(levels.filter((row) => urgency(row) === wanted).map((row) => row.sku)).size;
-      const counts = [["suspendedCount", skus(3)], ["trialCount", skus(2)], ["riskCount", levels.filter((row) => urgency(row) === 1).length], ["unfitCount", figures.orders_unfit ?? 0]];
+      const counts = [["notClosedCount", figures.not_closed ?? 0], ["suspendedCount", skus(3)], ["trialCount", skus(2)], ["riskCount", levels.filter((row) => urgency(row) === 1).length], ["unfitCount", figures.orders_unfit ?? 0]];
       put(by.attention.value, count(counts.reduce((sum, [, n]) => sum + n, 0)));
       put(by.attention.small, counts.filter(([, n]) => n).map(([word, n]) => t(word, { n: count(n) })).join(" · ") || t("none"));
-      classed(by.attention.root, `tile attention ${counts[0][1] ? "bad" : counts[1][1] + counts[2][1] + counts[3][1] ? "warn" : "good"}`);
+      classed(by.attention.root, `tile attention ${counts[0][1] + counts[1][1] ? "bad" : counts.some(([, n]) => n) ? "warn" : "good"}`);
       const recent = change(state.samples);
       put(by.rate.value, rate(recent.granted));
       put(by.rate.small, t("lately"));

@@ -45,8 +45,14 @@ function row(offer) {
   return node(
     "tr", { class: offer.state },
     node("th", { scope: "row" }, offer.kind === "stock" ? offer.channel : `${offer.channel} · ${t("toldConsole")}`),
-    node("td", {}, what), node("td", { class: "state" }, offer.state === "dead" ? node("a", { href: "#/channels" }, t("told dead")) : t(`told ${offer.state}`)),
+    node("td", {}, what), node("td", { class: "state" }, stateOf(offer)),
     node("td", {}, clock(offer.acknowledged_at && offer.state === "acknowledged" ? offer.acknowledged_at : offer.since)),
     node("td", { class: "refusal" }, offer.reason ?? ""),
   );
+}
+
+// What is dead is seen to on the page of the channels; of what is to be closed it is tried on all the same.
+function stateOf(offer) {
+  if (offer.state !== "dead") return t(`told ${offer.state}`);
+  return node("a", { href: "#/channels" }, t(offer.closed === null ? "told dead" : "toldNotClosed"));
 }

@@ -11,6 +11,8 @@ import { overview } from "./overview.js";
 import { skuPage } from "./sku.js";
 import { currentLanguage, t } from "./text.js";
 
+const UNDONE = ["orders_unfit", "letters_dead", "not_closed", "parcels_dead"]; // what people see to on the page of the channels
+
 const main = document.getElementById("main");
 let page = null; // what is drawn: {key, update}
 
@@ -24,7 +26,7 @@ function frame(state) {
   const told = document.getElementById("alerts");
   put(told, letters ? t("alertsDead", { n: count(letters) }) : t("alerts"));
   classed(told, letters ? "alerts bad" : "alerts");
-  const undone = (state.samples.at(-1)?.orders_unfit ?? 0) + (state.samples.at(-1)?.letters_dead ?? 0);
+  const undone = UNDONE.reduce((sum, name) => sum + (state.samples.at(-1)?.[name] ?? 0), 0);
   const desk = document.getElementById("channels");
   put(desk, undone ? t("channelsUndone", { n: count(undone) }) : t("channelsLink"));
   classed(desk, undone ? "alerts bad" : "alerts");

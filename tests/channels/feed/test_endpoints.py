@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from channels.feed.offers import Kind, Offers, Outcome, Wanted, offers_path
+from channels.parcels.parcels import NoticeState, Parcels, parcels_path
+from channels.parcels.parcels import Outcome as Sent
 from reservation.config import Settings
 from reservation.security import Role
 from tests.channels.asked import Asked
@@ -28,9 +30,9 @@ def wanted(sku: str, channel: str = "tmall", units: int = 5, why: str = "") -> W
 async def test_before_anything_was_told_there_is_nothing(ask: Asked) -> None:
     """No file, no fault; and looking makes none."""
     rows = (await ask("GET", "/v1/channels"))["items"]
-    assert [(row["channel"], row["platform"], row["waiting"], row["dead"]) for row in rows] == [
-        ("tmall", "tmall", 0, 0),
-        ("tmall-2", "tmall", 0, 0),
+    nothing = {"waiting": 0, "dead": 0, "not_closed": 0, "parcels_dead": 0}
+    assert rows == [
+        {"channel": channel, "platform": "tmall", **nothing} for channel in ("tmall", "tmall-2")
     ]
     assert await ask("GET", "/v1/skus/A/channels") == {"sku": "A", "items": []}
     assert (await ask("GET", "/v1/channels/tmall/dead-letters"))["items"] == []
@@ -88,12 +90,36 @@ async def test_dead_letters_are_listed_by_the_page_and_sent_again(
     assert len(offers.due("tmall", 2**50, 9)) == 3
 
 
+async def test_what_a_channel_has_not_closed_comes_first_and_is_counted(
+    ask: Asked, offers: Offers, settings: Settings
+) -> None:
+    """Beside the rest that it did not take, parcels too."""
+    offers.want([wanted("A"), wanted("Z", why="suspended")], "1-0", 1)
+    for offer in offers.due("tmall", 1, 9):
+        offers.note([Outcome(offer, reason="isv.item-not-exist", dead=True)], 1)
+    parcels = Parcels(parcels_path(settings.data_dir), {"tmall"})
+    parcels.add("tmall:47", "F", company="SF", tracking_number="1", at_ms=1)
+    parcels.note([Sent(parcels.due("tmall", 1, 1)[0], NoticeState.DEAD, "isv.no-such")], 1)
+    parcels.close()
+    row = (await ask("GET", "/v1/channels"))["items"][0]
+    assert (row["dead"], row["not_closed"], row["parcels_dead"]) == (2, 1, 1)
+    path = "/v1/channels/tmall/dead-letters"
+    first = await ask("GET", f"{path}?limit=1")
+    assert [(one["sku"], one["closed"], one["state"]) for one in first["items"]] == [
+        ("Z", "suspended", "dead")
+    ]
+    rest = await ask("GET", f"{path}?after={first['next']}")
+    assert [one["sku"] for one in rest["items"]] == ["A"]
+    assert await ask("POST", f"{path}/resend", Role.OPS) == {"sent": 2}
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
         ("/v1/channels/nowhere/dead-letters", 404),
         ("/v1/channels/tmall/dead-letters?after=stock", 422),
-        ("/v1/channels/tmall/dead-letters?after=other,A", 422),
+        ("/v1/channels/tmall/dead-letters?after=1,other,A", 422),
+        ("/v1/channels/tmall/dead-letters?after=2,stock,A", 422),
         ("/v1/channels/tmall/dead-letters?limit=0", 422),
         ("/v1/channels/tmall/dead-letters?x=1", 422),
         ("/v1/skus/%20/channels", 404),

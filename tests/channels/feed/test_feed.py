@@ -16,6 +16,7 @@ from channels.feed.teller import LONGEST_CLOSING_PAUSE_MS, MOST_ATTEMPTS, Teller
 from channels.model import Listing
 from channels.registry import adapter_of
 from channels.transport import Platform
+from reservation import metrics
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.errors import StoreUnavailable
@@ -29,6 +30,7 @@ from tests.channels.corner import CornerShop
 from tests.conftest import Clock
 
 NOW_MS = 1_700_000_000_000
+CLOSE_AGAIN_MS = 180_000
 LISTINGS = {sku: Listing(sku=sku, item_id=sku.lower()) for sku in ("A", "B")}
 
 
@@ -155,12 +157,14 @@ async def test_a_platform_that_is_away_is_told_as_soon_as_it_is_back(bed: Bed) -
     (row,) = bed.offers.closed(["A"])
     assert not row.is_told
     assert row.reason == "503"
+    assert row.is_not_closed  # a person has to know by now
     assert bed.shop.tries > 100
     bed.shop.is_away = False
     bed.now_ms += LONGEST_CLOSING_PAUSE_MS
     assert await bed.told() == [("close", "a", 0)]
     (row,) = bed.offers.closed(["A"])
     assert row.is_told
+    assert not row.dead
 
 
 async def test_what_a_platform_refuses_for_good_is_a_dead_letter(bed: Bed) -> None:
@@ -183,14 +187,39 @@ async def test_what_a_platform_refuses_for_good_is_a_dead_letter(bed: Bed) -> No
     assert await bed.told() == [("show", "a", 4)]
 
 
-async def test_a_closing_that_is_refused_for_good_is_tried_again_all_the_same(bed: Bed) -> None:
-    """More is at stake than a call a minute."""
+async def test_a_closing_that_is_refused_for_good_is_dead_and_tried_on_all_the_same(
+    bed: Bed,
+) -> None:
+    """A person has to look, and more is at stake than a call now and then; taken, it is over."""
+    bed.shop.refusals = [(400, {})] * 3
+    await bed.trip()
+    counted = metrics.CHANNEL_TOLD.labels(channel="corner", outcome="dead")
+    before = counted._value.get()
+    for _ in range(2):
+        assert await bed.told() == []
+        assert (bed.offers.counts("corner"), bed.offers.not_closed("corner")) == ((0, 1), 1)
+        bed.now_ms += CLOSE_AGAIN_MS
+    assert counted._value.get() == before + 1
+    (row,) = bed.offers.dead("corner", None, 10)
+    assert (row.sku, row.reason, row.since_ms, row.is_not_closed) == ("A", "400", NOW_MS, True)
+    assert bed.offers.send_again("corner", bed.now_ms) == 1
+    assert await bed.told() == []  # at once, not when its time has come
+    bed.now_ms += CLOSE_AGAIN_MS - 1
+    assert await bed.told() == []
+    assert bed.offers.not_closed("corner") == 1
+    bed.now_ms += 1
+    assert await bed.told() == [("close", "a", 0)]
+    assert (bed.offers.counts("corner"), bed.offers.not_closed("corner")) == ((0, 0), 0)
+
+
+async def test_a_closing_that_is_not_needed_any_more_is_not_dead(bed: Bed) -> None:
+    """Reopened, the SKU is told of as ever."""
     bed.shop.refusals = [(400, {})]
     await bed.trip()
-    assert await bed.told() == []
-    assert bed.offers.counts("corner") == (1, 0)
-    bed.now_ms += teller.REFUSED_PAUSE_MS
-    assert await bed.told() == [("close", "a", 0)]
+    await bed.told()
+    await bed.engine.breakers.reset(["A"], "mended", SYSTEM)
+    assert await bed.told() == [("show", "a", 10)]
+    assert bed.offers.counts("corner") == (0, 0)
 
 
 async def test_an_answer_that_was_lost_is_asked_for_again_by_the_same_key(bed: Bed) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from channels.feed.offers import Kind, Offer, Offers, Outcome, Wanted
+from channels.feed.offers import _PENDING, Kind, Offer, Offers, Outcome, Wanted
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ def test_what_failed_waits_and_what_is_dead_waits_for_a_person(offers: Offers) -
     assert offers.counts("tmall") == (1, 1)
     (dead,) = offers.dead("tmall", None, 10)
     assert (dead.sku, dead.reason, dead.attempts) == ("A", "no such item", 2)
-    assert offers.dead("tmall", ("A", "stock"), 10) == []
+    assert offers.dead("tmall", (True, "A", "stock"), 10) == []
     assert offers.send_again("tmall", 60, ["B"]) == 0
     assert offers.send_again("tmall", 60, ["A"]) == 1
     assert offers.counts("tmall") == (2, 0)
@@ -105,6 +107,44 @@ def test_what_failed_waits_and_what_is_dead_waits_for_a_person(offers: Offers) -
     assert offers.counts("tmall") == (2, 0)
     offers.note([Outcome(one(offers, "A"), reason="no such item", dead=True)], 1)
     assert offers.send_again("tmall", 60) == 1
+
+
+def test_what_is_to_be_closed_and_dead_stays_due_and_comes_first(offers: Offers) -> None:
+    """It counts as what it is; a console that refuses has closed no shop."""
+    for sku, why in (("A", ""), ("C", "suspended"), ("B", "at risk")):
+        want(offers, sku, 5, 1, why)
+    want(offers, "A", 5, 1, "at risk", kind=Kind.EXPOSURE)
+    dead = [Outcome(offer, reason="no", due_ms=9, dead=True) for offer in offers.due("tmall", 1, 9)]
+    offers.note(dead, 1)
+    assert due(offers, 8) == []
+    assert [(one.sku, one.kind) for one in offers.due("tmall", 9, 9)] == [
+        *(("A", "exposure"), ("B", "stock"), ("C", "stock")),
+    ]
+    found = offers.dead("tmall", None, 9)
+    assert [(one.sku, one.is_not_closed) for one in found] == [
+        *(("A", False), ("B", True), ("C", True), ("A", False)),
+    ]
+    for place, one in enumerate(found, 1):
+        assert offers.dead("tmall", (one.is_open, one.sku, one.kind), 9) == found[place:]
+    assert offers.not_closed("tmall") == 2
+    assert offers.counts("tmall") == (0, 4)
+    assert not offers.retell("tmall", 10**9, 9)  # nothing of it was taken
+
+
+def test_a_file_of_before_gets_its_indices(offers: Offers, tmp_path: Path) -> None:
+    """By them what is due is found without reading the rest."""
+    old = (
+        "DROP INDEX offer_pending; DROP INDEX offer_given_up;"
+        "CREATE INDEX offer_to_tell ON offer (channel) WHERE version > told AND dead = 0"
+    )
+    with closing(sqlite3.connect(tmp_path / "feed.sqlite3")) as db:
+        db.executescript(old)
+        Offers(tmp_path / "feed.sqlite3").close()
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE sql != ''")}
+        assert {"offer_pending", "offer_given_up"} < names
+        assert "offer_to_tell" not in names
+        due = f"SELECT * FROM offer WHERE channel = '' AND {_PENDING} ORDER BY why = '', since_ms"  # noqa: S608
+        assert "offer_pending" in str(db.execute(f"EXPLAIN QUERY PLAN {due}").fetchall())
 
 
 def test_a_console_is_told_of_crossings_only(offers: Offers) -> None:

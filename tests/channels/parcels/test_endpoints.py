@@ -130,10 +130,16 @@ async def test_a_channels_parcels_are_listed_by_the_page_and_sent_again(
         await ask("POST", f"{path}/resend", role, 403)
     one = "/v1/channels/tmall/orders/1/parcels/resend"
     await ask("POST", one, Role.CHANNEL, 403)
+    dismissed = "/v1/channels/tmall/orders/0/parcels/dismiss"
+    await ask("POST", dismissed, Role.VIEWER, 403)
     assert await ask("POST", one, Role.OPS) == {"sent": 1}
     assert await ask("POST", f"{path}/resend", Role.OPS) == {"sent": 1}
     assert await ask("POST", f"{path}/resend", Role.OPS) == {"sent": 0}
     assert len(parcels.due("tmall", 2**50, 9)) == 3
+    (first,) = parcels.of_order("tmall", "0")
+    parcels.note([Outcome(first, NoticeState.DEAD, "isv.no-such")], 1)
+    assert await ask("POST", dismissed, Role.OPS) == {"dismissed": 1}
+    assert (await ask("GET", f"{path}?state=dead"))["items"] == []
 
 
 @pytest.mark.parametrize(

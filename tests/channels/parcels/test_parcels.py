@@ -119,6 +119,20 @@ def test_a_dead_letter_waits_for_a_person_and_holds_up_nobody(parcels: Parcels) 
     assert due(parcels) == ["47 F1", "48 F1"]  # of one order the first alone
 
 
+def test_a_dead_letter_that_a_person_has_seen_to_is_none_any_more(parcels: Parcels) -> None:
+    """It stays in its order's list with the reason of before; what is on its way is left alone."""
+    add(parcels, "47")
+    add(parcels, "47", "F2")
+    add(parcels, "48")
+    dead = [one(parcels, order) for order in ("47", "48")]
+    parcels.note([Outcome(each, NoticeState.DEAD, "no such order") for each in dead], 5)
+    assert parcels.dismiss("tmall", "47") == 1
+    assert parcels.dismiss("tmall", "47") == parcels.dismiss("other", "48") == 0
+    found = [(row.state, row.reason) for row in parcels.of_order("tmall", "47")]
+    assert found == [("not-told", "dismissed; no such order"), ("requested", "")]
+    assert parcels.counts("tmall") == (1, 1)
+
+
 def test_what_was_settled_stays_so_whatever_dies(parcels: Parcels, tmp_path: Path) -> None:
     """It is told again for the lines that it was told for."""
     add(parcels, "47", lines=(Line("A", "main", 1),))

@@ -7,10 +7,17 @@ import pytest
 from channels.feed.offers import Kind, Offer
 from channels.intake.looks import LookState, Trouble
 from channels.intake.moves import Anomaly
+from channels.parcels.parcels import Notice, NoticeState
 from ops.alerts.alert import Alert
 from ops.alerts.message import FIRST_FEW, Markdown, composed
 from ops.alerts.receiving import Telling
-from ops.alerts.standing import GIVEN_UP, MOST_REASON, alert_of_letter, alert_of_order
+from ops.alerts.standing import (
+    GIVEN_UP,
+    MOST_REASON,
+    alert_of_letter,
+    alert_of_order,
+    alert_of_parcel,
+)
 from ops.alerts.webhook import alert_json
 from ops.alerts.wording import HEADLINES, Words
 from reservation.receivers import AlertType, Language
@@ -38,7 +45,11 @@ def unfit(reason: str, order_id: str = "4701", *, since_ms: int = NOON_MS) -> Al
 
 
 def letter(
-    sku: str = "CAT", *, kind: Kind = Kind.STOCK, reason: str = "isv.item-not-exist"
+    sku: str = "CAT",
+    *,
+    kind: Kind = Kind.STOCK,
+    reason: str = "isv.item-not-exist",
+    closes: str = "",
 ) -> Alert:
     offer = Offer(
         channel="tmall",
@@ -46,7 +57,7 @@ def letter(
         kind=kind,
         units=5,
         weight=0.25,
-        why="",
+        why=closes,
         version=2,
         told=1,
         told_open=True,
@@ -58,6 +69,27 @@ def letter(
         dead=True,
     )
     return alert_of_letter(offer)
+
+
+def parcel(order_id: str = "4701", fulfilment_id: str = "FH1", *, since_ms: int = NOON_MS) -> Alert:
+    notice = Notice(
+        number=1,
+        channel="tmall",
+        order_id=order_id,
+        fulfilment_id=fulfilment_id,
+        company="SF",
+        tracking_number="SF1",
+        lines=(),
+        line_ids=None,
+        whole=False,
+        state=NoticeState.DEAD,
+        since_ms=since_ms,
+        told_ms=None,
+        due_ms=0,
+        attempts=1,
+        reason="isv.no-such-company",
+    )
+    return alert_of_parcel(notice)
 
 
 def said(alerts: list[Alert], words: Words = EN) -> str:
@@ -95,6 +127,10 @@ def test_the_id_is_of_one_time_and_kind() -> None:
         unfit("short: A 3 of 1", "4702"),
         letter("A"),
         letter("A", kind=Kind.EXPOSURE),
+        parcel(),
+        parcel("4702"),
+        parcel(fulfilment_id="FH2"),
+        parcel(since_ms=NOON_MS + 1),
     ]
     assert len({alert.id for alert in others}) == len(others)
 
@@ -164,6 +200,42 @@ def test_people_read_what_a_channel_was_not_told() -> None:
     assert text.endswith("(http://127.0.0.1:8000/board#/channels)")
     assert "exposure weight 0.25; 500" in said([letter(kind=Kind.EXPOSURE, reason="500")])
     assert "> 原因：应显示 5 件；isv.item-not-exist\n" in said([letter()], ZH)
+
+
+@pytest.mark.parametrize(
+    ("words", "head", "why"),
+    [
+        (
+            EN,
+            "NOT CLOSED at its channel",
+            "> Why: it is suspended and may still be ordered there; ",
+        ),
+        (ZH, "熔断后渠道未下架，仍可下单", "> 原因：该商品已熔断；渠道答复："),
+    ],
+)
+def test_people_read_first_what_a_channel_has_not_closed(words: Words, head: str, why: str) -> None:
+    """With SKU, channel, the answer and what to do at once; nothing is worse."""
+    closing = letter(closes="suspended")
+    text = said([closing], words)
+    assert text.startswith(f"# CAT → tmall {head}\n")
+    assert f"{why}isv.item-not-exist\n" in text
+    assert words.text("todo channel.not_closed") in text
+    assert text.endswith("(http://127.0.0.1:8000/board#/channels)")
+    trip = Alert(id="1-0.1", type=AlertType.SUSPENDED, sku="B", at_ms=NOON_MS)
+    assert said([trip, unfit("short: A 3 of 1"), closing], words).index("CAT") < 150
+    assert letter(kind=Kind.EXPOSURE, closes="at risk").type is AlertType.DEAD_LETTER
+    assert words.text("not closed at risk", reason="x") in said(
+        [letter(closes="at risk", reason="x")], words
+    )
+
+
+def test_people_read_of_which_parcel_a_platform_was_not_told() -> None:
+    """Of which order, and what it answered."""
+    text = said([parcel()])
+    assert text.startswith("# tmall:4701 with a parcel its platform was not told of\n")
+    assert "> Why: parcel FH1; isv.no-such-company\n" in text
+    assert "> 原因：包裹 FH1；isv.no-such-company\n" in said([parcel()], ZH)
+    assert text.endswith("(http://127.0.0.1:8000/board#/channels)")
 
 
 def test_a_few_have_a_line_each_with_figures() -> None:
@@ -237,3 +309,23 @@ def test_a_program_gets_members() -> None:
         "reason": "isv.item-not-exist",
     }
     assert alert_json(unfit("unknown-word: 2090", ""), EN)["order_id"] is None
+    assert alert_json(letter(closes="suspended"), EN) == {
+        "event_id": f"letter:tmall:CAT:stock:{NOON_MS}",
+        "type": "io.holdfast.channel.not_closed",
+        "at": "2026-01-22T10:00:00.123Z",
+        "link": "http://127.0.0.1:8000/board#/channels",
+        "sku": "CAT",
+        "channel": "tmall",
+        "closes": "suspended",
+        "reason": "isv.item-not-exist",
+    }
+    assert alert_json(parcel(), EN) == {
+        "event_id": f"parcel:tmall:4701:FH1:{NOON_MS}",
+        "type": "io.holdfast.channel.dead_parcel",
+        "at": "2026-01-22T10:00:00.123Z",
+        "link": "http://127.0.0.1:8000/board#/channels",
+        "channel": "tmall",
+        "order_id": "4701",
+        "fulfilment_id": "FH1",
+        "reason": "isv.no-such-company",
+    }

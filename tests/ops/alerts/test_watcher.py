@@ -12,12 +12,15 @@ from channels.feed.offers import Kind, Offers, Outcome, Wanted, offers_path
 from channels.intake.desk import Desk
 from channels.intake.inbox import InboxUnavailable, inbox_path
 from channels.model import Hint
+from channels.parcels.parcels import NoticeState, Parcels, parcels_path
+from channels.parcels.parcels import Outcome as Sent
 from ops.alerts import watcher as module
 from ops.alerts.alert import Alert
 from ops.alerts.deliveries import DeliveryState, outbox_path
 from ops.alerts.outbox import Outbox, SharedOutbox
 from ops.alerts.watcher import Watcher
 from reservation.config import Settings, load
+from reservation.receivers import AlertType
 
 ROBOT = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key="
 RECEIVERS = {
@@ -36,6 +39,7 @@ class Bed:
         self.settings = settings
         self.desk = Desk(inbox_path(settings.data_dir))
         self.offers = Offers(offers_path(settings.data_dir))
+        self.parcels = Parcels(parcels_path(settings.data_dir), settings.channels)
         self.outbox = Outbox(outbox_path(settings.data_dir))
         self._messages = 0
         self.restart()
@@ -49,7 +53,7 @@ class Bed:
 
     def close(self) -> None:
         """Close all files."""
-        for file in (self.desk, self.offers, self.outbox, self.shared):
+        for file in (self.desk, self.offers, self.parcels, self.outbox, self.shared):
             file.close()
 
     def tell(self, *orders: str, unknown: str = "") -> None:
@@ -68,9 +72,9 @@ class Bed:
             else:
                 self.desk.stuck(look, reason)
 
-    def offer(self, *skus: str, units: int = 5, at_ms: int = 1) -> None:
+    def offer(self, *skus: str, units: int = 5, at_ms: int = 1, why: str = "") -> None:
         """Have the channel told of SKUs."""
-        wanted = [Wanted("tmall", sku, Kind.STOCK, units, 1.0, "") for sku in skus]
+        wanted = [Wanted("tmall", sku, Kind.STOCK, units, 1.0, why) for sku in skus]
         self.offers.want(wanted, "1-0", at_ms)
 
     def refused(self, reason: str = "isv.item-not-exist") -> None:
@@ -180,6 +184,56 @@ def test_a_dead_letter_is_told_once(bed: Bed) -> None:
     bed.offer("A", units=7, at_ms=9)
     bed.refused()
     assert bed.told() == ["A stock"]
+
+
+def test_a_closing_that_is_refused_is_told_once_until_it_is_taken(bed: Bed) -> None:
+    """However often it is tried on; refused at a later suspension, it is told anew."""
+    bed.offer("A", why="suspended")
+    bed.refused()
+    assert bed.told() == ["A stock"]
+    (alert,) = bed.alerts()
+    assert (alert.type, alert.closes) == (AlertType.NOT_CLOSED, "suspended")
+    bed.forget()
+    bed.refused()  # tried on
+    bed.offers.send_again("tmall", 7)
+    bed.watcher.look()
+    bed.refused()
+    bed.restart()
+    assert bed.told() == []
+    bed.taken()
+    bed.watcher.look()
+    assert bed.outbox.standing() == []
+    bed.offer("A", at_ms=8)
+    bed.taken()
+    bed.offer("A", at_ms=9, why="suspended")
+    bed.refused()
+    assert bed.told() == ["A stock"]
+
+
+def test_a_dead_parcel_is_told_once(bed: Bed) -> None:
+    """Sent again and refused again it is the same; what a person has dismissed is over."""
+    for order in ("1", "2"):
+        bed.parcels.add(f"tmall:{order}", "F", company="SF", tracking_number="1", at_ms=1)
+
+    def dead() -> None:
+        for notice in bed.parcels.due("tmall", LONG_AFTER, 9):
+            bed.parcels.note([Sent(notice, NoticeState.DEAD, "isv.no-such-company")], 2)
+
+    dead()
+    assert bed.told() == ["tmall:1 ", "tmall:2 "]
+    assert {alert.type for alert in bed.alerts()} == {AlertType.DEAD_PARCEL}
+    bed.forget()
+    bed.parcels.send_again("tmall", 3)
+    bed.watcher.look()
+    dead()
+    bed.restart()
+    assert bed.told() == []
+    bed.parcels.dismiss("tmall", "1")
+    bed.parcels.send_again("tmall", 4)
+    (notice,) = bed.parcels.due("tmall", 4, 9)
+    bed.parcels.note([Sent(notice, NoticeState.ACKNOWLEDGED)], 5)
+    assert bed.told() == []
+    assert bed.outbox.standing() == []
 
 
 def test_what_began_anew_between_two_looks_is_told_and_the_one_before_forgotten(bed: Bed) -> None:

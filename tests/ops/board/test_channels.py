@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, Route, expect
 from channels.intake.desk import Desk
 from channels.intake.inbox import inbox_path
 from channels.model import Hint
+from channels.parcels.parcels import NoticeState, Outcome, Parcels, parcels_path
 from tests.channels.corner import CornerShop
 from tests.channels.test_service import SECRET, push
 from tests.ops.alerts.endpoints import WeComRobot, served
@@ -118,6 +119,94 @@ async def test_what_a_channel_was_not_told_is_seen_and_told_again(
         return shop.told[-1:] == [("show", "CAT", 7)]
 
     await happens(is_told)  # the page says so as soon as nothing is left to send again
+
+
+async def test_a_closing_that_its_platform_refuses_is_seen_alerted_and_sent_again(
+    selling: Deployment, page: Page, shop: CornerShop, robot: WeComRobot
+) -> None:
+    """It stands before all else: the shop may still sell what it must not; taken, it is over."""
+    selling.stock(CAT=7)
+
+    async def is_shown() -> bool:
+        return shop.told == [("show", "CAT", 7)]
+
+    await happens(is_shown)
+    shop.refusals += [(400, {})]
+    selling.trip_by_failures("CAT")
+    await sign_in(page, selling.url)
+    await expect(page.locator("#channels")).to_have_text("Channels: 1 open", timeout=SECONDS)
+    await expect(page.locator(".tile.attention small")).to_contain_text("1 not closed")
+    await page.goto(f"{selling.url}/board#/sku/CAT")
+    state = page.locator("table.told .state")
+    await expect(state).to_have_text("NOT CLOSED, trying again: see Channels")
+    await state.locator("a").click()
+    letters = page.locator('.dead-letters [data-channel="corner"]')
+    await expect(letters.locator(".badge")).to_have_text("1 not closed")
+    await expect(letters.locator("tbody tr > *").nth(1)).to_have_text(
+        "NOT closed, though suspended"
+    )
+
+    async def is_alerted() -> bool:
+        said = "\n".join(robot.texts())
+        return "熔断后渠道未下架" in said and "CAT → corner" in said
+
+    await happens(is_alerted)
+    await letters.get_by_role("button", name="Send all again").click()
+    await page.click("#act-go")
+    await expect(page.get_by_text("Every channel has taken what it was told")).to_be_visible()
+
+    async def is_closed() -> bool:
+        return shop.told[-1:] == [("close", "CAT", 0)]
+
+    await happens(is_closed)
+    await expect(page.locator("#channels")).to_have_text("Channels", timeout=SECONDS)
+
+
+async def test_parcels_that_a_channel_was_not_told_of_are_seen_and_seen_to_on_a_phone_in_chinese(
+    selling: Deployment, browser: Browser
+) -> None:
+    """One is dismissed, the other sent again; nothing is wider than the screen."""
+    parcels = Parcels(parcels_path(selling.data_dir), {"corner"})
+    orders = "4705288465508532862", "4706"
+    for order in orders:
+        number, later_ms = f"SF{order}", 4 * 10**12  # not before it is refused
+        parcels.add(f"corner:{order}", "F1", company="SF", tracking_number=number, at_ms=later_ms)
+        dead = Outcome(parcels.of_order("corner", order)[0], NoticeState.DEAD, "isv.无此物流公司")
+        parcels.note([dead], 1)
+    context = await browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 844})
+    page = await context.new_page()
+    page.set_default_timeout(SECONDS)
+    await sign_in(page, selling.url)
+    head = page.locator("#channels")
+    await expect(head).to_have_text("渠道：2 项待处理", timeout=SECONDS)
+    await head.click()
+    block = page.locator('.dead-parcels [data-channel="corner"]')
+    await expect(block).to_contain_text("corner：2 项未送达")
+    rows = block.locator("tbody tr")
+    await expect(rows.first).to_contain_text("SF SF4705288465508532862")
+    await expect(rows.first).to_contain_text("isv.无此物流公司")
+    away = rows.first.get_by_role("button", name="忽略")
+    box = await away.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 390  # it is not hidden beside the screen
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    await away.press("Enter")
+    await expect(page.locator("#act-meaning")).to_contain_text("不会再通知平台")
+    await page.focus("#act-go")
+    await page.keyboard.press("Enter")
+    await expect(rows).to_have_count(1)
+    await block.get_by_role("button", name="全部重发").click()
+    await page.click("#act-go")
+    # This shop is told of no parcels: that is its end.
+    await expect(page.get_by_text("各渠道已收到全部发货通知")).to_be_visible()
+
+    async def are_over() -> bool:
+        reasons = [parcels.of_order("corner", order)[0].reason for order in orders]
+        return reasons == ["dismissed; isv.无此物流公司", "this platform is told of no parcels"]
+
+    await happens(are_over)
+    parcels.close()
+    await context.close()
 
 
 def stick(deployment: Deployment, channel: str, *orders: str) -> None:

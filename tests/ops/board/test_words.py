@@ -24,7 +24,7 @@ REASONS = {"failed locks", "failed lock in half-open"}  # of a breaker, written 
 TOLD = {*KINDS.values(), *MARKED.values(), *HealthStatus, *ReceiverKind, *REASONS}
 # What a channel was told of a SKU: why it is closed, and how far the telling has come.
 TOLD_CHANNELS = {
-    *(f"closed {why}" for why in (SUSPENDED, AT_RISK)),
+    *(f"{word} {why}" for word in ("closed", "unclosed") for why in (SUSPENDED, AT_RISK)),
     *(f"told {state}" for state in ("requested", "acknowledged", "failed", "dead")),
 }
 # Why an order does not fit, what to do, how it stands; "platform" is the kind of no anomaly.

@@ -55,8 +55,9 @@ def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
     desk, offers = Desk(inbox_path(data_dir)), Offers(offers_path(data_dir))
     desk.keep([("tmall", Hint(message_id="m", topic="paid", order_id="471"))], 1_000)
     desk.stuck(desk.due("tmall", 10**15)[0], "unknown-sku: X in main")
-    offers.want([Wanted("tmall", "A", Kind.STOCK, 5, 1.0, "")], "1-0", 1)
-    offers.note([Outcome(offers.of_sku("A")[0], reason="isv.item-not-exist", dead=True)], 1)
+    for sku, why in (("A", ""), ("Z", "suspended")):
+        offers.want([Wanted("tmall", sku, Kind.STOCK, 5, 1.0, why)], "1-0", 1)
+        offers.note([Outcome(offers.of_sku(sku)[0], reason="isv.item-not-exist", dead=True)], 1)
 
     code, said = run(config, "list", "--json")
     assert code == 0
@@ -65,7 +66,8 @@ def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
             "channel": "tmall",
             "platform": "tmall",
             "to_tell": 0,
-            "dead_letters": 1,
+            "dead_letters": 2,
+            "not_closed": 1,
             "parcels_to_tell": 0,
             "dead_parcels": 0,
             "orders_waiting": 0,
@@ -73,9 +75,11 @@ def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
         }
     ]
     assert "unknown-sku: X in main" in run(config, "orders")[1]
-    assert "isv.item-not-exist" in run(config, "dead", "tmall")[1]
-    assert run(config, "resend", "tmall") == (0, "1 on the way again\n")
-    assert offers.counts("tmall") == (1, 0)
+    said = run(config, "dead", "tmall")[1]
+    assert "isv.item-not-exist" in said
+    assert said.index("stock: close, suspended") < said.index(" A ")  # the worst first
+    assert run(config, "resend", "tmall") == (0, "2 on the way again\n")
+    assert offers.counts("tmall") == (2, 0)
     assert run(config, "retry", "tmall", "471")[0] == 0
     assert run(config, "retry", "tmall", "472")[0] == 0  # of which nothing was told
     assert [look.order_id for look in desk.due("tmall", 10**15)] == ["471", "472"]
