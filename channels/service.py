@@ -22,6 +22,7 @@ from channels.intake.collector import Collector, FolderUnavailable
 from channels.intake.fetcher import Fetcher
 from channels.intake.inbox import Inbox, inbox_path
 from channels.intake.janitor import Janitor
+from channels.intake.lookout import Lookout
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
 from channels.parcels.announcer import Announcer, is_mute
@@ -74,6 +75,7 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
             remember = parcels.remember if is_mute(adapter) else None
             mover = Mover(platform, inbox, engine, settings, remember=remember)
             loops[f"mover of {name}"] = mover.round
+            loops[f"lookout of {name}"] = Lookout(name, inbox, engine, settings).round
             loops[f"announcer of {name}"] = Announcer(
                 platform,
                 parcels,
@@ -102,6 +104,8 @@ async def tell_channels(store: Store, settings: Settings, stop: asyncio.Event) -
         for name, shop in settings.channels.items():
             platform = _platform(name, settings, stack)
             window = window_of(platform.adapter, shop)
+            if window is None and not platform.adapter.account.url:
+                continue  # it has nobody who could be told
             if window is None:
                 log.warning("channel_is_told_nothing", channel=name, remedy="name its listings")
                 continue

@@ -2,6 +2,7 @@
 
 Reading order: `endpoints` (what is pushed), `recorder`, `looks` and `inbox` (what is kept of it),
 `fetcher` (what waits at a platform), `collector` (files), `sweeper` (what was never told), `mover`
-(looks at orders), `moves` (which step an order needs, pure); `anomalies` and `desk` (what people
-are told, see and do), `janitor` (what is forgotten).
+(looks at orders), `moves` (which step an order needs, pure), `lookout` (what has come for those
+that are short); `anomalies` and `desk` (what people are told, see and do), `janitor` (what is
+forgotten).
 """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from channels.intake.looks import NO_ORDER, Look, LookState, Seen
+from channels.intake.looks import NO_ORDER, Lacking, Look, LookState, Seen
 from channels.model import PlatformOrder
 from reservation.database import Database, DatabaseReader
 from reservation.errors import ArchiveUnavailable
@@ -285,6 +285,34 @@ class Inbox(InboxReads):
                 "UPDATE look SET state = ?, due_ms = ?, attempts = ?, reason = ?"
                 " WHERE channel = ? AND order_id = ? AND told = ?",
                 (state, due_ms, attempts, reason, *order, look.told),
+            )
+
+    def lacking(
+        self, channel: str, at_ms: int, seen_before_ms: int, after: tuple[int, str], count: int
+    ) -> Sequence[Lacking]:
+        """Name orders that lack stock or are suspended and are not due at a time, oldest first.
+
+        Those behind a place that were looked at last before another time; none that a quota limits.
+        """
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT l.since_ms, s.detail FROM look l JOIN shown s USING (channel, order_id)"
+                " WHERE l.channel = ?1 AND l.state = 'waiting' AND l.reason != ''"
+                " AND l.due_ms > ?2 AND s.at_ms <= ?3 AND (l.since_ms, l.order_id) > (?4, ?5)"
+                " AND (l.reason LIKE 'short:%' OR l.reason LIKE 'suspended:%')"
+                " AND instr(l.reason, ' of a quota''s ') = 0"
+                " ORDER BY l.since_ms, l.order_id LIMIT ?6",
+                (channel, at_ms, seen_before_ms, *after, count),
+            ).fetchall()
+        return [Lacking(since_ms, _decode(detail)) for since_ms, detail in rows]
+
+    def look_soon(self, channel: str, orders: Iterable[str], at_ms: int) -> None:
+        """Have orders that wait looked at by a time, since what they need may be there."""
+        with self._db.transaction():
+            self._db.executemany(
+                "UPDATE look SET due_ms = min(due_ms, ?)"
+                " WHERE channel = ? AND order_id = ? AND state = 'waiting'",
+                [(at_ms, channel, order_id) for order_id in orders],
             )
 
     # -- keeping house ---------------------------------------------------------------------------

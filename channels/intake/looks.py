@@ -60,6 +60,19 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """An order that waits since it is paid and cannot be covered, as it was seen last."""
+
+    since_ms: int
+    order: PlatformOrder
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Say where it stands in `Inbox.lacking`."""
+        return self.since_ms, self.order.order_id
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """An order as it was when it was looked at."""
 

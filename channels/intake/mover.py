@@ -46,8 +46,10 @@ COUNT_SECONDS: Final = 2.0  # between two counts of orders that do not fit
 FIRST_PAUSE_MS: Final = 1_000  # before a look that failed, doubled before each further one
 LONGEST_PAUSE_MS: Final = 300_000
 MOST_ATTEMPTS: Final = 20  # about an hour and a half; then a person has to look
-# An order that is paid and cannot be covered is tried again: stock may come.
+# An order that is paid and cannot be covered is tried again as long as it has been so, within
+# these: each time its platform is asked. The lookout has it tried as soon as there is enough.
 SHORT_PAUSE_MS: Final = 60_000
+LONGEST_SHORT_PAUSE_MS: Final = 3_600_000
 _ENDS: Final = frozenset({State.RELEASED, State.FULFILLED})
 
 _SHORT: Final = {
@@ -80,6 +82,7 @@ class Mover:
         self._inbox = inbox
         self._engine = engine
         self._limits = settings
+        self._reject_after_ms = settings.channels_reject_after_seconds * 1000
         self._ttl_ms = settings.default_ttl_seconds * 1000
         self._warehouse = settings.default_warehouse
         self._remember = remember
@@ -235,17 +238,24 @@ class Mover:
         reason = f"{conflict.anomaly}: {conflict.text}"
         tell(self._channel, conflict.anomaly, look.order_id, reason)
         if conflict.anomaly in {Anomaly.SHORT, Anomaly.SUSPENDED}:
-            now_ms = self._now_ms()
-            due_ms = now_ms + SHORT_PAUSE_MS
-            short_ms = (look.short_ms or now_ms) if conflict.anomaly is Anomaly.SHORT else 0
+            short_ms = look.short_ms or self._now_ms()
+            short_ms = short_ms if conflict.anomaly is Anomaly.SHORT else 0
+            due_ms = self._next_try_ms(look, short_ms)
             await asyncio.to_thread(self._inbox.wait, look, due_ms, reason, seen, short_ms)
         else:
             await asyncio.to_thread(self._inbox.stuck, look, reason, seen, 0)
 
+    def _next_try_ms(self, look: Look, short_ms: int) -> int:
+        """Say when to look again: the later the longer it lasts, but when it is to be refused."""
+        now_ms = self._now_ms()
+        lasted_ms = now_ms - (short_ms or look.since_ms)
+        due_ms = now_ms + min(max(lasted_ms, SHORT_PAUSE_MS), LONGEST_SHORT_PAUSE_MS)
+        overdue_ms = short_ms + self._reject_after_ms
+        return min(due_ms, overdue_ms) if short_ms and now_ms < overdue_ms else due_ms
+
     def _is_overdue(self, look: Look) -> bool:
         """Say whether an order has been short for so long that its platform has to know."""
-        after_ms = self._limits.channels_reject_after_seconds * 1000
-        return bool(look.short_ms) and self._now_ms() >= look.short_ms + after_ms
+        return bool(look.short_ms) and self._now_ms() >= look.short_ms + self._reject_after_ms
 
     async def _reject(self, look: Look, short: Conflict, seen: Seen) -> Conflict | None:
         """Refuse a paid order to its platform, just after it was tried to cover it once more.

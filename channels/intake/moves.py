@@ -123,6 +123,11 @@ def _part(ours: Reservation, shipped: Iterable[OrderLine], out: list[Line]) -> F
     return Fulfil(ours.reservation_id, blake2b(ids, digest_size=12).hexdigest(), tuple(out))
 
 
+def units_wanted(order: PlatformOrder) -> Mapping[str, int]:
+    """Sum what an order wants of each SKU, without what is closed of it."""
+    return _by_sku(_live(order))
+
+
 def _claims(order: PlatformOrder, state: OrderState) -> bool:
     """Say whether an order takes stock in a state."""
     if state is OrderState.UNPAID:
@@ -150,7 +155,7 @@ def _lines(lines: Iterable[OrderLine], warehouse: str) -> tuple[Line, ...]:
 def _beyond(order: PlatformOrder, ours: Reservation, warehouse: str) -> str:
     """Name what the platform has sold beyond what is ours, "" where there is nothing."""
     have = Counter({(line.sku, line.warehouse): line.quantity for line in ours.lines})
-    want: Mapping[str, int] = _by_sku(_live(order))
+    want = units_wanted(order)
     return ", ".join(
         f"{sku} {units} of {have[sku, warehouse]}"
         for sku, units in sorted(want.items())

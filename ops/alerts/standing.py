@@ -1,6 +1,6 @@
 """What stands undone with channels, as alerts: unfit orders, and what they were not told. Pure.
 
-The id is of one time that it stands, and of its kind: an order that is tried again every minute
+The id is of one time that it stands, and of its kind: an order that is tried again and again
 keeps it, so does a dead letter whose figure changes. What has come to its end and begins anew, or
 is there for another reason, has another one.
 """

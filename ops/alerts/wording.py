@@ -124,8 +124,8 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "not closed suspended": "该商品已熔断；渠道答复：{reason}",
         "not closed at risk": "该商品库存有风险；渠道答复：{reason}",
         "dead exposure": "直播曝光权重 {weight}；{reason}",
-        "todo order.anomaly short": "每分钟自动重试，补货后自动占用；无货请联系买家退款",
-        "todo order.anomaly suspended": "每分钟自动重试，商品恢复后自动占用；无货请联系买家退款",
+        "todo order.anomaly short": "补货后自动占用；无货请联系买家退款",
+        "todo order.anomaly suspended": "商品恢复后自动占用；无货请联系买家退款",
         "todo order.anomaly rejected": "确认平台已关闭订单、买家已退款；关闭后自动消除",
         "todo order.anomaly unknown-sku": "补上商家编码或库存，再在看板上重试",
         "todo order.anomaly unknown-word": "请开发人员补充渠道的词表，再在看板上重试",
@@ -203,9 +203,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "not closed suspended": "it is suspended and may still be ordered there; {reason}",
         "not closed at risk": "it is at risk and may still be ordered there; {reason}",
         "dead exposure": "exposure weight {weight}; {reason}",
-        "todo order.anomaly short": "It is tried again every minute and takes stock that comes. "
+        "todo order.anomaly short": "It takes its stock as soon as there is enough. "
         "Where none will, refund the buyer",
-        "todo order.anomaly suspended": "It is tried again every minute and takes its stock once "
+        "todo order.anomaly suspended": "It takes its stock once "
         "the SKU is reopened. Where none will come, refund the buyer",
         "todo order.anomaly rejected": "See that the platform closes it and refunds the buyer. "
         "Then it goes by itself",

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from channels.intake.looks import LookState
-from channels.intake.mover import FIRST_PAUSE_MS, MOST_ATTEMPTS, SHORT_PAUSE_MS
+from channels.intake.mover import (
+    FIRST_PAUSE_MS,
+    LONGEST_SHORT_PAUSE_MS,
+    MOST_ATTEMPTS,
+    SHORT_PAUSE_MS,
+)
 from reservation import metrics
 from reservation.model import SYSTEM, Release, SetStock, State
 from reservation.quota_model import ChannelQuota
@@ -245,11 +250,25 @@ async def test_an_order_that_waits_for_stock_outlasts_a_platform_that_fails(bed:
     bed.shop.tell("1", "settled", ("A", 12))
     await bed.hear("1")
     for _ in range(MOST_ATTEMPTS + 1):
-        await bed.after(SHORT_PAUSE_MS)
+        await bed.after(LONGEST_SHORT_PAUSE_MS)
     bed.shop.faults += [(500, {})]
-    await bed.after(SHORT_PAUSE_MS)
+    await bed.after(LONGEST_SHORT_PAUSE_MS)
     assert bed.waiting(FIRST_PAUSE_MS) == ["platform: 500"]
     assert bed.stuck() == []
+
+
+async def test_a_short_order_is_asked_for_less_and_less(bed: Bed) -> None:
+    """Its platform is not asked for ever once a minute; an hour apart it is all day."""
+    bed.shop.tell("1", "settled", ("A", 12))
+    await bed.hear("1")
+    minutes = [0]
+    for minute in range(1, 400):
+        before = len(bed.shop.asked)
+        await bed.after(SHORT_PAUSE_MS)
+        minutes += [minute] * (len(bed.shop.asked) - before)
+    assert minutes == [0, 1, 2, 4, 8, 16, 32, 64, 124, 184, 244, 304, 364]
+    await bed.hear("1")  # news are looked at as ever
+    assert len(bed.shop.asked) == len(minutes) + 1
 
 
 async def test_an_anomaly_is_described_so_that_a_sweep_leaves_it_alone(bed: Bed) -> None:

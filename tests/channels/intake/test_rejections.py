@@ -85,9 +85,9 @@ async def test_what_is_suspended_is_not_refused_and_begins_to_be_short_anew(bed:
     await short(bed)
     await bed.engine.breakers.trip(["A"], "by hand", SYSTEM)
     await bed.after(SHORT_PAUSE_MS)
-    assert bed.waiting(SHORT_PAUSE_MS) == ["suspended: A"]
+    assert bed.waiting(HOUR_MS) == ["suspended: A"]
     await bed.engine.breakers.reset(["A"], "by hand", SYSTEM)
-    await bed.after(SHORT_PAUSE_MS)
+    await bed.after(HOUR_MS)
     assert bed.waiting(SHORT_PAUSE_MS) == ["short: A 12 of 10"]
     assert refused(bed) == []
 
@@ -119,4 +119,4 @@ async def test_a_platform_that_fails_is_told_later(bed: Bed) -> None:
 async def test_where_no_platform_can_be_told_it_goes_on_waiting(bed: Bed) -> None:
     await short(bed)
     await bed.after(SHORT_PAUSE_MS)
-    assert bed.waiting(SHORT_PAUSE_MS) == ["short: A 12 of 10"]
+    assert bed.waiting(HOUR_MS) == ["short: A 12 of 10"]
