@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -97,7 +98,6 @@ class Database(_Connection):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = connected(path)
             os.chmod(path, 0o600)  # noqa: PTH101 - it may be a path whose parent is a link
-            self._db.execute("PRAGMA journal_mode=WAL")
             # Others forget what we say we have: that must be on the disk.
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
@@ -106,6 +106,8 @@ class Database(_Connection):
                     for statement in (_FACTS, *tables.strip().split(";\n")):
                         self._db.execute(statement)
                     self.set_fact("format", form)
+            # Not before: until its tables are there as a whole, the file is empty (`is_there`).
+            self._db.execute("PRAGMA journal_mode=WAL")
         self._refuse_other_forms(form)
         if later:
             with self.transaction():
@@ -136,14 +138,14 @@ class Database(_Connection):
 
 
 def is_there(path: Path) -> bool:
-    """Say whether there is a file, also where it cannot be used."""
+    """Say whether there is a file, also where it cannot be used; one that is being made is none."""
     try:
-        path.stat()
+        found = path.stat()
     except FileNotFoundError:
         return False
     except OSError:  # who opens it says what is in the way
         return True
-    return True
+    return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
 
 def connected(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

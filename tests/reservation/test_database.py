@@ -7,10 +7,12 @@ import sqlite3
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from reservation.database import Database, DatabaseReader, held_alone
+from reservation import database as database_module
+from reservation.database import Database, DatabaseReader, held_alone, is_there
 from reservation.errors import ArchiveUnavailable
 
 TABLES = "CREATE TABLE thing (name TEXT);\nCREATE INDEX by_name ON thing (name);\n"
@@ -80,6 +82,41 @@ def test_a_reader_makes_no_file(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "theirs.sqlite3").close()
     with pytest.raises(ArchiveUnavailable, match="no such table"):
         DatabaseReader(tmp_path / "theirs.sqlite3", form=1)
+
+
+def test_in_no_instant_is_a_file_there_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is made it is none; once it is there all of it is. A file of nothing is none."""
+    path = tmp_path / "things.sqlite3"
+    seen = []
+
+    class Watched(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            seen.append(look())
+            return super().execute(statement, *values)
+
+    def look() -> bool:
+        if is_there(path):
+            DatabaseReader(path, form=1).close()
+            return True
+        return False
+
+    made = database_module.connected
+
+    def connected(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+        if read_only:
+            return made(path, read_only=True)
+        return sqlite3.connect(path, isolation_level=None, factory=Watched)
+
+    monkeypatch.setattr(database_module, "connected", connected)
+    Database(path, TABLES, form=1).close()
+    seen.append(look())
+    assert seen == sorted(seen)  # it was not there, and then it was
+    assert set(seen) == {False, True}
+    assert is_there(tmp_path)
+    (tmp_path / "empty").touch()
+    assert not is_there(tmp_path / "empty")
 
 
 def test_a_name_of_any_kind_is_a_file_s(tmp_path: Path) -> None:
