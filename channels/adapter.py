@@ -84,6 +84,12 @@ class Adapter(ABC):
         wanted = {name for ask in asks for name in (ask, *READ_WITH[ask])}
         return sorted(cls.__abstractmethods__ | (wanted - own))
 
+    @classmethod
+    def needs_url(cls, options: Mapping[str, str]) -> bool:
+        """Say whether an account with such options has somebody who is told and asked."""
+        del options
+        return True
+
     # -- in: pushes ------------------------------------------------------------------------------
 
     @abstractmethod

@@ -10,7 +10,7 @@ A GET is signed like a message with an empty body; its id is made of what is ask
 is a token it goes along as `Authorization: Bearer`.
 
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-(1.0.0); envelope: cloudevents/spec cloudevents/formats/json-format.md (1.0.2), structured mode.
+(1.0.0); its envelope: `envelope`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from msgspec import Meta, Struct
 from standardwebhooks import Webhook
 
 from channels.adapter import Account, Adapter, At
+from channels.envelope import MOST_BYTES, Message, read_envelope
 from channels.model import Hint, Page, PlatformOrder
 from channels.order_document import (
     Numbered,
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from partners.model import Push, Response
 
 TOLERANCE_MS: Final = 300_000  # between a message's time and now, either way: the specification's
-MOST_BYTES: Final = 1_048_576  # of a message; the specification advises 20 kB
 MOST_ANSWER_BYTES: Final = 8_388_608  # a page of the largest orders
 MOST_SIGNATURES: Final = 16  # looked at in a header
 MOST_WAIT_SECONDS: Final = 3_600.0  # however long a dealer asks us to wait
@@ -62,17 +62,11 @@ MOST_REASON: Final = 300  # characters of an answer that are kept
 # Without a dot, as the specification asks: it would blur where the id ends and the time begins.
 _MESSAGE_ID: Final = re.compile(r"[!-\-/-~]{1,128}", re.ASCII)
 _SECONDS: Final = re.compile(r"[1-9][0-9]{0,10}", re.ASCII)  # a datetime holds no more
-_TYPE: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
-_MOST_TYPE: Final = 128  # characters
 
 # What the last two parts of a type say. What has become of an order its status says, so all of
 # these are read alike; they are told apart where one looks into a message.
 _ORDER: Final = "order"
 _PROBE: Final = "ping"
-
-_CLOUD_EVENT: Final = "application/cloudevents+json"
-_CLOUD_EVENTS: Final = "application/cloudevents"  # with -batch, or another format: not taken
-_JSON: Final = re.compile(r"[a-z0-9.+-]+/([a-z0-9.+-]+\+)?json", re.ASCII)
 
 _REFUSALS: Final[Mapping[type[MessageRefused], int]] = {Malformed: 400}  # any other: 401
 
@@ -80,25 +74,6 @@ _GONE: Final = 410  # the dealer wants nothing from us any more
 _AGAIN: Final = frozenset({408, 425, 429})  # too slow, too early, too many: of our doing
 _SERVER_FAULTS: Final = range(500, 600)
 _SURELY_NOTHING: Final = frozenset({*_AGAIN, 501, 503})  # the rest of them may have taken effect
-
-
-class Message(Struct, frozen=True):
-    """The body of a Standard Webhooks message; its `timestamp` tells us nothing."""
-
-    type: str
-    data: Any = None
-
-
-class CloudEvent(Struct, frozen=True):
-    """A CloudEvent in structured mode; the attributes that are required, and what it holds."""
-
-    id: str
-    source: str
-    specversion: str
-    type: str
-    datacontenttype: str | None = None
-    data: Any = None
-    data_base64: str | None = None
 
 
 class OrdersPage(Struct, frozen=True):
@@ -118,10 +93,14 @@ class Distributor(Adapter):
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)
-        if not account.secrets or not all(map(is_secret, account.secrets)):
+        self._only_files = not (account.url or account.secrets)
+        if self._only_files:
+            _check_files_alone(account)
+        elif not (account.url and account.secrets and all(map(is_secret, account.secrets))):
             raise ConfigurationError(
-                f"{account.channel}: a dealer has a secret, newest first where there are two, each "
-                "the base64 of 24 to 64 bytes, with whsec_ before it or without"
+                f"{account.channel}: a dealer has a url and a secret, newest first where there are "
+                "two, each the base64 of 24 to 64 bytes, with whsec_ before it or without; who "
+                "only puts files into the folder `orders` has neither"
             )
         try:
             self._words = words_of(account.options)
@@ -136,6 +115,11 @@ class Distributor(Adapter):
         self._orders_path = account.options.get("orders_path")
         self._deducts_at = account.deducts_at or DeductsAt.ORDER
 
+    @classmethod
+    def needs_url(cls, options: Mapping[str, str]) -> bool:
+        """Say whether it is more than a folder for files."""
+        return not options.get("orders")
+
     # -- in: pushes ------------------------------------------------------------------------------
 
     def read_push(self, push: Push, now_ms: int) -> Sequence[Hint]:
@@ -144,7 +128,7 @@ class Distributor(Adapter):
         if abs(now_ms - seconds * 1000) > TOLERANCE_MS:
             raise Stale(f"{message_id} is of {rfc3339(seconds * 1000)}")
         try:
-            message = _message(push)
+            message = read_envelope(push)
             kind = message.type.split(".")
             if kind[-1] == _PROBE:
                 return ()
@@ -298,8 +282,10 @@ class Distributor(Adapter):
         """Tell that orders are taken again: sku.resumed."""
         return self._tell("sku.resumed", _stock(listing, units), key, at)
 
-    def reject(self, order: PlatformOrder, at: At) -> Request:
+    def reject(self, order: PlatformOrder, at: At) -> Request | None:
         """Tell that an order cannot be covered: order.rejected; once for each change of it."""
+        if self._only_files:
+            return None
         data = {
             "order_no": order.order_id,
             "reason": "insufficient-stock",
@@ -311,8 +297,10 @@ class Distributor(Adapter):
         key = _id_of("order.rejected", order.order_id, str(order.changed_at_ms))
         return self._tell("order.rejected", data, key, at)
 
-    def shipped(self, order_id: str, parcel: Parcel, at: At) -> Request:
+    def shipped(self, order_id: str, parcel: Parcel, at: At) -> Request | None:
         """Tell that a parcel has left: order.shipped; no lines: all of the order."""
+        if self._only_files:
+            return None
         data = {
             "order_no": order_id,
             "company": parcel.company,
@@ -337,27 +325,11 @@ class Distributor(Adapter):
         )
 
 
-def _message(push: Push) -> Message:
-    """Read a body, in its envelope or without."""
-    media_type = push.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not media_type.startswith(_CLOUD_EVENTS):
-        message = read_json(push.body, Message, most_bytes=MOST_BYTES)
-    elif media_type == _CLOUD_EVENT:
-        message = _unwrapped(read_json(push.body, CloudEvent, most_bytes=MOST_BYTES))
-    else:
-        raise Unreadable(f"of CloudEvents only {_CLOUD_EVENT} is taken")
-    if len(message.type) > _MOST_TYPE or not _TYPE.fullmatch(message.type):
-        raise Unreadable("type is not parts of [A-Za-z0-9_-] with dots between them")
-    return message
-
-
-def _unwrapped(event: CloudEvent) -> Message:
-    if event.specversion != "1.0" or not event.id or not event.source:
-        raise Unreadable("is no CloudEvent 1.0 with id and source")
-    content_type = (event.datacontenttype or "application/json").partition(";")[0]
-    if event.data_base64 is not None or not _JSON.fullmatch(content_type.strip().lower()):
-        raise Unreadable("the data of a CloudEvent must be JSON")
-    return Message(event.type, event.data)
+def _check_files_alone(account: Account) -> None:
+    """Raise ConfigurationError where an account asks for what takes an address."""
+    if "orders_path" in account.options:
+        message = f"{account.channel}: orders_path lies below the dealer's url, and there is none"
+        raise ConfigurationError(message)
 
 
 def _stock(listing: Listing, units: int) -> dict[str, Any]:

@@ -27,11 +27,13 @@ def check_channels(settings: Settings) -> None:
 
 
 def window_of(adapter: Adapter, shop: Shop) -> Window | None:
-    """Read what a channel is told of; None where its settings name no listings and it needs them.
+    """Read what a channel is told of; None where it has no listings and needs them, or no address.
 
     Raises ConfigurationError, which names the channel.
     """
     channel = adapter.account.channel
+    if not adapter.account.url:
+        return None
     if shop.listings is None:
         return Window(channel, shop, None) if adapter.knows_our_skus else None
     where = f"channels.{channel}: listings {shop.listings}"
@@ -66,7 +68,7 @@ def adapter_of(channel: str, shop: Shop) -> Adapter:
         message = f"{where}: {kind.__name__} does not say {', '.join(unsaid)}"
         raise ConfigurationError(message)
     url = shop.url or kind.default_url
-    if not url:
+    if not url and kind.needs_url(shop.options):
         message = f"{where}: platform {shop.platform!r} needs a url"
         raise ConfigurationError(message)
     return kind(

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from channels.adapter import Account
+from channels.adapter import Account, At
 from channels.distributor import Distributor
-from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from channels.model import Hint, OrderLine, OrderState, Parcel, PlatformOrder
 from partners.errors import Forged, Malformed, MessageRefused, Stale
 from partners.model import Push
 from reservation.errors import ConfigurationError
@@ -325,9 +325,24 @@ def test_a_push_is_taken_with_204_and_put_off_with_503() -> None:
         Account(channel="d", url=URL, secrets=("whsec_c2hvcnQ=",)),
         Account(channel="d", url=URL, secrets=(SECRET, "")),
         Account(channel="d", url=URL, secrets=(SECRET,), options={"status.x": "sold"}),
+        Account(channel="d", url=URL, options={"orders": "/srv/d"}),
+        Account(channel="d", url="", secrets=(SECRET,), options={"orders": "/srv/d"}),
+        Account(channel="d", url="", options={"orders": "/srv/d", "orders_path": "/orders"}),
     ],
 )
 def test_a_poor_account_is_refused_without_its_secrets(account: Account) -> None:
     with pytest.raises(ConfigurationError, match=r"^d: ") as caught:
         Distributor(account)
     assert not any(secret and secret in str(caught.value) for secret in account.secrets)
+
+
+def test_one_that_only_sends_files_has_no_address_and_no_secret() -> None:
+    """So it is told and asked nothing, and nobody can push in its name."""
+    files = Distributor(Account(channel="d", url="", options={"orders": "/srv/d"}))
+    assert files.folder == "/srv/d"
+    assert files.detail("1", At(0)) is files.changed(0, 1, 1, At(0)) is None
+    assert files.shipped("1", Parcel(company="SF", tracking_number="1"), At(0)) is None
+    for headers in ({}, {"webhook-signature": ""}, {"webhook-signature": "v1,"}):
+        given = {"webhook-id": "m", "webhook-timestamp": "1700000000", **headers}
+        with pytest.raises(Forged):
+            files.read_push(Push(b"{}", given), 1_700_000_000_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channels.adapter import Adapter
-from channels.registry import adapter_of
+from channels.registry import adapter_of, window_of
 from reservation.errors import ConfigurationError
 from reservation.shops import Shop
 
@@ -48,6 +48,15 @@ def test_a_platform_of_ones_own_is_a_class() -> None:
     account = adapter.account
     assert (account.channel, account.url, account.app_key) == ("corner", "http://127.0.0.1:1", "k")
     assert account.secrets == ("s",)
+
+
+def test_a_dealer_that_only_puts_files_into_a_folder_needs_no_address() -> None:
+    """It has nobody who could be told, whatever its settings list."""
+    shop = Shop(platform="distributor", options={"orders": "/srv/dealer"})
+    adapter = adapter_of("dealer", shop)
+    assert window_of(adapter, shop) is None
+    with pytest.raises(ConfigurationError, match="'distributor' needs a url"):
+        adapter_of("dealer", Shop(platform="distributor"))
 
 
 @pytest.mark.parametrize(

@@ -206,12 +206,7 @@ async def test_a_dealers_files_are_taken_where_its_settings_name_a_folder(
     inbox.keep([("dealer", Hint(message_id="old", topic="t"))], 1)
     folder = tmp_path / "orders"
     folder.mkdir()
-    dealer = Shop(
-        platform="distributor",
-        url="http://127.0.0.1:9",
-        secrets=(DEALER_SECRET,),
-        options={"orders": str(folder)},
-    )
+    dealer = Shop(platform="distributor", options={"orders": str(folder)})
     raw = (GOLDEN / "HZ01_20260122101500.csv").read_bytes().replace(b"CATFOOD-10KG", b"A")
     raw = raw.replace("猫砂-膨润土 5L".encode(), b"A").replace(b'"TOY, red ""S"""', b"A")
     (folder / "HZ01_20260122101500.csv").write_bytes(raw)
@@ -220,6 +215,9 @@ async def test_a_dealers_files_are_taken_where_its_settings_name_a_folder(
     stop = asyncio.Event()
     told = settings.model_copy(update={"channels": {"dealer": dealer}})
     running = asyncio.create_task(run_channels(store, told, stop))
+    with capture_logs() as said:  # it has nobody to tell, and no setting lacks
+        telling = asyncio.create_task(tell_channels(store, told, stop))
+        await asyncio.sleep(0)
 
     async def moved() -> bool:
         stock = await engine.stock("A")
@@ -234,7 +232,8 @@ async def test_a_dealers_files_are_taken_where_its_settings_name_a_folder(
     await happens(moved)
     await happens(kept_house)
     stop.set()
-    await running
+    await asyncio.gather(running, telling)
+    assert said == []
     inbox.close()
 
 
