@@ -103,8 +103,8 @@ def agents_command(
     """
     settings = settings_of(config, host=host, agents_metrics_port=metrics_port, data_dir=data_dir)
     check_channels(settings)
-    simulated.leave_to_others(settings)
     observed = listen_for_metrics(settings)
+    simulated.leave_to_others(settings)
     from ops.server import run_agents  # noqa: PLC0415 (half a second of imports)
 
     run_agents(settings, observed)
@@ -115,7 +115,6 @@ def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> N
     if demo:
         simulated.check_no_others(settings)
     check_channels(settings)
-    simulated.leave_to_others(settings)
     console = output()
     for text in misspelt_variables():
         console.print(Text(text, style="yellow"))
@@ -131,7 +130,10 @@ def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> N
             stack.callback(store.stop)
         if store is not None or agents:
             settings = settings.model_copy(update={"admin_key": _admin_key(settings)})
-        if platforms is not None:  # the data directory is ours by now
+        # The data directory is ours by now, and no channel has been spoken to.
+        if platforms is None:
+            simulated.leave_to_others(settings)
+        else:
             settings = platforms.join(settings)
         asyncio.run(
             _supervise(settings, listeners, store, console, agents=agents, platforms=platforms)

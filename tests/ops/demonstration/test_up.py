@@ -8,11 +8,12 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from socket import create_server
 
 import httpx
 import pytest
 
-from ops.demonstration.platforms import CHANNELS
+from ops.demonstration.platforms import CHANNELS, MARK
 from tests.ops.service import Service, holdfast, key_of
 from tests.waiting import alive, until
 
@@ -61,6 +62,23 @@ def test_it_is_refused_beside_channels_of_ones_own(tmp_path: Path) -> None:
     assert not (tmp_path / "var").exists()
 
 
+@pytest.mark.parametrize("command", ["up", "agents"])
+def test_a_start_that_fails_leaves_the_mark(tmp_path: Path, command: str) -> None:
+    """It has spoken to no channel: what the demonstration's shops told is still all its own."""
+    mark = tmp_path / "var" / "demonstration" / MARK
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    option = "--metrics-port" if command == "agents" else "--port"
+    shop = '{"shop": {"platform": "distributor", "options": {"orders": "/srv/none"}}}'
+    with create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        place = ("--data-dir", tmp_path / "var", option, str(port))
+        ended = holdfast(command, *place, HOLDFAST_CHANNELS=shop)
+    assert ended.returncode == 2
+    assert f"port {port} on 127.0.0.1 is taken" in ended.stderr
+    assert mark.exists()
+
+
 @pytest.mark.chaos
 def test_the_whole_of_it(up: Service, tmp_path: Path) -> None:
     """It comes out; its shops stay open, take orders, and come back when they die."""
@@ -86,7 +104,7 @@ def test_the_whole_of_it(up: Service, tmp_path: Path) -> None:
     until(lambda: not any(map(alive, former)), "they are dead")
     for address in urls.values():
         state = httpx.get(f"{address}/simulator/state", timeout=20, trust_env=False).json()
-        assert (state["items"], state["orders"]) == (5, {})
+        assert (state["items"], state["orders"]) == (1_460, {})
     up.process.kill()
     up.process.wait()
     until(up.nothing_left, "all are gone")
