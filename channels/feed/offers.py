@@ -152,6 +152,11 @@ class OfferReads:
         """Close the file."""
         self._db.close()
 
+    @property
+    def position(self) -> str:
+        """The place in the event log as of which all offers are, "" for none."""
+        return self._db.fact("position") or ""
+
     def due(
         self, channel: str, at_ms: int, count: int, kind: Kind | None = None
     ) -> Sequence[Offer]:
@@ -235,11 +240,6 @@ class Offers(OfferReads):
         """Name what is told once and for all: 32 hexadecimal digits, the same at a repetition."""
         told = f"{self._born}\n{offer.channel}\n{offer.sku}\n{offer.kind}\n{offer.version}"
         return blake2b(told.encode(), digest_size=16).hexdigest()
-
-    @property
-    def position(self) -> str:
-        """The place in the event log as of which all offers are, "" for none."""
-        return self._db.fact("position") or ""
 
     def want(self, wanted: Iterable[Wanted], position: str, at_ms: int) -> int:
         """Take what channels are to be told, as of a place in the log; returns how many are new.

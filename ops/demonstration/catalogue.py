@@ -1,10 +1,14 @@
-"""What the demonstration sells, and where it stands in the shops: the same place in each. Pure."""
+"""What the demonstration sells, and where it stands in the shops: the same place in each."""
 
 from __future__ import annotations
 
 import csv
 import io
+from functools import cache
 from typing import TYPE_CHECKING, Final
+
+from ops.replay.orders import parse
+from ops.replay.run import sample_orders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +32,14 @@ def of_run(sku: str, tag: str) -> str:
 
 def on_sale(tag: str) -> Sequence[str]:
     """Name the SKUs that stand in the shops of a run, and of which these are told."""
-    return [CATFOOD, of_run(CATFOOD, tag), *(of_run(sku, tag) for sku in BURST_STOCK)]
+    own = [CATFOOD, of_run(CATFOOD, tag), *(of_run(sku, tag) for sku in BURST_STOCK)]
+    return [*own, *_sample()]
+
+
+@cache
+def _sample() -> Sequence[str]:
+    """Name the SKUs of the sample of real orders."""
+    return sorted({line.sku for order in parse(sample_orders()) for line in order.lines})
 
 
 def item_id(sku: str, tag: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ops.demonstration.burst import burst
 from ops.demonstration.real_orders import real_orders
 from ops.demonstration.shopfront import Shopfront
-from ops.demonstration.stage import Pace, Stage
+from ops.demonstration.stage import TELLING_SECONDS, Pace, Stage
 from ops.demonstration.two_channels import two_channels
 from ops.demonstration.watch import Watch
 from ops.replay.gateway import Gateway
@@ -52,6 +52,10 @@ async def play(
             await stack.enter_async_context(watch)
             for shop in shops.values():
                 await stack.enter_async_context(shop)
+            # Of what former runs have left, 1,455 SKUs maybe, new shops know nothing.
+            await stage.until(
+                watch.all_told, "the shops know what is left", seconds=TELLING_SECONDS
+            )
             for scene in SCENES:
                 await scene(stage)
     except HoldfastError as error:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from ops.demonstration.shopfront import MOST_SKUS
-from ops.demonstration.stage import PATIENCE_SECONDS, Overdue
+from ops.demonstration.stage import PATIENCE_SECONDS, TELLING_SECONDS, Overdue, together
 from ops.replay.figures import Fate, Figures
 from ops.replay.orders import parse
 from ops.replay.player import Plan, WallClock
@@ -16,7 +15,7 @@ from ops.replay.stocking import level_files
 from ops.replay.verdict import reach_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from ops.demonstration.stage import Stage
     from ops.replay.orders import Order
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 SAMPLE_STOCK: Final = 100  # units of each of 1,455 SKUs: about half of the 236 orders can be met
 TITLE: Final = "Real orders"
 LOOK_SECONDS: Final = 0.1  # between two looks at what has been dealt with
-
-# Channel and SKU -> the item in that channel's shop.
-Items = dict[tuple[str, str], str]
 
 # What has become of an order -> the latest event of its reservation when all is done.
 _LATEST: Final = {
@@ -42,16 +38,21 @@ async def real_orders(stage: Stage) -> None:
     stage.title("3. Two days of real orders")
     stage.say("Online Retail (D. Chen, 2015, UCI, CC BY 4.0): real invoices, invented channels.")
     orders = parse(sample_orders())
-    # Counted to nothing first: a rising count lets a SKU that an earlier run suspended try again.
-    files = [*level_files(orders, 0), *level_files(orders, SAMPLE_STOCK)]
+    skus = {line.sku for order in orders for line in order.lines}
+    files = [*level_files(orders, SAMPLE_STOCK)]
+    if await stage.gateway.stock(min(skus)) is not None:
+        # Counted to nothing first: a rise lets a SKU that an earlier run suspended try again.
+        files = [*level_files(orders, 0), *files]
     await lay_stock(stage.gateway, files)
-    items = await _put_up(stage, orders)
-    stage.say(f"{SAMPLE_STOCK} units of each of their SKUs are in stock, and in each shop.")
+    stage.say(f"{SAMPLE_STOCK} units of each of their {len(skus):,} SKUs are in stock.")
+    took = await _until_shown(stage, skus)
+    told = len(skus) * len(stage.shops)
+    stage.say(f"Told so, each shop shows them after {took:.1f} s: {told:,} figures in all.")
     span_seconds = (orders[-1].at_ms - orders[0].at_ms) / 1000
     plan = Plan(speed=span_seconds / stage.pace.sample_seconds)
     figures = Figures.of(orders)
     with ProgressBar(stage.console, figures, TITLE) as bar:
-        days = _Days(stage, plan, figures, items, observe=bar.update)
+        days = _Days(stage, plan, figures, observe=bar.update)
         await days.play(orders)
     stage.console.print(figures_table(figures, TITLE))
     _say_more(stage, plan, figures, days.names)
@@ -64,20 +65,16 @@ async def real_orders(stage: Stage) -> None:
     stage.expect(true=not verdict.broken, otherwise="the audit found broken invariants")
 
 
-async def _put_up(stage: Stage, orders: Sequence[Order]) -> Items:
-    """Put what they order up in every shop; returns the items.
+async def _until_shown(stage: Stage, skus: Collection[str]) -> float:
+    """Wait until every shop shows what is in stock of SKUs; returns how many seconds that took."""
 
-    They stand in no file of listings: each shop sells by a count of its own, as one that nobody
-    tells anything. It would be 1,455 SKUs to tell to three shops, in twelve seconds.
-    """
-    skus = sorted({line.sku for order in orders for line in order.lines})
-    items: Items = {}
-    for shop in stage.shops.values():
-        for first in range(0, len(skus), MOST_SKUS):
-            some = skus[first : first + MOST_SKUS]
-            item_id = await shop.offer("Online Retail", some, SAMPLE_STOCK)
-            items |= {(shop.channel, sku): item_id for sku in some}
-    return items
+    async def are_shown() -> bool:
+        await asyncio.sleep(LOOK_SECONDS)  # a whole shelf is more to tell than one item
+        shelves = await together(shop.shelf() for shop in stage.shops.values())
+        return all(shelf.get(sku) == SAMPLE_STOCK for shelf in shelves for sku in skus)
+
+    what = f"every shop shows {SAMPLE_STOCK} of each SKU"
+    return await stage.until(are_shown, what, seconds=TELLING_SECONDS)
 
 
 class _Days:
@@ -91,12 +88,11 @@ class _Days:
         stage: Stage,
         plan: Plan,
         figures: Figures,
-        items: Items,
         *,
         observe: Callable[[], None],
     ) -> None:
         self.names: dict[str, str] = {}
-        self._stage, self._plan, self._figures, self._items = stage, plan, figures, items
+        self._stage, self._plan, self._figures = stage, plan, figures
         self._observe = observe
         self._clock = stage.pace.clock or WallClock()
         self._slots = asyncio.Semaphore(plan.in_flight)
@@ -130,9 +126,8 @@ class _Days:
     async def _live(self, order: Order) -> None:
         """See one order through its life; it enters with a slot taken for placing it."""
         shop = self._stage.shops[order.channel]
-        items = [self._items[order.channel, line.sku] for line in order.lines]
         try:
-            order_id = await shop.order(order.lines, items=items, by_snapshot=True)
+            order_id = await shop.order(order.lines, by_snapshot=True)
         finally:
             self._slots.release()
         name = f"{order.channel}:{order_id}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS: Final = 32  # to one of them
 TIMEOUT_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 2.0  # then a connection is closed by us: the platform closes it after five
-MOST_SKUS: Final = 1_000  # of an item
+MOST_ITEMS: Final = 1_000  # in one answer
 PARCEL: Final = {"company": "SF", "tracking_number": "SF214151283"}
 TITLES: Final = {"tmall": "Tmall", "douyin": "Douyin", "dealer-hz": "the dealer"}
 
@@ -54,22 +54,13 @@ class Shopfront:
     ) -> None:
         await self._http.aclose()
 
-    async def order(
-        self, lines: Sequence[OrderLine], *, items: Sequence[str] = (), by_snapshot: bool = False
-    ) -> str:
+    async def order(self, lines: Sequence[OrderLine], *, by_snapshot: bool = False) -> str:
         """Place an order; returns its id.
 
-        `items` has each line's item, where that is known. With `by_snapshot` the shelf is not
-        asked: who watches a livestream buys by what it showed before. Raises NotSold.
+        With `by_snapshot` the shelf is not asked: who watches a livestream buys by what it showed
+        before. Raises NotSold.
         """
-        wanted = [
-            {
-                "outer_id": line.sku,
-                "item_id": items[number] if items else "",
-                "quantity": line.quantity,
-            }
-            for number, line in enumerate(lines)
-        ]
+        wanted = [{"outer_id": line.sku, "quantity": line.quantity} for line in lines]
         placed = await self._ask("POST", "/orders", {"lines": wanted, "oversell": by_snapshot})
         return str(placed["order_id"])
 
@@ -94,13 +85,18 @@ class Shopfront:
         """Give the buyer the money back."""
         await self._ask("POST", f"/orders/{order_id}/refund")
 
-    async def offer(self, title: str, skus: Sequence[str], units: int) -> str:
-        """Put up an item of up to MOST_SKUS SKUs; returns its id."""
-        own = [{"outer_id": sku, "quantity": units, "price_fen": 100} for sku in skus]
-        item = await self._ask(
-            "POST", "/items", {"title": title, "skus": own, "deducts_at": "order"}
-        )
-        return str(item["item_id"])
+    async def shelf(self) -> Mapping[str, int]:
+        """Read how many the shop shows of each SKU that it takes orders for."""
+        shown: dict[str, int] = {}
+        place = ""
+        while True:  # ends: a shop of the demonstration gets no new items
+            page = (await self._ask("GET", f"/items?limit={MOST_ITEMS}{place}"))["items"]
+            for item in page:
+                if item["listed"]:
+                    shown |= {sku["outer_id"]: sku["quantity"] for sku in item["skus"]}
+            if len(page) < MOST_ITEMS:
+                return shown
+            place = f"&after={page[-1]['item_id']}"
 
     async def shown(self, item_id: str) -> int | None:
         """Read how many of an item the shop shows; None where it takes no orders for it."""

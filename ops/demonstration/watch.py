@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from channels.feed.offers import Offer
+    from channels.feed.offers import Offer, OfferReads
     from reservation.config import Settings
 
 _PART = "part"
@@ -124,6 +124,15 @@ class Watch:
         channel, _, order_id = name.partition(":")
         look = await asyncio.to_thread(self._desk.look, channel, order_id)
         return None if look is None else look.reason
+
+    async def all_told(self) -> bool:
+        """Say whether every channel has been told of all there is; not before the feed works."""
+        channels = self._settings.channels
+
+        def ask(offers: OfferReads) -> bool:
+            return bool(offers.position) and not any(offers.counts(name)[0] for name in channels)
+
+        return bool(await asyncio.to_thread(look_at, self._offers, ask))
 
     async def told(self, sku: str) -> Sequence[Offer]:
         """Read what each channel is told of a SKU."""

@@ -89,6 +89,7 @@ async def test_it_shows_the_briefs_case_a_burst_and_real_orders(
     assert all(int(cell.split()[0]) >= 0 for row in rows[3:] for cell in row[1:])
     assert len(rows) == 6
     assert text.count("is not on the shelf") == 3
+    assert "Told so, each shop shows them after" in text
     assert "Audit: clean." in text
     assert "paid, confirmed" in text
     assert "\x1b" not in text

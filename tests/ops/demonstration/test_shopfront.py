@@ -7,6 +7,7 @@ import pytest
 from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop
 from channels.simulator.tmall import Seller, Tmall
+from channels.simulator.trade import Sku
 from ops.demonstration.shopfront import NotSold, PlatformAway, Shopfront
 from partners.simulation.clock import Clock
 from partners.simulation.faults import Faults
@@ -19,12 +20,14 @@ async def test_an_order_is_placed_paid_and_sent() -> None:
     world = ShopWorld(clock := Clock(), Faults(), Shop(clock))
     tmall = Tmall(world, Seller(app_key="12345678", secret="helloworld"))
     async with served(tmall) as url, Shopfront("tmall", url) as shop:
-        item = await shop.offer("cats", ["A", "B"], 5)
+        kinds = [Sku(sku_id="", outer_id=sku, quantity=5, price_fen=1) for sku in "AB"]
+        item = world.shop.offer("cats", kinds).item_id
         assert await shop.shown(item) == 10
         with pytest.raises(NotSold, match="6 of A are wanted, 5 shown"):
             await shop.order([OrderLine("A", 6)])
         lines = [OrderLine("B", 1), OrderLine("A", 6)]
-        order_id = await shop.order(lines, items=[item, item], by_snapshot=True)
+        assert await shop.shelf() == {"A": 5, "B": 5}
+        order_id = await shop.order(lines, by_snapshot=True)
         await shop.sell(order_id)
         order = world.shop.order(order_id)
         assert order.stage == "shipped"
@@ -38,6 +41,7 @@ async def test_an_order_is_placed_paid_and_sent() -> None:
             await shop.pay("1")
         world.shop.list_item(item, listed=False)
         assert await shop.shown(item) is None
+        assert await shop.shelf() == {}
     async with Shopfront("tmall", url) as shop:
         with pytest.raises(PlatformAway, match="tmall does not answer"):
             await shop.pay(order_id)
