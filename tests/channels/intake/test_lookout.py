@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from channels.intake import lookout as module
-from channels.intake.lookout import REST_MS, Lookout
+from channels.intake.lookout import Lookout
 from reservation.config import Settings
 from reservation.model import SYSTEM, SetStock
 from reservation.quota_model import ChannelQuota
 from tests.channels.intake.bed import Bed
 
 HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ async def short(bed: Bed, *orders: tuple[str, int]) -> None:
         await bed.hear(order)
         bed.now_ms += 1
     await bed.after(HOUR_MS)
-    await bed.after(REST_MS)
+    await bed.after(MINUTE_MS)
     bed.shop.asked.clear()
 
 
@@ -88,10 +89,10 @@ async def test_lines_that_are_all_wanted_are_all_there(bed: Bed, lookout: Lookou
     await stock(bed, 0, "B")
     bed.shop.tell("1", "settled", ("A", 2), ("B", 1))
     await bed.hear("1")
-    await bed.after(REST_MS)
+    await bed.after(MINUTE_MS)
     assert await seen(bed, lookout) == []
     await stock(bed, 1, "B")
-    bed.now_ms += REST_MS - 1
+    bed.now_ms += MINUTE_MS - 1
     assert await seen(bed, lookout) == []  # it has been asked for just now
     bed.now_ms += 1
     assert await seen(bed, lookout) == ["1"]
