@@ -75,7 +75,7 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "order.anomaly given-up": "平台查询失败，已停止重试",
         "channel.dead_letter": "库存未能更新到渠道",
         "channel.dead_parcel": "发货未能回传平台",
-        "channel.not_closed": "熔断后渠道未下架，仍可下单",
+        "channel.not_closed": "渠道未下架，仍可下单",
         "breaker.half_opened": "进入试探",
         "breaker.closed": "已恢复销售",
         "health.at_risk": "库存有风险",

@@ -148,7 +148,7 @@ async def test_a_closing_that_its_platform_refuses_is_seen_alerted_and_sent_agai
 
     async def is_alerted() -> bool:
         said = "\n".join(robot.texts())
-        return "熔断后渠道未下架" in said and "CAT → corner" in said
+        return "渠道未下架" in said and "CAT → corner" in said
 
     await happens(is_alerted)
     await letters.get_by_role("button", name="Send all again").click()
