@@ -35,6 +35,21 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 T = TypeVar("T")
 
 
+class _Unread(Console):
+    """A console that nobody need read: what is said into a closed pipe is lost, and no fault.
+
+    So `holdfast up | head -1` serves on and ends as it should, and `holdfast audit | head -1` ends
+    with the audit's answer.
+    """
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing any more, also not when the process ends."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 def output() -> Console:
     """Make the console for a command's output; what goes into a pipe or a file is never cut."""
     console = _console()
@@ -48,7 +63,7 @@ def errors() -> Console:
 
 def _console(*, stderr: bool = False, width: int | None = None) -> Console:
     """Make a console that shows texts as they are: a SKU `[red]` is no markup, `:x:` no picture."""
-    return Console(
+    return _Unread(
         stderr=stderr, width=width, soft_wrap=True, highlight=False, markup=False, emoji=False
     )
 
