@@ -4,7 +4,7 @@ One JSON object a line (NDJSON, gzip where the name ends in `.gz`), written whil
 `docs/history.md` is for those who write one; `loadtest.check` judges it.
 
 Units: times are integer microseconds since the epoch, on clocks that agree to within
-`Run.clock_error_us`. `start` is taken before the request leaves, `end` once the answer is whole:
+`Head.clock_error_us`. `start` is taken before the request leaves, `end` once the answer is whole:
 the service's decision lies in between.
 """
 
@@ -37,7 +37,7 @@ _GZIP_LEVEL = 1  # a tenth of the size already; the generator has better uses fo
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-class Run(Struct, frozen=True, tag="run", omit_defaults=True, forbid_unknown_fields=True):
+class Head(Struct, frozen=True, tag="run", omit_defaults=True, forbid_unknown_fields=True):
     """The first line of every file: which run the file is a part of."""
 
     scenario: str
@@ -131,7 +131,7 @@ class End(Struct, frozen=True, tag="end", forbid_unknown_fields=True):
     """The last line: the file is whole."""
 
 
-Record = Run | Stock | Call | Reservation | Balance | End
+Record = Head | Stock | Call | Reservation | Balance | End
 
 
 class HistoryUnreadable(Exception):
@@ -150,7 +150,7 @@ class HistoryWriter:
     Raises FileExistsError: a history is never overwritten.
     """
 
-    def __init__(self, path: Path, run: Run) -> None:
+    def __init__(self, path: Path, run: Head) -> None:
         raw = path.open("xb")
         self._file = cast(
             "BinaryIO",
@@ -235,9 +235,9 @@ class HistoryFile:
     def _wrong(self, number: int, record: Record) -> str | None:
         if self.complete:
             return "something follows the end"
-        if (number == 1) != isinstance(record, Run):
+        if (number == 1) != isinstance(record, Head):
             return "the first line, and no other, describes the run"
-        if isinstance(record, Run):
+        if isinstance(record, Head):
             return None if record.version == VERSION else f"version {record.version} is unknown"
         if isinstance(record, End):
             self.complete = True

@@ -21,11 +21,11 @@ from loadtest.check.rules import MAX_SHOWN
 from loadtest.history import (
     Balance,
     Call,
+    Head,
     HistoryFile,
     HistoryUnreadable,
     Record,
     Reservation,
-    Run,
     Stock,
 )
 
@@ -63,11 +63,11 @@ class Numbering(Generic[T]):
         return number
 
 
-class Evidence:
+class Columns:
     """All that the history says, by column; `ops` gathers what concerns one reservation."""
 
     def __init__(self) -> None:
-        self.runs: list[Run] = []
+        self.runs: list[Head] = []
         self.cut_off: list[str] = []  # the files that are
         self.counts: Counter[str] = Counter()
         self.ids: list[str] = []
@@ -193,12 +193,12 @@ class Evidence:
             self._take_call(number, record)
         elif type(record) is Reservation:
             self._take_read(number, record)
-        elif type(record) is Run:
+        elif type(record) is Head:
             self._take_run(record)
         elif isinstance(record, Stock | Balance):
             self._take_level(number, record)
 
-    def _take_run(self, run: Run) -> None:
+    def _take_run(self, run: Head) -> None:
         first, path = self.runs[0] if self.runs else run, self._files[-1][1]
         if (run.scenario, run.started_at) != (first.scenario, first.started_at):
             raise HistoryUnreadable(f"{path} is of another run than {self._files[0][1]}")

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.check.intake import Evidence, Progress
+from loadtest.check.intake import Columns, Progress
 from loadtest.check.level import Level
 from loadtest.check.occupancy import Occupancy
 from loadtest.check.op import GRANTED, MISSING, OK, READ, UNKNOWN, Op
@@ -36,12 +36,12 @@ def judge(
 
     Cost: O(n log n) time, about 300 bytes a call.
     """
-    evidence = Evidence()
+    columns = Columns()
     told = progress or _silence
-    evidence.read(paths, told)
+    columns.read(paths, told)
     if clock_error_us is None:
-        clock_error_us = max(CLOCK_ERROR_US, evidence.clock_error)
-    return _Judge(evidence, clock_error_us, told).judge()
+        clock_error_us = max(CLOCK_ERROR_US, columns.clock_error)
+    return _Judge(columns, clock_error_us, told).judge()
 
 
 def _silence(_stage: str, _done: int, _total: int) -> None:
@@ -51,17 +51,17 @@ def _silence(_stage: str, _done: int, _total: int) -> None:
 class _Judge:
     """One judgement: the lives first, which fill the levels, then each level."""
 
-    def __init__(self, evidence: Evidence, clock_error_us: int, progress: Progress) -> None:
-        self._evidence = evidence
-        self._skew = clock_error_us + _MILLISECOND + evidence.clock_error
+    def __init__(self, columns: Columns, clock_error_us: int, progress: Progress) -> None:
+        self._columns = columns
+        self._skew = clock_error_us + _MILLISECOND + columns.clock_error
         self._progress = progress
-        self._report = Report(counts=dict(evidence.counts))
+        self._report = Report(counts=dict(columns.counts))
         self._levels: dict[int, Level] = defaultdict(lambda: Level([]))
-        for number, writes in evidence.stock.items():
+        for number, writes in columns.stock.items():
             self._levels[number] = Level(writes)
         self._counts = {
             number: [Count(seen) for seen in seen_of]
-            for number, seen_of in evidence.balances.items()
+            for number, seen_of in columns.balances.items()
         }
         # level -> row, units asked, available as told: what to look up once the level is whole.
         self._refused: dict[int, array[int]] = defaultdict(lambda: array("q"))
@@ -71,32 +71,32 @@ class _Judge:
 
     def judge(self) -> Report:
         """Apply every rule."""
-        evidence, report = self._evidence, self._report
-        report.judged[Rule.COMPLETE] = len(evidence.runs)
-        for path in evidence.cut_off:
+        columns, report = self._columns, self._report
+        report.judged[Rule.COMPLETE] = len(columns.runs)
+        for path in columns.cut_off:
             report.find(Rule.COMPLETE, f"{path} has no end: it was cut off")
-        files = max(run.files for run in evidence.runs)
-        if files and len(evidence.runs) != files:
-            told = f"the run has {files} files, here are {len(evidence.runs)}: name all of them"
+        files = max(run.files for run in columns.runs)
+        if files and len(columns.runs) != files:
+            told = f"the run has {files} files, here are {len(columns.runs)}: name all of them"
             report.find(Rule.COMPLETE, told)
         if not report.ok:
             report.notes.append("all other rules: what is missing might explain what is there")
             return report
-        for done, (who, ops) in enumerate(evidence.reservations()):
+        for done, (who, ops) in enumerate(columns.reservations()):
             self._reservation(who, ops)
             if done % _REPORT_EVERY == 0:
-                self._progress("reservations", done, len(evidence.ids))
-        self._progress("reservations", len(evidence.ids), len(evidence.ids))
-        report.judged[Rule.ONE_EFFECT] = len(evidence.ids)
+                self._progress("reservations", done, len(columns.ids))
+        self._progress("reservations", len(columns.ids), len(columns.ids))
+        report.judged[Rule.ONE_EFFECT] = len(columns.ids)
         report.judged[Rule.FINDABLE] = self._acknowledged
         report.judged[Rule.EFFECTS] = self._moves
-        report.counts |= {"reservations": len(evidence.ids), "levels": len(evidence.levels)}
-        for number in range(len(evidence.levels)):
+        report.counts |= {"reservations": len(columns.ids), "levels": len(columns.levels)}
+        for number in range(len(columns.levels)):
             self._level(number)
-            self._progress("levels", number + 1, len(evidence.levels))
-        counts = evidence.counts
+            self._progress("levels", number + 1, len(columns.levels))
+        counts = columns.counts
         report.judged[Rule.ANSWERS] = counts["calls"] - counts["calls of unknown outcome"]
-        for text, where in evidence.faults:
+        for text, where in columns.faults:
             report.find(Rule.ANSWERS, text, where)
         self._note()
         if report.ok and report.is_empty:
@@ -195,7 +195,7 @@ class _Judge:
         assert op.ttl is not None
         asked = op.expires - op.ttl
         if not op.start - self._skew <= asked <= op.end + self._skew:
-            at = self._evidence.at(op.expires)
+            at = self._columns.at(op.expires)
             text = f"expires at {at}, which is not its time to live after the call"
             self._find(Rule.ONE_EFFECT, who, text, [op])
 
@@ -208,21 +208,21 @@ class _Judge:
         self._find(Rule.FINDABLE, who, "acknowledged, and not looked for at the end", ops)
 
     def _refusal(self, op: Op) -> None:
-        evidence = self._evidence
+        columns = self._columns
         short = {
-            evidence.level(sku, warehouse): (requested, available)
-            for sku, warehouse, requested, available in evidence.short.get(op.row, ())
+            columns.level(sku, warehouse): (requested, available)
+            for sku, warehouse, requested, available in columns.short.get(op.row, ())
         }
         asked = dict(op.lines)
         if not short:
-            self._report.find(Rule.REFUSALS, "no line is named short", evidence.where(op.row))
+            self._report.find(Rule.REFUSALS, "no line is named short", columns.where(op.row))
         for level, (requested, available) in short.items():
-            name = evidence.level_name(level)
+            name = columns.level_name(level)
             # A reinstatement asks for the lines that it was granted with.
             wanted = asked.get(level, 0) if op.verb == "reserve" else requested
             if not 0 <= available < requested or requested != wanted:
                 text = f"{name} named short, asked {requested}, available {available}"
-                self._report.find(Rule.REFUSALS, text, evidence.where(op.row))
+                self._report.find(Rule.REFUSALS, text, columns.where(op.row))
             self._refused[level].extend((op.row, requested, available))
         if op.verb == "reserve":
             for level, requested in asked.items():
@@ -233,7 +233,7 @@ class _Judge:
         self._report.judged[Rule.REFUSALS] += 1
         if all(self._levels[level].exists_by(op.start) for level, _ in op.lines):
             text = "refused as unknown, but every level was there"
-            self._report.find(Rule.REFUSALS, text, self._evidence.where(op.row))
+            self._report.find(Rule.REFUSALS, text, self._columns.where(op.row))
 
     def _level(self, number: int) -> None:
         level = self._levels.pop(number, None) or Level([])
@@ -244,7 +244,7 @@ class _Judge:
         self._report.judged[Rule.CONSERVATION] += len(level.certain.who)
         if not level.writes:
             if len(level.certain.who):
-                name = self._evidence.level_name(number)
+                name = self._columns.level_name(number)
                 self._report.find(Rule.CONSERVATION, f"{name}: granted, but no stock was noted")
             return
         self._overdrafts(number, level)
@@ -252,8 +252,8 @@ class _Judge:
         self._balances(number, level)
 
     def _overdrafts(self, number: int, level: Level) -> None:
-        report, evidence = self._report, self._evidence
-        name = evidence.level_name(number)
+        report, columns = self._report, self._columns
+        name = columns.level_name(number)
         for span, out, room in level.overdrafts():
             if not report.wants(Rule.CONSERVATION):
                 report.find(Rule.CONSERVATION, "")
@@ -261,51 +261,49 @@ class _Judge:
             time = level.certain.start[span]
             there = level.certain.at(time)
             text = (
-                f"{name}: {out} units were out for certain at {evidence.at(time)}, where at most"
-                f" {room} could be, with the grant of {evidence.ids[level.certain.who[span]]}"
+                f"{name}: {out} units were out for certain at {columns.at(time)}, where at most"
+                f" {room} could be, with the grant of {columns.ids[level.certain.who[span]]}"
                 f" and {len(set(there)) - 1} others"
             )
             shown = {level.certain.who[span], *there[: _EVIDENCE - 1]}
-            report.find(Rule.CONSERVATION, text, *evidence.grants_of(shown))
+            report.find(Rule.CONSERVATION, text, *columns.grants_of(shown))
 
     def _refusals(self, number: int, level: Level) -> None:
-        report, evidence = self._report, self._evidence
-        name = evidence.level_name(number)
+        report, columns = self._report, self._columns
+        name = columns.level_name(number)
         refused = self._refused.pop(number, ())
         for row, requested, told in zip(refused[::3], refused[1::3], refused[2::3], strict=True):
             report.judged[Rule.REFUSALS] += 1
-            op = evidence.op(row)
+            op = columns.op(row)
             least, most = level.available(op.start, op.latest)
             if told == _UNNAMED:
                 if most < requested:
                     text = f"{name} was short: asked {requested}, at most {most} free; not named"
-                    report.find(Rule.REFUSALS, text, evidence.where(row))
+                    report.find(Rule.REFUSALS, text, columns.where(row))
             elif least >= requested:
                 text = f"{name}: {requested} refused, while at least {least} were free throughout"
-                report.find(Rule.REFUSALS, text, evidence.where(row))
+                report.find(Rule.REFUSALS, text, columns.where(row))
             elif not least <= told <= most:
                 text = f"{name}: available is told as {told}, it was between {least} and {most}"
-                report.find(Rule.REFUSALS, text, evidence.where(row))
+                report.find(Rule.REFUSALS, text, columns.where(row))
 
     def _balances(self, number: int, level: Level) -> None:
-        report, evidence = self._report, self._evidence
+        report, columns = self._report, self._columns
         counts = self._counts.pop(number, [])
         if not counts:
-            text = f"{evidence.level_name(number)}: its balance was not read at the end"
+            text = f"{columns.level_name(number)}: its balance was not read at the end"
             report.find(Rule.BALANCES, text)
         for count in counts:
             report.judged[Rule.BALANCES] += 1
             for text in count.wrong(level):
-                name = evidence.level_name(number)
+                name = columns.level_name(number)
                 report.find(Rule.BALANCES, f"{name}: {text}", count.seen.where)
 
     def _find(self, rule: Rule, who: int, text: str, ops: Sequence[Op]) -> None:
-        evidence = self._evidence
+        columns = self._columns
         rows = list(dict.fromkeys(op.row for op in ops))
-        shown = (
-            [evidence.where(row) for row in rows[:_EVIDENCE]] if self._report.wants(rule) else []
-        )
-        self._report.find(rule, f"{evidence.ids[who]}: {text}", *shown)
+        shown = [columns.where(row) for row in rows[:_EVIDENCE]] if self._report.wants(rule) else []
+        self._report.find(rule, f"{columns.ids[who]}: {text}", *shown)
 
     def _note(self) -> None:
         notes = self._report.notes
@@ -324,7 +322,7 @@ class _Judge:
                 f"{self._unknown_levels:,} levels with a stock write that was never acknowledged:"
                 " their grants, refusals and balances are not judged"
             )
-        unjudged = self._evidence.unjudged
+        unjudged = self._columns.unjudged
         if unjudged:
             named = ", ".join(f"{slug} {count:,}" for slug, count in unjudged.most_common())
             notes.append(f"refusals without effect, whether rightly is not judged: {named}")

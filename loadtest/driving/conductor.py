@@ -34,7 +34,7 @@ from loadtest import figures as kept
 from loadtest.driving.generator import Generator
 from loadtest.driving.surroundings import Surroundings
 from loadtest.figures import Figures, ServiceSample
-from loadtest.history import HistoryWriter, Run, now_us
+from loadtest.history import Head, HistoryWriter, now_us
 from loadtest.service import KEY_VARIABLE
 from loadtest.workload.plan import SECOND_US, Plan
 from loadtest.workload.scenarios import SCENARIOS, Sizes
@@ -61,9 +61,9 @@ class Brief(Struct, frozen=True):
     clock_error_us: int
 
     @property
-    def run(self) -> Run:
+    def run(self) -> Head:
         """Head this generator's history."""
-        return Run(
+        return Head(
             scenario=self.sizes.scenario,
             seed=self.sizes.seed,
             started_at=self.started_at,

@@ -16,7 +16,7 @@ RECENT = 1_000  # reservations that an order's page is opened for
 
 
 @dataclass(slots=True)
-class Life:
+class LiveOrder:
     """An order while it is played."""
 
     order: Order
@@ -33,7 +33,7 @@ class Act:
     """One thing to do; sent again it is the same act with a higher count."""
 
     verb: Verb
-    life: Life | None = None
+    live: LiveOrder | None = None
     errand: Errand | None = None
     reinstate: bool = False
     sendings: int = 0
@@ -45,8 +45,8 @@ class Desk:
 
     def __init__(self, plan: Plan, run: str) -> None:
         self.plan = plan
-        self.lives = [
-            Life(
+        self.orders = [
+            LiveOrder(
                 order,
                 f"{order.channel}:{run}-{order.number}",
                 tuple((named(run, sku), quantity) for sku, quantity in order.lines),
@@ -55,67 +55,67 @@ class Desk:
         ]
         self.given_up = 0
         self._run = run
-        self._paid: deque[Life] = deque()
-        self._recent: deque[Life] = deque(maxlen=RECENT)
+        self._paid: deque[LiveOrder] = deque()
+        self._recent: deque[LiveOrder] = deque(maxlen=RECENT)
 
     def opening(self, zero_us: int) -> list[tuple[int, Act]]:
         """List what is known before the start: arrivals, their repeats, errands."""
         acts = []
-        for life in self.lives:
-            arrival = zero_us + life.order.due_us
-            acts.append((arrival, Act(Verb.RESERVE, life)))
-            acts += [(arrival + after, Act(Verb.RESERVE, life)) for after in life.order.repeats]
+        for live in self.orders:
+            arrival = zero_us + live.order.due_us
+            acts.append((arrival, Act(Verb.RESERVE, live)))
+            acts += [(arrival + after, Act(Verb.RESERVE, live)) for after in live.order.repeats]
         acts += [(zero_us + e.due_us, Act(e.verb, errand=e)) for e in self.plan.errands]
         return acts
 
     def verification(self) -> list[Act]:
         """List the reads at the end, one of each order."""
-        return [Act(Verb.READ, life, verifying=True) for life in self.lives if life.sent]
+        return [Act(Verb.READ, live, verifying=True) for live in self.orders if live.sent]
 
     def request(self, act: Act) -> Request | None:
         """Write the request of an act; None where it has become pointless."""
         if act.verb is Verb.LOOK:
             assert act.errand is not None
             return wire.look(tuple(named(self._run, sku) for sku in act.errand.skus))
-        if act.life is None:
-            act.life = self._oldest_paid() if act.verb is Verb.FULFIL else self._some_recent()
-            if act.life is None:
+        if act.live is None:
+            act.live = self._oldest_paid() if act.verb is Verb.FULFIL else self._some_recent()
+            if act.live is None:
                 return None
-        life = act.life
+        live = act.live
         match act.verb:
             case Verb.READ:
-                return wire.read(life.reservation_id)
+                return wire.read(live.reservation_id)
             case Verb.RESERVE:
-                life.sent = True
+                live.sent = True
                 return wire.reserve(
-                    life.reservation_id,
-                    life.lines,
+                    live.reservation_id,
+                    live.lines,
                     self.plan.ttl_seconds,
-                    confirm=life.order.paid,
+                    confirm=live.order.paid,
                 )
             case Verb.EXTEND:
-                return wire.verb("extend", life.reservation_id, ttl_seconds=self.plan.ttl_seconds)
+                return wire.verb("extend", live.reservation_id, ttl_seconds=self.plan.ttl_seconds)
             case Verb.RELEASE:
-                life.leaving = True
-        return wire.verb(act.verb.value, life.reservation_id, reinstate=act.reinstate)
+                live.leaving = True
+        return wire.verb(act.verb.value, live.reservation_id, reinstate=act.reinstate)
 
     def follow(self, act: Act, answer: Answer, zero_us: int, now_us: int) -> list[tuple[int, Act]]:
         """Decide what an answer leads to, and when."""
         if answer.may_be_sent_again:
             return self._again(act, answer, now_us)
-        life = act.life
-        if life is None or not answer.granted:
+        live = act.live
+        if live is None or not answer.granted:
             return []
-        if act.verb is Verb.CONFIRM or (act.verb is Verb.RESERVE and life.order.paid):
-            self._pay(life)
-        if act.verb is not Verb.RESERVE or life.granted:
+        if act.verb is Verb.CONFIRM or (act.verb is Verb.RESERVE and live.order.paid):
+            self._pay(live)
+        if act.verb is not Verb.RESERVE or live.granted:
             return []
-        life.granted = True
-        self._recent.append(life)
-        arrival = zero_us + life.order.due_us
+        live.granted = True
+        self._recent.append(live)
+        arrival = zero_us + live.order.due_us
         return [
-            (max(now_us, arrival + step.after_us), Act(step.verb, life, reinstate=step.reinstate))
-            for step in life.order.steps
+            (max(now_us, arrival + step.after_us), Act(step.verb, live, reinstate=step.reinstate))
+            for step in live.order.steps
         ]
 
     def _again(self, act: Act, answer: Answer, now_us: int) -> list[tuple[int, Act]]:
@@ -130,19 +130,19 @@ class Desk:
         asked = min(int(answer.retry_after * SECOND_US), LONGEST_PAUSE_US)
         return [(now_us + max(pause, asked), act)]
 
-    def _pay(self, life: Life) -> None:
-        if not life.paid:
-            life.paid = True
-            self._paid.append(life)
+    def _pay(self, live: LiveOrder) -> None:
+        if not live.paid:
+            live.paid = True
+            self._paid.append(live)
 
-    def _oldest_paid(self) -> Life | None:
+    def _oldest_paid(self) -> LiveOrder | None:
         while self._paid:
-            life = self._paid.popleft()
-            if not life.leaving:
-                return life
+            live = self._paid.popleft()
+            if not live.leaving:
+                return live
         return None
 
-    def _some_recent(self) -> Life | None:
+    def _some_recent(self) -> LiveOrder | None:
         if not self._recent:
             return None
         self._recent.rotate(-1)

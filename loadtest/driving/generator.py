@@ -16,7 +16,7 @@ from loadtest.driving.notes import ON_RECORD, call_of, reservation_of
 from loadtest.driving.pacer import Due, Pacer
 from loadtest.driving.wire import Answer, Told
 from loadtest.figures import Counting, Figures
-from loadtest.history import HistoryWriter, Run, now_us
+from loadtest.history import Head, HistoryWriter, now_us
 from loadtest.workload.plan import SECOND_US, Verb
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Generator:
     def __init__(
         self,
         plan: Plan,
-        run: Run,
+        run: Head,
         run_name: str,
         *,
         path: Path,
@@ -66,7 +66,7 @@ class Generator:
 
     def played(self) -> int:
         """Count the orders that have been sent."""
-        return sum(life.sent for life in self.desk.lives)
+        return sum(live.sent for live in self.desk.orders)
 
     def play(self, zero_us: int) -> Figures:
         """Play everything, wait until every hold has ended, read every order, close the history.
@@ -89,7 +89,7 @@ class Generator:
         self.history.close()
         figures.given_up = self.desk.given_up
         figures.users = self.users
-        figures.orders = sum(life.sent and life.order.due_us >= 0 for life in self.desk.lives)
+        figures.orders = sum(live.sent and live.order.due_us >= 0 for live in self.desk.orders)
         return figures
 
     def serve(self, client: HTTPClient) -> None:
@@ -145,7 +145,7 @@ class Generator:
 
     def _note(self, act: Act, answer: Answer, name: str, start: int, end: int) -> str | None:
         """Write a call of the five verbs down; returns the refusal's slug."""
-        if act.verb not in ON_RECORD or act.life is None:
+        if act.verb not in ON_RECORD or act.live is None:
             return None if answer.granted else wire.told(answer).slug
         told = wire.told(answer)
         self._foresee(answer, told, end)
@@ -187,14 +187,14 @@ class Generator:
 
     def _verify(self, due: Due[Act], answer: Answer, start: int, end: int) -> None:
         """Write down what became of an order; ask again where there was no answer."""
-        life = due.act.life
-        assert life is not None
+        live = due.act.live
+        assert live is not None
         if not answer.granted and answer.status != _NOT_FOUND:
             for at_us, act in self.desk.follow(due.act, answer, self._zero_us, end):
                 self.pacer.add(at_us, act)
             return
         told = wire.told(answer, with_lines=True) if answer.granted else None
-        self.history.write(reservation_of(life, told, (start, end)))
+        self.history.write(reservation_of(live, told, (start, end)))
 
     # -- beside it -------------------------------------------------------------------------------
 

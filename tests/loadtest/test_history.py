@@ -11,16 +11,16 @@ from loadtest.history import (
     Balance,
     Call,
     End,
+    Head,
     HistoryFile,
     HistoryUnreadable,
     HistoryWriter,
     Record,
     Reservation,
-    Run,
     Stock,
 )
 
-RUN = Run(scenario="hot_sku", seed=7, started_at="2026-01-22T10:00:00Z", clock_error_us=2_000)
+RUN = Head(scenario="hot_sku", seed=7, started_at="2026-01-22T10:00:00Z", clock_error_us=2_000)
 CALL = '{"type":"call","client":"a","op":"reserve","id":"a:1","start":1,"end":2,'
 RECORDS: tuple[Record, ...] = (
     Stock(sku="猫粮", warehouse="main", on_hand=5, safety_stock=1, start=1, end=2),

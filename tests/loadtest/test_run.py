@@ -17,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from loadtest.evidence import Evidence, load
-from loadtest.history import Call, HistoryWriter, Reservation, Run
+from loadtest.history import Call, Head, HistoryWriter, Reservation
 from loadtest.processes import free_port
 from loadtest.slo import outcomes_of
 from loadtest.workload.scenarios import SCENARIOS
@@ -132,7 +132,7 @@ def test_two_generators_play_one_plan(service: Service, tmp_path: Path) -> None:
     names = sorted(path.name for path in evidence.directory.glob("*.ndjson"))
     assert names == ["history-leader.ndjson", "history-w0.ndjson", "history-w1.ndjson"]
     assert (evidence.figures.generators, evidence.figures.orders) == (2, ORDERS)
-    assert {r.worker for r in evidence.history() if isinstance(r, Run)} == {"leader", "w0", "w1"}
+    assert {r.worker for r in evidence.history() if isinstance(r, Head)} == {"leader", "w0", "w1"}
     calls = [record for record in evidence.history() if isinstance(record, Call)]
     sent = {call.id for call in calls if call.op == "reserve"}
     assert len(sent) == len(evidence.plan.orders)
@@ -167,10 +167,10 @@ def test_a_history_that_shows_a_lost_order_decides_the_exit_code(
     found = next(r for r in records if isinstance(r, Reservation) and r.state == "confirmed")
     for path in evidence.directory.glob("history-*.ndjson"):
         path.unlink()
-    run = next(record for record in records if isinstance(record, Run))
+    run = next(record for record in records if isinstance(record, Head))
     with HistoryWriter(evidence.directory / "history-w0.ndjson", replace(run, files=1)) as history:
         for record in records:
-            if isinstance(record, Run):
+            if isinstance(record, Head):
                 continue
             if record is found:
                 record = Reservation(found.id, "missing", found.start, found.end)  # noqa: PLW2901

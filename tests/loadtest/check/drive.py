@@ -17,10 +17,10 @@ import httpx
 from loadtest.history import (
     Balance,
     Call,
+    Head,
     HistoryWriter,
     Op,
     Reservation,
-    Run,
     Stock,
     now_us,
 )
@@ -192,7 +192,7 @@ def _microseconds(time: str | None) -> int | None:
 def drive(url: str, key: str, path: Path, seconds: float, seed: int = 1) -> None:
     """Write the history of some seconds of trade."""
     started_at = datetime.now(UTC).isoformat()
-    run = Run(scenario="driven", seed=seed, started_at=started_at, late_us=LATE_US)
+    run = Head(scenario="driven", seed=seed, started_at=started_at, late_us=LATE_US)
     with HistoryWriter(path, run) as history:
         asyncio.run(Driver(url, key, history, seed).drive(seconds))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from loadtest.history import Balance, Call, HistoryWriter, Op, Reservation, Run, Stock
+from loadtest.history import Balance, Call, Head, HistoryWriter, Op, Reservation, Stock
 
 ORIGIN_US = 1_800_000_000_000_000
 GAP_US = 50
@@ -39,7 +39,7 @@ def write_long(path: Path, orders: int, *, skus: int = 1, seed: int = 1) -> int:
     # One SKU is sold out before half of its orders have come; many never are.
     units = orders if skus > 1 else orders // 2
     levels = [_Level(f"SKU-{n}", units) for n in range(skus)]
-    run = Run(scenario="long", seed=seed, started_at="2027-01-15T08:00:00Z", late_us=1_000_000)
+    run = Head(scenario="long", seed=seed, started_at="2027-01-15T08:00:00Z", late_us=1_000_000)
     ends: dict[str, tuple[str, _Level]] = {}
     later: list[tuple[int, str, Op]] = []
     calls = 0

@@ -16,18 +16,18 @@ from loadtest.check.rules import Report
 from loadtest.history import (
     Balance,
     Call,
+    Head,
     HistoryWriter,
     Line,
     Op,
     Record,
     Reservation,
-    Run,
     Stock,
 )
 
 ORIGIN_US = 1_800_000_000_000_000
 STEP_US = 20_000
-RUN = Run(scenario="story", seed=0, started_at="2027-01-15T08:00:00Z", late_us=5_000_000)
+RUN = Head(scenario="story", seed=0, started_at="2027-01-15T08:00:00Z", late_us=5_000_000)
 TEA, CAKE = "TEA", "CAKE"
 LONG_MS = 60_000
 
@@ -164,7 +164,7 @@ def true_story() -> dict[str, Record]:
     return story.records
 
 
-def write(path: Path, records: list[Record], *, run: Run = RUN, complete: bool = True) -> Path:
+def write(path: Path, records: list[Record], *, run: Head = RUN, complete: bool = True) -> Path:
     """Write a history."""
     history = HistoryWriter(path, run)
     for record in records:
@@ -173,7 +173,9 @@ def write(path: Path, records: list[Record], *, run: Run = RUN, complete: bool =
     return path
 
 
-def judged(folder: Path, records: list[Record], *, run: Run = RUN, complete: bool = True) -> Report:
+def judged(
+    folder: Path, records: list[Record], *, run: Head = RUN, complete: bool = True
+) -> Report:
     """Write a history and judge it."""
     return judge([write(folder / "history.ndjson", records, run=run, complete=complete)])
 

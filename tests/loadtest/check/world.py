@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from loadtest.history import Balance, Call, Op, Record, Reservation, Run, Stock
+from loadtest.history import Balance, Call, Head, Op, Record, Reservation, Stock
 from reservation.model import (
     Confirm,
     Extend,
@@ -99,7 +99,7 @@ class World:
         self._skus = [(f"SKU-{number}", "main") for number in range(self._shape.levels)]
         self._shopping = self._shape.clients
         self._baskets: dict[str, tuple[Line, ...]] = {}
-        self.run = Run(
+        self.run = Head(
             scenario="world",
             seed=seed,
             started_at="2027-01-15T08:00:00Z",

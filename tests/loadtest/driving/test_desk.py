@@ -22,7 +22,7 @@ def order(number: int = 0, **members: object) -> Order:
 
 def reserve(desk: Desk, number: int = 0, answer: Answer = HELD, at: int = ZERO) -> list:
     """Send an order and see what follows."""
-    act = Act(Verb.RESERVE, desk.lives[number])
+    act = Act(Verb.RESERVE, desk.orders[number])
     assert desk.request(act) is not None
     return desk.follow(act, answer, ZERO, at)
 
@@ -37,7 +37,7 @@ def test_arrivals_repeats_and_errands_are_known_before_the_start() -> None:
         (105_000, Verb.RESERVE),
         (700_000, Verb.FULFIL),
     ]
-    assert [life.reservation_id for life in desk.lives] == ["tmall:run-0"]
+    assert [live.reservation_id for live in desk.orders] == ["tmall:run-0"]
 
 
 def test_a_payment_is_due_by_the_plan_not_by_the_answer() -> None:
@@ -65,7 +65,7 @@ def test_an_order_that_is_sent_twice_is_paid_once() -> None:
 def test_an_answer_that_was_thrown_away_is_asked_for_at_once() -> None:
     """The same request again; the history has both."""
     desk = desk_of(order())
-    act = Act(Verb.RESERVE, desk.lives[0])
+    act = Act(Verb.RESERVE, desk.orders[0])
     lost = Answer(None, lost="thrown_away")
     assert desk.follow(act, lost, ZERO, ZERO + 7) == [(ZERO + 7, act)]
 
@@ -73,7 +73,7 @@ def test_an_answer_that_was_thrown_away_is_asked_for_at_once() -> None:
 def test_a_busy_service_is_asked_again_when_it_says() -> None:
     """Ever later, and no sooner than `Retry-After`."""
     desk = desk_of(order())
-    act = Act(Verb.RESERVE, desk.lives[0])
+    act = Act(Verb.RESERVE, desk.orders[0])
     ((first, _),) = desk.follow(act, Answer(503), ZERO, ZERO)
     ((second, _),) = desk.follow(act, Answer(503), ZERO, ZERO)
     ((third, _),) = desk.follow(act, Answer(503, retry_after=2.0), ZERO, ZERO)
@@ -83,7 +83,7 @@ def test_a_busy_service_is_asked_again_when_it_says() -> None:
 def test_a_request_is_given_up_after_a_while() -> None:
     """And counted: its order is lost to its client."""
     desk = desk_of(order())
-    act = Act(Verb.RESERVE, desk.lives[0])
+    act = Act(Verb.RESERVE, desk.orders[0])
     silence = Answer(None, lost="reset")
     follows = [desk.follow(act, silence, ZERO, ZERO) for _ in range(MAX_SENDINGS)]
     assert [len(what) for what in follows] == [1] * (MAX_SENDINGS - 1) + [0]
@@ -95,7 +95,7 @@ def test_parcels_take_the_oldest_paid_order() -> None:
     desk = desk_of(*(order(number, paid=True) for number in range(3)))
     for number in (1, 0, 2):
         reserve(desk, number)
-    assert desk.request(Act(Verb.RELEASE, desk.lives[0])) is not None
+    assert desk.request(Act(Verb.RELEASE, desk.orders[0])) is not None
     paths = []
     for _ in range(3):
         request = desk.request(Act(Verb.FULFIL, errand=Errand(0, Verb.FULFIL)))
@@ -121,7 +121,7 @@ def test_a_payment_told_twice_is_one_parcel() -> None:
     desk = desk_of(order())
     reserve(desk)
     for _ in range(2):
-        desk.follow(Act(Verb.CONFIRM, desk.lives[0]), Answer(200, b"{}"), ZERO, ZERO)
+        desk.follow(Act(Verb.CONFIRM, desk.orders[0]), Answer(200, b"{}"), ZERO, ZERO)
     parcel = Act(Verb.FULFIL, errand=Errand(0, Verb.FULFIL))
     assert desk.request(parcel) is not None
     assert desk.request(Act(Verb.FULFIL, errand=Errand(0, Verb.FULFIL))) is None
@@ -131,4 +131,4 @@ def test_only_what_was_sent_is_looked_for_at_the_end() -> None:
     """An order that never left has no answer to be held to."""
     desk = desk_of(order(0), order(1))
     reserve(desk, 1, answer=NO)
-    assert [act.life.order.number for act in desk.verification() if act.life] == [1]
+    assert [act.live.order.number for act in desk.verification() if act.live] == [1]

@@ -16,7 +16,7 @@ from geventhttpclient import HTTPClient
 from loadtest.driving import surroundings as around
 from loadtest.driving.generator import Generator
 from loadtest.driving.wire import Answer, Told
-from loadtest.history import Run, now_us
+from loadtest.history import Head, now_us
 from loadtest.workload.plan import Errand, Plan, Verb
 from reservation.client import Unavailable
 
@@ -25,7 +25,7 @@ plan = Plan("hot_sku", 1, 1000, 1, {"A": 5}, (), (Errand(0, Verb.RESTOCK, ("NOT-
 place = around.Surroundings(host, key, "lt-generator", warehouse="main")
 if what == "unanswered":
     place._client = place._client.with_options(deadline_seconds=0.05)
-run = Run("hot_sku", 1, "2027-01-15T08:00:00Z", worker="w0", late_us=700_000)
+run = Head("hot_sku", 1, "2027-01-15T08:00:00Z", worker="w0", late_us=700_000)
 generator = Generator(
     plan, run, "lt-generator", path=Path(path), surroundings=place, observe=lambda *_: None
 )

@@ -10,7 +10,7 @@ from playwright.async_api import async_playwright
 
 from loadtest.evidence import Evidence
 from loadtest.figures import Counting, Figures, ServiceSample
-from loadtest.history import Call, HistoryWriter, Reservation, Run, Stock
+from loadtest.history import Call, Head, HistoryWriter, Reservation, Stock
 from loadtest.report import write_report
 from loadtest.report.page import CHARTS
 from loadtest.slo import SHIPPED, Proofs, judge, read
@@ -35,7 +35,7 @@ def evidence(directory: Path, *, host: str = "http://127.0.0.1:8000") -> Evidenc
     figures.service = [
         ServiceSample(second, store_bytes=2e6 + second * 1e4) for second in range(0, 60, 2)
     ]
-    run = Run(scenario="hot_sku", seed=1, started_at="2026-01-22T10:00:00Z")
+    run = Head(scenario="hot_sku", seed=1, started_at="2026-01-22T10:00:00Z")
     with HistoryWriter(directory / "history-w0.ndjson", run) as history:
         history.write(Stock("A", "main", 900, 0, ZERO - 5, ZERO - 4))
         for number in range(50):
