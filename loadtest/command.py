@@ -1,7 +1,7 @@
 """`python -m loadtest run SCENARIO…`: play scenarios against a service, prove and report.
 
 Exit codes: 0 every objective kept and every history proven, 1 one is not, 2 wrong usage, 3 no
-service or a run that did not come to its end, 130 ended by Ctrl-C.
+service or a run that could not be played, 130 cut off by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from loadtest.service import (
     KEY_VARIABLE,
     NoService,
     Service,
-    WrongAddress,
+    WrongUsage,
     knock,
     named_service,
     own_service,
 )
 from loadtest.usage import watched
-from loadtest.workload.scenarios import DAY_SECONDS, SCENARIOS
+from loadtest.workload.scenarios import DAY_SECONDS, SCENARIOS, warm_up_of
 from reservation.errors import ConfigurationError
 
 MOST_ORDERS, LONGEST_SECONDS = 10_000_000, 7 * DAY_SECONDS
@@ -58,11 +58,20 @@ def run(
         typer.Option(help="The service (HOLDFAST_URL; else one of its own is started)."),
     ] = None,
     orders: Annotated[
-        int | None, typer.Option(min=1, max=MOST_ORDERS, help="Orders (the scenario's).")
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_ORDERS,
+            help="Orders that are measured (the scenario's); a warm-up's come before them.",
+        ),
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(min=1, max=LONGEST_SECONDS, help="Length of arrivals (the scenario's)."),
+        typer.Option(
+            min=1,
+            max=LONGEST_SECONDS,
+            help="How long they come (the scenario's), after a warm-up of 3 s, at most a fifth.",
+        ),
     ] = None,
     speed: Annotated[
         float | None,
@@ -101,11 +110,12 @@ def run(
         named = named_service(host)
         if remote and named is None:
             message = "--remote needs a service that others can reach: name it by --host"
-            raise WrongAddress(message)
+            raise WrongUsage(message)
         for scenario in scenarios:
             slo.read(slo_file, scenario)  # before a long run, not after it
         if named is not None:
             knock(named)
+        _check_place(out)
         for scenario in scenarios:
             what = Play(
                 scenario=scenario,
@@ -125,9 +135,11 @@ def run(
                 console.print(Text(f"{waits} (python -m loadtest join THIS-MACHINE)"))
             with _service(named) as service:
                 with _watched(service, what.directory):
-                    play(what, service, console)
+                    whole = play(what, service, console)
                 prove(what.directory, service, console)
             kept = _tell(what.directory, slo_file, console) and kept
+            if not whole:
+                raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if kept else NOT_KEPT)
 
 
@@ -163,7 +175,7 @@ def report(
     console = Console()
     with _endings(console, directory):
         if not (directory / FIGURES).exists():
-            raise WrongAddress(f"{directory} is not what a run leaves: it has no {FIGURES}")
+            raise WrongUsage(f"{directory} is not what a run leaves: it has no {FIGURES}")
         check(directory, console)
         kept = _tell(directory, slo_file, console)
     raise typer.Exit(0 if kept else NOT_KEPT)
@@ -173,7 +185,11 @@ def _title(what: Play) -> str:
     """Say what is played, at which size."""
     scenario = SCENARIOS[what.scenario]
     orders, seconds = what.orders or scenario.orders, what.seconds or scenario.seconds
-    return f"{what.scenario}: {orders:,} orders in {seconds:,.0f} s, {scenario.about}"
+    early, warm_up = warm_up_of(orders, seconds)
+    return (
+        f"{what.scenario}: {scenario.about}, {orders:,} orders in {seconds:,.4g} s"
+        f" (after {early:,} in {warm_up:,.1f} s of warm-up, which no figure counts)"
+    )
 
 
 def _check_usage(scenarios: list[str], speed: float | None, seconds: float | None) -> None:
@@ -217,7 +233,7 @@ def _endings(console: Console, place: Path) -> Iterator[None]:
         signal.signal(number, _interrupted)
     try:
         yield
-    except (WrongAddress, ConfigurationError, slo.InvalidObjectives) as error:
+    except (WrongUsage, ConfigurationError, slo.InvalidObjectives) as error:
         console.print(Text(str(error), style="bold red"), soft_wrap=True)
         raise typer.Exit(WRONG_USAGE) from None
     except OSError as error:
@@ -230,6 +246,17 @@ def _endings(console: Console, place: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         console.print(Text(f"ended; what there is so far is in {place}"), soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _check_place(out: Path) -> None:
+    """Make sure that reports can be written. Raises WrongUsage."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out):
+            pass
+    except OSError as error:
+        message = f"--out {out}: no reports can be written there ({error.strerror}); name another"
+        raise WrongUsage(message) from error
 
 
 def _directory(out: Path, scenario: str) -> Path:
@@ -255,6 +282,8 @@ def _tell(directory: Path, slo_file: Path, console: Console) -> bool:
         kept = Text("kept", style="green") if verdict.kept else Text("NOT KEPT", style="bold red")
         table.add_row(verdict.rule, verdict.wanted, verdict.measured, kept)
     console.print(table)
+    if evidence.cut_off:
+        console.print(Text(f"The run was {evidence.cut_off}.", style="bold red"))
     if told := limit(evidence.figures, evidence.usage):
         console.print(Text(told, style="yellow"))
     console.print(f"report   {directory / REPORT}", soft_wrap=True, highlight=False)

@@ -20,7 +20,7 @@ from loadtest.history import HistoryFile, Record
 from loadtest.service import Service
 from loadtest.slo import Proofs
 from loadtest.usage import Sample
-from loadtest.workload.plan import Plan
+from loadtest.workload.plan import SECOND_US, Plan
 
 FIGURES, USAGE, CHECK, AUDIT = "figures.json", "usage.json", "check.json", "audit.json"
 HISTORIES = "history-*.ndjson"
@@ -36,6 +36,19 @@ class Evidence:
     figures: Figures
     proofs: Proofs
     usage: Sequence[Sample] = ()  # CPU of the service's processes, where it was our own
+
+    @property
+    def cut_off(self) -> str:
+        """Say where the run was ended early; empty where it was not."""
+        seconds = self.figures.cut_off_seconds
+        if seconds is None:
+            return ""
+        whole = f"{self.plan.span_us / SECOND_US:,.1f} s"
+        told = f"cut off after {seconds:,.1f} s of {whole}"
+        if seconds < 0:
+            told = f"cut off in the warm-up, before any of the {whole} that count"
+        unsent = self.figures.unsent
+        return f"{told}; {unsent:,} calls were due and had not been sent" if unsent else told
 
     def history(self) -> Iterator[Record]:
         """Read the history, one file after the other. Raises HistoryUnreadable."""

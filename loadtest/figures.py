@@ -65,6 +65,9 @@ class Figures(Struct):
     generators: int = 1
     users: int = 0
     orders: int = 0  # those that were sent, without the warm-up's
+    # Into the counted part, below 0 in the warm-up: where the run was ended before its plan was.
+    cut_off_seconds: float | None = None
+    unsent: int = 0  # calls that were due by then, and had not been sent
     zero_us: int = 0  # when the counted part began
     seconds: float = 0.0  # from there to the last answer
     sizes: Sizes | None = None  # what was played; the leader knows
@@ -161,8 +164,11 @@ def merge(parts: Iterable[Figures]) -> Figures:
         whole.given_up += part.given_up
         whole.users += part.users
         whole.orders += part.orders
+        whole.unsent += part.unsent
         whole.zero_us = part.zero_us
         whole.seconds = max(whole.seconds, part.seconds)
+    cut_off = [part.cut_off_seconds for part in parts if part.cut_off_seconds is not None]
+    whole.cut_off_seconds = max(cut_off, default=None)
     whole.cells = [cells[key] for key in sorted(cells)]
     whole.moments.sort(key=lambda moment: moment.second)
     return whole

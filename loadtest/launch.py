@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from loadtest.processes import running
+from loadtest.processes import CUT_OFF, ENDING, running
 from loadtest.service import KEY_VARIABLE, Service
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -53,8 +54,12 @@ class Play:
         return self.remote or self.generators > 1
 
 
-def play(what: Play, service: Service, console: Console) -> None:
-    """Play a scenario to its end. Raises Undone, and KeyboardInterrupt with Locust ended."""
+def play(what: Play, service: Service, console: Console) -> bool:
+    """Play a scenario to its end; returns False where a signal cut it off.
+
+    Raises Undone, and KeyboardInterrupt with Locust ended: at a signal before the first order, and
+    at a second one.
+    """
     log = what.directory / "locust.log"
     with log.open("w") as errors, contextlib.ExitStack() as stack:
         for _ in range(what.generators if what.distributed and not what.remote else 0):
@@ -66,12 +71,15 @@ def play(what: Play, service: Service, console: Console) -> None:
                 )
             )
         leader = stack.enter_context(_process(_command(what, service), service.key, errors=errors))
-        failure = _follow(leader, what, console)
-        status = leader.wait(END_SECONDS)
+        following = _Following(leader, what, console)
+        with following.cut_off_by_signals():
+            failure = following.to_the_end()
+            status = leader.wait(END_SECONDS)
     if failure or status:
         told = failure or f"Locust ended with status {status}: {_last_line(log)}"
         message = f"{told}; {log} has more"
         raise Undone(message)
+    return not following.cut_off
 
 
 def _last_line(log: Path) -> str:
@@ -120,34 +128,61 @@ def _process(command: Sequence[str], key: str, *, errors: Any) -> Iterator[subpr
         yield process
 
 
-def _follow(leader: subprocess.Popen[str], what: Play, console: Console) -> str:
-    """Draw what the leader tells until it closes its output; return what went wrong."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("orders"),
-        TimeRemainingColumn(),
-    )
-    failure = ""
-    lines = _Lines(what.scenario, console)
-    assert leader.stdout is not None
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what.scenario, total=None)
-        for line in leader.stdout:
-            if not line.startswith("{"):  # Locust's own summary
-                continue
-            told = json.loads(line)
-            failure = told.get("failed", failure)
-            if "orders" in told:
-                bar.update(task, total=told["orders"])
-            if "played" in told:
-                bar.update(task, completed=told["played"])
-            if "phase" in told:
-                bar.update(task, description=f"{what.scenario}: {told['phase']}")
-            if not console.is_terminal:
-                lines.tell(told)
-    return failure
+class _Following:
+    """Draws what the leader tells, and passes on to it that somebody wants the run to end."""
+
+    def __init__(self, leader: subprocess.Popen[str], what: Play, console: Console) -> None:
+        self.cut_off = False
+        self._leader, self._scenario, self._console = leader, what.scenario, console
+        self._plays = False  # before, there is nothing to cut off
+
+    @contextlib.contextmanager
+    def cut_off_by_signals(self) -> Iterator[None]:
+        """Let the first signal cut the run off, and the next one end it at once."""
+        heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self._signalled) for number in heard}
+        try:
+            yield
+        finally:
+            for number, answer in before.items():
+                signal.signal(number, answer)
+
+    def _signalled(self, _number: int, _frame: object) -> None:
+        if self.cut_off or not self._plays:
+            raise KeyboardInterrupt
+        self.cut_off = True
+        self._leader.send_signal(CUT_OFF)  # it tells us: nothing is printed within a signal
+
+    def to_the_end(self) -> str:
+        """Draw until the leader closes its output; return what went wrong."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("orders"),
+            TimeRemainingColumn(),
+        )
+        failure = ""
+        console, scenario = self._console, self._scenario
+        lines = _Lines(scenario, console)
+        assert self._leader.stdout is not None
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task(scenario, total=None)
+            for line in self._leader.stdout:
+                if not line.startswith("{"):  # Locust's own summary
+                    continue
+                told = json.loads(line)
+                failure = told.get("failed", failure)
+                if "orders" in told:
+                    bar.update(task, total=told["orders"])
+                if "played" in told:
+                    self._plays = True
+                    bar.update(task, completed=told["played"])
+                if "phase" in told:
+                    bar.update(task, description=f"{scenario}: {told['phase']}")
+                if not console.is_terminal:
+                    lines.tell(told)
+        return failure
 
 
 class _Lines:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, ClassVar
@@ -50,15 +53,29 @@ class Buyer(FastHttpUser):
         raise StopUser
 
 
+def _from_0(number: Callable[[str], float]) -> Callable[[str], float]:
+    """Read a number of that kind from 0 up; argparse says what is wrong with another."""
+
+    def read(text: str) -> float:
+        value = number(text)
+        if not 0 <= value < inf:
+            raise ArgumentTypeError(f"{text} is no number from 0")
+        return value
+
+    return read
+
+
 @events.init_command_line_parser.add_listener
 def _options(parser: LocustArgumentParser) -> None:
     group = parser.add_argument_group("Holdfast")
     group.add_argument("--scenario", choices=sorted(SCENARIOS), default="festival_day")
-    group.add_argument("--orders", type=int, default=0, help="0: the scenario's")
-    group.add_argument("--seconds", type=float, default=0.0, help="0: the scenario's")
+    group.add_argument("--orders", type=_from_0(int), default=0, help="measured; 0: the scenario's")
+    group.add_argument(
+        "--seconds", type=_from_0(float), default=0.0, help="measured; 0: the scenario's"
+    )
     group.add_argument("--seed", type=int, default=1)
     group.add_argument("--run-name", default=f"lt{int(time.time()):x}{token_hex(2)}")
-    group.add_argument("--clock-error-us", type=int, default=0)
+    group.add_argument("--clock-error-us", type=_from_0(int), default=0)
     group.add_argument("--directory", default="", help="var/loadtest/RUN-NAME")
 
 

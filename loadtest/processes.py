@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CUT_OFF = signal.SIGUSR1  # asks the leader of a run to end it early, and to prove what was played
+
 
 @contextmanager
 def running(
@@ -50,8 +53,7 @@ def undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
     try:
         yield
     finally:

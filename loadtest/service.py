@@ -17,14 +17,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.processes import running, undisturbed
-from reservation.client import Client, Refused, SkuNotFound, Unavailable
+from reservation.client import (
+    Client,
+    Forbidden,
+    Refused,
+    ReservationNotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from reservation.client.connection import address
 from reservation.errors import ConfigurationError
 
 URL_VARIABLE = "HOLDFAST_URL"
 KEY_VARIABLE = "HOLDFAST_KEY"
 KNOCK_SECONDS = 5.0
-KNOCKED_AT = "knock"  # no SKU: whether it exists does not matter
+# Whether the key may do what a run does, asked so that it changes nothing: a file that is only
+# looked at, and an order that nobody has made. Whether the SKU exists does not matter.
+KNOCKED_WITH = b"sku,warehouse,on_hand,safety_stock\nknock,,0,0\n"
+NO_ORDER = "knock:{}"
 START_SECONDS = 60.0
 END_SECONDS = 60.0
 AUDIT_SECONDS = 300.0
@@ -33,12 +43,12 @@ _ADDRESS = re.compile(r"service +(http://\S+)")
 _UP = "try"  # the last line that `holdfast up` prints when it serves
 
 
-class WrongAddress(Exception):
-    """What names the service is of no use; the text says what to give."""
+class WrongUsage(Exception):
+    """What was given is of no use, and nothing has begun; the text says what to give."""
 
 
 class NoService(Exception):
-    """There is no service to test, or none that this key opens."""
+    """There is no service to test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +82,41 @@ class Service:
 def named_service(url: str | None) -> Service | None:
     """Find the service that is named by option or environment, with its key; None if none is.
 
-    Raises WrongAddress where the address is none, or no key goes with it.
+    Raises WrongUsage where the address is none, or no key goes with it.
     """
     if url is not None and not url.strip():
-        raise WrongAddress("--host is empty: give the address of a service, or leave it out")
+        raise WrongUsage("--host is empty: give the address of a service, or leave it out")
     url = url or os.environ.get(URL_VARIABLE)
     if not url:
         return None
     try:
         address(url)
     except ConfigurationError as error:
-        raise WrongAddress(str(error)) from error
+        raise WrongUsage(str(error)) from error
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not key:
-        message = f"no key for {url}: set {KEY_VARIABLE} to one that may write stock (ops, admin)"
-        raise WrongAddress(message)
+        message = f"no key for {url}: set {KEY_VARIABLE} to one whose role is admin"
+        raise WrongUsage(message)
     return Service(url.rstrip("/"), key)
 
 
 def knock(service: Service) -> None:
-    """Find out before a run whether a service is there, is ready and knows the key.
+    """Find out before a run whether a service is there and ready, and lets the key do all of it.
 
-    Raises NoService.
+    Raises NoService, and WrongUsage for the key.
     """
     try:
         with Client(service.url, service.key, deadline_seconds=KNOCK_SECONDS) as client:
-            client.stock(KNOCKED_AT)
-    except SkuNotFound:
+            client.import_stock(KNOCKED_WITH, dry_run=True)
+            client.confirm(NO_ORDER.format(secrets.token_hex(8)))
+    except ReservationNotFound:
         return
+    except (Unauthenticated, Forbidden) as error:
+        told = (
+            f"{service.url} refuses the key: {error.detail} Set {KEY_VARIABLE} to one whose role is"
+            " admin: a run lays stock and orders on every channel (holdfast keys create)."
+        )
+        raise WrongUsage(told) from error
     except (Unavailable, Refused) as error:
         told = str(error)
         told = told if service.url in told else f"{service.url}: {told}"

@@ -6,6 +6,7 @@ On one machine Locust's local runner is both, and its messages go from hand to h
     leader    plan     draws the plan, lays the stock, tells each generator its share
     generator ready    has drawn its share
     leader    go       names the microsecond at which the counted part begins
+    leader    cut_off  only where the run is ended early: nothing more arrives
     generator history  its part of the history, piece by piece (from afar only)
     generator done     its figures
     leader             reads the balances, closes the history, writes the figures, ends Locust
@@ -35,12 +36,13 @@ from loadtest.driving.generator import Generator
 from loadtest.driving.surroundings import Surroundings
 from loadtest.figures import Figures, ServiceSample
 from loadtest.history import Head, HistoryWriter, now_us
+from loadtest.processes import CUT_OFF
 from loadtest.service import KEY_VARIABLE
 from loadtest.workload.plan import SECOND_US, Plan
 from loadtest.workload.scenarios import SCENARIOS, Sizes
 
-PLAN, READY, GO, HISTORY, DONE = (
-    f"holdfast_{name}" for name in ("plan", "ready", "go", "history", "done")
+PLAN, READY, GO, CUT, HISTORY, DONE = (
+    f"holdfast_{name}" for name in ("plan", "ready", "go", "cut_off", "history", "done")
 )
 LEAD_US = 1_000_000  # from the last `ready` to the first order of the warm-up
 PIECE_BYTES = 1 << 20  # of a history on its way to the leader
@@ -102,6 +104,7 @@ class Player:
         self._runner = runner
         runner.register_message(PLAN, self._on_plan)
         runner.register_message(GO, self._on_go)
+        runner.register_message(CUT, self._on_cut_off)
         if isinstance(runner, WorkerRunner):
             environment.events.report_to_master.add_listener(self._report)
 
@@ -132,6 +135,10 @@ class Player:
 
     def _on_go(self, msg: Any, **_: Any) -> None:
         gevent.spawn(self._see_through, msg.data["zero_us"])
+
+    def _on_cut_off(self, **_: Any) -> None:
+        if self.generator is not None:
+            self.generator.cut_off()
 
     def _see_through(self, zero_us: int) -> None:
         assert self._brief is not None
@@ -203,6 +210,7 @@ class Leader:
         self._figures: dict[int, Figures] = {}
         self._service: list[ServiceSample] = []
         self._failure = ""  # what went wrong with a generator
+        self._phase = "playing"
         self._all_done = Event()
         for message, listener in (
             (READY, self._on_ready),
@@ -210,6 +218,7 @@ class Leader:
             (DONE, self._on_done),
         ):
             runner.register_message(message, listener)
+        gevent.signal_handler(CUT_OFF, self._cut_off)
         environment.events.test_start.add_listener(self._on_start)
         environment.events.worker_report.add_listener(self._on_report)
 
@@ -256,16 +265,17 @@ class Leader:
             generators=len(names),
             clock_error_us=options.clock_error_us,
         )
+        surroundings = Surroundings(brief.host, _key(), brief.run_name)
         tell(phase="drawing the plan")
         self._plan = plan = drawn(brief.sizes)
-        tell(phase="laying stock", orders=len(plan.orders))
-        surroundings = Surroundings(brief.host, _key(), brief.run_name)
-        laid = surroundings.lay(plan.stock)
-        self._surroundings, self._awaited = surroundings, len(names)
-        self._brief = brief = msgspec.structs.replace(brief, warehouse=surroundings.warehouse)
+        # Before anything is laid: a place where nothing can be written, or that has a history.
         self._directory.mkdir(parents=True, exist_ok=True)
         head = msgspec.structs.replace(brief.run, worker="leader")
         self._history = HistoryWriter(self._directory / "history-leader.ndjson", head)
+        tell(phase="laying stock", orders=len(plan.orders))
+        laid = surroundings.lay(plan.stock)
+        self._surroundings, self._awaited = surroundings, len(names)
+        self._brief = brief = msgspec.structs.replace(brief, warehouse=surroundings.warehouse)
         for record in laid:
             self._history.write(record)
         self._history.flush()  # without the stock nothing of a run that is cut off can be judged
@@ -289,6 +299,11 @@ class Leader:
             zero_us = now_us() + LEAD_US + self._plan.warm_up_us
             self._runner.send_message(GO, {"zero_us": zero_us})
             gevent.spawn(self._watch, zero_us)
+
+    def _cut_off(self) -> None:
+        """End a run that plays early: who asks for it waits until it does."""
+        self._phase = "cut off, reading what came of it (Ctrl-C again ends at once)"
+        self._runner.send_message(CUT)
 
     def _on_history(self, msg: Any, **_: Any) -> None:
         name = f"history-w{msg.data['index']}.ndjson"
@@ -331,7 +346,7 @@ class Leader:
             if self._player is not None and self._player.generator is not None:
                 self._played["local"] = self._player.generator.played()
             second = (now_us() - zero_us) / SECOND_US
-            self._tell_progress(phase="playing", played=sum(self._played.values()))
+            self._tell_progress(phase=self._phase, played=sum(self._played.values()))
             if now_us() - asked_us >= SERVICE_SECONDS * SECOND_US:
                 asked_us = now_us()
                 sample = self._surroundings.service(int(second // 1))

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from loadtest.workload.plan import Plan
 
 EXPIRY_MARGIN_US = 300_000  # after the last deadline, before the reads at the end
+# Of a run that is cut off, someone waits for the end. A call has its answer or none by then; holds
+# that live longer are read as held, and the proof counts them so.
+LAST_ANSWERS_SECONDS = 60.0
+LAST_HOLDS_US = 5 * SECOND_US
 _NOT_FOUND = 404
 
 # Told to Locust's own statistics: verb, latency in ms, bytes, what was wrong.
@@ -63,6 +67,9 @@ class Generator:
         self._unknown_until_us = 0
         self._restocks = 0
         self._failure: Exception | None = None
+        self._reading = False  # all is played: the orders are read
+        self._cut_off_us: int | None = None
+        self._unsent = 0
 
     def played(self) -> int:
         """Count the orders that have been sent."""
@@ -71,7 +78,8 @@ class Generator:
     def play(self, zero_us: int) -> Figures:
         """Play everything, wait until every hold has ended, read every order, close the history.
 
-        Raises what the first act raised that could not be done.
+        Raises what the first act raised that could not be done, and Failed where answers are
+        waited for too long after `cut_off`.
         """
         self._zero_us = zero_us
         self.counting = Counting(zero_us)
@@ -79,18 +87,33 @@ class Generator:
         pacing = [gevent.spawn(self.pacer.run), gevent.spawn(self._watch)]
         try:
             self._wait_for_all()
+            self._reading = True
             figures = self.counting.figures()
-            self._wait_until(max(self._last_deadline_us + EXPIRY_MARGIN_US, self._unknown_until_us))
+            self._wait_for_holds()
+            self.pacer.reopen()
             self.pacer.add_all((now_us(), act) for act in self.desk.verification())
             self._wait_for_all()
         finally:
             gevent.killall(pacing)
             self.pacer.close(self.users)
         self.history.close()
+        if self._cut_off_us is not None:
+            figures.cut_off_seconds = (self._cut_off_us - zero_us) / SECOND_US
+        figures.unsent = self._unsent
         figures.given_up = self.desk.given_up
         figures.users = self.users
         figures.orders = sum(live.sent and live.order.due_us >= 0 for live in self.desk.orders)
         return figures
+
+    def cut_off(self) -> None:
+        """Let nothing more arrive: what is in flight ends, and all of it is read and proven.
+
+        Does nothing once everything is played.
+        """
+        if not self._reading and self._cut_off_us is None:
+            self._cut_off_us = now_us()
+            self._unsent = self.pacer.cut_off()
+            gevent.spawn_later(LAST_ANSWERS_SECONDS, self._lose_patience)
 
     def serve(self, client: HTTPClient) -> None:
         """Be one user until there is nothing more to do."""
@@ -109,6 +132,20 @@ class Generator:
         self.pacer.finished.wait()
         if self._failure is not None:
             raise self._failure
+
+    def _lose_patience(self) -> None:
+        """End a run that was cut off without its last answers: nothing could be proven of it."""
+        if not self._reading:
+            told = f"calls were still in flight {LAST_ANSWERS_SECONDS:.0f} s after the run was"
+            self._failure = Failed(f"{told} cut off")
+            self.pacer.give_up()
+
+    def _wait_for_holds(self) -> None:
+        """Wait until no hold lives and no lost call can act, but not for long once cut off."""
+        until_us = max(self._last_deadline_us + EXPIRY_MARGIN_US, self._unknown_until_us)
+        if self._cut_off_us is not None:
+            until_us = min(until_us, now_us() + LAST_HOLDS_US)
+        self._wait_until(until_us)
 
     # -- one act ---------------------------------------------------------------------------------
 

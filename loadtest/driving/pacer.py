@@ -59,6 +59,8 @@ class Pacer(Generic[T]):
 
     def add_all(self, acts: Iterable[tuple[int, T]]) -> None:
         """Plan many at once."""
+        if self._given_up:
+            return
         for at_us, act in acts:
             self._unfinished += 1
             self._waiting.append(Due(at_us, next(self._places), act))
@@ -98,6 +100,25 @@ class Pacer(Generic[T]):
         self._given_up = True
         self._waiting.clear()
         self.finished.set()
+
+    def cut_off(self) -> int:
+        """Drop what nobody has taken, now and later, until `reopen`; what is in hand ends.
+
+        Returns how much of it was due.
+        """
+        self._given_up = True
+        due = 0
+        while not self._line.empty():
+            due += self._line.get() is not None
+        self._unfinished -= len(self._waiting) + due
+        self._waiting.clear()
+        if not self._unfinished:
+            self.finished.set()
+        return due
+
+    def reopen(self) -> None:
+        """Take plans again."""
+        self._given_up = False
 
     def close(self, users: int) -> None:
         """Let so many users go."""

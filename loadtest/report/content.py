@@ -32,6 +32,7 @@ class Content:
     scenario: str
     started_at: str
     kept: bool
+    cut_off: str
     summary: str
     limit: str
     tiles: Sequence[tuple[str, str, str]]  # name, figure, remark
@@ -56,6 +57,7 @@ def content(evidence: Evidence, verdicts: Sequence[Verdict], followed: Followed)
         scenario=plan.scenario,
         started_at=figures.started_at,
         kept=kept,
+        cut_off=evidence.cut_off,
         summary=_summary(evidence, verdicts),
         limit=limit(figures, evidence.usage),
         tiles=_tiles(evidence),
@@ -151,9 +153,13 @@ def _summary(evidence: Evidence, verdicts: Sequence[Verdict]) -> str:
             f"{evidence.figures.orders:,} orders in {_duration(evidence.figures.seconds)}: none"
             " lost, nothing oversold, every objective kept."
         )
-    return "; ".join(
+    told = "; ".join(
         f"{verdict.rule} ({verdict.measured}, wanted {verdict.wanted})" for verdict in broken
     )
+    cut_off = evidence.cut_off
+    if not cut_off:
+        return told
+    return f"The run was {cut_off}. What was played until then is judged. Not kept: {told}"
 
 
 def _tiles(evidence: Evidence) -> list[tuple[str, str, str]]:
@@ -165,8 +171,10 @@ def _tiles(evidence: Evidence) -> list[tuple[str, str, str]]:
     refused = sum(count for name, count in slo.outcomes_of(figures).items() if name in BUSINESS)
     reserve = slo.latency(figures, Verb.RESERVE.value)
     planned = plan.span_us / 1_000_000
+    early = len(plan.orders) - plan.counted_orders
+    warm_up = f", after {early:,} of warm-up" if early else ""
     return [
-        ("orders", f"{figures.orders:,}", f"of {plan.counted_orders:,} planned"),
+        ("orders", f"{figures.orders:,}", f"of {plan.counted_orders:,} planned{warm_up}"),
         ("calls", f"{calls:,}", f"{calls / max(1.0, figures.seconds):,.0f} a second"),
         ("busiest second", f"{max(by_second.values(), default=0):,}", "calls"),
         ("reserve, p99", _ms(percentile(reserve, 0.99)), f"p50 {_ms(percentile(reserve, 0.5))}"),
@@ -182,7 +190,7 @@ def _verb_row(figures: Figures, verb: str) -> list[str]:
     return [
         verb,
         f"{_calls(figures, verb):,}",
-        *(_ms(percentile(latency, share)) for share in shares),
+        *(_figure(percentile(latency, share)) for share in shares),
     ]
 
 
@@ -260,9 +268,13 @@ def _mib(size: float | None) -> float | None:
 
 
 def _ms(milliseconds: float | None) -> str:
+    return _figure(milliseconds) + ("" if milliseconds is None else " ms")
+
+
+def _figure(milliseconds: float | None) -> str:
     if milliseconds is None:
         return "–"
-    return f"{milliseconds:.1f} ms" if milliseconds < 100 else f"{milliseconds:,.0f} ms"
+    return f"{milliseconds:.1f}" if milliseconds < 100 else f"{milliseconds:,.0f}"
 
 
 def _duration(seconds: float) -> str:

@@ -38,7 +38,9 @@ def page(content: Content, charts: Mapping[str, Any]) -> str:
     """Write the page."""
     # `</script>` in a name must not end the block that holds it.
     data = json.dumps(charts, separators=(",", ":")).replace("<", "\\u003c")
-    title = f"Load test {content.scenario}, {content.started_at}"
+    title = (
+        f"Load test {content.scenario}, {content.started_at}{', cut off' * bool(content.cut_off)}"
+    )
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -55,7 +57,7 @@ def page(content: Content, charts: Mapping[str, Any]) -> str:
 <section><h2>What was asked of it</h2>{_verdicts(content)}</section>
 {_notes(content)}
 <div class="charts">{"".join(_chart(*chart) for chart in CHARTS)}</div>
-<section><h2>Latency by verb</h2>{_verbs(content)}</section>
+<section><h2>Latency by verb, ms</h2>{_verbs(content)}</section>
 <div class="pair">
 <section><h2>How the orders ended</h2>{_fates(content)}</section>
 <section><h2>What calls were answered</h2>{_outcomes(content)}</section>
@@ -73,6 +75,8 @@ def page(content: Content, charts: Mapping[str, Any]) -> str:
 
 def _head(content: Content) -> str:
     state, word = ("good", "Kept") if content.kept else ("bad", "Not kept")
+    if content.cut_off:
+        state, word = "bad", "Cut off"
     limit = f'<p class="limit">{escape(content.limit)}</p>' if content.limit else ""
     return f"""<header>
 <p class="kind">Holdfast load test · {escape(content.started_at)}</p>

@@ -213,11 +213,17 @@ class Sizes(Struct, frozen=True):
         return SCENARIOS[self.scenario].draw(self.seed, self.orders, self.seconds)
 
 
+def warm_up_of(orders: int, seconds: float) -> tuple[int, float]:
+    """Say how many orders come for how many seconds before those that are measured."""
+    warm_up = min(WARM_UP_SECONDS, seconds * WARM_UP_SHARE)
+    return ceil(orders / seconds * warm_up), warm_up
+
+
 def _times(random: Random, orders: int, seconds: float, knots: Sequence[float]) -> list[int]:
     """Draw arrivals: a warm-up at the run's average rate, then the run's."""
-    warm_up = min(WARM_UP_SECONDS, seconds * WARM_UP_SHARE)
+    count, warm_up = warm_up_of(orders, seconds)
     warm_up_us = int(warm_up * SECOND_US)
-    early = arrivals(ceil(orders / seconds * warm_up), warm_up_us, STEADY, random)
+    early = arrivals(count, warm_up_us, STEADY, random)
     counted = arrivals(orders, int(seconds * SECOND_US), knots, random)
     return [moment - warm_up_us for moment in early] + counted
 

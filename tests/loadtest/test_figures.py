@@ -84,6 +84,14 @@ def test_figures_of_generators_add_up(tmp_path: Path) -> None:
     assert [moment.second for moment in whole.moments] == [0, 0]
 
 
+def test_figures_tell_where_a_run_was_cut_off() -> None:
+    """Where any generator was: the last of them; of a whole run there is nothing to tell."""
+    parts = [Figures(cut_off_seconds=-1.5, unsent=2), Figures(), Figures(cut_off_seconds=-0.5)]
+    whole = merge(parts)
+    assert (whole.cut_off_seconds, whole.unsent) == (-0.5, 2)
+    assert merge([Figures()]).cut_off_seconds is None
+
+
 def test_a_run_of_nothing_is_told_as_such() -> None:
     """No cells, no seconds."""
     assert merge([]) == Figures(generators=0)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
+import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
@@ -22,8 +20,7 @@ from loadtest.processes import free_port
 from loadtest.slo import outcomes_of
 from loadtest.workload.scenarios import SCENARIOS
 from tests.conftest import ADMIN_KEY
-from tests.ops.service import ROOT, Service, environment
-from tests.waiting import until
+from tests.ops.service import ROOT, Service, environment, holdfast
 
 SETTINGS = {
     "HOLDFAST_ADMIN_KEY": ADMIN_KEY,
@@ -45,9 +42,14 @@ arrivals_held = 0
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the service a place."""
+    return tmp_path_factory.mktemp("var")
+
+
+@pytest.fixture(scope="module")
+def service(data_dir: Path) -> Iterator[Service]:
     """Run a service for all of them: each run has names of its own."""
-    data_dir = tmp_path_factory.mktemp("var")
     with Service("up", "--port", "0", "--data-dir", data_dir, **SETTINGS) as running:
         yield running
 
@@ -138,6 +140,40 @@ def test_two_generators_play_one_plan(service: Service, tmp_path: Path) -> None:
     assert len(sent) == len(evidence.plan.orders)
 
 
+def locust_alone(service: Service, *options: object) -> subprocess.CompletedProcess[str]:
+    """Run Locust by itself on our file."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless"),
+            *("--users", "8", "--spawn-rate", "8", "--host", service.url, "--scenario", "hot_sku"),
+            *map(str, options),
+        ],
+        env=environment(HOLDFAST_KEY=ADMIN_KEY),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_locust_alone_lays_nothing_where_its_history_cannot_be_written(
+    service: Service, tmp_path: Path
+) -> None:
+    """A directory that has a history already is left as it is; a size below 0 is wrong usage."""
+    (tmp_path / "history-leader.ndjson").write_text("another run's\n")
+    sizes = ("--orders", 5, "--seconds", 1, "--run-name", "lt-alone")
+    done = locust_alone(service, "--directory", tmp_path, *sizes)
+    assert done.returncode == 1
+    assert "FileExistsError" in done.stdout
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    found = httpx.get(f"{service.url}/v1/stock/lt-alone-HOT-1", headers=headers)
+    assert found.status_code == 404
+    done = locust_alone(service, "--orders", -5)
+    assert done.returncode == 2
+    assert "-5 is no number from 0" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def played(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Play a short run for those who look at what it leaves."""
@@ -181,13 +217,6 @@ def test_a_history_that_shows_a_lost_order_decides_the_exit_code(
     assert "lost orders" in (evidence.directory / "report.html").read_text().split("<table>")[0]
 
 
-@pytest.fixture
-def temporary() -> Iterator[Path]:
-    """Give a place with a short name for a service's own directory."""
-    with tempfile.TemporaryDirectory(prefix="lt-", dir="/tmp") as name:
-        yield Path(name)
-
-
 @pytest.mark.chaos
 def test_without_a_named_service_one_is_started(tmp_path: Path, temporary: Path) -> None:
     """Its store is recounted at the end; nothing of it is left."""
@@ -204,44 +233,6 @@ def test_without_a_named_service_one_is_started(tmp_path: Path, temporary: Path)
     assert evidence.proofs.audit is not None
     assert evidence.proofs.audit["ok"]
     assert {"api", "store", "agents"} <= set(evidence.usage[-1][1])
-    assert list(temporary.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("number", "times"),
-    [
-        pytest.param(signal.SIGINT, 1, marks=pytest.mark.chaos),
-        (signal.SIGINT, 3),
-        pytest.param(signal.SIGTERM, 1, marks=pytest.mark.chaos),
-    ],
-)
-def test_an_interrupted_run_leaves_nothing_running(
-    number: signal.Signals, times: int, tmp_path: Path, temporary: Path
-) -> None:
-    """Ctrl-C, impatient too, or who ends it otherwise, ends generator and service; no report."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "loadtest", "run", "hot_sku", "--out", str(tmp_path)],
-        env=environment(TMPDIR=str(temporary)),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        until(lambda: list(tmp_path.glob("*/history-w0.ndjson")), "it plays", seconds=60)
-        for _ in range(times):
-            process.send_signal(number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.2)
-        said, _ = process.communicate(timeout=60)
-    finally:
-        process.terminate()  # it ends what it has started: where SIGINT is ignored, too
-        process.wait(60)
-    assert process.returncode == 130
-    assert "Traceback" not in said
-    assert f"what there is so far is in {tmp_path}" in said
-    assert not list(tmp_path.glob("*/report.html"))
     assert list(temporary.iterdir()) == []
 
 
@@ -293,15 +284,37 @@ def test_a_service_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_key_that_may_not_is_said(service: Service, tmp_path: Path) -> None:
-    """Before anything is laid."""
+@pytest.mark.parametrize("role", ["unknown", "viewer", "ops"])
+def test_a_key_that_may_not_is_said(
+    role: str, service: Service, data_dir: Path, tmp_path: Path
+) -> None:
+    """Before anything is laid, as wrong usage: ops may write stock, but no orders."""
+    url, key = service.url, "hf_unknown-key-of-somebody"
+    if role != "unknown":
+        made = holdfast("keys", "create", "--role", role, "--data-dir", data_dir, **SETTINGS)
+        assert made.returncode == 0, made.stderr
+        (key,) = re.findall(r"hf_\w+", made.stdout)
+    out = tmp_path / "out"
     done = loadtest(
-        *("run", "hot_sku", "--out", tmp_path),
-        HOLDFAST_URL=service.url,
-        HOLDFAST_KEY="hf_unknown-key-of-somebody",
+        *("run", "hot_sku", "--out", out, "--orders", 5, "--seconds", 1),
+        HOLDFAST_URL=url,
+        HOLDFAST_KEY=key,
     )
-    assert done.returncode == 3
-    assert list(tmp_path.iterdir()) == []
+    assert done.returncode == 2
+    assert f"{url} refuses the key: " in done.stdout
+    assert "whose role is admin" in done.stdout
+    assert key not in done.stdout
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("within", ["a-file", "a-file/below", "/sys/loadtest"])
+def test_reports_that_cannot_be_written_are_said(within: str, tmp_path: Path) -> None:
+    """A file in the way, a parent that cannot be made, no permission: before a service starts."""
+    (tmp_path / "a-file").touch()
+    done = loadtest("run", "hot_sku", "--out", tmp_path / within)
+    assert done.returncode == 2
+    assert f"--out {tmp_path / within}: no reports can be written there" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def test_a_directory_without_figures_is_said(tmp_path: Path) -> None:
@@ -320,63 +333,3 @@ def test_a_history_that_cannot_be_read_proves_nothing(played: Path, tmp_path: Pa
     assert done.returncode == 3
     assert "could not be checked" in done.stdout
     assert "Traceback" not in done.stderr
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the load test's command line beside us; nothing of it outlives the test."""
-    processes = []
-
-    def started(*arguments: object, key: str = ADMIN_KEY) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "loadtest", *map(str, arguments)],
-            env=environment(HOLDFAST_KEY=key, TMPDIR=str(tmp_path)),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        processes.append(process)
-        return process
-
-    yield started
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-@pytest.mark.chaos
-def test_a_generator_that_leaves_ends_the_run(
-    service: Service, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    """Politely too: nobody would send what was its to send. The next run is not disturbed."""
-    port = free_port()
-    sizes = ("--orders", 500, "--seconds", 60)
-    remote = ("--generators", 2, "--remote", "--port", port)
-    leader = start(
-        *("run", "hot_sku", "--host", service.url, "--out", tmp_path / "out", *sizes, *remote)
-    )
-    joined = [start("join", "127.0.0.1", "--port", port) for _ in range(2)]
-    until(lambda: list(tmp_path.glob("*/sent-w*.ndjson")), "they play", seconds=60)
-    os.killpg(joined[0].pid, signal.SIGINT)
-    said, _ = leader.communicate(timeout=60)
-    assert leader.returncode == 3
-    assert "is gone" in said
-    for process in joined:
-        process.wait(60)
-
-
-@pytest.mark.chaos
-def test_a_generator_whose_key_does_not_open_ends_the_run(
-    service: Service, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    """Before the first order: its share would be nothing but refusals."""
-    port, unknown = free_port(), "hf_unknown-key-of-somebody"
-    remote = ("--generators", 1, "--remote", "--port", port)
-    leader = start("run", "hot_sku", "--host", service.url, "--out", tmp_path / "out", *remote)
-    start("join", "127.0.0.1", "--port", port, key=unknown)
-    said, _ = leader.communicate(timeout=60)
-    assert leader.returncode == 3
-    assert "generator 0: " in said
-    assert "playing" not in said

@@ -13,7 +13,7 @@ SCRIPT = """
 import json, sys, gevent
 from pathlib import Path
 from geventhttpclient import HTTPClient
-from loadtest.driving import surroundings as around
+from loadtest.driving import generator as module, surroundings as around
 from loadtest.driving.generator import Generator
 from loadtest.driving.wire import Answer, Told
 from loadtest.history import Head, now_us
@@ -37,7 +37,17 @@ if what == "lost":
     generator.play(lost_us)
     print(json.dumps({"waited_us": now_us() - lost_us}))
     sys.exit()
-user = gevent.spawn(generator.serve, HTTPClient.from_url(host))
+
+def hang():
+    generator.pacer.take()
+    generator.cut_off()
+    gevent.sleep(60)
+
+module.LAST_ANSWERS_SECONDS = 0.1
+if what == "hanging":
+    gevent.spawn(hang)
+else:
+    user = gevent.spawn(generator.serve, HTTPClient.from_url(host))
 gevent.sleep(0)
 with gevent.Timeout(20):
     try:
@@ -83,3 +93,10 @@ def test_orders_are_read_once_lost_calls_cannot_act_any_more(
     told = _play(service.url, service.admin_key, tmp_path / "h.ndjson", "lost")
     assert isinstance(told["waited_us"], int)
     assert told["waited_us"] >= 700_000
+
+
+def test_a_run_that_is_cut_off_does_not_wait_for_ever(tmp_path: Path) -> None:
+    """A call that has no answer might have any effect: nothing could be proven."""
+    told = _play("http://127.0.0.1:9", "key", tmp_path / "h.ndjson", "hanging")
+    assert told == {"failed": "Failed"}
+    assert '"end"' not in (tmp_path / "h.ndjson").read_text()

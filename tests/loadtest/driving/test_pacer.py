@@ -96,3 +96,36 @@ def test_a_schedule_that_is_given_up_is_finished() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout.strip() == "True"
+
+
+def test_a_schedule_that_is_cut_off_ends_with_what_is_in_hand() -> None:
+    """What was due is counted; nothing is added until the orders are to be read."""
+    script = """
+import gevent, json
+from gevent.event import Event
+from loadtest.driving.pacer import Pacer
+
+pacer, answered, taken = Pacer(), Event(), []
+pacer.add_all([(1, "in hand"), (2, "due"), (3, "due"), (1 << 60, "planned")])
+
+def user():
+    taken.append(pacer.take().act)
+    answered.wait()
+    pacer.add(4, "follows")
+    pacer.done()
+
+gevent.spawn(pacer.run)
+gevent.spawn(user)
+while not taken:
+    gevent.sleep(0)
+due, waits = pacer.cut_off(), not pacer.finished.is_set()
+answered.set()
+ended = pacer.finished.wait(10)
+pacer.reopen()
+pacer.add_all([(5, "read")])
+print(json.dumps([taken, due, waits, ended, pacer.take().act]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert json.loads(done.stdout) == [["in hand"], 2, True, True, "read"]
