@@ -5,12 +5,14 @@
   const HEIGHT = 240; // pixels
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const number = (value) => (value === null || value === undefined ? "" : value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 2 : 0 }));
+  // A label stands where its figure is: none is rounded to another.
+  const exactly = (value) => value.toLocaleString("en", { maximumFractionDigits: 6 });
   const two = (value) => String(Math.floor(value)).padStart(2, "0");
   // A compressed day shows its own time, everything else the seconds since the start.
   const moment = (second) => {
-    if (data.speed <= 1) return `${number(second)} s`;
-    const day = second * data.speed;
-    return `${two(day / 3600)}:${two((day % 3600) / 60)}`;
+    if (data.speed <= 1) return `${exactly(second)} s`;
+    const minutes = Math.round((second * data.speed) / 60);
+    return `${two(minutes / 60)}:${two(minutes % 60)}`;
   };
   const everyHours = [1, 2, 3, 4, 6, 12].map((hours) => (hours * 3600) / data.speed);
   const kinds = {
@@ -43,7 +45,7 @@
       },
       axes: [
         { ...axis, space: 60, values: (_, splits) => splits.map(moment), ...(data.speed > 1 ? { incrs: everyHours } : {}) },
-        { ...axis, size: 66, values: (_, splits) => splits.map((value) => (kind.logarithmic && ![1, 2, 5].includes(Number(String(value).replace(/[0.]/g, ""))) ? "" : number(value))) },
+        { ...axis, size: 66, values: (_, splits) => splits.map((value) => (kind.logarithmic && ![1, 2, 5].includes(Number(String(value).replace(/[0.]/g, ""))) ? "" : exactly(value))) },
       ],
       series: [
         { label: data.speed > 1 ? "time" : "second", value: (_, value) => (value === null ? "" : moment(value)) },
