@@ -34,7 +34,7 @@ _LIKENESS = 0.7  # of a misspelt name to the one that is suggested
 
 
 class Durability(StrEnum):
-    """When an operation is acknowledged; design.md section 6."""
+    """When an operation is acknowledged; README.md says what each survives."""
 
     RELAXED = "relaxed"
     MEMORY = "memory"

@@ -80,7 +80,7 @@ def _version_findings(info: Mapping[str, Any]) -> list[Finding]:
 
 
 def _durability_findings(durability: Durability, config: Mapping[str, str]) -> list[Finding]:
-    """Compare the level asked for with the server's append-only file, design.md section 6."""
+    """Compare the level asked for with the server's append-only file."""
     appendonly = config.get("appendonly") == "yes"
     fsync = config.get("appendfsync", "")
     if durability is Durability.RELAXED:

@@ -8,7 +8,7 @@ from pathlib import Path
 from reservation.config import Durability, Settings
 from reservation.store.machine import memory_limit_bytes
 
-# What each level asks of the append-only file: design.md section 6.
+# What each level asks of the append-only file; README.md says what it survives.
 APPEND_FSYNC = {
     Durability.RELAXED: "everysec",
     Durability.MEMORY: "no",
