@@ -16,7 +16,6 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NoReturn
 from urllib.parse import quote, urlencode
@@ -39,13 +38,14 @@ from channels.order_document import (
     words_of,
 )
 from channels.order_file import OrderFile, read_file_name, read_order_file
-from partners.errors import Forged, Malformed, MessageRefused, PartnerFault, Stale, UnknownWord
+from partners.errors import Malformed, MessageRefused, PartnerFault, UnknownWord
 from partners.model import Reply, Request
+from partners.webhooks import MESSAGE_ID, TOLERANCE_MS, verified_id
 from reservation.csv_rows import RowError, UnreadableFile
 from reservation.errors import ConfigurationError
 from reservation.shops import DeductsAt
 from reservation.times import rfc3339
-from reservation.webhooks import ID, SIGNATURE, TIMESTAMP, is_secret, signature, signed_headers
+from reservation.webhooks import is_secret, signed_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,15 +53,10 @@ if TYPE_CHECKING:
     from channels.model import Listing, Parcel
     from partners.model import Push, Response
 
-TOLERANCE_MS: Final = 300_000  # between a message's time and now, either way: the specification's
 MOST_ANSWER_BYTES: Final = 8_388_608  # a page of the largest orders
-MOST_SIGNATURES: Final = 16  # looked at in a header
 MOST_WAIT_SECONDS: Final = 3_600.0  # however long a dealer asks us to wait
 MOST_REASON: Final = 300  # characters of an answer that are kept
 
-# Without a dot, as the specification asks: it would blur where the id ends and the time begins.
-_MESSAGE_ID: Final = re.compile(r"[!-\-/-~]{1,128}", re.ASCII)
-_SECONDS: Final = re.compile(r"[1-9][0-9]{0,10}", re.ASCII)  # a datetime holds no more
 
 # What the last two parts of a type say. What has become of an order its status says, so all of
 # these are read alike; they are told apart where one looks into a message.
@@ -124,9 +119,7 @@ class Distributor(Adapter):
 
     def read_push(self, push: Push, now_ms: int) -> Sequence[Hint]:
         """Verify a message and read it. Its order stands in it, its id is the one of its header."""
-        message_id, seconds = self._verified(push)
-        if abs(now_ms - seconds * 1000) > TOLERANCE_MS:
-            raise Stale(f"{message_id} is of {rfc3339(seconds * 1000)}")
+        message_id = verified_id(push, self._signers, now_ms)
         try:
             message = read_envelope(push)
             kind = message.type.split(".")
@@ -150,26 +143,6 @@ class Distributor(Adapter):
     def later(self) -> Reply:
         """Answer 503: a sender tries again."""
         return Reply(503)
-
-    def _verified(self, push: Push) -> tuple[str, int]:
-        """Return the id and the time of a message that is the dealer's."""
-        message_id, time = push.headers.get(ID, ""), push.headers.get(TIMESTAMP, "")
-        if not _MESSAGE_ID.fullmatch(message_id) or not _SECONDS.fullmatch(time):
-            raise Forged(f"{ID} or {TIMESTAMP} is missing or cannot be one")
-        given = push.headers.get(SIGNATURE, "").split(" ")[:MOST_SIGNATURES]
-        try:
-            ours = [signature(one, message_id, int(time), push.body) for one in self._signers]
-        except UnicodeDecodeError:
-            raise Forged(f"{message_id} is no text: nobody can have signed it") from None
-        # Each with its version before it, so those of another kind (v1a) are equal to none.
-        matches = [
-            hmac.compare_digest(mine.encode(), theirs.encode(errors="replace"))
-            for mine in ours
-            for theirs in given
-        ]
-        if not any(matches):
-            raise Forged(f"{message_id} has no signature of ours")
-        return message_id, int(time)
 
     def _order_hint(self, message_id: str, message: Message, now_ms: int) -> Hint:
         document = as_shape(message.data, OrderDocument)
@@ -318,7 +291,7 @@ class Distributor(Adapter):
     def _tell(self, kind: str, data: Mapping[str, Any], key: str, at: At) -> Request:
         message = {"type": kind, "timestamp": rfc3339(at.now_ms), "data": data}
         body = orjson.dumps(message)
-        message_id = key if _MESSAGE_ID.fullmatch(key) else _id_of(key)
+        message_id = key if MESSAGE_ID.fullmatch(key) else _id_of(key)
         headers = signed_headers(self._signers, message_id, at.now_ms // 1000, body)
         return Request(
             "POST", self.account.url, body, {"content-type": "application/json", **headers}

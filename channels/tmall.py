@@ -31,6 +31,7 @@ from channels.tmall_messages import MESSAGES_AT_ONCE, Fetched, hints_of, order_i
 from channels.tmall_trade import FIELDS, Trade, id_of, order_of
 from partners.errors import Malformed, PartnerFault, Stale, UnknownWord
 from partners.model import Reply
+from partners.taobao import text_of_time, time_of_text
 from reservation.errors import ConfigurationError
 from reservation.shops import DeductsAt
 
@@ -141,7 +142,7 @@ class Tmall(Adapter):
         """
         callback = top.verified(push, self.account.secrets)
         try:
-            called_at_ms = top.time_of_text(callback.params.get(b"timestamp", b"").decode())
+            called_at_ms = time_of_text(callback.params.get(b"timestamp", b"").decode())
             method = callback.params.get(b"method", b"").decode()
         except ValueError as wrong:
             raise Malformed("a call-back without a time, or with a name that is no text") from wrong
@@ -200,8 +201,8 @@ class Tmall(Adapter):
             "taobao.trades.sold.increment.get",
             at,
             fields=FIELDS,
-            start_modified=top.text_of_time(begin_ms),
-            end_modified=top.text_of_time(end_ms + 999),
+            start_modified=text_of_time(begin_ms),
+            end_modified=text_of_time(end_ms + 999),
             page_no=str(page),
             page_size=str(self.page_size),
         )
@@ -338,7 +339,7 @@ class Tmall(Adapter):
             "method": method,
             "app_key": self.account.app_key,
             "session": at.token,
-            "timestamp": top.text_of_time(at.now_ms),
+            "timestamp": text_of_time(at.now_ms),
             "v": "2.0",
             "sign_method": self._sign_method,
             "format": "json",
@@ -353,7 +354,7 @@ def _answer(response: Response, name: str, decoder: msgspec.json.Decoder[top.Sha
 
 
 def _changed_at(trade: _Found) -> tuple[str, int | None]:
-    changed_at_ms = top.time_of_text(trade.modified) if trade.modified else None
+    changed_at_ms = time_of_text(trade.modified) if trade.modified else None
     return id_of(trade.tid, trade.tid_str), changed_at_ms
 
 

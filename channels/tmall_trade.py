@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from channels.model import OrderLine, OrderState, PlatformOrder
-from channels.top import fen_of_yuan, time_of_text
+from channels.top import fen_of_yuan
 from partners.errors import UnknownWord
+from partners.taobao import time_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What every call from and to Taobao's open platform (TOP) has: signature, times, money, errors.
+"""What every call from and to Taobao's open platform (TOP) has: signature, money, errors.
 
 Source: developer.alibaba.com/docs/doc.htm?articleId=101617 (calls), com.taobao.api.internal.spi
 .SpiUtils of the official Java SDK (call-backs), articleId=101645 (errors).
@@ -6,23 +6,22 @@ Source: developer.alibaba.com/docs/doc.htm?articleId=101617 (calls), com.taobao.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import unquote_to_bytes, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
 from channels.errors import TokenRefused
 from partners.errors import Forged, Malformed, PartnerFault
 from partners.model import Request
+from partners.taobao import bytes_of, callback_sign, decoded, md5, pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from partners.model import Push, Response
 
@@ -34,25 +33,9 @@ _MAX_WORD: Final = 200  # characters of a platform's text that go into an error 
 
 Shape = TypeVar("Shape")
 
-# -- times and money -----------------------------------------------------------------------------
+# -- money -----------------------------------------------------------------------------------------
 
-# Naive texts mean Asia/Shanghai, which has known no summer time since 1991: no table of zones.
-_SHANGHAI: Final = timezone(timedelta(hours=8))
-_TIME: Final = re.compile(r"[12]\d{3}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _YUAN: Final = re.compile(r"\d{1,12}(?:\.\d{1,2})?", re.ASCII)
-
-
-def text_of_time(at_ms: int) -> str:
-    """Write a time as TOP does; what is less than a second is dropped."""
-    return datetime.fromtimestamp(at_ms // 1000, _SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def time_of_text(text: str) -> int:
-    """Read `yyyy-MM-dd HH:mm:ss` of Shanghai as ms since 1970 in UTC. Raises ValueError."""
-    if _TIME.fullmatch(text) is None:
-        raise ValueError(f"no time: {text[:_MAX_WORD]!r}")
-    moment = datetime.fromisoformat(text).replace(tzinfo=_SHANGHAI)
-    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
 
 
 def fen_of_yuan(text: str) -> int:
@@ -67,12 +50,8 @@ _FORM: Final = "application/x-www-form-urlencoded"
 # -- our calls -----------------------------------------------------------------------------------
 
 
-def _md5(secret: bytes, text: bytes) -> str:
-    return hashlib.md5(secret + text + secret).hexdigest()  # noqa: S324 (the platform's choice)
-
-
 _SIGNERS: Final[Mapping[str, Callable[[bytes, bytes], str]]] = {
-    "md5": _md5,
+    "md5": md5,
     "hmac": lambda secret, text: hmac.digest(secret, text, "md5").hex(),
     "hmac-sha256": lambda secret, text: hmac.digest(secret, text, "sha256").hex(),
 }
@@ -136,8 +115,8 @@ def verified(push: Push, secrets: Sequence[str]) -> Callback:
         or params_at_most > MAX_CALLBACK_PARAMS
     ):
         raise Malformed(f"{len(push.query)} + {len(push.body)} bytes, {params_at_most} parameters")
-    query = dict(_pairs(_bytes(push.query)))
-    params = dict(_pairs(push.body)) if is_form else {}
+    query = dict(pairs(bytes_of(push.query)))
+    params = dict(pairs(push.body)) if is_form else {}
     params |= dict(_signed_headers(push.headers)) | query
     body = b"" if is_form else push.body
     given = query.get(b"sign", b"")
@@ -150,12 +129,6 @@ def verified(push: Push, secrets: Sequence[str]) -> Callback:
     return Callback(given.decode(), params, body)
 
 
-def callback_sign(params: Iterable[tuple[bytes, bytes]], body: bytes, secret: str) -> str:
-    """Sign a call-back: TOP knows md5 alone for these."""
-    text = b"".join(name + value for name, value in sorted(params))
-    return _md5(secret.encode(), text + body).upper()
-
-
 def _callback_signs(params: Mapping[bytes, bytes], body: bytes, secret: str) -> Iterator[str]:
     yield callback_sign(params.items(), body, secret)
     yield callback_sign([(name, value) for name, value in params.items() if value], body, secret)
@@ -166,26 +139,7 @@ def _signed_headers(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]
     if not names:
         return
     for name in names.split(","):
-        yield _bytes(name), _decoded(_bytes(headers.get(name.lower(), "")))
-
-
-def _pairs(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for pair in encoded.split(b"&"):
-        name, _, value = pair.partition(b"=")
-        if name:
-            yield _decoded(name), _decoded(value)
-
-
-def _decoded(value: bytes) -> bytes:
-    return unquote_to_bytes(value.replace(b"+", b" "))
-
-
-def _bytes(text: str) -> bytes:
-    """Take what HTTP has handed us as text back to its bytes; never fails."""
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+        yield bytes_of(name), decoded(bytes_of(headers.get(name.lower(), "")))
 
 
 # -- answers to us -------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from channels.tmall_messages import MESSAGES_AT_ONCE
 from channels.tmall_trade import FIELDS
 from partners.errors import Forged, Malformed, PartnerFault, Stale
 from partners.model import Push
+from partners.taobao import text_of_time
 from reservation.errors import ConfigurationError
 from tests.channels.tmall_golden import answering, golden
 from tests.channels.tmall_shop import (
@@ -113,7 +114,7 @@ def test_the_member_that_names_the_trade_is_the_shops_to_say():
 
 def test_repeated_within_its_time_it_is_the_same_message():
     """And a minute later, dated anew, it is another."""
-    later = pushed(timestamp=top.text_of_time(NOW_MS + 60_000))
+    later = pushed(timestamp=text_of_time(NOW_MS + 60_000))
     ids = [TMALL.read_push(push, NOW_MS)[0].message_id for push in (pushed(), pushed(), later)]
     assert ids[0] == ids[1] != ids[2]
 

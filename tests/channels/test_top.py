@@ -12,6 +12,7 @@ from channels import top
 from channels.errors import TokenRefused
 from partners.errors import Forged, Malformed, PartnerFault
 from partners.model import Push, Response
+from partners.taobao import callback_sign
 
 # The example of developer.alibaba.com/docs/doc.htm?articleId=101617.
 ITEM_SELLER_GET = {
@@ -73,7 +74,7 @@ def test_sign(params, secret, method, expected):
 def test_sign_of_the_queues_connection():
     """The signature that TMC's websocket is opened with is the same md5, of three parameters."""
     params = {"app_key": "12345678", "group_name": "default", "timestamp": "1700000000000"}
-    signed = top.callback_sign(
+    signed = callback_sign(
         [(name.encode(), value.encode()) for name, value in params.items()], b"", "testsecret"
     )
     assert signed == "6B5E1260E6547F4890B8BCB843549990"
@@ -157,14 +158,14 @@ def test_no_secret_opens_nothing():
 def test_parameters_without_a_value_may_be_signed_or_skipped(signs_empty):
     """Both kinds of sender are right: the platform's checker signs their names, some skip them."""
     pairs = [(b"method", b"a"), (b"note", b"")]
-    sign = top.callback_sign(pairs if signs_empty else pairs[:1], b"{}", "s")
+    sign = callback_sign(pairs if signs_empty else pairs[:1], b"{}", "s")
     push = Push(b"{}", {}, f"method=a&note=&sign={sign}")
     assert top.verified(push, ["s"]).sign == sign
 
 
 def test_a_form_is_signed_as_parameters():
     """A form's members are sorted in among the query's, which win; its bytes are not appended."""
-    sign = top.callback_sign([(b"method", b"a"), (b"tid", "猫 1".encode())], b"", "s")
+    sign = callback_sign([(b"method", b"a"), (b"tid", "猫 1".encode())], b"", "s")
     form = "tid=" + quote_plus("猫 1") + "&method=other"
     headers = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
     verified = top.verified(Push(form.encode(), headers, f"method=a&sign={sign}"), ["s"])
@@ -175,7 +176,7 @@ def test_a_form_is_signed_as_parameters():
 def test_the_alphabet_of_a_callback_does_not_matter():
     """What is not UTF-8 is compared as the bytes it is; header values come as Latin-1."""
     value = "猫".encode("gbk")
-    sign = top.callback_sign([(b"x-nick", value), (b"n", value)], b"", "s")
+    sign = callback_sign([(b"x-nick", value), (b"n", value)], b"", "s")
     headers = {"top-sign-list": "x-nick", "x-nick": value.decode("latin-1")}
     assert top.verified(Push(b"", headers, f"n=%C3%A8&sign={sign}"), ["s"]).sign == sign
 
@@ -208,38 +209,12 @@ def test_what_was_signed_is_verified(params, body, secret):
     """Any parameters and any body, signed with a secret of ours, are genuine."""
     params.pop("sign", None)
     pairs = [(name.encode(), value.encode()) for name, value in params.items()]
-    sign = top.callback_sign(pairs, body, secret)
+    sign = callback_sign(pairs, body, secret)
     query = urlencode([*params.items(), ("sign", sign)])
     assert top.verified(Push(body, {}, query), [secret]).sign == sign
 
 
-# -- times and money -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "at_ms"),
-    [
-        ("2016-01-01 12:00:00", 1_451_620_800_000),
-        ("2026-11-11 00:00:00", 1_794_326_400_000),
-        ("2024-02-29 23:59:59", 1_709_222_399_000),
-    ],
-)
-def test_times_are_of_shanghai(text, at_ms):
-    """A text without a zone is eight hours before UTC's, both ways."""
-    assert top.time_of_text(text) == at_ms
-    assert top.text_of_time(at_ms) == text
-    assert top.text_of_time(at_ms + 999) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "2016-01-01", "2016-13-01 00:00:00", "2016-W01-1 12:00:00", "2016-01-01T12:00:00",
-     "2016-01-01 12:00:00Z", "0000-00-00 00:00:00", "２016-01-01 12:00:00", "2016-02-30 00:00:00"],
-)  # fmt: skip
-def test_no_time(text):
-    """What is not written like this is no time."""
-    with pytest.raises(ValueError):  # noqa: PT011
-        top.time_of_text(text)
+# -- money -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

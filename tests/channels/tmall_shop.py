@@ -10,6 +10,7 @@ from channels.adapter import Account, At
 from channels.model import Listing
 from channels.tmall import Tmall
 from partners.model import Push, Request, Response
+from partners.taobao import callback_sign, text_of_time
 from tests.channels.tmall_golden import answering
 
 ACCOUNT = Account(
@@ -68,10 +69,10 @@ def pushed(
 ) -> Push:
     """Return a call-back, signed."""
     params = {"app_key": "12345678", "method": "demo.order.push", "sign_method": "md5", "v": "2.0"}
-    params["timestamp"] = top.text_of_time(NOW_MS)
+    params["timestamp"] = text_of_time(NOW_MS)
     params = {name: value for name, value in (params | query).items() if value is not None}
     body = body if form is None else b""
     pairs = [(name.encode(), value.encode()) for name, value in (params | (form or {})).items()]
-    sign = top.callback_sign(pairs, body, secret)
+    sign = callback_sign(pairs, body, secret)
     encoded = urlencode([*params.items(), ("sign", sign)])
     return Push(body if form is None else urlencode(form).encode(), headers or {}, encoded)
