@@ -25,6 +25,7 @@ from reservation.errors import ConfigurationError
 from reservation.model import CHANNEL, WAREHOUSE
 from reservation.receivers import RECEIVER_NAME, Receiver
 from reservation.shops import Shop
+from reservation.warehouses import WarehouseSystem
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -130,6 +131,11 @@ class Settings(BaseSettings):
         " back 90 days",
     )
 
+    # Warehouses whose systems take orders from us.
+    wms: dict[str, WarehouseSystem] = Field(
+        default_factory=dict, description="by warehouse; in TOML a table [wms.NAME] each"
+    )
+
     # Limits of a request: more is invalid, never truncated.
     max_quantity_per_line: int = Field(10_000, ge=1, le=1_000_000_000)
     max_lines: int = Field(1_000, ge=1, le=1_000, description="the largest script call is tested")
@@ -218,6 +224,14 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _systems_are_of_known_warehouses(self) -> Self:
+        for name in self.wms:
+            if self.warehouses is not None and name not in self.warehouses:
+                message = f"wms names {name!r}, which warehouses does not"
+                raise ValueError(message)
+        return self
+
     @field_validator("default_warehouse")
     @classmethod
     def _warehouse_has_the_form(cls, value: str) -> str:
@@ -244,6 +258,17 @@ class Settings(BaseSettings):
                 raise ValueError(message)
         return value
 
+    @field_validator("wms")
+    @classmethod
+    def _systems_are_of_warehouses(
+        cls, value: dict[str, WarehouseSystem]
+    ) -> dict[str, WarehouseSystem]:
+        for name in value:
+            if not WAREHOUSE.fullmatch(name):
+                message = f"{name!r} is not a warehouse: [A-Za-z0-9_-], 1 to 32 characters"
+                raise ValueError(message)
+        return value
+
     @field_validator("warehouses", mode="before")
     @classmethod
     def _warehouses_may_be_comma_separated(cls, value: Any) -> Any:
@@ -261,7 +286,11 @@ class Settings(BaseSettings):
         return value
 
 
-_TABLES: dict[str, type[BaseModel]] = {"alerts": Receiver, "channels": Shop}  # within settings
+_TABLES: dict[str, type[BaseModel]] = {
+    "alerts": Receiver,
+    "channels": Shop,
+    "wms": WarehouseSystem,
+}  # within settings
 
 
 def misspelt_variables() -> list[str]:

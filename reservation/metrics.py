@@ -261,6 +261,47 @@ CHANNEL_ANOMALIES: Final = Counter(
     ("channel", "kind"),
     registry=REGISTRY,
 )
+WAREHOUSE_ORDERS: Final = Gauge(
+    "holdfast_warehouse_orders",
+    "Orders in the outbox of a warehouse, by state and lane, as last counted.",
+    ("warehouse", "state", "lane"),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_OLDEST_SECONDS: Final = Gauge(
+    "holdfast_warehouse_oldest_seconds",
+    "For how long the oldest order in a state has waited since it was paid.",
+    ("warehouse", "state", "lane"),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_HANDED: Final = Counter(
+    "holdfast_warehouse_handed_total",
+    "What a warehouse said of orders, by outcome: accepted, rejected, cancelled (in time), or"
+    " too_late to be kept back.",
+    ("warehouse", "outcome"),
+    registry=REGISTRY,
+)
+WAREHOUSE_ANSWERS: Final = Counter(
+    "holdfast_warehouse_answers_total",
+    "Calls to a warehouse, by answer: taken, too_many, fault or timed_out.",
+    ("warehouse", "answer"),
+    registry=REGISTRY,
+)
+WAREHOUSE_PACE: Final = Gauge(
+    "holdfast_warehouse_pace",
+    "The part of a warehouse's capacity at which it is fed now: 1 is all of it.",
+    ("warehouse",),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_BREAKER: Final = Gauge(
+    "holdfast_warehouse_breaker",
+    "Whether a warehouse that does not answer is left alone: 1 is open, 0.5 tries, 0 is closed.",
+    ("warehouse",),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 ALERT_SENDINGS: Final = Counter(
     "holdfast_alert_sendings_total",
     "Messages sent to receivers of alerts, by kind and result: delivered, put_off, refused or"

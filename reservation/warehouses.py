@@ -1,0 +1,108 @@
+"""A warehouse whose system takes orders from us: the settings of one.
+
+In the TOML file a table `[wms.<name>]`; in the environment `HOLDFAST_WMS` as JSON. What a connector
+makes of them is `wms_sync`'s business. A warehouse without one has no outbox.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from reservation.shops import MOST_SECRETS
+
+_CONNECTOR = r"^[a-z][a-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_]*)?$"
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
+MINUTE_MS: Final = 60_000
+# Those of `wms_sync.rules.capacity`, which says why.
+MOST_ORDERS_PER_DAY: Final = 100_000_000
+MOST_BURST: Final = 1_000_000
+MOST_SHIFTS: Final = 24
+
+
+class ShiftTimes(BaseModel):
+    """A part of each day at another rate, which may be 0: then the warehouse is closed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    begins: str = Field(alias="from", description="HH:MM of the warehouse's day")
+    ends: str = Field(alias="to", description="HH:MM; where it is the earlier one, over midnight")
+    orders_per_day: int = Field(ge=0, le=MOST_ORDERS_PER_DAY, description="750 an hour are 18,000")
+
+    @field_validator("begins", "ends")
+    @classmethod
+    def _times_have_the_form(cls, value: str) -> str:
+        if not _TIME.fullmatch(value):
+            message = f"{value!r} is no time of day: HH:MM"
+            raise ValueError(message)
+        return value
+
+    def in_ms(self) -> tuple[int, int]:
+        """Return when it begins and ends, in ms of the day."""
+        return _ms_of(self.begins), _ms_of(self.ends)
+
+
+class LanePolicy(BaseModel):
+    """Which orders go first (ADR 019)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rush_most: int = Field(1, ge=1, le=99, description="of each rush_of that leave, rush at most")
+    rush_of: int = Field(2, ge=2, le=100)
+    horizon_hours: int = Field(48, ge=0, le=8_760, description="a ship-by counts as no later")
+    sample_ahead_minutes: int = Field(120, ge=0, le=10_080)
+
+    @model_validator(mode="after")
+    def _rush_leaves_a_part(self) -> LanePolicy:
+        if self.rush_most >= self.rush_of:
+            message = "rush_most must be below rush_of: the others have a part of what leaves"
+            raise ValueError(message)
+        return self
+
+
+class WarehouseSystem(BaseModel):
+    """The system of one warehouse. Its secrets are never shown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connector: str = Field(
+        pattern=_CONNECTOR, description="qimen, rest, or module:Class of your own"
+    )
+    url: str = Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", description="of its gateway")
+    code: str = Field(min_length=1, max_length=64, description="the warehouse's name there")
+    owner: str = Field("", max_length=64, description="whose goods ours are there")
+    app_key: str = Field("", max_length=128)
+    secrets: tuple[str, ...] = Field((), repr=False, max_length=MOST_SECRETS)
+    options: dict[str, str] = Field(default_factory=dict, description="what only this system knows")
+
+    orders_per_day: int = Field(
+        18_000, ge=0, le=MOST_ORDERS_PER_DAY, description="what it takes, R03; never more is sent"
+    )
+    burst: int = Field(20, ge=1, le=MOST_BURST, description="that leave at once after a quiet time")
+    shifts: tuple[ShiftTimes, ...] = Field((), max_length=MOST_SHIFTS)
+    utc_offset_minutes: int = Field(480, ge=-720, le=840, description="of its day; 480 is China's")
+    calls_in_flight: int = Field(4, ge=1, le=64, description="at the same time")
+    timeout_seconds: float = Field(
+        10.0, gt=0, le=60, allow_inf_nan=False, description="for an answer; then it is unknown"
+    )
+    lanes: LanePolicy = Field(default_factory=LanePolicy)
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets_are_not_blank(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not secret.strip() for secret in value):
+            message = "a secret is blank"
+            raise ValueError(message)
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _url_has_no_slash_at_its_end(cls, value: str) -> str:
+        return value.rstrip("/")
+
+
+def _ms_of(time: str) -> int:
+    hours, _, minutes = time.partition(":")
+    return (int(hours) * 60 + int(minutes)) * MINUTE_MS

@@ -1,0 +1,289 @@
+"""From the event log to rows: exactly once in effect, however often it is read."""
+
+from __future__ import annotations
+
+import pytest
+from structlog.testing import capture_logs
+
+from partners.errors import PartnerFault
+from reservation.model import SYSTEM, Confirm, Line
+from reservation.store.keys import key
+from tests.conftest import Clock
+from tests.wms_sync.bed import Bed
+from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
+from wms_sync.outbox.entries import LOST
+
+UNDETAILED, PENDING = DeliveryState.UNDETAILED, DeliveryState.PENDING
+ACCEPTED, SHIPPED = DeliveryState.ACCEPTED, DeliveryState.SHIPPED
+CANCELLED, REJECTED = DeliveryState.CANCELLED, DeliveryState.REJECTED
+
+
+def rows(bed: Bed) -> list:
+    """Read all rows with the place as of which they are."""
+    assert bed.outbox is not None
+    return bed.outbox._db.execute("SELECT * FROM delivery ORDER BY code").fetchall()
+
+
+async def test_orders_enter_when_they_are_paid(bed: Bed) -> None:
+    """Confirmed, confirmed at once, or reinstated; one row for each warehouse with a system."""
+    bed.open(["main", "east"])
+    await bed.follow()
+    await bed.hold(1)
+    await bed.follow()
+    assert bed.outbox is not None
+    assert not bed.outbox.parts("tmall:1")
+    await bed.confirm(1)
+    await bed.pay(2, Line("A", "main", 2), Line("B", "main", 1), Line("A", "east", 3))
+    await bed.follow()
+    assert bed.state(1) is PENDING
+    assert [(one.sku, one.quantity) for one in bed.part(2).lines] == [("A", 2), ("B", 1)]
+    assert [(one.sku, one.quantity) for one in bed.part(2, "east").lines] == [("A", 3)]
+    now_ms, _ = await bed.store.position()
+    assert 0 <= now_ms - bed.part(2).entered_ms < 60_000  # when it was paid, not when it was read
+
+
+async def test_a_reinstated_order_enters(bed: Bed, clock: Clock) -> None:
+    """Its hold had expired."""
+    await bed.hold(1)
+    await clock.advance(1_801)
+    step = Confirm("tmall:1", reinstate=True)
+    assert (await bed.engine.confirm(step, SYSTEM)).status.ok
+    await bed.follow()
+    assert bed.state(1) is PENDING
+
+
+async def test_other_warehouses_and_no_warehouse_are_left_alone(bed: Bed) -> None:
+    """Without a system there is no outbox."""
+    await bed.pay(1, Line("A", "east", 1))
+    await bed.all()
+    assert not rows(bed)
+
+
+async def test_reading_the_log_again_changes_nothing(bed: Bed) -> None:
+    """Each row knows as of which place it is."""
+    await bed.pay(1, Line("A", "main", 5))
+    await bed.pay(2)
+    await bed.pay(3, Line("A", "main", 5))
+    await bed.follow()
+    await bed.fulfil(1, "p1", Line("A", "main", 2))
+    await bed.release(2)
+    await bed.all()
+    await bed.fulfil(3, "p1", Line("A", "main", 1))
+    await bed.all()
+    before = rows(bed)
+    assert bed.part(3).left == {1: 1}
+    assert bed.outbox is not None
+    first, _ = (await bed.store.log.read("", count=1))[0]
+    with bed.outbox._db.transaction():
+        bed.outbox._db.set_fact("position", first)
+    await bed.all()
+    assert rows(bed) == before
+    assert len(bed.depot.calls) == 2
+
+
+async def test_what_leaves_otherwise_is_not_handed_over(bed: Bed) -> None:
+    """A part of what waits makes it smaller, all of it is its end."""
+    await bed.pay(1, Line("A", "main", 5), Line("B", "main", 1))
+    await bed.pay(2)
+    await bed.follow()
+    await bed.fulfil(1, "p1", Line("A", "main", 2), Line("B", "main", 1))
+    await bed.fulfil(2)
+    await bed.all()
+    assert bed.depot.orders == {"tmall:1@main": [["A", 3]]}
+    assert (bed.state(2), bed.part(2).reason) == (CANCELLED, "it has left otherwise")
+
+
+async def test_what_has_left_of_what_the_warehouse_has(bed: Bed) -> None:
+    """Part by part, until it is shipped; a repetition keeps its content."""
+    await bed.pay(1, Line("A", "main", 3))
+    await bed.all()
+    await bed.fulfil(1, "p1", Line("A", "main", 1))
+    await bed.follow()
+    assert (bed.state(1), bed.part(1).left) == (ACCEPTED, {1: 1})
+    assert bed.part(1).order().lines[0].quantity == 3
+    await bed.fulfil(1, "p2", Line("A", "main", 2))
+    await bed.follow()
+    assert bed.state(1) is SHIPPED
+    assert bed.steps(1)[-2:] == ["part shipped", "shipped"]
+
+
+async def test_of_two_warehouses_each_has_its_own_end(bed: Bed) -> None:
+    """One ships, the other's part is kept back: then the rest is released, not before."""
+    bed.open(["main", "east"])
+    await bed.all()
+    await bed.later(3600)
+    await bed.pay(1, Line("A", "main", 1), Line("A", "east", 1))
+    await bed.all()
+    assert {bed.state(1), bed.state(1, "east")} == {ACCEPTED}
+    bed.depot.packed.add("tmall:1@main")
+    assert bed.outbox is not None
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.all()
+    await bed.all()
+    assert bed.part(1).cancel is CancelState.TOO_LATE
+    assert bed.state(1, "east") is CANCELLED
+    found = (await bed.engine.reservation("tmall:1")).reservation
+    assert found is not None
+    assert found.state == "confirmed"
+    await bed.fulfil(1, "p1", Line("A", "main", 1))
+    await bed.all()
+    found = (await bed.engine.reservation("tmall:1")).reservation
+    assert found is not None
+    assert found.state == "released"
+    assert sum(line.fulfilled for line in found.lines) == 1
+
+
+async def test_a_cancel_may_come_before_its_order(bed: Bed) -> None:
+    """Asked before the log was read, or before the order was there at all: it never leaves."""
+    assert bed.outbox is not None
+    bed.outbox.ask_cancel("tmall:2", "refunded", bed.now_ms)
+    await bed.settler.round()
+    await bed.pay(1)
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.pay(2)
+    for _ in range(2):
+        await bed.all()
+    assert (bed.state(1), bed.state(2)) == (CANCELLED, CANCELLED)
+    assert not bed.depot.calls
+    for reservation_id in ("tmall:1", "tmall:2"):
+        found = (await bed.engine.reservation(reservation_id)).reservation
+        assert found is not None
+        assert found.state == "released"
+
+
+# -- details -------------------------------------------------------------------------------------
+
+
+async def test_an_order_without_details_waits_where_it_is_seen(bed: Bed) -> None:
+    """It is asked for again after a while, and keeps its age."""
+    bed.book.known["tmall:1"] = None
+    bed.book.known["tmall:2"] = PartnerFault("timeout", "no answer", again=True)
+    await bed.pay(1)
+    await bed.pay(2)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).reason) == (UNDETAILED, "there are no details yet")
+    assert (bed.state(2), bed.part(2).reason) == (UNDETAILED, "timeout: no answer")
+    assert not bed.depot.calls
+    entered_ms = bed.part(1).entered_ms
+    await bed.all()
+    assert bed.book.asked == ["tmall:1", "tmall:2"]
+    bed.book.known.clear()
+    await bed.later(1)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).entered_ms) == (ACCEPTED, entered_ms)
+    bed.book.known["tmall:3"] = None
+    await bed.pay(3)
+    await bed.follow()
+    await bed.release(3)
+    await bed.follow()
+    assert bed.state(3) is CANCELLED
+
+
+# -- beginning, and beginning anew ---------------------------------------------------------------
+
+
+async def test_a_new_outbox_takes_what_is_paid_already(bed: Bed) -> None:
+    """And what has left of it is taken off; so does one that gets another warehouse."""
+    await bed.pay(1, Line("A", "main", 3))
+    await bed.fulfil(1, "p1", Line("A", "main", 1))
+    await bed.pay(2)
+    await bed.release(2)
+    await bed.hold(3)
+    await bed.pay(4, Line("A", "east", 1))
+    bed.outbox.close()  # type: ignore[union-attr]
+    bed.outbox = None
+    for name in ("outbox.sqlite3", "outbox.sqlite3-wal", "outbox.sqlite3-shm"):
+        (bed.settings.data_dir / name).unlink(missing_ok=True)
+    bed.open()
+    await bed.follow()
+    assert [row[0] for row in rows(bed)] == ["tmall:1@main"]
+    assert bed.part(1).lines[0].quantity == 2
+    bed.open(["main", "east"])
+    await bed.follow()
+    assert [row[0] for row in rows(bed)] == ["tmall:1@main", "tmall:4@east"]
+
+
+async def test_a_lost_position_compares_with_what_is_true_now(bed: Bed) -> None:
+    """The store came back without its end: it is said, and nothing is dropped."""
+    await bed.pay(1)
+    await bed.pay(2)
+    await bed.pay(3, Line("A", "main", 2))
+    await bed.all()
+    bed.book.known |= dict.fromkeys(("tmall:4", "tmall:5"))
+    await bed.pay(4)
+    await bed.pay(5)
+    await bed.follow()
+    # What the outbox has seen is not what the store has: 1 and 5 are unknown, 2 is released,
+    # of 3 a part has left, 6 has come.
+    await bed.release(2)
+    await bed.fulfil(3, "p1", Line("A", "main", 1))
+    await bed.pay(6)
+    await bed.store.client.hdel(key(0, "reservations"), "tmall:1", "tmall:5")
+    assert bed.outbox is not None
+    with bed.outbox._db.transaction():
+        bed.outbox._db.set_fact("position", f"{bed.outbox.position}7")  # an entry that is not there
+    with capture_logs() as logs:
+        await bed.follow()
+    assert [(one["event"], one["log_level"]) for one in logs] == [
+        ("outbox_compares", "error"),
+        ("outbox_orders_not_in_store", "error"),
+    ]
+    assert (bed.state(1), bed.part(1).anomaly) == (ACCEPTED, Anomaly.NOT_IN_STORE)
+    assert bed.part(2).cancel is CancelState.ASKED
+    assert bed.part(3).left == {1: 1}
+    assert bed.state(4) is UNDETAILED
+    assert (bed.state(5), bed.part(5).reason) == (CANCELLED, LOST)
+    assert bed.state(6) is PENDING
+    await bed.pay(7)
+    await bed.follow()
+    assert bed.state(7) is PENDING
+
+
+async def test_an_order_that_was_lost_and_comes_again_is_handed_over(bed: Bed) -> None:
+    """By its own code: what the warehouse has not seen under it."""
+    bed.book.known["tmall:1"] = None
+    await bed.pay(1)
+    await bed.follow()
+    assert bed.outbox is not None
+    bed.outbox.entries.lost(["tmall:1"], bed.now_ms)
+    assert bed.state(1) is CANCELLED
+    await bed.store.client.hdel(key(0, "reservations"), "tmall:1")
+    bed.book.known.clear()
+    await bed.pay(1)
+    await bed.all()
+    assert bed.state(1) is ACCEPTED
+
+
+async def test_an_id_that_is_used_again_goes_to_people(bed: Bed) -> None:
+    """The warehouse would take its code for the order that it has shipped."""
+    await bed.pay(1)
+    await bed.all()
+    await bed.fulfil(1)
+    await bed.follow()
+    await bed.store.client.hdel(key(0, "reservations"), "tmall:1")
+    await bed.pay(1)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).anomaly) == (REJECTED, Anomaly.CODE_USED)
+    assert len(bed.depot.calls) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "behind"])
+async def test_place_and_rows_are_kept_together(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Whatever fails, what was read is taken in whole or read again."""
+    await bed.pay(1)
+    assert bed.outbox is not None
+    before = bed.outbox.position
+    broken = {"before": "insert", "behind": "set_as_of"}[when]
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bed.outbox.entries._rows, broken, fail)
+        with pytest.raises(RuntimeError):
+            await bed.follower.round()
+    assert (bed.outbox.position, rows(bed)) == (before, [])
+    await bed.follow()
+    assert bed.state(1) is PENDING

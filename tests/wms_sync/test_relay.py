@@ -1,0 +1,457 @@
+"""From a paid order to the warehouse: once each in effect, whatever goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from reservation.model import Line
+from tests.wms_sync.bed import Bed, dispatch
+from tests.wms_sync.depot import BatchConnector, Depot
+from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
+from wms_sync.rules.capacity import DAY_MS, HOUR_MS, Capacity
+from wms_sync.rules.priority import Lane
+from wms_sync.rules.warehouse_breaker import BreakerState
+
+SENT, ACCEPTED, PENDING = DeliveryState.SENT, DeliveryState.ACCEPTED, DeliveryState.PENDING
+REJECTED, CANCELLED = DeliveryState.REJECTED, DeliveryState.CANCELLED
+
+
+def codes(depot: Depot, verb: str = "create") -> list[str]:
+    """Name the orders of the calls that the depot got."""
+    return [code for kind, of_call in depot.calls if kind == verb for code in of_call]
+
+
+def share(bed: Bed) -> int:
+    """Read the kept share of the capacity."""
+    assert bed.outbox is not None
+    kept = bed.outbox.kept("main")
+    assert kept is not None
+    return kept.pace.share
+
+
+async def test_a_paid_order_is_handed_over(bed: Bed) -> None:
+    """Its whole way is told; a second look at everything hands nothing over again."""
+    await bed.pay(1, Line("A", "main", 2), Line("B", "main", 1))
+    await bed.all()
+    assert bed.depot.orders == {"tmall:1@main": [["A", 2], ["B", 1]]}
+    part = bed.part(1)
+    assert (part.state, part.warehouse_order_id) == (ACCEPTED, "W-tmall:1@main")
+    assert bed.steps(1) == ["entered", "detailed", "sent", "accepted"]
+    await bed.all()
+    assert len(bed.depot.calls) == 1
+
+
+@pytest.mark.parametrize("fault", [429, 503, 500, "cut", "mute"])
+async def test_a_fault_is_repaired_by_the_same_code(bed: Bed, fault: int | str) -> None:
+    """The order has one effect, also where the first call had one and nobody heard of it."""
+    bed.timeout_seconds = 0.1
+    bed.open()
+    await bed.pay(1)
+    bed.depot.faults.script = [fault]
+    await bed.all()
+    assert bed.state(1) is (PENDING if fault == 429 else SENT)
+    assert bed.part(1).doubt is (fault != 429)
+    assert bed.part(1).reason
+    await bed.later(3600)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).reason) == (ACCEPTED, "")
+    assert bed.depot.effects == {"tmall:1@main": 1}
+    assert codes(bed.depot) == ["tmall:1@main"] * 2
+
+
+async def test_repetitions_wait_ever_longer(bed: Bed) -> None:
+    """Full jitter: the bound doubles from half a second on; here chance takes all of it."""
+    await bed.pay(1)
+    bed.depot.faults.script = [503] * 3
+    bed.breaker = type(bed.breaker)(threshold=100)
+    bed.open()
+    pauses = []
+    for _ in range(3):
+        await bed.all()
+        pauses.append(bed.part(1).due_ms - bed.now_ms)
+        bed.now_ms = bed.part(1).due_ms
+    assert pauses == [500, 1_000, 2_000]
+
+
+async def test_what_has_no_way_in_words_is_refused_without_a_call(bed: Bed) -> None:
+    """It goes to people, with its reason, and holds nothing up."""
+    bed.book.known["tmall:1"] = dispatch(mobile="")
+    await bed.pay(1)
+    await bed.pay(2)
+    await bed.all()
+    assert codes(bed.depot) == ["tmall:2@main"]
+    part = bed.part(1)
+    assert (part.state, part.anomaly, part.reason) == (REJECTED, Anomaly.REJECTED, "no mobile")
+
+
+async def test_a_refused_order_is_an_anomaly(bed: Bed) -> None:
+    """People see it with its reason; retried, it goes again by its code; dismissed, it is off."""
+    bed.depot.refuses["tmall:1@main"] = {"reason": "the address is abroad"}
+    await bed.pay(1)
+    await bed.all()
+    assert bed.outbox is not None
+    (part,) = bed.outbox.anomalies((0, ""), 10)
+    assert (part.state, part.reason) == (REJECTED, "the address is abroad")
+    assert bed.outbox.retry(part.code, "li", bed.now_ms)
+    assert not bed.outbox.anomalies((0, ""), 10)
+    await bed.all()
+    assert bed.state(1) is REJECTED
+    assert bed.outbox.dismiss(part.code, "li", bed.now_ms)
+    assert not bed.outbox.anomalies((0, ""), 10)
+    assert not bed.outbox.dismiss(part.code, "li", bed.now_ms)
+    del bed.depot.refuses["tmall:1@main"]
+    assert bed.outbox.retry(part.code, "li", bed.now_ms)
+    await bed.all()
+    assert bed.state(1) is ACCEPTED
+    assert not bed.outbox.retry(part.code, "li", bed.now_ms)
+
+
+async def test_a_refused_lock_counts_for_the_breaker(bed: Bed) -> None:
+    """Three orders that the warehouse lacks a SKU for suspend it on every channel."""
+    for number in range(3):
+        bed.depot.refuses[f"tmall:{number}@main"] = {"reason": "缺货", "short": ["A"]}
+        await bed.pay(number, Line("A", "main", 1), Line("B", "main", 1))
+    await bed.all()
+    stock = await bed.engine.stock("A")
+    assert stock is not None
+    assert stock.breaker.state == "open"
+    other = await bed.engine.stock("B")
+    assert other is not None
+    assert other.breaker.state == "closed"
+    assert bed.outbox is not None
+    assert not bed.outbox.refused_locks(10)
+
+
+async def test_a_call_that_is_refused_for_itself_leaves_its_order_to_people(bed: Bed) -> None:
+    """Of a batch each goes alone first: the others are not its fault."""
+    bed.connector_kind = BatchConnector
+    bed.open()
+    for number in range(3):
+        await bed.pay(number)
+    bed.depot.faults.script = [400]
+    await bed.all()
+    assert [bed.state(n) for n in range(3)] == [SENT] * 3
+    bed.depot.faults.script = [400]
+    await bed.later(60)
+    await bed.all()
+    assert sorted(bed.state(n) for n in range(3)) == [ACCEPTED, ACCEPTED, REJECTED]
+
+
+async def test_a_batch_goes_in_one_call_and_what_it_does_not_name_by_itself(bed: Bed) -> None:
+    """What a warehouse says nothing of is not taken for done."""
+    bed.connector_kind = BatchConnector
+    bed.open()
+    for number in range(60):
+        await bed.pay(number)
+    bed.depot.faults.script = ["half"]
+    await bed.all()
+    assert [len(of_call) for _, of_call in bed.depot.calls] == [50, 10]
+    assert sum(bed.state(n) is SENT for n in range(60)) == 1
+    await bed.later(60)
+    await bed.all()
+    assert len(bed.depot.calls[-1][1]) == 1
+    assert set(bed.depot.effects.values()) == {1}
+    assert all(bed.state(n) is ACCEPTED for n in range(60))
+
+
+# -- pace ----------------------------------------------------------------------------------------
+
+
+async def test_the_capacity_is_never_exceeded_and_a_restart_keeps_the_pace(bed: Bed) -> None:
+    """750 an hour and a burst of 5, over four minutes, restarted every twenty seconds."""
+    bed.capacity = Capacity(18_000, burst=5)
+    bed.open()
+    for number in range(60):
+        await bed.pay(number)
+    left: list[int] = []
+    bed.depot.before = lambda verb, of_call: left.append(bed.now_ms)
+    for step in range(120):
+        if step % 10 == 0:
+            bed.open()
+        await bed.all()
+        bed.now_ms += 2_000
+    assert len(left) == 5 + 2 * 119 * 750 // 3_600  # all of it was used
+    for first, since_ms in enumerate(left):
+        for last in range(first, len(left)):
+            span_ms = left[last] - since_ms
+            assert last - first + 1 <= span_ms * 18_000 / DAY_MS + 5
+
+
+async def test_a_busy_warehouse_is_fed_more_slowly(bed: Bed) -> None:
+    """A 429 takes a quarter off the share; each order that is taken gives 2 % back."""
+    await bed.pay(1)
+    bed.depot.faults.script = [429]
+    await bed.all()
+    assert share(bed) == 750
+    await bed.all()
+    assert bed.state(1) is PENDING  # it asked for a pause
+    await bed.later(2)
+    await bed.all()
+    assert (bed.state(1), share(bed)) == (ACCEPTED, 770)
+
+
+async def test_a_rush_order_overtakes_what_waits(bed: Bed) -> None:
+    """One at a time: it came last and leaves first."""
+    bed.calls_in_flight = 1
+    bed.open()
+    for number in range(5):
+        await bed.pay(number)
+    bed.book.known["tmall:rush"] = dispatch(Lane.RUSH)
+    await bed.pay("rush")
+    await bed.all()
+    assert codes(bed.depot)[0] == "tmall:rush@main"
+
+
+async def test_the_earliest_ship_by_goes_first(bed: Bed) -> None:
+    """Whenever they came; a sample is two hours ahead."""
+    bed.calls_in_flight = 1
+    bed.open()
+    now_ms, _ = await bed.store.position()
+    for number, (lane, hours) in enumerate([("normal", 30), ("normal", 5), ("sample", 6)]):
+        details = dispatch(Lane(lane), ship_by_ms=now_ms + hours * HOUR_MS)
+        bed.book.known[f"tmall:{number}"] = details
+        await bed.pay(number)
+    await bed.all()
+    assert codes(bed.depot) == ["tmall:2@main", "tmall:1@main", "tmall:0@main"]
+
+
+# -- the breaker ---------------------------------------------------------------------------------
+
+
+async def test_a_warehouse_that_is_down_is_left_alone(bed: Bed) -> None:
+    """Five faults open it; then one order at a time tries; when it is back all leaves."""
+    for number in range(40):
+        await bed.pay(number)
+    bed.depot.faults.chance = lambda: 503
+    await bed.all()
+    assert 5 <= len(bed.depot.calls) <= 8
+    kept = bed.outbox.kept("main")  # type: ignore[union-attr]
+    assert kept is not None
+    assert kept.breaker.state is BreakerState.OPEN
+    before = len(bed.depot.calls)
+    await bed.later(2)
+    await bed.all()
+    assert len(bed.depot.calls) == before + 1
+    bed.depot.faults.chance = lambda: None
+    for _ in range(5):
+        await bed.later(300)
+        await bed.all()
+    assert all(bed.state(number) is ACCEPTED for number in range(40))
+    assert set(bed.depot.effects.values()) == {1}
+
+
+async def test_a_warehouse_without_a_door_has_taken_nothing(bed: Bed) -> None:
+    """What could not be brought waits in its place: cancelled, it costs no call."""
+    async with Depot() as gone:
+        url = gone.url
+    bed.depot.url = url
+    bed.open()
+    await bed.pay(1)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).doubt) == (PENDING, False)
+    await bed.release(1)
+    await bed.follow()
+    assert bed.state(1) is CANCELLED
+
+
+# -- several at a time ---------------------------------------------------------------------------
+
+
+async def test_calls_are_under_way_at_the_same_time_but_no_more_than_set(bed: Bed) -> None:
+    """A setting bounds them."""
+    bed.calls_in_flight = 3
+    bed.depot.gate = asyncio.Event()
+    bed.open()
+    for number in range(10):
+        await bed.pay(number)
+    await bed.follow()
+    for _ in range(20):
+        await bed.relays["main"].round()
+    assert (bed.depot.under_way, bed.depot.most_under_way) == (3, 3)
+    bed.depot.gate.set()
+    await bed.relay()
+    assert bed.depot.most_under_way == 3
+    assert len(bed.depot.orders) == 10
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_with_faults_of_all_kinds_each_has_one_effect(bed: Bed, seed: int) -> None:
+    """A third of all calls fail; the outbox dies now and then, with calls under way."""
+    chance = random.Random(seed)
+    kinds: list[int | str | None] = [429, 503, 500, "cut", "mute"]
+    bed.depot.faults.chance = lambda: chance.choice(kinds) if chance.random() < 0.33 else None
+    bed.timeout_seconds = 0.02
+    bed.connector_kind = BatchConnector if seed else bed.connector_kind
+    bed.open()
+    for number in range(60):
+        await bed.pay(number)
+    for turn in range(200):
+        await bed.follow()
+        for _ in range(chance.randrange(1, 8)):
+            await bed.relays["main"].round()
+        if turn % 7 == 3:
+            bed.open()  # what was under way goes on by itself, unheard
+        bed.now_ms += 60_000
+        if all(bed.state(number) is ACCEPTED for number in range(60)):
+            break
+    assert all(bed.state(number) is ACCEPTED for number in range(60))
+    assert bed.depot.effects == {f"tmall:{number}@main": 1 for number in range(60)}
+
+
+# -- cancels -------------------------------------------------------------------------------------
+
+
+async def test_a_cancel_while_queued_costs_no_call(bed: Bed) -> None:
+    """Released by anybody, or asked for here: then its units are given back."""
+    await bed.pay(1)
+    await bed.pay(2)
+    await bed.follow()
+    await bed.release(1, "refunded")
+    assert bed.outbox is not None
+    assert bed.outbox.ask_cancel("tmall:2", "refunded", bed.now_ms) == "in-time"
+    await bed.all()
+    assert (bed.state(1), bed.state(2)) == (CANCELLED, CANCELLED)
+    assert bed.part(1).reason == "released: refunded"
+    assert not bed.depot.calls
+    assert (await bed.engine.reservation("tmall:2")).reservation.state == "released"  # type: ignore[union-attr]
+    wish = bed.outbox.wish("tmall:2")
+    assert wish is not None
+    assert (wish.open, wish.verdict) == (False, "released")
+
+
+async def test_a_cancel_in_time_gives_the_units_back_after_the_verdict(bed: Bed) -> None:
+    """Not before: it could be shipped and sold again."""
+    await bed.pay(1)
+    await bed.all()
+    assert bed.outbox is not None
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+    await bed.settler.round()
+    assert (await bed.engine.reservation("tmall:1")).reservation.state == "confirmed"  # type: ignore[union-attr]
+    await bed.all()
+    assert (bed.state(1), bed.part(1).cancel) == (CANCELLED, CancelState.IN_TIME)
+    assert (await bed.engine.reservation("tmall:1")).reservation.state == "released"  # type: ignore[union-attr]
+    await bed.all()
+    assert codes(bed.depot, "cancel") == ["tmall:1@main"]
+
+
+async def test_a_cancel_that_comes_too_late_releases_nothing(bed: Bed) -> None:
+    """The row says so; when all of it has left, the wish is over."""
+    await bed.pay(1)
+    await bed.all()
+    bed.depot.packed.add("tmall:1@main")
+    assert bed.outbox is not None
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).cancel) == (ACCEPTED, CancelState.TOO_LATE)
+    assert (await bed.engine.reservation("tmall:1")).reservation.state == "confirmed"  # type: ignore[union-attr]
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "too-late"
+    await bed.fulfil(1)
+    await bed.all()
+    assert bed.state(1) is DeliveryState.SHIPPED
+    wish = bed.outbox.wish("tmall:1")
+    assert wish is not None
+    assert (wish.open, wish.verdict) == (False, "too-late")
+
+
+async def test_what_was_released_and_leaves_all_the_same_is_an_anomaly(bed: Bed) -> None:
+    """Somebody has released it without asking: people must know."""
+    await bed.pay(1)
+    await bed.all()
+    bed.depot.packed.add("tmall:1@main")
+    await bed.release(1)
+    await bed.all()
+    assert bed.part(1).anomaly is Anomaly.SHIPPED_THOUGH_RELEASED
+
+
+async def test_an_order_of_unknown_fate_is_handed_over_before_it_is_cancelled(bed: Bed) -> None:
+    """A cancel that overtakes the order would be refused, and the order shipped."""
+    await bed.pay(1)
+    bed.depot.faults.script = ["cut"]
+    await bed.all()
+    assert bed.outbox is not None
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+    await bed.later(60)
+    await bed.all()
+    assert [verb for verb, _ in bed.depot.calls] == ["create", "create", "cancel"]
+    assert bed.state(1) is CANCELLED
+    assert bed.depot.cancelled == {"tmall:1@main"}
+
+
+async def test_a_cancel_without_a_verdict_is_asked_again(bed: Bed) -> None:
+    """A time-out is no verdict."""
+    await bed.pay(1)
+    await bed.all()
+    assert bed.outbox is not None
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    bed.depot.faults.script = ["cut"]
+    await bed.all()
+    assert (bed.state(1), bed.part(1).cancel) == (ACCEPTED, CancelState.ASKED)
+    await bed.later(60)
+    await bed.all()
+    assert codes(bed.depot, "cancel") == ["tmall:1@main"] * 2
+    assert bed.state(1) is CANCELLED
+
+
+async def test_an_order_that_the_warehouse_has_forgotten_is_handed_over_and_cancelled(
+    bed: Bed,
+) -> None:
+    """A cancel of what is not there decides nothing."""
+    await bed.pay(1)
+    await bed.all()
+    bed.depot.orders.clear()
+    assert bed.outbox is not None
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    for _ in range(2):
+        await bed.all()
+        await bed.later(60)
+    assert [verb for verb, _ in bed.depot.calls] == ["create", "cancel", "create", "cancel"]
+    assert bed.state(1) is CANCELLED
+
+
+async def test_cancels_go_before_all_else_and_past_calls_that_hang(bed: Bed) -> None:
+    """All calls of hand-overs hang: the cancel has one of its own."""
+    await bed.pay(0)
+    await bed.all()
+    bed.depot.gate = asyncio.Event()
+    for number in range(1, 10):
+        await bed.pay(number)
+    await bed.follow()
+    for _ in range(20):
+        await bed.relays["main"].round()
+    assert bed.outbox is not None
+    bed.outbox.ask_cancel("tmall:0", "refunded", bed.now_ms)
+    for _ in range(20):
+        await bed.relays["main"].round()
+    assert codes(bed.depot, "cancel") == ["tmall:0@main"]
+    bed.depot.gate.set()
+
+
+async def test_late_and_early_cancels_raced_against_packing(bed: Bed) -> None:
+    """Whatever comes first: no order is both packed and released."""
+    chance = random.Random(7)
+    for number in range(60):
+        await bed.pay(number)
+    await bed.follow()
+    assert bed.outbox is not None
+    asked: set[int] = set()
+    for _ in range(40):
+        await bed.relays["main"].round()
+        for code in [code for code in bed.depot.orders if code not in bed.depot.cancelled]:
+            if chance.random() < 0.1:
+                bed.depot.packed.add(code)
+        for number in range(60):
+            if chance.random() < 0.05 and number not in asked:
+                asked.add(number)
+                bed.outbox.ask_cancel(f"tmall:{number}", "refunded", bed.now_ms)
+        await bed.settler.round()
+    await bed.all()
+    for number in range(60):
+        found = (await bed.engine.reservation(f"tmall:{number}")).reservation
+        assert found is not None
+        leaves = f"tmall:{number}@main" in bed.depot.packed
+        assert not (leaves and found.state == "released")
+        if number in asked and not leaves:
+            assert found.state == "released"

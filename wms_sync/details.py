@@ -1,0 +1,95 @@
+"""The clerk: gives orders the details without which no warehouse can ship them.
+
+What lacks them stays visible as `undetailed`, and is asked for again; it is never dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from partners.errors import PartnerFault, UnknownWord
+from reservation.errors import ArchiveUnavailable, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wms_sync.model import Dispatch
+    from wms_sync.outbox.entries import Entries
+    from wms_sync.rules.priority import PriorityPolicy
+
+log = structlog.get_logger(__name__)
+
+IDLE_SECONDS: Final = 0.1
+ORDERS_AT_ONCE: Final = 200  # of one transaction
+ASKED_AT_ONCE: Final = 16  # of whoever gives details
+FIRST_PAUSE_MS: Final = 1_000  # the bound of the pause before the next time, doubled with each
+LONGEST_PAUSE_MS: Final = 300_000
+MOST_DOUBLINGS: Final = 20
+NONE_YET: Final = "there are no details yet"
+
+FAULTS: Final = (ArchiveUnavailable, PartnerFault, StoreUnavailable, UnknownWord)
+
+
+class Details(Protocol):
+    """Who knows what a warehouse must know of an order beside its lines."""
+
+    async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
+        """Tell the details of an order; None where they are not known yet.
+
+        May raise PartnerFault, UnknownWord, ArchiveUnavailable and StoreUnavailable.
+        """
+
+
+class Clerk:
+    """One background loop. `now_ms` is the wall clock, `draw(n)` is chance in 0 … n-1."""
+
+    def __init__(
+        self,
+        entries: Entries,
+        details: Details,
+        policies: Mapping[str, PriorityPolicy],
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        draw: Callable[[int], int] = random.randrange,
+    ) -> None:
+        self._entries = entries
+        self._details = details
+        self._policies = policies
+        self._now_ms = now_ms
+        self._draw = draw
+        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
+
+    async def round(self) -> float:
+        """Ask for the details that lack; returns the seconds until the next time.
+
+        Raises OutboxUnavailable.
+        """
+        due = await asyncio.to_thread(self._entries.undetailed, self._now_ms(), ORDERS_AT_ONCE)
+        if not due:
+            return IDLE_SECONDS
+        answers = await asyncio.gather(*(self._ask(reservation_id) for reservation_id in due))
+        now_ms = self._now_ms()
+        found: list[tuple[str, Dispatch]] = []
+        lacking: list[tuple[str, str, int]] = []
+        for (reservation_id, attempts), answer in zip(due.items(), answers, strict=True):
+            if isinstance(answer, str):
+                bound = min(FIRST_PAUSE_MS << min(attempts, MOST_DOUBLINGS), LONGEST_PAUSE_MS)
+                lacking.append((reservation_id, answer, now_ms + 1 + self._draw(bound)))
+            else:
+                found.append((reservation_id, answer))
+        await asyncio.to_thread(self._entries.detail, found, lacking, self._policies, now_ms)
+        return 0.0 if len(due) == ORDERS_AT_ONCE else IDLE_SECONDS
+
+    async def _ask(self, reservation_id: str) -> Dispatch | str:
+        """Ask for the details of an order; a text says why there are none."""
+        async with self._asking:
+            try:
+                return await self._details.dispatch_of(reservation_id) or NONE_YET
+            except FAULTS as fault:
+                log.warning("details_lack", reservation_id=reservation_id, reason=str(fault))
+                return str(fault)

@@ -1,0 +1,6 @@
+"""The durable outbox: one row an order and warehouse, from its payment until it has left.
+
+Reading order: `delivery` (states and what a row holds), `file` (its tables), `reads` (what people
+and metrics ask); `entries` (what the event log makes of rows), `handing` (what the relay does),
+`desk` (what people and channels ask for), `outbox` (all of it, opened).
+"""

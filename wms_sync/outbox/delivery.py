@@ -1,0 +1,141 @@
+"""A delivery: the part of an order that one warehouse ships, and how far it has come. Pure.
+
+    undetailed ──details──► pending ──marked──► sent ──taken──► accepted ──left──► shipped
+        │                     │  ▲               │ └──refused──► rejected ──retried──► pending
+        │                     │  └───not taken───┘                  │
+        └──────released───────┴──► cancelled ◄──released────────────┘
+                                       ▲
+             accepted, a cancel asked ─┴─ in time
+
+`sent` says that a call may have reached the warehouse: it is handed over again under the same code
+until that is known. So only what is `accepted` is asked to be cancelled, and only what is certainly
+not at the warehouse is cancelled without a call.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from wms_sync.model import DeliveryLine, DeliveryOrder, Dispatch
+from wms_sync.rules.pacing import Pace
+from wms_sync.rules.priority import Lane, Turns
+from wms_sync.rules.warehouse_breaker import WarehouseBreaker
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery is on its way."""
+
+    UNDETAILED = "undetailed"  # waits for details: without them no warehouse can ship it
+    PENDING = "pending"  # waits for its turn
+    SENT = "sent"  # a call with it has left, or may have
+    ACCEPTED = "accepted"  # the warehouse has it
+    SHIPPED = "shipped"  # all of it has left
+    REJECTED = "rejected"  # the warehouse will not ship it: for people
+    CANCELLED = "cancelled"  # it will not leave
+
+
+ENDED: Final = (DeliveryState.SHIPPED, DeliveryState.CANCELLED)
+# In these the warehouse certainly has nothing of it.
+HERE: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.REJECTED)
+
+
+class CancelState(StrEnum):
+    """What became of the wish that a delivery does not leave."""
+
+    NONE = ""
+    ASKED = "asked"  # no verdict yet
+    IN_TIME = "in-time"
+    TOO_LATE = "too-late"  # it has left or will
+
+
+class Anomaly(StrEnum):
+    """What people have to look into."""
+
+    NONE = ""
+    REJECTED = "rejected"
+    SHIPPED_THOUGH_RELEASED = "shipped-though-released"  # its units are on sale again
+    NOT_IN_STORE = "not-in-store"  # the warehouse has it, our stock does not know it any more
+    CODE_USED = "code-used"  # its id was an earlier order's, which the warehouse has seen
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """A row of the outbox. Times in ms: of the store for `entered_ms`, else of the wall clock.
+
+    `lines` are what is handed over: what left before that is taken off. `left` are the units of
+    each line number that have left since.
+    """
+
+    code: str
+    reservation_id: str
+    warehouse: str
+    lines: tuple[DeliveryLine, ...]
+    left: dict[int, int]
+    dispatch: Dispatch | None
+    lane: Lane
+    ship_by_ms: int
+    entered_ms: int
+    turn_ms: int
+    state: DeliveryState
+    since_ms: int
+    due_ms: int  # when something is tried again; NEVER while a call is under way
+    attempts: int  # in this state
+    doubt: bool  # a call had no answer that can be read: the warehouse may have it
+    handed: bool  # a call with it has left at some time
+    cancel: CancelState
+    released: bool  # its units are free again
+    reason: str
+    warehouse_order_id: str
+    anomaly: Anomaly
+
+    def order(self) -> DeliveryOrder:
+        """Return what is handed over, the same in each repetition. It must have its details."""
+        assert self.dispatch is not None  # noqa: S101 (the state says so)
+        return DeliveryOrder(
+            code=self.code, created_ms=self.entered_ms, lines=self.lines, dispatch=self.dispatch
+        )
+
+
+class Step(Struct, frozen=True):
+    """One step of a delivery's way; `number` counts them, some in the middle are not kept."""
+
+    number: int
+    at_ms: int
+    what: str
+    detail: str
+
+
+class Kept(Struct, frozen=True):
+    """What is kept of a warehouse from one call to the next."""
+
+    pace: Pace
+    turns: Turns = Turns()
+    breaker: WarehouseBreaker = WarehouseBreaker()
+
+
+class Depth(Struct, frozen=True):
+    """How many deliveries of a warehouse are in a state, and since when the oldest has waited.
+
+    `oldest_ms` is its entry; None where it is not looked for (what has ended), or there is none.
+    """
+
+    state: DeliveryState
+    lane: Lane
+    orders: int
+    oldest_ms: int | None
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """That an order does not leave, and what became of it; of an `open` one parts may leave still.
+
+    Once no part can, its units are given back, but for those that have left.
+    """
+
+    reservation_id: str
+    reason: str
+    asked_ms: int
+    open: bool
+    verdict: str  # what was told at its end
+    attempts: int

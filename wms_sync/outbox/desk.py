@@ -1,0 +1,163 @@
+"""What people and channels ask of the outbox: that an order does not leave, or is tried again."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from wms_sync.outbox.delivery import (
+    ENDED,
+    HERE,
+    Anomaly,
+    CancelState,
+    Delivery,
+    DeliveryState,
+    Wish,
+)
+from wms_sync.outbox.rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_AT_ONCE: Final = 500  # rows that are forgotten in one go
+
+_skus: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+class Verdict(StrEnum):
+    """Whether an order can be kept back."""
+
+    IN_TIME = "in-time"  # no part of it can leave any more
+    ASKED = "asked"  # a warehouse has to say
+    TOO_LATE = "too-late"  # all that is left of it leaves
+
+
+class Desk(Rows):
+    """The side of the outbox for people, channels and who clears up. Raises OutboxUnavailable."""
+
+    # -- keeping back ----------------------------------------------------------------------------
+
+    def ask_cancel(self, reservation_id: str, reason: str, at_ms: int) -> Verdict:
+        """Ask that an order does not leave, whether it has entered or not; safe to repeat.
+
+        What no warehouse has is cancelled here and now. Once no part can leave any more, the units
+        that have not left are released: whoever asks here does not release them.
+        """
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT INTO wish VALUES (?, ?, ?, 1, '', ?, 0) ON CONFLICT DO NOTHING",
+                (reservation_id, reason, at_ms, at_ms),
+            )
+            parts = self.parts(reservation_id)
+            for part in parts:
+                self._ask(part, reason, at_ms)
+            parts = self.parts(reservation_id)
+        if any(part.cancel is CancelState.ASKED for part in parts):
+            return Verdict.ASKED
+        if parts and all(_leaves(part) for part in parts):
+            return Verdict.TOO_LATE
+        return Verdict.ASKED if any(part.state not in ENDED for part in parts) else Verdict.IN_TIME
+
+    def _ask(self, part: Delivery, reason: str, at_ms: int) -> None:
+        if part.state in HERE:
+            self.cancel_here(part.code, reason, at_ms, cancel=CancelState.IN_TIME)
+        elif part.state not in ENDED and part.cancel is CancelState.NONE:
+            changes: dict[str, Any] = {"cancel": CancelState.ASKED, "reason": reason}
+            if part.state is DeliveryState.ACCEPTED:
+                changes |= {"due_ms": at_ms, "attempts": 0}
+            self.move(part.code, "cancel asked", at_ms, reason, **changes)
+
+    def settled_wishes(self, at_ms: int, count: int) -> Sequence[tuple[Wish, bool]]:
+        """Name wishes of whose orders no part can leave any more, and whether anything is kept."""
+        with self._db.reading():
+            wishes = self.wishes(
+                "open = 1 AND due_ms <= ? AND NOT EXISTS (SELECT 1 FROM delivery d"
+                " WHERE d.reservation_id = wish.reservation_id"
+                " AND d.state NOT IN ('shipped', 'cancelled')) ORDER BY due_ms LIMIT ?",
+                (at_ms, count),
+            )
+            found = []
+            for wish in wishes:
+                parts = self.parts(wish.reservation_id)
+                shipped = [part.state is DeliveryState.SHIPPED for part in parts]
+                found.append((wish, not shipped or not all(shipped)))
+        return found
+
+    def close_wish(self, reservation_id: str, verdict: str) -> None:
+        """Note what became of a wish in the end."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE wish SET open = 0, verdict = ? WHERE reservation_id = ?",
+                (verdict, reservation_id),
+            )
+
+    def put_off_wish(self, reservation_id: str, due_ms: int) -> None:
+        """Try to release at a later time."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE wish SET due_ms = ?, attempts = attempts + 1 WHERE reservation_id = ?",
+                (due_ms, reservation_id),
+            )
+
+    # -- refused locks ---------------------------------------------------------------------------
+
+    def refused_locks(self, count: int) -> Sequence[tuple[str, str, Sequence[str]]]:
+        """Name deliveries whose lock a warehouse refused: code, reservation id, SKUs."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT code, reservation_id, short FROM delivery WHERE short IS NOT NULL"
+                " ORDER BY code LIMIT ?",
+                (count,),
+            ).fetchall()
+        return [(code, reservation_id, _skus(short)) for code, reservation_id, short in rows]
+
+    def lock_told(self, code: str) -> None:
+        """Note that the breakers of its SKUs have been told."""
+        with self._db.transaction():
+            self._db.execute("UPDATE delivery SET short = NULL WHERE code = ?", (code,))
+
+    # -- people ----------------------------------------------------------------------------------
+
+    def retry(self, code: str, by: str, at_ms: int) -> bool:
+        """Hand over once more what was rejected, in its old place; False where it is not."""
+        with self._db.transaction():
+            found = self.deliveries("code = ? AND state = 'rejected'", (code,))
+            for each in found:
+                detailed = each.dispatch is not None
+                state = DeliveryState.PENDING if detailed else DeliveryState.UNDETAILED
+                changes: dict[str, Any] = {"anomaly": Anomaly.NONE, "reason": "", "due_ms": at_ms}
+                self.move(each.code, "retried", at_ms, by, state=state, **changes)
+        return bool(found)
+
+    def dismiss(self, code: str, by: str, at_ms: int) -> bool:
+        """Take an anomaly off the list: somebody has seen to it; False where there is none."""
+        with self._db.transaction():
+            found = self.deliveries("code = ? AND anomaly <> ''", (code,))
+            for each in found:
+                self.move(each.code, "dismissed", at_ms, by, anomaly=Anomaly.NONE)
+        return bool(found)
+
+    # -- keeping house ---------------------------------------------------------------------------
+
+    def forget(self, before_ms: int, count: int = MOST_AT_ONCE) -> int:
+        """Forget what ended before a time, and wishes, bounded by `count` of each."""
+        with self._db.transaction():
+            return (
+                self._db.execute(
+                    "DELETE FROM delivery WHERE code IN (SELECT code FROM delivery"
+                    " WHERE since_ms < ? AND state IN ('shipped', 'cancelled') AND anomaly = ''"
+                    " LIMIT ?)",
+                    (before_ms, count),
+                ).rowcount
+                + self._db.execute(
+                    "DELETE FROM wish WHERE reservation_id IN (SELECT reservation_id FROM wish"
+                    " WHERE open = 0 AND asked_ms < ? LIMIT ?)",
+                    (before_ms, count),
+                ).rowcount
+            )
+
+
+def _leaves(part: Delivery) -> bool:
+    return part.state is DeliveryState.SHIPPED or part.cancel is CancelState.TOO_LATE

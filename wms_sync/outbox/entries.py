@@ -1,0 +1,347 @@
+"""What the event log makes of rows, exactly once in effect however often it is read.
+
+Each row carries the place in the log as of which it is: what happened up to there is in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reservation.model import State
+from reservation.store.positions import Version
+from wms_sync.model import DeliveryLine, delivery_code
+from wms_sync.outbox.delivery import ENDED, HERE, Anomaly, CancelState, Delivery, DeliveryState
+from wms_sync.outbox.rows import Rows, encode, packed
+from wms_sync.rules.priority import PriorityPolicy, enter
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from reservation.database import Database
+    from reservation.model import Reservation
+    from wms_sync.model import Dispatch
+    from wms_sync.rules.priority import Waiting
+
+LOST: Final = "the store does not know it as confirmed any more"
+
+
+class Confirmed(Struct, frozen=True):
+    """An order was paid: units of each SKU by warehouse."""
+
+    reservation_id: str
+    units: Mapping[str, Mapping[str, int]]
+    at_ms: int
+
+
+class Released(Struct, frozen=True):
+    """Units of an order were given back."""
+
+    reservation_id: str
+    reason: str
+
+
+class Left(Struct, frozen=True):
+    """Units of an order have left, by warehouse and SKU; of a `whole` one nothing is left."""
+
+    reservation_id: str
+    units: Mapping[str, Mapping[str, int]]
+    whole: bool
+
+
+Happening = Confirmed | Released | Left
+
+
+class Entries:
+    """The side that follows the log, for some warehouses. Raises OutboxUnavailable."""
+
+    def __init__(self, db: Database, warehouses: Collection[str]) -> None:
+        self._db = db
+        self._rows = Rows(db)
+        self._warehouses = frozenset(warehouses)
+
+    @property
+    def position(self) -> str:
+        """The place up to which the log was read for these warehouses; "" where not for all."""
+        known = (self._db.fact("warehouses") or "").split()
+        return self._rows.position if self._warehouses <= set(known) else ""
+
+    def take(
+        self, happenings: Iterable[tuple[Version, Happening]], position: str, at_ms: int
+    ) -> None:
+        """Take in what happened, and the place up to which that is all: both, or nothing."""
+        with self._db.transaction():
+            for version, happening in happenings:
+                self._take(version, happening, at_ms)
+            self._db.set_fact("position", position)
+
+    def _take(self, version: Version, happening: Happening, at_ms: int) -> None:
+        known = self._rows.as_of(happening.reservation_id)
+        if isinstance(happening, Confirmed):
+            self._confirmed(version, happening, known, at_ms)
+            return
+        for part in self._rows.parts(happening.reservation_id) if known else ():
+            if known[part.code] >= version:
+                continue
+            if isinstance(happening, Released):
+                self._released(part, happening.reason, at_ms)
+            else:
+                units = happening.units.get(part.warehouse, {})
+                left = _remaining(part)
+                left = {} if happening.whole else {s: n - units.get(s, 0) for s, n in left.items()}
+                self._has_left(part, left, at_ms)
+            self._rows.set_as_of(part.code, version)
+
+    # -- paid ------------------------------------------------------------------------------------
+
+    def _confirmed(
+        self, version: Version, paid: Confirmed, known: Mapping[str, Version], at_ms: int
+    ) -> None:
+        for warehouse, units in paid.units.items():
+            code = delivery_code(paid.reservation_id, warehouse)
+            if warehouse in self._warehouses and known.get(code, (-1, 0)) < version:
+                self._enter(version, paid, warehouse, units, at_ms)
+
+    def _enter(
+        self,
+        version: Version,
+        paid: Confirmed,
+        warehouse: str,
+        units: Mapping[str, int],
+        at_ms: int,
+    ) -> None:
+        code = delivery_code(paid.reservation_id, warehouse)
+        found = next(iter(self._rows.deliveries("code = ?", (code,))), None)
+        wish = self._rows.wish(paid.reservation_id)
+        if found is not None and found.state not in ENDED:
+            known = found.anomaly is Anomaly.NOT_IN_STORE
+            anomaly = Anomaly.NONE if known else found.anomaly
+            self._rows.move(code, "confirmed again", at_ms, released=0, anomaly=anomaly)
+        elif found is not None and wish is not None:
+            pass  # its end was asked for
+        elif found is not None and found.handed:
+            reason = "the warehouse has seen this code before, with an earlier order of this id"
+            state, anomaly = DeliveryState.REJECTED, Anomaly.CODE_USED
+            self._rows.move(
+                code, "rejected", at_ms, reason, state=state, anomaly=anomaly, reason=reason
+            )
+        else:
+            lines = [
+                DeliveryLine(line_no=number, sku=sku, quantity=quantity)
+                for number, (sku, quantity) in enumerate(units.items(), start=1)
+            ]
+            self._rows.insert(
+                *(code, paid.reservation_id, warehouse, lines),
+                entered_ms=paid.at_ms,
+                as_of=version,
+                at_ms=at_ms,
+            )
+            if wish is not None:  # it came before the order: its units are to be given back still
+                self._rows.cancel_here(code, wish.reason, at_ms, cancel=CancelState.IN_TIME)
+                self._db.execute(
+                    "UPDATE wish SET open = 1, due_ms = ? WHERE reservation_id = ?",
+                    (at_ms, paid.reservation_id),
+                )
+        self._rows.set_as_of(code, version)
+
+    # -- released --------------------------------------------------------------------------------
+
+    def _released(self, part: Delivery, reason: str, at_ms: int) -> None:
+        told = f"released: {reason}" if reason else "released"
+        if part.state in HERE:
+            self._rows.cancel_here(part.code, told, at_ms, released=1)
+        elif part.state not in ENDED and part.cancel is CancelState.TOO_LATE:
+            anomaly = Anomaly.SHIPPED_THOUGH_RELEASED
+            self._rows.move(part.code, "released too late", at_ms, released=1, anomaly=anomaly)
+        elif part.state not in ENDED:
+            changes: dict[str, Any] = {"released": 1, "cancel": CancelState.ASKED, "reason": told}
+            if part.state is DeliveryState.ACCEPTED:
+                changes |= {"due_ms": at_ms, "attempts": 0}
+            self._rows.move(part.code, "cancel asked", at_ms, told, **changes)
+
+    # -- left ------------------------------------------------------------------------------------
+
+    def _has_left(self, part: Delivery, remaining: Mapping[str, int], at_ms: int) -> None:
+        """Note what of a delivery is left to leave."""
+        if part.state in ENDED or remaining == _remaining(part):
+            return
+        is_over = not any(units > 0 for units in remaining.values())
+        if part.state in HERE:
+            if is_over:
+                self._rows.cancel_here(part.code, "it has left otherwise", at_ms)
+                return
+            lines = tuple(
+                replace(line, quantity=remaining[line.sku])
+                for line in part.lines
+                if remaining.get(line.sku, 0) > 0
+            )
+            self._rows.move(part.code, "part left otherwise", at_ms, lines=encode(lines))
+            return
+        left = {
+            line.line_no: gone
+            for line in part.lines
+            if (gone := line.quantity - max(remaining.get(line.sku, 0), 0))
+        }
+        if not is_over:
+            self._rows.move(part.code, "part shipped", at_ms, left=encode(left))
+            return
+        cancel = CancelState.TOO_LATE if part.cancel is CancelState.ASKED else part.cancel
+        state = DeliveryState.SHIPPED
+        self._rows.move(
+            part.code, "shipped", at_ms, state=state, left=encode(left), cancel=cancel, anomaly=""
+        )
+
+    # -- comparing with what is true now ---------------------------------------------------------
+
+    def compare(
+        self, version: Version, reservations: Iterable[Reservation], at_ms: int
+    ) -> set[str]:
+        """Bring rows to what the store says of reservations, as of a place in its log.
+
+        Returns the ids of those that have rows. What rows say of the log does not count: it may
+        be that of a past that the store has lost.
+        """
+        met = set()
+        with self._db.transaction():
+            for found in reservations:
+                if found.state is State.CONFIRMED:
+                    self._restore(version, found, at_ms)
+                for part in self._rows.parts(found.reservation_id):
+                    met.add(found.reservation_id)
+                    self._compare(part, found, at_ms)
+                    self._rows.set_as_of(part.code, version)
+        return met
+
+    def _restore(self, version: Version, found: Reservation, at_ms: int) -> None:
+        """Enter what is paid and lacks a row, or has one that was taken out of turn."""
+        units: dict[str, dict[str, int]] = {}
+        for line in found.lines:
+            if line.quantity > line.fulfilled:
+                left = line.quantity - line.fulfilled
+                units.setdefault(line.warehouse, {})[line.sku] = left
+        paid = Confirmed(found.reservation_id, units, found.confirmed_at_ms or found.created_at_ms)
+        open_codes = {p.code for p in self._rows.parts(paid.reservation_id) if p.state not in ENDED}
+        for warehouse, of_each in units.items():
+            code = delivery_code(paid.reservation_id, warehouse)
+            if warehouse in self._warehouses and code not in open_codes:
+                self._enter(version, paid, warehouse, of_each, at_ms)
+
+    def _compare(self, part: Delivery, found: Reservation, at_ms: int) -> None:
+        if found.state in {State.RELEASED, State.EXPIRED}:
+            if not part.released:
+                self._released(part, "as the store says", at_ms)
+        elif found.state is State.HELD:
+            self._lost(part, at_ms)
+        else:
+            if part.anomaly is Anomaly.NOT_IN_STORE:
+                self._rows.move(part.code, "known again", at_ms, anomaly="")
+            remaining = {
+                line.sku: line.quantity - line.fulfilled
+                for line in found.lines
+                if line.warehouse == part.warehouse
+            }
+            whole = found.state is State.FULFILLED
+            self._has_left(part, {} if whole else remaining, at_ms)
+
+    def lost(self, reservation_ids: Iterable[str], at_ms: int) -> None:
+        """Note orders that the store does not know at all."""
+        with self._db.transaction():
+            for reservation_id in reservation_ids:
+                for part in self._rows.parts(reservation_id):
+                    self._lost(part, at_ms)
+
+    def _lost(self, part: Delivery, at_ms: int) -> None:
+        if part.state in HERE:
+            self._rows.cancel_here(part.code, LOST, at_ms)
+        elif part.state not in ENDED and part.anomaly is not Anomaly.NOT_IN_STORE:
+            anomaly = Anomaly.NOT_IN_STORE
+            self._rows.move(part.code, "not in the store", at_ms, LOST, anomaly=anomaly)
+
+    def compared(self, position: str) -> None:
+        """Note that all is as of a place in the log, for these warehouses."""
+        with self._db.transaction():
+            self._db.set_fact("position", position)
+            self._db.set_fact("warehouses", " ".join(sorted(self._warehouses)))
+
+    def open_orders(self, after: str, count: int) -> Sequence[str]:
+        """Name orders behind an id of which a part has not ended."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT DISTINCT reservation_id FROM delivery WHERE reservation_id > ?"
+                " AND state NOT IN ('shipped', 'cancelled') ORDER BY reservation_id LIMIT ?",
+                (after, count),
+            ).fetchall()
+        return [reservation_id for (reservation_id,) in rows]
+
+    # -- details ---------------------------------------------------------------------------------
+
+    def undetailed(self, at_ms: int, count: int) -> Mapping[str, int]:
+        """Name orders whose details are to be asked for, and how often they have been."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT reservation_id, attempts FROM delivery"
+                " WHERE state = 'undetailed' AND due_ms <= ? ORDER BY due_ms LIMIT ?",
+                (at_ms, count),
+            ).fetchall()
+        return dict(rows)
+
+    def detail(
+        self,
+        found: Iterable[tuple[str, Dispatch]],
+        lacking: Iterable[tuple[str, str, int]],
+        policies: Mapping[str, PriorityPolicy],
+        at_ms: int,
+    ) -> None:
+        """Give orders their details and their turn; ask for those of others later, by reason."""
+        with self._db.transaction():
+            for reservation_id, dispatch in found:
+                for part in self._undetailed_parts(reservation_id):
+                    policy = policies.get(part.warehouse, PriorityPolicy())
+                    self._detail(part, dispatch, _turn(part, dispatch, policy), at_ms)
+            for reservation_id, reason, due_ms in lacking:
+                for part in self._undetailed_parts(reservation_id):
+                    changes: dict[str, Any] = {
+                        "due_ms": due_ms,
+                        "attempts": part.attempts + 1,
+                        "reason": reason,
+                    }
+                    self._rows.move(part.code, "details lack", at_ms, reason, **changes)
+
+    def _undetailed_parts(self, reservation_id: str) -> Sequence[Delivery]:
+        condition = "reservation_id = ? AND state = 'undetailed'"
+        return self._rows.deliveries(condition, (reservation_id,))
+
+    def _detail(self, part: Delivery, dispatch: Dispatch, turn: Waiting, at_ms: int) -> None:
+        self._rows.move(
+            part.code,
+            "detailed",
+            at_ms,
+            turn.lane,
+            state=DeliveryState.PENDING,
+            dispatch=packed(dispatch),
+            lane=turn.lane,
+            ship_by_ms=turn.ship_by_ms,
+            turn_ms=turn.turn_ms,
+            reason="",
+        )
+
+
+def _turn(part: Delivery, dispatch: Dispatch, policy: PriorityPolicy) -> Waiting:
+    return enter(
+        part.code,
+        dispatch.lane,
+        ship_by_ms=dispatch.ship_by_ms,
+        entered_ms=part.entered_ms,
+        policy=policy,
+    )
+
+
+def _remaining(part: Delivery) -> dict[str, int]:
+    """Count the units of each SKU that have not left."""
+    return {
+        line.sku: line.quantity - part.left.get(line.line_no, 0)
+        for line in part.lines
+        if line.quantity > part.left.get(line.line_no, 0)
+    }

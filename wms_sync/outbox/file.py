@@ -1,0 +1,82 @@
+"""The file of the outbox: its tables and indexes (ADR 019, ADR 021)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from reservation.database import Database
+from reservation.errors import ArchiveUnavailable
+
+FORMAT: Final = 1
+NEVER: Final = 1 << 62  # due: not before somebody says so
+
+# A trigger is one line: statements are told apart by a semicolon at a line's end.
+_TABLES: Final = """
+CREATE TABLE delivery (
+  code TEXT PRIMARY KEY, reservation_id TEXT NOT NULL, warehouse TEXT NOT NULL,
+  lines BLOB NOT NULL, left BLOB NOT NULL, dispatch BLOB, lane TEXT NOT NULL,
+  ship_by_ms INTEGER NOT NULL, entered_ms INTEGER NOT NULL, turn_ms INTEGER NOT NULL,
+  state TEXT NOT NULL, since_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL,
+  attempts INTEGER NOT NULL, doubt INTEGER NOT NULL, handed INTEGER NOT NULL,
+  cancel TEXT NOT NULL, released INTEGER NOT NULL, reason TEXT NOT NULL,
+  warehouse_order_id TEXT NOT NULL, anomaly TEXT NOT NULL,
+  as_of_ms INTEGER NOT NULL, as_of_number INTEGER NOT NULL, steps INTEGER NOT NULL,
+  short BLOB
+) WITHOUT ROWID;
+CREATE TABLE step (
+  code TEXT NOT NULL, slot INTEGER NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+  what TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (code, slot),
+  FOREIGN KEY (code) REFERENCES delivery (code) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE TABLE wish (
+  reservation_id TEXT PRIMARY KEY, reason TEXT NOT NULL, asked_ms INTEGER NOT NULL,
+  open INTEGER NOT NULL, verdict TEXT NOT NULL, due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE warehouse (name TEXT PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE tally (
+  warehouse TEXT NOT NULL, state TEXT NOT NULL, lane TEXT NOT NULL, orders INTEGER NOT NULL,
+  PRIMARY KEY (warehouse, state, lane)
+) WITHOUT ROWID;
+CREATE TRIGGER tally_enters AFTER INSERT ON delivery BEGIN\
+ INSERT INTO tally VALUES (new.warehouse, new.state, new.lane, 1)\
+ ON CONFLICT DO UPDATE SET orders = orders + 1; END;
+CREATE TRIGGER tally_moves AFTER UPDATE OF state, lane ON delivery\
+ WHEN (old.state, old.lane) <> (new.state, new.lane) BEGIN\
+ UPDATE tally SET orders = orders - 1\
+ WHERE warehouse = old.warehouse AND state = old.state AND lane = old.lane;\
+ INSERT INTO tally VALUES (new.warehouse, new.state, new.lane, 1)\
+ ON CONFLICT DO UPDATE SET orders = orders + 1; END;
+CREATE TRIGGER tally_leaves AFTER DELETE ON delivery BEGIN\
+ UPDATE tally SET orders = orders - 1\
+ WHERE warehouse = old.warehouse AND state = old.state AND lane = old.lane; END;
+CREATE INDEX delivery_turn ON delivery (warehouse, lane, turn_ms, entered_ms, code)
+  WHERE state = 'pending';
+CREATE INDEX delivery_undetailed ON delivery (due_ms) WHERE state = 'undetailed';
+CREATE INDEX delivery_sent ON delivery (warehouse, due_ms) WHERE state = 'sent';
+CREATE INDEX delivery_oldest ON delivery (warehouse, state, lane, entered_ms)
+  WHERE state NOT IN ('shipped', 'cancelled');
+CREATE INDEX delivery_cancel ON delivery (warehouse, due_ms)
+  WHERE state = 'accepted' AND cancel = 'asked';
+CREATE INDEX delivery_page ON delivery (warehouse, state, since_ms, code);
+CREATE INDEX delivery_parts ON delivery (reservation_id);
+CREATE INDEX delivery_ended ON delivery (since_ms) WHERE state IN ('shipped', 'cancelled');
+CREATE INDEX delivery_anomaly ON delivery (since_ms, code) WHERE anomaly <> '';
+CREATE INDEX delivery_short ON delivery (code) WHERE short IS NOT NULL;
+CREATE INDEX wish_open ON wish (due_ms) WHERE open = 1;
+CREATE INDEX wish_by_age ON wish (asked_ms) WHERE open = 0;
+"""
+
+
+class OutboxUnavailable(ArchiveUnavailable):
+    """The file cannot be used: nothing is handed over, and nothing is passed over."""
+
+
+def outbox_path(data_dir: Path) -> Path:
+    """Name the file in a data directory."""
+    return data_dir / "outbox.sqlite3"
+
+
+def opened(path: Path) -> Database:
+    """Open the file, to work on it. Raises OutboxUnavailable."""
+    return Database(path, _TABLES, form=FORMAT, fault=OutboxUnavailable)

@@ -1,0 +1,211 @@
+"""What the outbox is asked by people and metrics, also from processes that do not work on it.
+
+Every method may raise OutboxUnavailable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from reservation.database import Database, DatabaseReader, is_there
+from wms_sync.model import DeliveryLine, Dispatch
+from wms_sync.outbox.delivery import (
+    Anomaly,
+    CancelState,
+    Delivery,
+    DeliveryState,
+    Depth,
+    Kept,
+    Step,
+    Wish,
+)
+from wms_sync.outbox.file import FORMAT, OutboxUnavailable
+from wms_sync.rules.priority import Lane, Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
+
+MOST_OF_A_PAGE: Final = 1_000
+
+COLUMNS: Final = (
+    "code, reservation_id, warehouse, lines, left, dispatch, lane, ship_by_ms, entered_ms, turn_ms,"
+    " state, since_ms, due_ms, attempts, doubt, handed, cancel, released, reason,"
+    " warehouse_order_id, anomaly"
+)
+_WAITING: Final = (
+    "SELECT code, lane, ship_by_ms, entered_ms, turn_ms FROM delivery WHERE state = 'pending'"
+    " AND warehouse = ? AND lane = ? ORDER BY turn_ms, entered_ms, code LIMIT ?"
+)
+_WISH: Final = "reservation_id, reason, asked_ms, open, verdict, attempts"
+
+_lines: Final = msgspec.json.Decoder(tuple[DeliveryLine, ...]).decode
+_left: Final = msgspec.json.Decoder(dict[int, int]).decode
+_dispatch: Final = msgspec.json.Decoder(Dispatch).decode
+_kept: Final = msgspec.json.Decoder(Kept).decode
+
+
+class OutboxReads:
+    """What is in the file."""
+
+    def __init__(self, db: Database | DatabaseReader) -> None:
+        self._db = db
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # -- one order -------------------------------------------------------------------------------
+
+    def parts(self, reservation_id: str) -> Sequence[Delivery]:
+        """Name the deliveries of an order, by warehouse; none where it has not entered."""
+        return self.deliveries("reservation_id = ? ORDER BY warehouse", (reservation_id,))
+
+    def way(self, code: str) -> Sequence[Step]:
+        """Tell the steps of a delivery, in order; of very many the middle is not kept."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT number, at_ms, what, detail FROM step WHERE code = ? ORDER BY number",
+                (code,),
+            ).fetchall()
+        return [Step(*row) for row in rows]
+
+    def wish(self, reservation_id: str) -> Wish | None:
+        """Say what became of the wish that an order does not leave; None where there is none."""
+        return next(iter(self.wishes("reservation_id = ?", (reservation_id,))), None)
+
+    # -- all of them -----------------------------------------------------------------------------
+
+    def depths(self, warehouse: str) -> Sequence[Depth]:
+        """Count the deliveries of a warehouse by state and lane, and date the oldest of each.
+
+        Cost: O(states and lanes), however many there are.
+        """
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT state, lane, orders, (SELECT min(entered_ms) FROM delivery d"
+                " WHERE d.warehouse = tally.warehouse AND d.state = tally.state"
+                " AND d.lane = tally.lane AND d.state NOT IN ('shipped', 'cancelled'))"
+                " FROM tally WHERE warehouse = ? ORDER BY state, lane",
+                (warehouse,),
+            ).fetchall()
+        return [Depth(DeliveryState(row[0]), Lane(row[1]), *row[2:]) for row in rows]
+
+    def page(
+        self, warehouse: str, state: DeliveryState, after: tuple[int, str], count: int
+    ) -> Sequence[Delivery]:
+        """Page through the deliveries in a state, the longest in it first, behind `(since, code)`.
+
+        `count` is 1 … 1,000.
+        """
+        return self.deliveries(
+            "warehouse = ? AND state = ? AND (since_ms, code) > (?, ?)"
+            " ORDER BY since_ms, code LIMIT ?",
+            (warehouse, state, *after, min(count, MOST_OF_A_PAGE)),
+        )
+
+    def anomalies(self, after: tuple[int, str], count: int) -> Sequence[Delivery]:
+        """Page through what people have to look into, the oldest first, behind `(since, code)`."""
+        return self.deliveries(
+            "anomaly <> '' AND (since_ms, code) > (?, ?) ORDER BY since_ms, code LIMIT ?",
+            (*after, min(count, MOST_OF_A_PAGE)),
+        )
+
+    def waiting(self, warehouse: str, count: int) -> Mapping[Lane, Sequence[Waiting]]:
+        """Name the first deliveries of each lane that wait for their turn, by their place."""
+        with self._db.reading():
+            return {
+                lane: [
+                    Waiting(code, Lane(name), *times)
+                    for code, name, *times in self._db.execute(_WAITING, (warehouse, lane, count))
+                ]
+                for lane in Lane
+            }
+
+    def kept(self, warehouse: str) -> Kept | None:
+        """Read what is kept of a warehouse's pace, turns and breaker; None where it is new."""
+        with self._db.reading():
+            row = self._db.execute(
+                "SELECT kept FROM warehouse WHERE name = ?", (warehouse,)
+            ).fetchone()
+        return None if row is None else _kept(row[0])
+
+    @property
+    def position(self) -> str:
+        """The place in the event log up to which all has been taken in, "" for none."""
+        return self._db.fact("position") or ""
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    def deliveries(self, condition: str, values: Iterable[Any]) -> Sequence[Delivery]:
+        """Read the deliveries that meet a condition of ours."""
+        with self._db.reading():
+            rows = self._db.execute(
+                f"SELECT {COLUMNS} FROM delivery WHERE {condition}",  # noqa: S608 (texts of ours)
+                values,
+            ).fetchall()
+        return [_delivery(*row) for row in rows]
+
+    def wishes(self, condition: str, values: Iterable[Any]) -> Sequence[Wish]:
+        """Read the wishes that meet a condition of ours."""
+        with self._db.reading():
+            rows = self._db.execute(
+                f"SELECT {_WISH} FROM wish WHERE {condition}",  # noqa: S608 (texts of ours)
+                values,
+            ).fetchall()
+        return [
+            Wish(
+                reservation_id=reservation_id,
+                reason=reason,
+                asked_ms=asked_ms,
+                open=bool(is_open),
+                verdict=verdict,
+                attempts=attempts,
+            )
+            for reservation_id, reason, asked_ms, is_open, verdict, attempts in rows
+        ]
+
+
+def look_at(path: Path, question: Callable[[OutboxReads], T]) -> T | None:
+    """Ask the file, and leave it as it is; None where there is none so far."""
+    if not is_there(path):
+        return None
+    found = OutboxReads(DatabaseReader(path, form=FORMAT, fault=OutboxUnavailable))
+    try:
+        return question(found)
+    finally:
+        found.close()
+
+
+def _delivery(*row: Any) -> Delivery:
+    """Make a delivery of a row of COLUMNS."""
+    code, reservation_id, warehouse, lines, left, dispatch, lane, *rest = row
+    ship_by_ms, entered_ms, turn_ms, state, since_ms, due_ms, attempts, *rest = rest
+    doubt, handed, cancel, released, reason, warehouse_order_id, anomaly = rest
+    return Delivery(
+        code=code,
+        reservation_id=reservation_id,
+        warehouse=warehouse,
+        lines=_lines(lines),
+        left=_left(left),
+        dispatch=None if dispatch is None else _dispatch(dispatch),
+        lane=Lane(lane),
+        ship_by_ms=ship_by_ms,
+        entered_ms=entered_ms,
+        turn_ms=turn_ms,
+        state=DeliveryState(state),
+        since_ms=since_ms,
+        due_ms=due_ms,
+        attempts=attempts,
+        doubt=bool(doubt),
+        handed=bool(handed),
+        cancel=CancelState(cancel),
+        released=bool(released),
+        reason=reason,
+        warehouse_order_id=warehouse_order_id,
+        anomaly=Anomaly(anomaly),
+    )

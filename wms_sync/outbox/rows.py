@@ -1,0 +1,106 @@
+"""How a row of the outbox is written: each change is a step of its way, in the same transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from wms_sync.outbox.delivery import DeliveryState
+from wms_sync.outbox.reads import OutboxReads
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reservation.database import Database
+    from reservation.store.positions import Version
+    from wms_sync.model import DeliveryLine, Dispatch
+
+FIRST_STEPS: Final = 20  # are kept of a delivery's way
+LAST_STEPS: Final = 20  # and so many of the last
+
+encode: Final = msgspec.json.encode
+
+
+class Rows(OutboxReads):
+    """Writes rows, within `transaction`. Raises OutboxUnavailable."""
+
+    _db: Database
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+
+    def insert(
+        self,
+        code: str,
+        reservation_id: str,
+        warehouse: str,
+        lines: Sequence[DeliveryLine],
+        *,
+        entered_ms: int,
+        as_of: Version,
+        at_ms: int,
+    ) -> None:
+        """Enter a delivery, or enter it anew."""
+        self._db.execute("DELETE FROM delivery WHERE code = ?", (code,))
+        self._db.execute(
+            "INSERT INTO delivery VALUES (?1, ?2, ?3, ?4, '{}', NULL, 'normal', 0, ?5, 0,"
+            " 'undetailed', ?6, ?6, 0, 0, 0, '', 0, '', '', '', ?7, ?8, 0, NULL)",
+            (code, reservation_id, warehouse, encode(lines), entered_ms, at_ms, *as_of),
+        )
+        self.move(code, "entered", at_ms)
+
+    def move(
+        self,
+        code: str,
+        what: str,
+        at_ms: int,
+        detail: str = "",
+        *,
+        state: DeliveryState | None = None,
+        **changes: Any,
+    ) -> None:
+        """Change a row, and note the step. In another state attempts begin anew."""
+        if state is not None:
+            changes = {"attempts": 0, "doubt": 0, **changes, "state": state, "since_ms": at_ms}
+        columns = "".join(f", {name} = ?" for name in changes)
+        (number,) = self._db.execute(
+            f"UPDATE delivery SET steps = steps + 1{columns} WHERE code = ? RETURNING steps",  # noqa: S608 (names of ours)
+            (*changes.values(), code),
+        ).fetchone()
+        self._db.execute(
+            "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?, ?, ?)",
+            (code, _slot(number), number, at_ms, what, detail),
+        )
+
+    def set_as_of(self, code: str, as_of: Version) -> None:
+        """Note as of which place in the event log a row is."""
+        self._db.execute(
+            "UPDATE delivery SET as_of_ms = ?, as_of_number = ? WHERE code = ?", (*as_of, code)
+        )
+
+    def as_of(self, reservation_id: str) -> Mapping[str, Version]:
+        """Say as of which place in the event log each delivery of an order is."""
+        rows = self._db.execute(
+            "SELECT code, as_of_ms, as_of_number FROM delivery WHERE reservation_id = ?",
+            (reservation_id,),
+        ).fetchall()
+        return {code: (ms, number) for code, ms, number in rows}
+
+    def cancel_here(self, code: str, reason: str, at_ms: int, **changes: Any) -> None:
+        """Cancel what is certainly not at the warehouse: no call is needed."""
+        state = DeliveryState.CANCELLED
+        changes = {"anomaly": "", "short": None, "reason": reason, **changes}
+        self.move(code, "cancelled", at_ms, reason, state=state, **changes)
+
+
+def packed(dispatch: Dispatch) -> bytes:
+    """Write the details of an order."""
+    return encode(dispatch)
+
+
+def _slot(number: int) -> int:
+    """Say where a step is kept: the first ones stay, the later ones take turns."""
+    if number <= FIRST_STEPS:
+        return number
+    return FIRST_STEPS + 1 + (number - FIRST_STEPS - 1) % LAST_STEPS

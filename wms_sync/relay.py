@@ -1,0 +1,308 @@
+"""The relay of one warehouse: hands over what waits, at its pace, once each in effect.
+
+What is about to leave is marked in one transaction with the pace that it used, before it leaves.
+So whatever dies, no more leaves than may, and what may have arrived is handed over again under the
+same code, before all that is new. Cancels go first of all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from msgspec.structs import replace
+
+from partners.errors import PartnerFault, UnknownWord
+from reservation import metrics
+from reservation.background import Every
+from wms_sync.connector import NOT_THERE
+from wms_sync.hearing import Fate, Heard, heard_fault
+from wms_sync.model import Created
+from wms_sync.outbox.delivery import Delivery, DeliveryState, Kept
+from wms_sync.outbox.file import OutboxUnavailable
+from wms_sync.rules import pacing, warehouse_breaker
+from wms_sync.rules.answers import Answer
+from wms_sync.rules.capacity import WHOLE
+from wms_sync.rules.pacing import Pace
+from wms_sync.rules.priority import Turns, choose
+from wms_sync.rules.warehouse_breaker import BreakerState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from partners.connection import Connection
+    from wms_sync.connector import Connector
+    from wms_sync.outbox.handing import Handing
+    from wms_sync.terms import Terms
+
+log = structlog.get_logger(__name__)
+
+IDLE_SECONDS: Final = 0.1  # between looks for what is due
+KEPT_FOR_CANCELS: Final = 2  # calls that hand-overs which hang cannot take from cancels
+FIRST_PAUSE_MS: Final = 500  # the bound of the pause before a repetition; doubled with each
+LONGEST_PAUSE_MS: Final = 300_000
+MOST_DOUBLINGS: Final = 20
+MOST_AT_ONCE: Final = 1_000  # orders of one transaction
+LAST_SECONDS: Final = 2.0  # for what is under way when all ends; the rest is handed over again
+COUNT_SECONDS: Final = 2.0  # between two counts of what waits
+_BREAKER_FIGURE: Final = {
+    BreakerState.CLOSED: 0.0,
+    BreakerState.HALF_OPEN: 0.5,
+    BreakerState.OPEN: 1.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Deliveries that one call hands over, or the one that it cancels."""
+
+    deliveries: tuple[Delivery, ...]
+    cancels: bool = False
+
+
+class Relay:
+    """One background loop for one warehouse. `now_ms` is the wall clock, `draw(n)` in 0 … n-1."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        connection: Connection,
+        handing: Handing,
+        terms: Terms,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        draw: Callable[[int], int] = random.randrange,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._connector = connector
+        self._connection = connection
+        self._handing = handing
+        self._terms = terms
+        self._now_ms = now_ms
+        self._draw = draw
+        self._idle_seconds = idle_seconds
+        self._kept: Kept | None = None  # None before the file has been read
+        self._calls: set[asyncio.Task[tuple[Call, Heard]]] = set()
+        self._heard: list[tuple[Call, Heard]] = []  # what is not noted yet
+        self._counting = Every(COUNT_SECONDS)
+
+    async def round(self) -> float:
+        """Note what has been answered, and begin what is due; returns seconds until the next round.
+
+        Raises OutboxUnavailable: what was answered is noted by the next round.
+        """
+        await self._turn_over(begin=True)
+        if self._counting.is_due():
+            await asyncio.to_thread(self._count)
+        if not self._calls:
+            return self._idle_seconds
+        await asyncio.wait(
+            self._calls, timeout=self._idle_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        return 0.0
+
+    async def close(self) -> None:
+        """Wait a little for what is under way; what has no answer by then is handed over again."""
+        if self._calls:
+            _, late = await asyncio.wait(self._calls, timeout=LAST_SECONDS)
+            for task in late:
+                task.cancel()
+                self._calls.discard(task)
+            await asyncio.gather(*late, return_exceptions=True)
+        with contextlib.suppress(OutboxUnavailable):
+            await self._turn_over(begin=False)
+
+    async def _turn_over(self, *, begin: bool) -> None:
+        for task in [task for task in self._calls if task.done()]:
+            self._calls.discard(task)
+            self._heard.append(task.result())
+        heard, free = tuple(self._heard), self._terms.calls_in_flight - len(self._calls)
+        kept, calls = await asyncio.to_thread(
+            self._noted_and_begun, heard, free if begin else None, self._now_ms()
+        )
+        self._kept = kept
+        del self._heard[: len(heard)]
+        for call, answer in heard:
+            self._tell(call, answer)
+        for call in calls:
+            self._calls.add(asyncio.create_task(self._make(call)))
+
+    # -- one transaction -------------------------------------------------------------------------
+
+    def _noted_and_begun(
+        self, heard: Sequence[tuple[Call, Heard]], free: int | None, at_ms: int
+    ) -> tuple[Kept, list[Call]]:
+        """Note what was answered and mark what leaves next, with the pace that it uses."""
+        before = self._kept
+        if before is None:
+            self._handing.resume(at_ms)
+            before = self._handing.kept(self._terms.name) or Kept(Pace(at_ms=at_ms))
+        kept, calls = before, list[Call]()
+        with self._handing.transaction():
+            for call, answer in heard:
+                kept = self._adapted(kept, call, answer, at_ms)
+                self._note(call, answer, at_ms)
+            if free is not None:
+                kept, calls = self._begun(kept, free, at_ms)
+            if kept is not self._kept:
+                self._handing.keep(kept)
+        return kept, calls
+
+    def _adapted(self, kept: Kept, call: Call, heard: Heard, at_ms: int) -> Kept:
+        """Let pace and breaker heed an answer; that a cancel is taken says nothing of intake."""
+        breaker = warehouse_breaker.answered(
+            kept.breaker, self._terms.breaker, at_ms, heard.answer, self._draw
+        )
+        pace = kept.pace
+        if not call.cancels or heard.answer is Answer.TOO_MANY:
+            pace = pacing.answered(
+                pace, self._terms.capacity, at_ms, heard.answer, retry_after_ms=heard.retry_after_ms
+            )
+        return replace(kept, pace=pace, breaker=breaker)
+
+    def _note(self, call: Call, heard: Heard, at_ms: int) -> None:
+        """Note what became of the deliveries of a call."""
+        created = {one.code: one for one in heard.created}
+        for each in call.deliveries:
+            due_ms = at_ms + self._pause_ms(each) + (heard.retry_after_ms or 0)
+            reason = heard.reason or "the answer does not name it"
+            if call.cancels:
+                self._note_cancel(each.code, heard, reason, due_ms, at_ms)
+            elif each.code in created:
+                self._handing.answered(created[each.code], at_ms)
+            elif heard.fate is Fate.UNTAKEN:
+                self._handing.untaken(each.code, reason, at_ms)
+            elif heard.fate is Fate.REFUSED and len(call.deliveries) == 1:
+                refused = Created(code=each.code, accepted=False, reason=reason)
+                self._handing.answered(refused, at_ms)
+            else:
+                unknown = heard.fate is Fate.UNKNOWN
+                self._handing.put_off(each.code, reason, due_ms, at_ms, unknown=unknown)
+
+    def _note_cancel(self, code: str, heard: Heard, reason: str, due_ms: int, at_ms: int) -> None:
+        if heard.in_time is not None:
+            self._handing.cancelled(code, at_ms, in_time=heard.in_time)
+        elif heard.code == NOT_THERE:
+            self._handing.missing(code, reason, due_ms, at_ms)
+        else:
+            self._handing.ask_again(code, reason, due_ms, at_ms)
+
+    def _pause_ms(self, delivery: Delivery) -> int:
+        """Draw a pause with full jitter, its bound doubled with each attempt."""
+        bound = FIRST_PAUSE_MS << min(delivery.attempts, MOST_DOUBLINGS)
+        return 1 + self._draw(min(bound, LONGEST_PAUSE_MS))
+
+    def _begun(self, kept: Kept, free: int, at_ms: int) -> tuple[Kept, list[Call]]:
+        """Mark what leaves now: cancels, then what nobody knows the fate of, then what is next."""
+        permitted = warehouse_breaker.permit(kept.breaker, self._terms.breaker, at_ms)
+        if permitted is None:
+            return kept, []
+        is_trial = permitted.state is not BreakerState.CLOSED
+        room = 1 if is_trial else max(0, free + KEPT_FOR_CANCELS)
+        calls = [Call((each,), cancels=True) for each in self._handing.cancels(at_ms, room)]
+        for call in calls:
+            self._handing.mark_cancelling(call.deliveries[0], at_ms)
+        room = (1 if is_trial else free) - len(calls)
+        if room > 0:
+            kept, more = self._handed_over(kept, room, at_ms, alone=is_trial)
+            calls += more
+        return (replace(kept, breaker=permitted) if calls else kept), calls
+
+    def _handed_over(
+        self, kept: Kept, room: int, at_ms: int, *, alone: bool
+    ) -> tuple[Kept, list[Call]]:
+        """Mark deliveries as sent that at most `room` calls hand over, as many as the pace lets.
+
+        What is handed over again goes by itself: who knows which of a batch was the matter.
+        """
+        size = 1 if alone else self._connector.batch_size
+        allowed = pacing.allowed(
+            kept.pace, self._terms.capacity, at_ms, batch_size=min(room * size, MOST_AT_ONCE)
+        )
+        if not allowed:
+            return kept, []
+        batches = _batches(self._handing.unknown(at_ms, min(allowed, room)), 1)
+        count = min(allowed - len(batches), (room - len(batches)) * size)
+        chosen, turns = self._next(kept.turns, count, at_ms)
+        batches += _batches(chosen, size)
+        if not batches:
+            return replace(kept, turns=turns), []
+        for batch in batches:
+            self._handing.mark_sent(batch, at_ms)
+        orders = sum(map(len, batches))
+        pace = pacing.hand_over(kept.pace, self._terms.capacity, at_ms, orders=orders)
+        return replace(kept, pace=pace, turns=turns), [Call(batch) for batch in batches]
+
+    def _next(self, turns: Turns, count: int, at_ms: int) -> tuple[list[Delivery], Turns]:
+        """Choose what goes next, at most `count`; what its system has no words for is refused."""
+        if count <= 0:
+            return [], turns
+        heads = self._handing.waiting(self._terms.name, count)
+        chosen, turns = choose(heads, turns, self._terms.priority, count)
+        fit = []
+        for each in self._handing.chosen([one.order_id for one in chosen]):
+            if problem := self._connector.problem(each.order()):
+                self._handing.refused_here(each.code, problem, at_ms)
+            else:
+                fit.append(each)
+        return fit, turns
+
+    # -- one call --------------------------------------------------------------------------------
+
+    async def _make(self, call: Call) -> tuple[Call, Heard]:
+        """Make a call, once."""
+        orders = [each.order() for each in call.deliveries]
+        response = None
+        try:
+            if call.cancels:
+                reason = call.deliveries[0].reason
+                request = self._connector.cancel(orders[0], reason, self._now_ms())
+                response = await self._connection.send(request)
+                in_time = self._connector.read_cancelled(response)
+                return call, Heard(answer=Answer.TAKEN, in_time=in_time)
+            request = self._connector.create(orders, self._now_ms())
+            response = await self._connection.send(request)
+            created = self._connector.read_created(response, orders)
+            return call, Heard(answer=Answer.TAKEN, created=created)
+        except (PartnerFault, UnknownWord) as fault:
+            return call, heard_fault(fault, response)
+
+    # -- figures ---------------------------------------------------------------------------------
+
+    def _tell(self, call: Call, heard: Heard) -> None:
+        """Count what became of a call, and say in the log what was not done."""
+        name = self._terms.name
+        metrics.WAREHOUSE_ANSWERS.labels(warehouse=name, answer=heard.answer).inc()
+        if heard.reason:
+            codes = [each.code for each in call.deliveries[:3]]
+            log.warning("warehouse_fault", warehouse=name, codes=codes, reason=heard.reason)
+        taken = sum(one.accepted for one in heard.created)
+        metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome="accepted").inc(taken)
+        refused = len(heard.created) - taken
+        metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome="rejected").inc(refused)
+        if heard.in_time is not None:
+            outcome = "cancelled" if heard.in_time else "too_late"
+            metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome=outcome).inc()
+
+    def _count(self) -> None:
+        """Set the figures of what waits."""
+        name, now_ms = self._terms.name, self._now_ms()
+        for depth in self._handing.depths(name):
+            labels = {"warehouse": name, "state": depth.state, "lane": depth.lane}
+            metrics.WAREHOUSE_ORDERS.labels(**labels).set(depth.orders)
+            if depth.state not in {DeliveryState.SHIPPED, DeliveryState.CANCELLED}:
+                age = 0.0 if depth.oldest_ms is None else (now_ms - depth.oldest_ms) / 1000
+                metrics.WAREHOUSE_OLDEST_SECONDS.labels(**labels).set(max(0.0, age))
+        if self._kept is not None:
+            metrics.WAREHOUSE_PACE.labels(warehouse=name).set(self._kept.pace.share / WHOLE)
+            figure = _BREAKER_FIGURE[self._kept.breaker.state]
+            metrics.WAREHOUSE_BREAKER.labels(warehouse=name).set(figure)
+
+
+def _batches(deliveries: Sequence[Delivery], size: int) -> list[tuple[Delivery, ...]]:
+    return [tuple(deliveries[at : at + size]) for at in range(0, len(deliveries), size)]

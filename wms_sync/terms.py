@@ -1,0 +1,65 @@
+"""What the settings of a warehouse mean to its connector and its relay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reservation.errors import ConfigurationError
+from wms_sync.connector import Account
+from wms_sync.rules.capacity import HOUR_MS, Capacity, Shift
+from wms_sync.rules.priority import PriorityPolicy
+from wms_sync.rules.warehouse_breaker import BreakerPolicy
+
+if TYPE_CHECKING:
+    from reservation.warehouses import WarehouseSystem
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a warehouse is fed."""
+
+    name: str
+    capacity: Capacity
+    priority: PriorityPolicy = field(default_factory=PriorityPolicy)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    calls_in_flight: int = 4
+
+
+def account_of(name: str, system: WarehouseSystem) -> Account:
+    """Say who we are at a warehouse."""
+    return Account(
+        warehouse=name,
+        code=system.code,
+        url=system.url,
+        owner=system.owner,
+        app_key=system.app_key,
+        secrets=system.secrets,
+        options=system.options,
+    )
+
+
+def terms_of(name: str, system: WarehouseSystem) -> Terms:
+    """Say how a warehouse is fed. Raises ConfigurationError, which names it."""
+    shifts = tuple(Shift(*shift.in_ms(), shift.orders_per_day) for shift in system.shifts)
+    lanes = system.lanes
+    try:
+        capacity = Capacity(
+            system.orders_per_day, system.burst, shifts, system.utc_offset_minutes * MINUTE_MS
+        )
+        priority = PriorityPolicy(
+            lanes.rush_most,
+            lanes.rush_of,
+            lanes.horizon_hours * HOUR_MS,
+            lanes.sample_ahead_minutes * MINUTE_MS,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"wms.{name}: {error}") from error
+    return Terms(
+        name=name,
+        capacity=capacity,
+        priority=priority,
+        calls_in_flight=system.calls_in_flight,
+    )
