@@ -25,22 +25,38 @@ class Connection:
     def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._timeout_seconds = timeout_seconds
         # A proxy is the way out of a company's network, and never to this machine.
-        proxied = not is_loopback(urlsplit(url).hostname or "")
-        self._http = httpx.AsyncClient(
-            timeout=timeout_seconds, trust_env=proxied, headers={"user-agent": "holdfast"}
-        )
+        self._proxied = not is_loopback(urlsplit(url).hostname or "")
+        self._trusted = httpx.create_ssl_context(trust_env=self._proxied)
+        # httpx looks at every connection of a client for every call: each has one, and is reused.
+        self._all: list[httpx.AsyncClient] = []
+        self._idle: list[httpx.AsyncClient] = []
 
     async def close(self) -> None:
         """Close it."""
-        await self._http.aclose()
+        for http in self._all:
+            await http.aclose()
+
+    def _client(self) -> httpx.AsyncClient:
+        if self._idle:
+            return self._idle.pop()
+        self._all.append(
+            httpx.AsyncClient(
+                timeout=self._timeout_seconds,
+                trust_env=self._proxied,
+                verify=self._trusted,
+                headers={"user-agent": "holdfast"},
+            )
+        )
+        return self._all[-1]
 
     async def send(self, request: Request) -> Response:
         """Make a call, once; any status is an answer. Raises PartnerFault where there is none."""
         body = b""
+        http = self._client()
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
-                self._http.stream(
+                http.stream(
                     request.method,
                     request.url,
                     content=request.body or None,
@@ -58,5 +74,7 @@ class Connection:
             raise PartnerFault("unreachable", type(error).__name__, again=True) from error
         except httpx.HTTPError as error:
             raise PartnerFault("lost", type(error).__name__, again=True, unknown=True) from error
+        finally:
+            self._idle.append(http)
         headers = {name.lower(): text for name, text in answer.headers.items()}
         return Response(answer.status_code, body, headers)

@@ -11,6 +11,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import uvloop
+
 from reservation.config import Settings, load
 from reservation.store.store import Store
 from tests.wms_sync.bed import Book
@@ -54,4 +56,4 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    uvloop.run(_main())  # as in production

@@ -59,7 +59,7 @@ CREATE INDEX delivery_oldest ON delivery (warehouse, state, lane, entered_ms)
 CREATE INDEX delivery_cancel ON delivery (warehouse, due_ms)
   WHERE state = 'accepted' AND cancel = 'asked';
 CREATE INDEX delivery_page ON delivery (warehouse, state, since_ms, code);
-CREATE INDEX delivery_parts ON delivery (reservation_id);
+CREATE INDEX delivery_parts ON delivery (reservation_id, warehouse);
 CREATE INDEX delivery_ended ON delivery (since_ms) WHERE state IN ('shipped', 'cancelled');
 CREATE INDEX delivery_anomaly ON delivery (since_ms, code) WHERE anomaly <> '';
 CREATE INDEX delivery_short ON delivery (code) WHERE short IS NOT NULL;
