@@ -36,12 +36,11 @@ REMEMBER_MS: Final = 30 * 86_400_000  # what has ended; platforms ask for less
 FORGET_SECONDS: Final = 60.0
 WAREHOUSE: Final = Origin(actor="warehouse")
 
-TOO_LATE: Final = "too-late"
 _DONE: Final = {
     Status.DONE: "released",
     Status.REPLAYED: "released",
     Status.RESERVATION_NOT_FOUND: "not-found",
-    Status.RESERVATION_FULFILLED: TOO_LATE,
+    Status.RESERVATION_FULFILLED: "too-late",
 }
 
 
@@ -75,9 +74,8 @@ class Settler:
             await self._engine.breakers.reject_lock(reservation_id, skus, WAREHOUSE)
             await asyncio.to_thread(self._desk.lock_told, code)
         wishes = await asyncio.to_thread(self._desk.settled_wishes, self._now_ms(), AT_ONCE)
-        for wish, anything_kept in wishes:
-            verdict = await self._release(wish) if anything_kept else TOO_LATE
-            if verdict:
+        for wish in wishes:
+            if verdict := await self._release(wish):
                 await asyncio.to_thread(self._desk.close_wish, wish.reservation_id, verdict)
         return 0.0 if len(wishes) == AT_ONCE else IDLE_SECONDS
 

@@ -146,13 +146,14 @@ async def test_a_batch_goes_in_one_call_and_what_it_does_not_name_by_itself(bed:
     bed.open()
     for number in range(60):
         await bed.pay(number)
-    bed.depot.faults.script = ["half"]
+    bed.depot.faults.script = ["cut", "half"]
     await bed.all()
     assert [len(of_call) for _, of_call in bed.depot.calls] == [50, 10]
-    assert sum(bed.state(n) is SENT for n in range(60)) == 1
+    unknown = sum(bed.state(n) is SENT for n in range(60))
+    assert unknown in {51, 11}
     await bed.later(60)
     await bed.all()
-    assert len(bed.depot.calls[-1][1]) == 1
+    assert [len(of_call) for _, of_call in bed.depot.calls[2:]] == [1] * unknown
     assert set(bed.depot.effects.values()) == {1}
     assert all(bed.state(n) is ACCEPTED for n in range(60))
 
@@ -241,6 +242,24 @@ async def test_a_warehouse_that_is_down_is_left_alone(bed: Bed) -> None:
         await bed.all()
     assert all(bed.state(number) is ACCEPTED for number in range(40))
     assert set(bed.depot.effects.values()) == {1}
+
+
+async def test_a_trial_risks_one_order(bed: Bed) -> None:
+    """Not a whole batch."""
+    bed.connector_kind = BatchConnector
+    bed.breaker = type(bed.breaker)(threshold=1)
+    bed.open()
+    for number in range(60):
+        await bed.pay(number)
+    bed.depot.faults.script = [503]
+    await bed.follow()
+    await bed.relays["main"].round()
+    await bed.relays["main"].round()
+    bed.depot.calls.clear()
+    await bed.later(2)
+    await bed.relays["main"].round()
+    await bed.relays["main"].round()
+    assert len(bed.depot.calls[0][1]) == 1
 
 
 async def test_a_warehouse_without_a_door_has_taken_nothing(bed: Bed) -> None:
@@ -376,6 +395,24 @@ async def test_an_order_of_unknown_fate_is_handed_over_before_it_is_cancelled(be
     await bed.later(60)
     await bed.all()
     assert [verb for verb, _ in bed.depot.calls] == ["create", "create", "cancel"]
+    assert bed.state(1) is CANCELLED
+    assert bed.depot.cancelled == {"tmall:1@main"}
+
+
+async def test_what_may_be_there_is_not_cancelled_here_because_a_later_call_was_refused(
+    bed: Bed,
+) -> None:
+    """The first call was cut behind its effect, the second one was too many."""
+    await bed.pay(1)
+    bed.depot.faults.script = ["cut", 429]
+    await bed.all()
+    await bed.later(60)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).doubt) == (SENT, True)
+    assert bed.outbox is not None
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+    await bed.later(60)
+    await bed.all()
     assert bed.state(1) is CANCELLED
     assert bed.depot.cancelled == {"tmall:1@main"}
 

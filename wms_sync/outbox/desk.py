@@ -69,21 +69,14 @@ class Desk(Rows):
                 changes |= {"due_ms": at_ms, "attempts": 0}
             self.move(part.code, "cancel asked", at_ms, reason, **changes)
 
-    def settled_wishes(self, at_ms: int, count: int) -> Sequence[tuple[Wish, bool]]:
-        """Name wishes of whose orders no part can leave any more, and whether anything is kept."""
-        with self._db.reading():
-            wishes = self.wishes(
-                "open = 1 AND due_ms <= ? AND NOT EXISTS (SELECT 1 FROM delivery d"
-                " WHERE d.reservation_id = wish.reservation_id"
-                " AND d.state NOT IN ('shipped', 'cancelled')) ORDER BY due_ms LIMIT ?",
-                (at_ms, count),
-            )
-            found = []
-            for wish in wishes:
-                parts = self.parts(wish.reservation_id)
-                shipped = [part.state is DeliveryState.SHIPPED for part in parts]
-                found.append((wish, not shipped or not all(shipped)))
-        return found
+    def settled_wishes(self, at_ms: int, count: int) -> Sequence[Wish]:
+        """Name wishes of whose orders no part can leave any more."""
+        return self.wishes(
+            "open = 1 AND due_ms <= ? AND NOT EXISTS (SELECT 1 FROM delivery d"
+            " WHERE d.reservation_id = wish.reservation_id"
+            " AND d.state NOT IN ('shipped', 'cancelled')) ORDER BY due_ms LIMIT ?",
+            (at_ms, count),
+        )
 
     def close_wish(self, reservation_id: str, verdict: str) -> None:
         """Note what became of a wish in the end."""
