@@ -149,7 +149,7 @@ class Relay:
                 self._note(call, answer, at_ms)
             if free is not None:
                 kept, calls = self._begun(kept, free, at_ms)
-            if kept is not self._kept:
+            if kept != self._kept:
                 self._handing.keep(kept)
         return kept, calls
 

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from reservation import metrics
 from reservation.model import Line
 from tests.wms_sync.bed import Bed, dispatch
 from tests.wms_sync.depot import BatchConnector, Depot
@@ -156,6 +157,44 @@ async def test_a_batch_goes_in_one_call_and_what_it_does_not_name_by_itself(bed:
     assert [len(of_call) for _, of_call in bed.depot.calls[2:]] == [1] * unknown
     assert set(bed.depot.effects.values()) == {1}
     assert all(bed.state(n) is ACCEPTED for n in range(60))
+
+
+async def test_figures_tell_what_waits_and_what_became_of_it(bed: Bed) -> None:
+    """By state and lane, with the age of the oldest, the pace and the breaker."""
+
+    def value(name: str, **labels: str) -> float | None:
+        labels = {"warehouse": "main", **labels}
+        return metrics.REGISTRY.get_sample_value(f"holdfast_warehouse_{name}", labels)
+
+    before = value("handed_total", outcome="accepted") or 0.0
+    bed.depot.refuses["tmall:1@main"] = {"reason": "no"}
+    bed.book.known["tmall:2"] = dispatch(Lane.RUSH)
+    bed.book.known["tmall:3"] = None
+    for number in range(1, 4):
+        await bed.pay(number)
+    bed.depot.faults.script = []
+    await bed.all()
+    bed.now_ms = bed.part(3).entered_ms + 7_000
+    bed.relays["main"]._count()
+    assert value("orders", state="accepted", lane="rush") == 1
+    assert value("orders", state="rejected", lane="normal") == 1
+    assert value("orders", state="pending", lane="normal") == 0
+    assert value("oldest_seconds", state="undetailed", lane="normal") == 7
+    assert value("oldest_seconds", state="pending", lane="normal") == 0
+    assert (value("handed_total", outcome="accepted") or 0.0) - before == 1
+    assert (value("pace"), value("breaker")) == (1.0, 0.0)
+
+
+async def test_an_idle_relay_writes_nothing(bed: Bed) -> None:
+    """It looks ten times a second: the disk is not synced for that."""
+    await bed.pay(1)
+    await bed.all()
+    assert bed.outbox is not None
+    before = bed.outbox._db._db.total_changes
+    for _ in range(3):
+        bed.now_ms += 1_000
+        await bed.all()
+    assert bed.outbox._db._db.total_changes == before
 
 
 # -- pace ----------------------------------------------------------------------------------------
