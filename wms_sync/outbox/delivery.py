@@ -80,7 +80,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     turn_ms: int
     state: DeliveryState
     since_ms: int
-    due_ms: int  # when something is tried again; NEVER while a call is under way
+    due_ms: int  # when something is tried again; `file.NEVER` while a call is under way
     attempts: int  # in this state
     doubt: bool  # a call had no answer that can be read: the warehouse may have it
     handed: bool  # a call with it has left at some time

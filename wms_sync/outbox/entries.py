@@ -14,7 +14,7 @@ from reservation.model import State
 from reservation.store.positions import Version
 from wms_sync.model import DeliveryLine, delivery_code
 from wms_sync.outbox.delivery import ENDED, HERE, Anomaly, CancelState, Delivery, DeliveryState
-from wms_sync.outbox.rows import Rows, encode, packed
+from wms_sync.outbox.rows import Rows, encode
 from wms_sync.rules.priority import PriorityPolicy, enter
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ class Entries:
             at_ms,
             turn.lane,
             state=DeliveryState.PENDING,
-            dispatch=packed(dispatch),
+            dispatch=encode(dispatch),
             lane=turn.lane,
             ship_by_ms=turn.ship_by_ms,
             turn_ms=turn.turn_ms,

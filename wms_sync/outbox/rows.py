@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reservation.database import Database
     from reservation.store.positions import Version
-    from wms_sync.model import DeliveryLine, Dispatch
+    from wms_sync.model import DeliveryLine
 
 FIRST_STEPS: Final = 20  # are kept of a delivery's way
 LAST_STEPS: Final = 20  # and so many of the last
@@ -92,11 +92,6 @@ class Rows(OutboxReads):
         state = DeliveryState.CANCELLED
         changes = {"anomaly": "", "short": None, "reason": reason, **changes}
         self.move(code, "cancelled", at_ms, reason, state=state, **changes)
-
-
-def packed(dispatch: Dispatch) -> bytes:
-    """Write the details of an order."""
-    return encode(dispatch)
 
 
 def _slot(number: int) -> int:
