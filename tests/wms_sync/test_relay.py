@@ -294,6 +294,12 @@ async def test_a_trial_risks_one_order(bed: Bed) -> None:
     await bed.follow()
     await bed.relays["main"].round()
     await bed.relays["main"].round()
+    assert bed.outbox is not None
+    with bed.outbox._db.transaction():  # those of unknown fate go alone anyway
+        bed.outbox._db.execute("UPDATE delivery SET due_ms = ? WHERE state = 'sent'", (1 << 62,))
+    for number in range(60, 120):
+        await bed.pay(number)
+    await bed.follow()
     bed.depot.calls.clear()
     await bed.later(2)
     await bed.relays["main"].round()
@@ -454,6 +460,21 @@ async def test_what_may_be_there_is_not_cancelled_here_because_a_later_call_was_
     await bed.all()
     assert bed.state(1) is CANCELLED
     assert bed.depot.cancelled == {"tmall:1@main"}
+
+
+async def test_a_cancel_that_comes_during_a_call_that_is_refused_costs_no_other(bed: Bed) -> None:
+    """It is certainly not there."""
+    bed.depot.gate = asyncio.Event()
+    bed.depot.faults.script = [429]
+    await bed.pay(1)
+    await bed.follow()
+    await bed.relays["main"].round()
+    assert bed.outbox is not None
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+    bed.depot.gate.set()
+    await bed.all()
+    assert (bed.state(1), bed.part(1).cancel) == (CANCELLED, CancelState.IN_TIME)
+    assert len(bed.depot.calls) == 1
 
 
 async def test_a_cancel_without_a_verdict_is_asked_again(bed: Bed) -> None:
