@@ -203,6 +203,20 @@ async def test_a_new_outbox_takes_what_is_paid_already(bed: Bed) -> None:
     assert [row[0] for row in rows(bed)] == ["tmall:1@main", "tmall:4@east"]
 
 
+async def test_a_warehouse_that_was_away_from_the_settings_gets_what_came_meanwhile(
+    bed: Bed,
+) -> None:
+    """The log was read without it."""
+    bed.open(["main", "east"])
+    await bed.follow()
+    bed.open(["main"])
+    await bed.pay(1, Line("A", "east", 1))
+    await bed.follow()
+    bed.open(["main", "east"])
+    await bed.follow()
+    assert bed.state(1, "east") is PENDING
+
+
 async def test_a_lost_position_compares_with_what_is_true_now(bed: Bed) -> None:
     """The store came back without its end: it is said, and nothing is dropped."""
     await bed.pay(1)

@@ -75,7 +75,7 @@ class Entries:
         with self._db.transaction():
             for version, happening in happenings:
                 self._take(version, happening, at_ms)
-            self._db.set_fact("position", position)
+            self._note_position(position)
 
     def _take(self, version: Version, happening: Happening, at_ms: int) -> None:
         known = self._rows.as_of(happening.reservation_id)
@@ -262,8 +262,12 @@ class Entries:
     def compared(self, position: str) -> None:
         """Note that all is as of a place in the log, for these warehouses."""
         with self._db.transaction():
-            self._db.set_fact("position", position)
-            self._db.set_fact("warehouses", " ".join(sorted(self._warehouses)))
+            self._note_position(position)
+
+    def _note_position(self, position: str) -> None:
+        """Note a place in the log; it is none for a warehouse that the settings do not name now."""
+        self._db.set_fact("position", position)
+        self._db.set_fact("warehouses", " ".join(sorted(self._warehouses)))
 
     def open_orders(self, after: str, count: int) -> Sequence[str]:
         """Name orders behind an id of which a part has not ended."""
