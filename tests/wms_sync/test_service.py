@@ -57,6 +57,7 @@ async def test_killed_again_and_again_each_order_has_one_effect(
     """Amid 5 % of 429, 3 % of 500 behind the effect and 2 % of cut lines.
 
     Another process stands by each time, works once the lock is free, and no sooner.
+    The short form takes some seconds: two processes have to start.
     """
     chance = random.Random(7)
     depot.faults.chance = lambda: chance.choice(CHAOS) if chance.random() < 0.1 else None
