@@ -178,6 +178,11 @@ class TestEnds:
             (["api", "--workers", "0"], {}, "--workers"),
             (["audit"], {"HOLDFAST_REDIS_URL": "redis+sentinel://x"}, "HOLDFAST_REDIS_URL"),
             (["nothing"], {}, "nothing"),
+            (
+                ["up"],
+                {"HOLDFAST_WMS": '{"hz": {"connector": "rest", "url": "http://w", "code": "1"}}'},
+                "wms.hz: orders are not handed over",
+            ),
         ],
     )
     def test_wrong_usage(

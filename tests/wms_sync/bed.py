@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from partners.connection import Connection
@@ -173,6 +173,12 @@ class Bed:
             if await relay.round():
                 return
         raise AssertionError("the relay does not come to rest")
+
+    async def until(self, ready: Callable[[], bool], warehouse: str = "main") -> None:
+        """Hand over until something is so, however slow the machine is."""
+        async with asyncio.timeout(30):
+            while not ready():
+                await self.relays[warehouse].round()
 
     async def all(self) -> None:
         """Follow and hand over; settle."""

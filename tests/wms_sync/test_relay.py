@@ -261,6 +261,12 @@ async def test_the_earliest_ship_by_goes_first(bed: Bed) -> None:
 # -- the breaker ---------------------------------------------------------------------------------
 
 
+def _breaker(bed: Bed) -> BreakerState:
+    assert bed.outbox is not None
+    kept = bed.outbox.kept("main")
+    return kept.breaker.state if kept else BreakerState.CLOSED
+
+
 async def test_a_warehouse_that_is_down_is_left_alone(bed: Bed) -> None:
     """Five faults open it; then one order at a time tries; when it is back all leaves."""
     for number in range(40):
@@ -268,9 +274,7 @@ async def test_a_warehouse_that_is_down_is_left_alone(bed: Bed) -> None:
     bed.depot.faults.chance = lambda: 503
     await bed.all()
     assert 5 <= len(bed.depot.calls) <= 8
-    kept = bed.outbox.kept("main")  # type: ignore[union-attr]
-    assert kept is not None
-    assert kept.breaker.state is BreakerState.OPEN
+    assert _breaker(bed) is BreakerState.OPEN
     before = len(bed.depot.calls)
     await bed.later(2)
     await bed.all()
@@ -292,8 +296,7 @@ async def test_a_trial_risks_one_order(bed: Bed) -> None:
         await bed.pay(number)
     bed.depot.faults.script = [503]
     await bed.follow()
-    await bed.relays["main"].round()
-    await bed.relays["main"].round()
+    await bed.until(lambda: _breaker(bed) is BreakerState.OPEN)
     assert bed.outbox is not None
     with bed.outbox._db.transaction():  # those of unknown fate go alone anyway
         bed.outbox._db.execute("UPDATE delivery SET due_ms = ? WHERE state = 'sent'", (1 << 62,))
@@ -302,8 +305,7 @@ async def test_a_trial_risks_one_order(bed: Bed) -> None:
     await bed.follow()
     bed.depot.calls.clear()
     await bed.later(2)
-    await bed.relays["main"].round()
-    await bed.relays["main"].round()
+    await bed.until(lambda: bool(bed.depot.calls))
     assert len(bed.depot.calls[0][1]) == 1
 
 
@@ -332,7 +334,8 @@ async def test_calls_are_under_way_at_the_same_time_but_no_more_than_set(bed: Be
     for number in range(10):
         await bed.pay(number)
     await bed.follow()
-    for _ in range(20):
+    await bed.until(lambda: bed.depot.under_way == 3)
+    for _ in range(3):
         await bed.relays["main"].round()
     assert (bed.depot.under_way, bed.depot.most_under_way) == (3, 3)
     bed.depot.gate.set()
@@ -347,7 +350,7 @@ async def test_with_faults_of_all_kinds_each_has_one_effect(bed: Bed, seed: int)
     chance = random.Random(seed)
     kinds: list[int | str | None] = [429, 503, 500, "cut", "mute"]
     bed.depot.faults.chance = lambda: chance.choice(kinds) if chance.random() < 0.33 else None
-    bed.timeout_seconds = 0.02
+    bed.timeout_seconds = 0.1
     bed.connector_kind = BatchConnector if seed else bed.connector_kind
     bed.open()
     for number in range(60):
@@ -516,12 +519,10 @@ async def test_cancels_go_before_all_else_and_past_calls_that_hang(bed: Bed) -> 
     for number in range(1, 10):
         await bed.pay(number)
     await bed.follow()
-    for _ in range(20):
-        await bed.relays["main"].round()
+    await bed.until(lambda: bed.depot.under_way == bed.calls_in_flight)
     assert bed.outbox is not None
     bed.outbox.ask_cancel("tmall:0", "refunded", bed.now_ms)
-    for _ in range(20):
-        await bed.relays["main"].round()
+    await bed.until(lambda: bool(codes(bed.depot, "cancel")))
     assert codes(bed.depot, "cancel") == ["tmall:0@main"]
     bed.depot.gate.set()
 
