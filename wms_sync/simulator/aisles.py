@@ -198,7 +198,7 @@ class Aisles:
         document: str = "",
         document_type: str = "",
     ) -> None:
-        self.counts[what] += 1
+        self.counts[what.value] += 1
         event = Event(
             what=what,
             at_ms=at_ms,

@@ -5,7 +5,7 @@ So an order meets the same whatever happens to others, and however often its ste
 
 from __future__ import annotations
 
-import random
+import hashlib
 from typing import Final
 
 from wms_sync.simulator.orders import Order, Parcel, Step
@@ -24,33 +24,38 @@ class Chance:
 
     def __init__(self, seed: int, order: Order, step: Step) -> None:
         self._name = f"{seed} {order.code} {step}"
-        self._dice: random.Random | None = None  # most need none, and one is dear to make
+        self._drawn = 0
 
-    def _draw(self) -> random.Random:
-        if self._dice is None:
-            self._dice = random.Random(self._name)  # noqa: S311 (chance, no secret)
-        return self._dice
+    def _draw(self) -> float:
+        """Draw a number from 0 to below 1. A generator of its own would cost ten times as much."""
+        self._drawn += 1
+        digest = hashlib.blake2b(f"{self._name} {self._drawn}".encode(), digest_size=6).digest()
+        return int.from_bytes(digest) / 2**48
+
+    def _up_to(self, most: int) -> int:
+        """Draw a whole number from 1."""
+        return 1 + int(self._draw() * most)
 
     def meets(self, rate: float) -> bool:
         """Say whether what happens so often happens."""
-        return rate > 0 and self._draw().random() < rate
+        return rate > 0 and self._draw() < rate
 
     def lasts_ms(self, step: Step, ways: Ways) -> int:
         """Say how long a step takes."""
         ms = int(getattr(ways, _OF_STEP[step]))
         if not ways.spread:
             return ms
-        return max(0, ms + round(ms * ways.spread * (2 * self._draw().random() - 1)))
+        return max(0, ms + round(ms * ways.spread * (2 * self._draw() - 1)))
 
     def lacks(self, order: Order) -> tuple[str, int]:
         """Choose a line with units set aside, and how many of them are not found."""
         lines = [line for line in order.lines.values() if line.locked]
-        line = self._draw().choice(lines)
-        return line.number, self._draw().randint(1, line.locked)
+        line = lines[self._up_to(len(lines)) - 1]
+        return line.number, self._up_to(line.locked)
 
     def some_of(self, units: dict[str, int]) -> dict[str, int]:
         """Choose some of several units, never all: the first lines' first."""
-        left = self._draw().randint(1, sum(units.values()) - 1)
+        left = self._up_to(sum(units.values()) - 1)
         some: dict[str, int] = {}
         for number, of_line in units.items():
             if taken := min(of_line, left):

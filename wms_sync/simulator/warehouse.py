@@ -41,7 +41,7 @@ class Warehouse(Aisles):
         Raises Refused where there is no room for all that are new: then none is taken.
         """
         now_ms = self.catch_up()
-        new = len({order.code for order in orders} - self.orders.keys())
+        new = len({order.code for order in orders if order.code not in self.orders})
         if new and self.ways.above == "refuse" and not self.intake.has_room(new, now_ms):
             self.intake.refused += new
             raise Refused(
@@ -53,7 +53,7 @@ class Warehouse(Aisles):
             try:
                 answers.append(self._take_in(order, now_ms))
             except Refused as refused:
-                self.counts[f"refused {refused.why}"] += 1
+                self.counts[f"refused {refused.why.value}"] += 1
                 answers.append(refused)
         return answers
 

@@ -25,6 +25,7 @@ class Received:
 
     body: bytes
     headers: dict[str, str]
+    query: str = ""
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Receiver:
         """Keep a request and answer it."""
         body = await request.body()
         async with self.came:
-            self.received.append(Received(body, dict(request.headers)))
+            self.received.append(Received(body, dict(request.headers), request.url.query))
             self.came.notify_all()
         if self.hung is not None:
             await self.hung.wait()
