@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from channels.intake.looks import NO_ORDER, Lacking, Look, LookState, Seen
-from channels.model import PlatformOrder
+from channels.intake.moves import state_of
+from channels.model import OrderState, PlatformOrder
 from reservation.database import Database, DatabaseReader
 from reservation.errors import ArchiveUnavailable
 
@@ -66,11 +67,14 @@ _LATER: Final = (
     "CREATE INDEX IF NOT EXISTS look_unfit ON look (channel, state) WHERE reason != ''",
 )
 
-# What was the end of an order stays its end, whatever is told of it later.
+# What was the end of an order stays its end, whatever is told of it later. Of two descriptions of
+# one time the one further along is true, where its platform was not asked: times may be of seconds.
+# Words that an older version kept do not say how far along they are.
 _DESCRIBE: Final = (
     "INSERT INTO described VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE"
     " SET changed_ms = ?3, asked_ms = ?4, words = ?5, settled = MAX(settled, ?6), at_ms = ?7"
-    " WHERE changed_ms <= ?3 RETURNING 1"
+    " WHERE changed_ms < ?3 OR changed_ms = ?3 AND (?4 OR length(words) != length(?5)"
+    " OR substr(words, 1, 1) <= substr(?5, 1, 1)) RETURNING 1"
 )
 TELL: Final = (
     "INSERT INTO look VALUES (?1, ?2, 'waiting', ?3, ?4, 1, ?5, ?5, 0, '', 0, 0)"
@@ -91,9 +95,17 @@ _SHOW: Final = (
 
 _LOOK: Final = (
     "SELECT l.channel, l.order_id, l.state, l.told, l.since_ms, l.due_ms, l.attempts, l.reason,"
-    " l.detail, l.unknown, l.short_ms, l.rejected_ms, COALESCE(d.settled, 0)"
+    " l.detail, l.unknown, l.short_ms, l.rejected_ms, COALESCE(d.settled, 0), s.at_ms"
     " FROM look l LEFT JOIN described d USING (channel, order_id)"
+    " LEFT JOIN shown s USING (channel, order_id)"
 )
+
+_ALONG: Final = {
+    OrderState.UNPAID: b"\0",
+    OrderState.PAID: b"\1",
+    OrderState.SHIPPED: b"\2",
+    OrderState.CLOSED: b"\3",
+}
 
 _encode: Final = msgspec.json.encode
 _decode: Final = msgspec.json.Decoder(PlatformOrder).decode
@@ -187,8 +199,8 @@ class Inbox(InboxReads):
     def _describe(self, channel: str, seen: Seen) -> bool:
         """Note how an order is; False where it has been described as of later."""
         order = seen.order
-        words = _words(_encode(order))
-        values = (order.changed_at_ms, seen.asked_ms, words, int(seen.settled), seen.at_ms)
+        words = _words(order)
+        values = (order.changed_at_ms, seen.asked_ms, words, int(seen.spent), seen.at_ms)
         cursor = self._db.execute(_DESCRIBE, (channel, order.order_id, *values))
         return cursor.fetchone() is not None
 
@@ -198,20 +210,29 @@ class Inbox(InboxReads):
         with self._db.transaction():
             for order_id, changed_ms in page.orders:
                 order = whole.get(order_id)
-                detail = None if order is None else _encode(order)
                 row = self._db.execute(
                     "SELECT changed_ms, asked_ms, words FROM described"
                     " WHERE channel = ? AND order_id = ?",
                     (channel, order_id),
                 ).fetchone()
                 if row is not None and changed_ms is not None:
-                    if _is_as_seen(changed_ms, detail, *row):
+                    if _is_as_seen(changed_ms, order, *row):
                         continue
                     if row[0] == changed_ms:
-                        order = detail = None  # which of the two is later its platform must say
+                        order = None  # which of the two is later its platform must say
                 if order is not None:
                     self._describe(channel, Seen(order, at_ms))
+                detail = None if order is None else _encode(order)
                 self._db.execute(_LISTED, (channel, order_id, detail, "", at_ms))
+
+    def begun(self, channel: str, at_ms: int) -> int:
+        """Say since when a channel's orders are moved here: since this was asked first."""
+        name = f"begun {channel}"
+        with self._db.transaction():
+            begun_ms: int | None = self._db.fact(name)
+            if begun_ms is None:
+                self._db.set_fact(name, begun_ms := at_ms)
+        return begun_ms
 
     # -- looking ---------------------------------------------------------------------------------
 
@@ -350,13 +371,13 @@ class Inbox(InboxReads):
         return forgotten
 
 
-def _words(detail: bytes) -> bytes:
-    """Shorten a description to what tells it from another one."""
-    return blake2b(detail, digest_size=12).digest()
+def _words(order: PlatformOrder) -> bytes:
+    """Shorten a description to how far along it is, a byte, and what tells it from another one."""
+    return _ALONG[state_of(order)] + blake2b(_encode(order), digest_size=12).digest()
 
 
 def _is_as_seen(
-    changed_ms: int, detail: bytes | None, seen_changed_ms: int, asked_ms: int, words: bytes
+    changed_ms: int, order: PlatformOrder | None, seen_changed_ms: int, asked_ms: int, words: bytes
 ) -> bool:
     """Say whether an order of a list was seen as it is there, or later.
 
@@ -364,12 +385,12 @@ def _is_as_seen(
     """
     if seen_changed_ms != changed_ms:
         return seen_changed_ms > changed_ms
-    return asked_ms >= changed_ms + CERTAIN_MS or (detail is not None and _words(detail) == words)
+    return asked_ms >= changed_ms + CERTAIN_MS or (order is not None and _words(order) == words)
 
 
 def _look(*row: Any) -> Look:
     """Make a look of a row of _LOOK."""
-    *head, detail, unknown, short_ms, rejected_ms, settled = row
+    *head, detail, unknown, short_ms, rejected_ms, spent, shown_ms = row
     channel, order_id, state, told, since_ms, due_ms, attempts, reason = head
     return Look(
         channel=channel,
@@ -384,5 +405,6 @@ def _look(*row: Any) -> Look:
         unknown=unknown,
         short_ms=short_ms,
         rejected_ms=rejected_ms,
-        settled=bool(settled),
+        spent=bool(spent),
+        unfit=shown_ms is not None,
     )

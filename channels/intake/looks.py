@@ -35,7 +35,8 @@ class Look:
     unknown: str = ""  # the word in no table that the last message had
     short_ms: int = 0  # since when it is paid and not covered; 0: it is not
     rejected_ms: int = 0  # when its platform was told so; 0: it was not
-    settled: bool = False  # whether it has had its end here before
+    spent: bool = False  # whether it takes nothing anew, as in `Seen`
+    unfit: bool = False  # whether it was seen before, and no step led on
 
     @property
     def place(self) -> tuple[int, str, str]:
@@ -79,7 +80,7 @@ class Seen:
     order: PlatformOrder
     at_ms: int
     asked_ms: int = 0  # when its platform was asked for it; 0: it was not, a message brought it
-    settled: bool = False  # whether it has had its end here
+    spent: bool = False  # whether it was committed or ended here: not known, it has had its end
 
 
 @dataclass(frozen=True, slots=True)

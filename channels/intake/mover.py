@@ -50,7 +50,11 @@ MOST_ATTEMPTS: Final = 20  # about an hour and a half; then a person has to look
 # these: each time its platform is asked. The lookout has it tried as soon as there is enough.
 SHORT_PAUSE_MS: Final = 60_000
 LONGEST_SHORT_PAUSE_MS: Final = 3_600_000
-_ENDS: Final = frozenset({State.RELEASED, State.FULFILLED})
+# What was placed so shortly before a channel began had not left by then: platforms count in seconds
+# by clocks of their own, and what takes messages may start a moment before the mover.
+BEGINS_BEFORE_MS: Final = 60_000
+# What is committed is known until it has its end: then it is not known any more.
+_SPENT: Final = frozenset({State.CONFIRMED, State.RELEASED, State.FULFILLED})
 
 _SHORT: Final = {
     Status.INSUFFICIENT_STOCK: Anomaly.SHORT,
@@ -89,6 +93,7 @@ class Mover:
         self._origin = Origin(actor=f"channel {self._channel}")
         self._now_ms = now_ms
         self._chance = chance
+        self._begun_ms: int | None = None
         self._counting = Every(COUNT_SECONDS)
 
     async def round(self) -> float:
@@ -96,6 +101,7 @@ class Mover:
 
         Raises InboxUnavailable and StoreUnavailable, with what was not seen to still waiting.
         """
+        await self._begun()
         looks = await asyncio.to_thread(self._inbox.due, self._channel, self._now_ms())
         gate = asyncio.Semaphore(AT_ONCE)
 
@@ -118,6 +124,13 @@ class Mover:
             await self._count()
         return 0.0 if looks else IDLE_SECONDS
 
+    async def _begun(self) -> int:
+        """Say since when this channel's orders are moved here: the first of all rounds."""
+        if self._begun_ms is None:
+            at_ms = self._now_ms() - BEGINS_BEFORE_MS
+            self._begun_ms = await asyncio.to_thread(self._inbox.begun, self._channel, at_ms)
+        return self._begun_ms
+
     async def _count(self) -> None:
         counts = await asyncio.to_thread(self._inbox.unfit, self._channel)
         for state in LookState:
@@ -129,11 +142,14 @@ class Mover:
         seen: Seen | None = None
         try:
             order, asked_ms = await self._truth(look)
+            if order is not None and order.order_id != look.order_id:
+                what = f"{look.order_id} was asked for, {order.order_id} answered"
+                raise PartnerFault("another-order", what, again=True)  # noqa: TRY301
             if order is None:
                 conflict: Conflict | None = Conflict(Anomaly.UNKNOWN_WORD, look.unknown)
             else:
-                conflict, settled = await self._move(look, order)
-                seen = Seen(order, self._now_ms(), asked_ms, settled)
+                conflict, spent = await self._move(look, order)
+                seen = Seen(order, self._now_ms(), asked_ms, spent)
                 if conflict is None and look.unknown and not asked_ms:
                     conflict = Conflict(Anomaly.UNKNOWN_WORD, look.unknown)
         except UnknownWord as error:
@@ -169,34 +185,57 @@ class Mover:
     async def _move(self, look: Look, order: PlatformOrder) -> tuple[Conflict | None, bool]:
         """Take steps until none is left.
 
-        Returns why there is none that leads on, and whether the order has had its end here.
+        Returns why there is none that leads on, and whether the order takes nothing anew.
         """
         reservation_id = f"{self._channel}:{order.order_id}"
         if unfit := self._unfit(reservation_id, order):
             return unfit, False
         ours = (await self._engine.reservation(reservation_id)).reservation
         for _ in range(MOST_STEPS):
-            settled = look.settled or (ours is not None and ours.state in _ENDS)
+            spent = look.spent or (ours is not None and ours.state in _SPENT)
             step = next_step(
                 order,
                 ours,
                 reservation_id=reservation_id,
                 warehouse=self._warehouse,
                 ttl_ms=self._ttl_ms,
-                settled=look.settled,
+                begun_ms=await self._begun(),
+                spent=look.spent,
             )
             if step is None or isinstance(step, Conflict):
-                return step, settled
+                return step, spent
             if look.rejected_ms and _is_taking(step) and state_of(order) is OrderState.PAID:
-                return _rejected(look.rejected_ms, ""), settled
+                return _rejected(look.rejected_ms, ""), spent
+            if look.unfit and isinstance(step, Reserve) and step.confirm:
+                short = await self._short_of(step)
+                if short is not None:
+                    return short, spent
             outcome = (await self._engine.apply([step], self._origin))[0]
             if isinstance(outcome, Exception):
                 raise outcome
             if outcome.status in _SHORT and _is_taking(step):
-                return _uncovered(order, outcome), settled
+                return _uncovered(order, outcome), spent
             # Any other refusal says that somebody else has moved it: compare anew.
             ours = (await self._engine.reservation(reservation_id)).reservation
         raise PartnerFault("restless", "somebody else moves this order, too", again=True)
+
+    async def _short_of(self, step: Reserve) -> Conflict | None:
+        """Read what an order that did not fit before is still short of, None where it may fit now.
+
+        A refused reserve is a failed lock: of an order that waits, one for each time that it is
+        tried would suspend its SKUs again and again. What else is in its way a reserve says.
+        """
+        wanted = {line.sku: line.quantity for line in step.lines}
+        names, most = list(wanted), self._limits.max_availability_skus
+        missing = []
+        for first in range(0, len(names), most):
+            chunk = names[first : first + most]
+            for item in (await self._engine.availability(chunk, self._warehouse)).items:
+                if item.ordering != "open":
+                    return None
+                if item.available < wanted[item.sku]:
+                    missing.append(f"{item.sku} {wanted[item.sku]} of {item.available}")
+        return Conflict(Anomaly.SHORT, ", ".join(missing)) if missing else None
 
     def _unfit(self, reservation_id: str, order: PlatformOrder) -> Conflict | None:
         """Say why an order can be no reservation."""
@@ -258,7 +297,7 @@ class Mover:
         return bool(look.short_ms) and self._now_ms() >= look.short_ms + self._reject_after_ms
 
     async def _reject(self, look: Look, short: Conflict, seen: Seen) -> Conflict | None:
-        """Refuse a paid order to its platform, just after it was tried to cover it once more.
+        """Refuse a paid order to its platform, just after there was not enough for it once more.
 
         Returns what it is then, None where that was put off. Whoever dies in between refuses it
         again: with the key of the first time.

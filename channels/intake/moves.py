@@ -66,16 +66,18 @@ def next_step(
     reservation_id: str,
     warehouse: str,
     ttl_ms: int,
-    settled: bool = False,
+    begun_ms: int = 0,
+    spent: bool = False,
 ) -> Step:
     """Say what is to be done next, None where the two agree.
 
-    Every line's `sku` is ours. `settled` says that this order had its end here before: a receipt
-    that is not known any more is none that never was.
+    Every line's `sku` is ours. `spent` says that this order was committed or had its end here
+    before: a reservation that is not known any more is none that never was. `begun_ms` is since
+    when its channel's orders are moved here.
     """
     state = state_of(order)
     if ours is None:
-        if settled or not _claims(order, state):
+        if spent or not _claims(order, state) or _left_before(order, state, begun_ms):
             return None
         paid = state is not OrderState.UNPAID
         return Reserve(reservation_id, _lines(_live(order), warehouse), ttl_ms, confirm=paid)
@@ -110,7 +112,9 @@ def _of_paid(order: PlatformOrder, ours: Reservation, state: OrderState, warehou
         if line.warehouse == warehouse and gone[line.sku] > line.fulfilled
     ]
     if out:
-        whole = all(gone[line.sku] >= line.quantity for line in ours.lines)
+        whole = all(
+            line.warehouse == warehouse and gone[line.sku] >= line.quantity for line in ours.lines
+        )
         return Fulfil(ours.reservation_id) if whole else _part(ours, shipped, out)
     if state is OrderState.SHIPPED:
         return Release(ours.reservation_id, "the rest was closed by the platform")
@@ -133,6 +137,11 @@ def _claims(order: PlatformOrder, state: OrderState) -> bool:
     if state is OrderState.UNPAID:
         return order.deducts_at is DeductsAt.ORDER
     return state is not OrderState.CLOSED
+
+
+def _left_before(order: PlatformOrder, state: OrderState, begun_ms: int) -> bool:
+    """Say whether an order that was never here had left the shelf when it was counted."""
+    return state is OrderState.SHIPPED and order.created_at_ms < begun_ms
 
 
 def _live(order: PlatformOrder) -> list[OrderLine]:

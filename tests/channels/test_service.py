@@ -204,6 +204,7 @@ async def test_a_dealers_files_are_taken_where_its_settings_name_a_folder(
     await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
     inbox = Inbox(inbox_path(settings.data_dir))
     inbox.keep([("dealer", Hint(message_id="old", topic="t"))], 1)
+    inbox.begun("dealer", 0)  # its orders are of long ago
     folder = tmp_path / "orders"
     folder.mkdir()
     dealer = Shop(platform="distributor", options={"orders": str(folder)})

@@ -35,7 +35,10 @@ class Silent(Corner):
 
 
 class Bed:
-    """A shop, an inbox, a mover, and a clock that the test moves."""
+    """A shop, an inbox, a mover, and a clock that the test moves.
+
+    `begun_ms` is since when its orders are moved here; None: from the mover's first round on.
+    """
 
     def __init__(
         self,
@@ -44,7 +47,11 @@ class Bed:
         engine: Engine,
         settings: Settings,
         kind: str = "corner:Corner",
+        *,
+        begun_ms: int | None = 0,
     ) -> None:
+        if begun_ms is not None:
+            inbox.begun("corner", begun_ms)
         self.shop, self.inbox, self.engine = shop, inbox, engine
         self.now_ms = NOW_MS
         adapter = adapter_of("corner", Shop(platform=f"tests.channels.{kind}", url=shop.url))
@@ -93,13 +100,19 @@ class Bed:
         return [look.reason for look in self.inbox.troubles(state=LookState.STUCK)]
 
 
-def told(bed: Bed, number: int, changed_ms: int = 0, word: str = "") -> None:
+def told(
+    bed: Bed,
+    number: int,
+    changed_ms: int = 0,
+    word: str = "",
+    state: OrderState = OrderState.PAID,
+) -> None:
     """Let a message come that has its order, or else a word that nobody knows."""
     order = PlatformOrder(
         order_id="1",
-        state=OrderState.PAID,
+        state=state,
         word="settled",
-        lines=(OrderLine(line_id="1", sku="A", quantity=2, state=OrderState.PAID),),
+        lines=(OrderLine(line_id="1", sku="A", quantity=2, state=state),),
         deducts_at=DeductsAt.ORDER,
         created_at_ms=0,
         changed_at_ms=changed_ms,

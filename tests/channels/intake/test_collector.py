@@ -342,6 +342,7 @@ async def test_orders_of_a_file_are_moved(
     await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
     bed.put(rows("1"))
     bed.put(rows("1", status="已发货") + "2,1,A,1,2026-01-22 10:00,待付款,HZ01,\n", LATER)
+    bed.inbox.begun("dealer", 0)  # its orders are of long ago
     await bed.collect()
     account = Account(channel="dealer", url=URL, secrets=(SECRET,))
     platform = Platform(Distributor(account))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,59 @@ def test_of_two_descriptions_the_one_that_changed_later_is_true(inbox: Inbox) ->
     assert inbox.due("douyin", 9_000) == []
 
 
+def of(state: OrderState) -> PlatformOrder:
+    """Describe the order in another state, as of the same time."""
+    return replace(ORDER, state=state, lines=(replace(ORDER.lines[0], state=state),))
+
+
+@pytest.mark.parametrize("is_seen_to", [False, True])
+@pytest.mark.parametrize(
+    ("first", "then"), list(combinations(reversed(OrderState), 2)), ids=lambda state: state.value
+)
+def test_of_two_descriptions_of_one_time_the_one_further_along_is_true(
+    inbox: Inbox, first: OrderState, then: OrderState, *, is_seen_to: bool
+) -> None:
+    """However they come: a dealer's time may have no more than seconds."""
+    keep(inbox, hint("a", order=of(first)))
+    looks = inbox.due("douyin", 1_000)
+    if is_seen_to:
+        inbox.done(looks, [("douyin", Seen(of(first), 1_000))])
+    keep(inbox, hint("b", order=of(then)))
+    found = [look.order for look in inbox.due("douyin", 1_000)]
+    assert found == [of(first)] * (not is_seen_to)
+    inbox.done(inbox.due("douyin", 1_000))
+    keep(inbox, hint("c", "8", order=replace(of(then), order_id="8")))
+    keep(inbox, hint("d", "8", order=replace(of(first), order_id="8")))
+    assert [look.order and look.order.state for look in inbox.due("douyin", 1_000)] == [first]
+
+
+def test_what_a_platform_answers_is_true_whatever_was_said_as_of_that_time(inbox: Inbox) -> None:
+    """So a sweep leaves it alone."""
+    keep(inbox, hint("a", order=of(OrderState.CLOSED)))
+    looks = inbox.due("douyin", 1_000)
+    inbox.done(looks, [("douyin", Seen(of(OrderState.PAID), 9_000, 50 + CERTAIN_MS))])
+    inbox.found("douyin", Page((("7", 50),), 1), 9_000)
+    assert inbox.due("douyin", 10**9) == []
+
+
+def test_a_description_that_an_older_version_kept_hinders_none_of_its_time(inbox: Inbox) -> None:
+    keep(inbox, hint("a", order=of(OrderState.PAID)))
+    with inbox._db.transaction():
+        inbox._db.execute("UPDATE described SET words = ?", (b"\xff" * 12,))
+    inbox.done(inbox.due("douyin", 1_000))
+    keep(inbox, hint("b", order=of(OrderState.SHIPPED)))
+    assert len(inbox.due("douyin", 1_000)) == 1
+
+
+def test_a_channel_has_begun_once(inbox: Inbox) -> None:
+    """Whoever asks, however often."""
+    assert [inbox.begun("douyin", 5), inbox.begun("tmall", 7), inbox.begun("douyin", 9)] == [
+        5,
+        7,
+        5,
+    ]
+
+
 def test_a_message_without_a_description_has_the_order_asked_for(inbox: Inbox) -> None:
     """What an older message brought, or a list, is not how it is now."""
     inbox.found("douyin", Page((("7", 50),), 1, (ORDER,)), 1_000)
@@ -137,10 +191,10 @@ def test_a_word_that_nobody_knows_stays_with_the_order(inbox: Inbox) -> None:
     assert (look.order, look.unknown) == (later, "")
 
 
-def seen(inbox: Inbox, changed_ms: int, asked_ms: int, *, settled: bool = False) -> None:
+def seen(inbox: Inbox, changed_ms: int, asked_ms: int, *, spent: bool = False) -> None:
     """See an order as of a change, asked for at a time; no look at it is left."""
     order = replace(ORDER, changed_at_ms=changed_ms)
-    inbox.done(inbox.due("douyin", 10**9), [("douyin", Seen(order, 1_000, asked_ms, settled))])
+    inbox.done(inbox.due("douyin", 10**9), [("douyin", Seen(order, 1_000, asked_ms, spent))])
 
 
 SECOND = 5_000_000
@@ -183,15 +237,15 @@ def test_an_order_of_unknown_age_is_looked_at(inbox: Inbox) -> None:
 
 def test_an_end_stays_an_end_whatever_is_told_later(inbox: Inbox) -> None:
     """Of this channel's order alone."""
-    seen(inbox, 50, 60, settled=True)
+    seen(inbox, 50, 60, spent=True)
     seen(inbox, 70, 80)
     keep(inbox, hint("a"), hint("b", "8"))
-    assert [(look.order_id, look.settled) for look in inbox.due("douyin", 1_000)] == [
+    assert [(look.order_id, look.spent) for look in inbox.due("douyin", 1_000)] == [
         ("7", True),
         ("8", False),
     ]
     inbox.keep([("tmall", hint("a"))], 1_000)
-    assert [look.settled for look in inbox.due("tmall", 1_000)] == [False]
+    assert [look.spent for look in inbox.due("tmall", 1_000)] == [False]
 
 
 def test_what_waits_by_itself_has_not_failed(inbox: Inbox) -> None:

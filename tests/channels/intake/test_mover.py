@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
+from channels.intake.desk import Desk
 from channels.intake.looks import LookState
 from channels.intake.mover import (
+    BEGINS_BEFORE_MS,
     FIRST_PAUSE_MS,
     LONGEST_SHORT_PAUSE_MS,
     MOST_ATTEMPTS,
     SHORT_PAUSE_MS,
 )
+from channels.model import OrderState
 from reservation import metrics
-from reservation.model import SYSTEM, Release, SetStock, State
+from reservation.config import Settings
+from reservation.engine import Engine
+from reservation.model import SYSTEM, BreakerState, Fulfil, Release, SetStock, State
 from reservation.quota_model import ChannelQuota
+from tests.channels.corner import CornerShop, Sold
 from tests.channels.intake.bed import NOW_MS, Bed, told
 from tests.conftest import Clock
 
@@ -70,6 +79,53 @@ async def test_a_paid_order_that_cannot_be_covered_is_not_dropped(bed: Bed) -> N
     assert bed.waiting(10**9) == []
 
 
+async def test_a_paid_order_that_waits_is_no_failed_lock_again(bed: Bed, clock: Clock) -> None:
+    """However often it is tried, and news of it come: else no restock would open its SKU for long.
+
+    The first time counts, as any refused lock does.
+    """
+
+    async def breaker() -> BreakerState:
+        stock = await bed.engine.stock("A")
+        assert stock is not None
+        return stock.breaker.state
+
+    for order in "123":
+        bed.shop.tell(order, "settled", ("A", 40))
+        await bed.hear(order)
+    assert await breaker() is BreakerState.OPEN
+    for on_hand in (20, 25):
+        await bed.engine.set_stock(SetStock("A", "main", on_hand, 0), SYSTEM)
+        assert await breaker() is BreakerState.HALF_OPEN
+        await clock.advance(3_600)
+        await bed.after(3_600_000)
+        bed.shop.faults += [(500, {})] * 3
+        await bed.hear(*"123")
+        await bed.after(FIRST_PAUSE_MS)
+        assert await breaker() is BreakerState.HALF_OPEN
+        assert bed.waiting(10**9) == [f"short: A 40 of {on_hand}"] * 3
+    await bed.engine.breakers.reset(["A"], "counted", SYSTEM)
+    await bed.hear(*"123")
+    assert await breaker() is BreakerState.CLOSED
+    await bed.engine.set_stock(SetStock("A", "main", 130, 0), SYSTEM)
+    await bed.after(3_600_000)
+    assert await bed.figures("A") == (130, 0, 120)
+
+
+async def test_an_order_that_waits_is_read_for_in_pieces(bed: Bed) -> None:
+    """Each line counts; a SKU that has no level is said to have none."""
+    bed.mover._limits = bed.mover._limits.model_copy(update={"max_availability_skus": 1})
+    for sku in "BC":
+        await bed.engine.set_stock(SetStock(sku, "main", 1, 0), SYSTEM)
+    bed.shop.tell("1", "settled", ("A", 12), ("B", 1), ("C", 2))
+    await bed.hear("1")
+    await bed.hear("1")
+    assert bed.waiting(10**9) == ["short: A 12 of 10, C 2 of 1"]
+    bed.shop.tell("1", "settled", ("A", 12), ("D", 1))
+    await bed.hear("1")
+    assert bed.stuck() == ["unknown-sku: D in main"]
+
+
 async def test_a_paid_order_of_a_suspended_sku_waits(bed: Bed) -> None:
     await bed.engine.breakers.trip(["A"], "by hand", SYSTEM)
     bed.shop.tell("1", "settled", ("A", 1))
@@ -105,6 +161,8 @@ async def test_an_unpaid_order_that_cannot_be_held_is_the_buyers_bad_luck(bed: B
         ("settled", [("", 1)], "unknown-sku: no code of ours on lines ['0']"),
         ("settled", [("A", 0)], "invalid: "),
         ("on the slate", [("A", 10**9)], "invalid: "),
+        ("settled", [], "invalid: 0 lines"),
+        ("settled", [("A", 1)] * 1_001, "invalid: 1001 lines"),
     ],
 )
 async def test_what_makes_no_sense_is_left_to_a_person(
@@ -142,6 +200,17 @@ async def test_a_platform_that_fails_is_asked_again(bed: Bed) -> None:
     assert await bed.figures("A") == (10, 0, 2)
 
 
+async def test_a_platform_that_throttles_is_asked_for_no_other_order(bed: Bed) -> None:
+    """As long as it said."""
+    started = asyncio.get_running_loop().time()
+    bed.shop.faults += [(429, {"retry-after": "0.3"})]
+    await bed.hear("1")
+    bed.shop.tell("2", "settled", ("A", 2))
+    await bed.hear("2")
+    assert asyncio.get_running_loop().time() - started >= 0.3
+    assert await bed.figures("A") == (10, 0, 2)
+
+
 async def test_a_platform_that_throttles_says_for_how_long(bed: Bed) -> None:
     bed.shop.tell("1", "settled", ("A", 2))
     bed.shop.faults += [(429, {"retry-after": "0.05"})]
@@ -161,6 +230,19 @@ async def test_a_platform_that_refuses_is_a_persons_business(bed: Bed) -> None:
     await bed.hear("1")
     assert await bed.figures("A") == (10, 0, 2)
     assert bed.stuck() == []
+
+
+async def test_a_platform_that_answers_with_another_order_is_asked_again(bed: Bed) -> None:
+    """Neither of them is moved by it, and the one asked for stays."""
+    bed.shop.orders["1"] = Sold("2", "settled", [("A", 2)])
+    await bed.hear("1")
+    assert bed.waiting(FIRST_PAUSE_MS) == ["platform: another-order: 1 was asked for, 2 answered"]
+    assert await bed.figures("A") == (10, 0, 0)
+    bed.shop.tell("1", "settled", ("A", 3))
+    await bed.after(FIRST_PAUSE_MS)
+    assert await bed.figures("A") == (10, 0, 3)
+    assert await bed.state("2") is None
+    assert bed.waiting(10**9) == bed.stuck() == []
 
 
 async def test_a_platform_that_never_answers_is_given_up_visibly(bed: Bed) -> None:
@@ -211,6 +293,51 @@ async def test_what_a_person_gave_back_is_not_taken_again_either(bed: Bed, clock
     await clock.advance(8 * DAY_SECONDS)
     await bed.hear("1")
     assert await bed.figures("A") == (10, 0, 0)
+
+
+@pytest.mark.parametrize(("way", "on_hand"), [("fulfil", 8), ("release", 10)])
+async def test_what_was_committed_is_not_taken_anew_however_it_ended(
+    bed: Bed, clock: Clock, way: str, on_hand: int
+) -> None:
+    """A warehouse or a person did that, and its platform said nothing until it was forgotten."""
+    bed.shop.tell("1", "settled", ("A", 2))
+    await bed.hear("1")
+    ending = {"fulfil": Fulfil("corner:1"), "release": Release("corner:1", "by hand")}[way]
+    await bed.engine.apply([ending], SYSTEM)
+    await clock.advance(8 * DAY_SECONDS)
+    assert await bed.state("1") is None
+    for word in ("settled", "carried home"):
+        bed.shop.tell("1", word, ("A", 2))
+        await bed.hear("1")
+        assert await bed.figures("A") == (on_hand, 0, 0)
+        assert bed.waiting(10**9) == bed.stuck() == []
+
+
+async def test_what_left_before_its_channel_began_here_stays_out_of_it(
+    shop: CornerShop, engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    """It began when its mover did first; a mover that is begun anew changes nothing."""
+    await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
+    inbox = Desk(tmp_path / "new.sqlite3")
+    bed = Bed(shop, inbox, engine, settings, begun_ms=None)
+    await bed.mover.round()
+    await bed.platform.close()
+    bed = Bed(shop, inbox, engine, settings, begun_ms=None)
+    bed.now_ms += 5_000
+    begun_ms = NOW_MS - BEGINS_BEFORE_MS
+    for order, word, created_ms, figures in (
+        ("1", "carried home", begun_ms - 1, (10, 0, 0)),
+        ("2", "carried home", begun_ms, (8, 0, 0)),
+        ("3", "settled", begun_ms - 1, (8, 0, 2)),
+        ("3", "carried home", begun_ms - 1, (6, 0, 0)),
+        ("1", "forgotten", begun_ms - 1, (6, 0, 0)),
+    ):
+        shop.orders[order] = Sold(order, word, [("A", 2)], created_ms)
+        await bed.hear(order)
+        assert await bed.figures("A") == figures
+        assert bed.waiting(10**9) == bed.stuck() == []
+    await bed.platform.close()
+    inbox.close()
 
 
 @pytest.mark.parametrize(
@@ -296,6 +423,23 @@ async def test_an_unknown_word_is_shown_and_what_is_known_is_done(bed: Bed) -> N
     told(bed, 4, word="bartered")
     await bed.mover.round()
     assert bed.stuck() == ["unknown-word: bartered"]
+
+
+@pytest.mark.parametrize("bed", ["intake.bed:Silent"], indirect=True)
+@pytest.mark.parametrize("is_seen_between", [False, True])
+async def test_what_was_paid_and_cancelled_within_a_second_takes_nothing(
+    bed: Bed, *, is_seen_between: bool
+) -> None:
+    """Also where the later message comes first: nobody can be asked which it is."""
+    told(bed, 1, changed_ms=5, state=OrderState.CLOSED)
+    if is_seen_between:
+        await bed.mover.round()
+    told(bed, 2, changed_ms=5)
+    await bed.mover.round()
+    assert await bed.figures("A") == (10, 0, 0)
+    told(bed, 3, changed_ms=6)
+    await bed.mover.round()
+    assert await bed.figures("A") == (10, 0, 2)
 
 
 async def test_an_unknown_word_is_nothing_where_the_platform_can_be_asked(bed: Bed) -> None:

@@ -51,10 +51,18 @@ def ours(state: State, *lines: Line) -> Reservation:
     return Reservation(ID, state, lines or (Line("A", WAREHOUSE, 2),), 0)
 
 
-def step(described: PlatformOrder, have: Reservation | None, *, settled: bool = False) -> object:
+def step(
+    described: PlatformOrder, have: Reservation | None, *, spent: bool = False, begun_ms: int = 0
+) -> object:
     """Ask for the next step."""
     return next_step(
-        described, have, reservation_id=ID, warehouse=WAREHOUSE, ttl_ms=TTL_MS, settled=settled
+        described,
+        have,
+        reservation_id=ID,
+        warehouse=WAREHOUSE,
+        ttl_ms=TTL_MS,
+        begun_ms=begun_ms,
+        spent=spent,
     )
 
 
@@ -98,7 +106,28 @@ def test_an_unpaid_order_takes_nothing_where_the_platform_deducts_at_payment() -
 
 def test_an_order_that_had_its_end_is_not_taken_again() -> None:
     """Its receipt has been cleared, and the platform still names it."""
-    assert step(order(("A", 2, SHIPPED)), None, settled=True) is None
+    assert step(order(("A", 2, SHIPPED)), None, spent=True) is None
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ((SHIPPED, SHIPPED), None),
+        ((SHIPPED, CLOSED), None),
+        ((PAID, PAID), reserve(confirm=True)),  # it stands on the shelf, and was counted
+        ((UNPAID, UNPAID), reserve(confirm=False)),
+        ((SHIPPED, PAID), reserve(confirm=True)),  # a part of it is to come
+    ],
+)
+def test_what_has_left_before_its_channel_began_here_takes_nothing(
+    states: tuple[OrderState, ...], expected: object
+) -> None:
+    """The shelf was counted without it; what is ours already goes its way."""
+    described = replace(order(*(("A", 1, state) for state in states)), created_at_ms=999)
+    assert step(described, None, begun_ms=1_000) == expected
+    assert step(replace(described, created_at_ms=1_000), None, begun_ms=1_000) is not None
+    if states == (SHIPPED, SHIPPED):
+        assert step(described, ours(State.CONFIRMED), begun_ms=1_000) == Fulfil(ID)
 
 
 def test_lines_of_one_sku_are_summed_and_closed_ones_left_out() -> None:
@@ -126,6 +155,25 @@ def test_what_has_left_goes_out_in_parts_and_the_rest_is_given_back() -> None:
     closed = order(("A", 2, SHIPPED), ("B", 1, CLOSED))
     assert step(closed, ours(State.CONFIRMED, *left)) == Release(ID, REST)
     assert step(closed, ours(State.RELEASED, *left)) is None
+
+
+@pytest.mark.parametrize("elsewhere", [2, 3])
+def test_what_is_held_in_another_warehouse_does_not_leave_with_it(elsewhere: int) -> None:
+    """A gateway may have added it to the order's reservation: no platform speaks of it."""
+    have = ours(State.CONFIRMED, Line("A", WAREHOUSE, 2), Line("A", "west", elsewhere))
+    part = step(order(("A", 2, SHIPPED)), have)
+    assert isinstance(part, Fulfil)
+    assert part.lines == (Line("A", WAREHOUSE, 2),)
+
+
+def test_a_part_is_the_same_in_whatever_order_its_lines_are_told() -> None:
+    """Else it would leave twice where the answer to the first time was lost."""
+    have = ours(State.CONFIRMED, Line("A", WAREHOUSE, 3), Line("B", WAREHOUSE, 1))
+    described = order(("A", 2, SHIPPED), ("A", 1, SHIPPED), ("B", 1, PAID))
+    part = step(described, have)
+    assert isinstance(part, Fulfil)
+    assert part.fulfilment_id
+    assert step(replace(described, lines=described.lines[::-1]), have) == part
 
 
 def test_a_line_refunded_before_shipping_waits_for_the_parcel() -> None:

@@ -50,6 +50,19 @@ async def test_a_paid_order_that_stays_short_is_refused_once(bed: Bed) -> None:
 
 
 @refusing
+async def test_what_was_sent_all_the_same_is_out(bed: Bed) -> None:
+    """Its platform was told, and had it sent by somebody."""
+    await short(bed)
+    await bed.after(SHORT_PAUSE_MS)
+    assert refused(bed) == ["no-1"]
+    await bed.engine.set_stock(SetStock("A", "main", 20, 0), SYSTEM)
+    bed.shop.tell("1", "carried home", ("A", 12))
+    await bed.hear("1")
+    assert await bed.figures("A") == (8, 0, 0)
+    assert bed.waiting(10**9) == bed.stuck() == []
+
+
+@refusing
 async def test_what_can_be_covered_by_then_is_not_refused(bed: Bed) -> None:
     await short(bed)
     await bed.engine.set_stock(SetStock("A", "main", 20, 0), SYSTEM)
