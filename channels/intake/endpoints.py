@@ -6,6 +6,7 @@ No key of ours opens this door: the platform's own signature does. Who has none 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +52,7 @@ class Messages:
         self._path = inbox_path(settings.data_dir)
         self._limit = settings.max_body_bytes
         self._now_ms = now_ms
-        self._opened: tuple[Inbox, Recorder] | None = None  # with the first message
+        self._opening: asyncio.Task[tuple[Inbox, Recorder]] | None = None  # by the first message
 
     async def take(self, call: Call) -> Answer:
         """Take what a platform tells.
@@ -85,15 +86,27 @@ class Messages:
         if not hints:
             return  # a probe
         async with asyncio.timeout(adapter.answer_seconds * PATIENCE):
-            if self._opened is None:
-                inbox = Inbox(self._path)
-                self._opened = inbox, Recorder(inbox, self._now_ms)
-            await self._opened[1].keep(channel, hints)
+            if self._opening is None:
+                self._opening = asyncio.create_task(self._open(), name="inbox")
+                self._opening.add_done_callback(self._opened)
+            _, recorder = await asyncio.shield(self._opening)
+            await recorder.keep(channel, hints)
+
+    async def _open(self) -> tuple[Inbox, Recorder]:
+        """Open the file, beside the loop: it may be locked for as long as a platform waits."""
+        inbox = await asyncio.to_thread(Inbox, self._path)
+        return inbox, Recorder(inbox, self._now_ms)
+
+    def _opened(self, opening: asyncio.Task[tuple[Inbox, Recorder]]) -> None:
+        if opening.cancelled() or opening.exception() is not None:
+            self._opening = None  # the next message tries again
 
     async def close(self) -> None:
         """Keep what has been taken, and close the file."""
-        if self._opened is not None:
-            inbox, recorder = self._opened
+        if self._opening is None:
+            return
+        with contextlib.suppress(InboxUnavailable):
+            inbox, recorder = await self._opening
             await recorder.drain()
             inbox.close()
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from channels.intake import endpoints
 from channels.intake.desk import Desk
 from channels.intake.endpoints import Messages
 from channels.intake.inbox import Inbox, inbox_path
@@ -33,6 +38,8 @@ BODY = json.dumps({"id": "m1", "order": "o1", "what": "paid"}).encode()
 
 class Puzzled(Corner):
     """A shop that has no order's name in some messages: their word is unknown then."""
+
+    answer_seconds = 2.0
 
     def read_push(self, push: Push, now_ms: int) -> list[Hint]:
         """Read a push."""
@@ -170,6 +177,41 @@ async def test_where_nothing_can_be_kept_the_platform_sends_again(
     path.rmdir()
     assert (await push(client)).status_code == 200
     assert looks(shops) == ["o1"]
+
+
+@contextlib.contextmanager
+def locked(settings: Settings) -> Iterator[None]:
+    """Let nobody else write to the inbox, as who copies it may."""
+    path = inbox_path(settings.data_dir)
+    Inbox(path).close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def test_a_file_that_is_locked_holds_up_nobody_and_is_opened_once(
+    client: httpx.AsyncClient, shops: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What else the worker serves goes on; a platform hears that we are late before it gives up."""
+    opened: list[Path] = []
+
+    class Watched(Inbox):
+        def __init__(self, path: Path) -> None:
+            opened.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(endpoints, "Inbox", Watched)
+    with locked(shops):
+        begun = time.monotonic()
+        pushes = [asyncio.create_task(push(client)) for _ in range(3)]
+        assert (await push(client, signed_by="wrong")).status_code == 403
+        assert not any(one.done() for one in pushes)
+        assert [answer.text for answer in await asyncio.gather(*pushes)] == ["later"] * 3
+        assert time.monotonic() - begun < Puzzled.answer_seconds
+    assert (await push(client)).text == "thanks"
+    assert looks(shops) == ["o1"]
+    assert len(opened) == 1
 
 
 async def test_a_message_that_is_too_large_is_not_read(client: httpx.AsyncClient) -> None:

@@ -55,6 +55,19 @@ async def test_one_that_goes_away_has_its_message_kept(inbox: Watched) -> None:
     assert len(inbox.due("tmall", 1_000)) == 1
 
 
+async def test_one_that_goes_away_takes_nobody_with_it(inbox: Watched) -> None:
+    """Of those whose messages are kept together."""
+    recorder = Recorder(inbox, lambda: 1_000)
+    leaving, staying = (
+        asyncio.create_task(recorder.keep("tmall", hints(number))) for number in range(2)
+    )
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await staying
+    assert leaving.cancelled()
+    assert len(inbox.due("tmall", 1_000)) == 2
+
+
 async def test_beyond_the_queue_nothing_is_taken(inbox: Watched) -> None:
     """The platform is asked to send again."""
     recorder = Recorder(inbox, lambda: 1_000)
