@@ -211,6 +211,31 @@ async def test_a_file_that_comes_twice_changes_nothing(bed: Bed) -> None:
     assert set(bed.waiting()) == {"2"}
 
 
+@pytest.mark.parametrize("has_hash", [True, False])
+async def test_a_file_that_is_sent_anew_while_it_is_taken_is_taken_as_well(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, *, has_hash: bool
+) -> None:
+    """It is another one, whatever its name is."""
+    first, second = rows("1"), rows("1", "2")
+    bed.later_ms *= not has_hash  # then it is the hash by which it is whole, the second one as well
+    bed.put(first, sha256=sha256(first) if has_hash else None)
+    keep = bed.inbox.keep
+
+    def sent_anew(*arguments: Any) -> int:
+        monkeypatch.undo()
+        bed.put(second, f"{NAME}.part")
+        (bed.folder / f"{NAME}.part").replace(bed.folder / NAME)
+        if has_hash:
+            (bed.folder / f"{NAME}.sha256").write_text(sha256(second))
+        return keep(*arguments)
+
+    monkeypatch.setattr(bed.inbox, "keep", sent_anew)
+    await bed.collect()
+    assert set(bed.waiting()) == {"1", "2"}
+    assert bed.files() == [f"done/{NAME}", f"done/{NAME}.sha256"][: 1 + has_hash]
+    assert (bed.folder / "done" / NAME).read_text() == second
+
+
 async def test_a_link_is_not_followed(bed: Bed, tmp_path: Path) -> None:
     """Who may put files there may not read others by it."""
     secret = tmp_path / "secret.csv"
@@ -220,7 +245,7 @@ async def test_a_link_is_not_followed(bed: Bed, tmp_path: Path) -> None:
     await bed.collect()
     assert bed.waiting() == {}
     assert (bed.folder / NAME).is_symlink()
-    assert bed.collector()._read(NAME) is None  # put there after it was looked at
+    assert collector._read(bed.folder / NAME) is None  # put there after it was looked at
 
 
 async def test_a_folder_that_there_is_not_is_a_fault_with_its_name(bed: Bed) -> None:
@@ -239,13 +264,20 @@ def test_an_option_that_cannot_be_is_said_at_once() -> None:
 
 
 async def test_a_name_that_is_no_text_stops_nothing(bed: Bed) -> None:
-    """Nor does one that is too long to be answered: it stays where it is."""
+    """Nor does one that is too long to be answered: it stays where it is, which is said once."""
     bed.put(rows("1"), os.fsdecode(b"HZ01_\xff.csv"))
     bed.put(rows("1"), f"{'x' * 240}.csv")
     bed.put(rows("2"))
+    taker = bed.collector()
     with capture_logs() as logs:
-        await bed.collect()
-    assert [log["event"] for log in logs] == ["order_file_taken", "order_file_wrong"]
+        while await taker.round() == 0.0:
+            pass
+        await taker.round()
+    assert [log["event"] for log in logs] == [
+        "order_file_left",
+        "order_file_taken",
+        "order_file_wrong",
+    ]
     json.dumps(logs, ensure_ascii=False).encode()
     assert set(bed.waiting()) == {"2"}
     assert f"{'x' * 240}.csv" in bed.files()
@@ -275,7 +307,7 @@ def dies_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     return lambda: steps
 
 
-@pytest.mark.parametrize("step", range(1, 10))
+@pytest.mark.parametrize("step", range(1, 12))
 async def test_a_kill_between_any_two_steps_is_harmless(
     bed: Bed, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -291,7 +323,7 @@ async def test_a_kill_between_any_two_steps_is_harmless(
         except Died:
             pass
         else:
-            assert step > done() == 8  # 3 parts, 2 moves; report, 2 moves
+            assert step > done() == 10  # aside, 3 parts, 2 moves; aside, report, 2 moves
     bed.inbox.close()
     bed.inbox = Desk(bed.path)
     await bed.collect()
@@ -308,7 +340,7 @@ async def test_a_kill_between_any_two_steps_is_harmless(
     ]
 
 
-@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("step", [1, 2, 3])
 async def test_a_kill_does_not_part_a_file_from_the_hash_that_refuses_it(
     bed: Bed, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
