@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from channels.feed.offers import Offer, OfferReads, Offers, look_at, offers_path
 from channels.intake.desk import Desk
+from channels.intake.desk import look_at as look_at_inbox
 from channels.intake.inbox import inbox_path
 from channels.intake.looks import NO_ORDER, LookState
 from channels.parcels.parcels import Notice, NoticeState, ParcelReads, Parcels, parcels_path
@@ -51,10 +52,10 @@ def list_channels(
         lambda parcels: {name: parcels.counts(name) for name in settings.channels},
     )
     troubled: dict[str, dict[str, int]] = {}
-    with _desk(settings) as desk:
-        for figure in desk.figures() if desk else ():
-            counts = troubled.setdefault(figure.channel, {})
-            counts[figure.state] = counts.get(figure.state, 0) + figure.looks
+    figures = look_at_inbox(inbox_path(settings.data_dir), lambda desk: desk.figures())
+    for figure in figures or ():
+        counts = troubled.setdefault(figure.channel, {})
+        counts[figure.state] = counts.get(figure.state, 0) + figure.looks
     rows = []
     for name, shop in sorted(settings.channels.items()):
         to_tell, dead, not_closed = told.get(name, (0, 0, 0))
@@ -88,8 +89,8 @@ def list_channels(
 def list_orders(data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
     """List orders that are not where their platform says they are, with the reason."""
     settings = settings_of(config, data_dir=data_dir)
-    with _desk(settings) as desk:
-        found = desk.troubles(count=MOST_SHOWN) if desk else ()
+    path = inbox_path(settings.data_dir)
+    found = look_at_inbox(path, lambda desk: desk.troubles(count=MOST_SHOWN))
     if not found:
         typer.echo("none: every order that was told of is where its platform says it is")
         return
@@ -118,9 +119,10 @@ def retry(
     _known(settings, channel)
     if order_id == NO_ORDER:
         raise ConfigurationError("an order's number is not empty")
-    with _desk(settings) as desk:
-        if desk is None:
-            raise _nothing_there(settings)
+    path = inbox_path(settings.data_dir)
+    if not is_there(path):
+        raise _nothing_there(settings)
+    with contextlib.closing(Desk(path)) as desk:
         now_ms = time.time_ns() // 1_000_000
         if not desk.look_now(channel, order_id, now_ms):
             desk.want(channel, order_id, now_ms)
@@ -214,20 +216,6 @@ def resend(
 def _counts(offers: OfferReads, settings: Settings) -> dict[str, tuple[int, int, int]]:
     names = settings.channels
     return {name: (*offers.counts(name), offers.not_closed(name)) for name in names}
-
-
-@contextlib.contextmanager
-def _desk(settings: Settings) -> Iterator[Desk | None]:
-    """Open the inbox; None where there is none so far."""
-    path = inbox_path(settings.data_dir)
-    if not is_there(path):
-        yield None
-        return
-    desk = Desk(path)
-    try:
-        yield desk
-    finally:
-        desk.close()
 
 
 def _known(settings: Settings, channel: str) -> None:

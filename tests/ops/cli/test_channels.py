@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -74,7 +76,10 @@ def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
             "orders_stuck": 1,
         }
     ]
-    assert "unknown-sku: X in main" in run(config, "orders")[1]
+    with contextlib.closing(sqlite3.connect(inbox_path(data_dir))) as busy:
+        busy.execute("BEGIN IMMEDIATE")  # who only looks waits for nobody who writes
+        assert run(config, "list", "--json") == (code, said)
+        assert "unknown-sku: X in main" in run(config, "orders")[1]
     said = run(config, "dead", "tmall")[1]
     assert "isv.item-not-exist" in said
     assert said.index("stock: close, suspended") < said.index(" A ")  # the worst first
