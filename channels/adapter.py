@@ -61,7 +61,8 @@ class Adapter(ABC):
     """A platform's words to ours and back.
 
     Whatever reads raises UnknownWord for a word in no table; whatever reads an answer raises
-    PartnerFault where it is an error or cannot be read.
+    PartnerFault where it is an error or cannot be read. Of what holds many, a page, messages, one
+    that cannot be read hides none of the others.
     """
 
     platform: ClassVar[str]  # its name in the settings
@@ -130,7 +131,7 @@ class Adapter(ABC):
         return None
 
     def read_changed(self, response: Response) -> Page:
-        """Read a page."""
+        """Read a page: of one that cannot be read its id, and what has none as `unread`."""
         del response
         raise UnfinishedAdapter(self.platform, "read_changed")
 

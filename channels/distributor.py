@@ -25,19 +25,21 @@ from msgspec import Meta, Struct
 from standardwebhooks import Webhook
 
 from channels.adapter import Account, Adapter, At
-from channels.envelope import MOST_BYTES, Message, read_envelope
-from channels.model import Hint, Page, PlatformOrder
+from channels.envelope import Message, read_envelope
+from channels.model import Hint, PlatformOrder
 from channels.order_document import (
     Numbered,
     OrderDocument,
     Unreadable,
     as_shape,
+    milliseconds,
     order_no_of,
     platform_order,
     read_json,
     words_of,
 )
 from channels.order_file import OrderFile, read_file_name, read_order_file
+from channels.pages import page_of, unread
 from partners.errors import Malformed, MessageRefused, PartnerFault, UnknownWord
 from partners.model import Reply, Request
 from partners.webhooks import MESSAGE_ID, TOLERANCE_MS, verified_id
@@ -50,10 +52,9 @@ from reservation.webhooks import is_secret, signed_headers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from channels.model import Listing, Parcel
+    from channels.model import Listing, Page, Parcel, Unread
     from partners.model import Push, Response
 
-MOST_ANSWER_BYTES: Final = 8_388_608  # a page of the largest orders
 MOST_WAIT_SECONDS: Final = 3_600.0  # however long a dealer asks us to wait
 MOST_REASON: Final = 300  # characters of an answer that are kept
 
@@ -146,16 +147,20 @@ class Distributor(Adapter):
 
     def _order_hint(self, message_id: str, message: Message, now_ms: int) -> Hint:
         document = as_shape(message.data, OrderDocument)
-        order_id = order_no_of(document)
+        order_id, changed_at_ms = order_no_of(document), milliseconds(document.updated_at)
+        # It would be true for ever; what is said in the wrong offset looks just so.
+        if changed_at_ms > now_ms + TOLERANCE_MS:
+            raise Unreadable("updated_at lies in the future")
         try:
-            order = platform_order(document, self._words, self._deducts_at)
+            order = self._order(document)
         except UnknownWord as error:
             return Hint(
-                message_id=message_id, topic=message.type, order_id=order_id, unknown=str(error)
+                message_id=message_id,
+                topic=message.type,
+                order_id=order_id,
+                unknown=str(error),
+                changed_at_ms=changed_at_ms,
             )
-        # It would be true for ever; what is said in the wrong offset looks just so.
-        if order.changed_at_ms > now_ms + TOLERANCE_MS:
-            raise Unreadable("updated_at lies in the future")
         return Hint(message_id=message_id, topic=message.type, order_id=order_id, order=order)
 
     # -- in: pulls -------------------------------------------------------------------------------
@@ -167,8 +172,7 @@ class Distributor(Adapter):
     def read_detail(self, response: Response) -> PlatformOrder:
         """Read an order."""
         try:
-            document = read_json(_body(response), OrderDocument, most_bytes=MOST_BYTES)
-            return platform_order(document, self._words, self._deducts_at)
+            return self._order(read_json(_body(response), OrderDocument))
         except Unreadable as error:
             _unreadable(error)
 
@@ -187,21 +191,19 @@ class Distributor(Adapter):
         It is named without its details, and asked for by itself: that one alone is in trouble.
         """
         try:
-            page = read_json(_body(response), OrdersPage, most_bytes=MOST_ANSWER_BYTES)
-            ids = [order_no_of(as_shape(order, Numbered)) for order in page.orders]
+            page = read_json(_body(response), OrdersPage)
         except Unreadable as error:
             _unreadable(error)
-        whole = [self._whole(order) for order in page.orders]
-        changes = [None if order is None else order.changed_at_ms for order in whole]
-        details = tuple(order for order in whole if order is not None)
-        return Page(tuple(zip(ids, changes, strict=True)), page.pages, details)
+        return page_of(
+            page.orders,
+            page.pages,
+            whole=lambda said: self._order(as_shape(said, OrderDocument)),
+            named=_named,
+            unreadable=(Unreadable,),
+        )
 
-    def _whole(self, order: Any) -> PlatformOrder | None:
-        try:
-            document = as_shape(order, OrderDocument)
-            return platform_order(document, self._words, self._deducts_at)
-        except (Unreadable, UnknownWord):
-            return None
+    def _order(self, document: OrderDocument) -> PlatformOrder:
+        return platform_order(document, self._words, self._deducts_at)
 
     def _get(self, target: str, at: At) -> Request | None:
         if self._orders_path is None:
@@ -340,6 +342,14 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read how many seconds to wait; of a date nothing can be made without a clock."""
     text = headers.get("retry-after", "").strip()
     return min(float(text), MOST_WAIT_SECONDS) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
+def _named(said: Any) -> tuple[str, int | None] | Unread:
+    """Read of an order which one it is."""
+    try:
+        return order_no_of(as_shape(said, Numbered)), None
+    except Unreadable as error:
+        return unread(str(error), said)
 
 
 def _unreadable(error: Unreadable) -> NoReturn:

@@ -21,9 +21,9 @@ from urllib.parse import urlencode
 from channels.adapter import Account, Adapter, At
 from channels.douyin_orders import (
     PROBE,
-    changed_at_ms,
     read_foreign,
     read_message,
+    read_named,
     read_order,
     shop_of,
 )
@@ -37,7 +37,6 @@ from channels.douyin_wire import (
     Unreadable,
     answered,
     clean,
-    identifier,
     number,
     parsed,
     required,
@@ -45,7 +44,8 @@ from channels.douyin_wire import (
     unreadable,
 )
 from channels.model import Hint, Listing, Page, Parcel, PlatformOrder, Token
-from partners.errors import Forged, Malformed, Misdirected, PartnerFault, UnknownWord
+from channels.pages import page_of
+from partners.errors import Forged, Malformed, Misdirected, PartnerFault
 from partners.model import Push, Reply, Request, Response
 from reservation.errors import ConfigurationError
 
@@ -237,29 +237,22 @@ class Douyin(Adapter):
         return self._call("/order/searchList", params, at)
 
     def read_changed(self, response: Response) -> Page:
-        """Read a page; its orders are whole, but for one that we cannot read: then all are pulled.
+        """Read a page; its orders are whole, but for one that we cannot read: that one is pulled.
 
         So an unknown word stops the order that has it, and not the sweep.
         """
         content = _data(response, PageData)
         try:
-            orders = shaped(content.shop_order_list or [], list[ShopOrder])
-            found = tuple(
-                (
-                    required(identifier(order.order_id), "order_id"),
-                    changed_at_ms(order) if order.update_time is not None else None,
-                )
-                for order in orders
-            )
             total = number(content.total, "total") or 0
         except Unreadable as error:
             raise unreadable(error) from error
-        pages = -(-total // self.page_size)
-        try:
-            details = tuple(read_order(order, self.account.deducts_at) for order in orders)
-        except (Unreadable, UnknownWord):
-            return Page(found, pages)
-        return Page(found, pages, details)
+        return page_of(
+            content.shop_order_list or [],
+            -(-total // self.page_size),
+            whole=lambda said: read_order(shaped(said, ShopOrder), self.account.deducts_at),
+            named=read_named,
+            unreadable=(Unreadable,),
+        )
 
     # -- out -------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from channels.douyin_wire import (
     Loose,
     Message,
+    NamedOrder,
     ShopOrder,
     SkuOrder,
     Unreadable,
@@ -25,11 +26,14 @@ from channels.douyin_wire import (
     shaped,
 )
 from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from channels.pages import unread
 from partners.errors import UnknownWord
 from reservation.shops import DeductsAt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from channels.model import Unread
 
 _T = TypeVar("_T")
 
@@ -125,9 +129,20 @@ def read_order(order: ShopOrder, deducts_at: DeductsAt | None) -> PlatformOrder:
         created_at_ms=required(moment(order.create_time, "create_time"), "create_time"),
         changed_at_ms=changed_at_ms(order),
         paid_at_ms=paid_at_ms,
-        paid_fen=number(order.pay_amount, "pay_amount") if paid_at_ms else None,
-        live_room_id=next(filter(None, map(_room, order.sku_order_list)), ""),
+        paid_fen=_paid(order.pay_amount, order.pay_time),
     )
+
+
+def read_named(said: object) -> tuple[str, int | None] | Unread:
+    """Read of an order which one it is, and when it changed, if that can be read."""
+    try:
+        order_id = required(identifier(shaped(said, NamedOrder).order_id), "order_id")
+    except Unreadable as error:
+        return unread(f"an order that has no number: {error}", said)
+    try:
+        return order_id, changed_at_ms(shaped(said, ShopOrder))
+    except Unreadable:
+        return order_id, None
 
 
 def changed_at_ms(order: ShopOrder) -> int:
@@ -212,9 +227,7 @@ def _line(line: SkuOrder, order: ShopOrder) -> OrderLine:
         state=state,
         item_id=identifier(line.product_id_str) or identifier(line.product_id),
         platform_sku_id=identifier(line.sku_id),
-        paid_fen=number(line.pay_amount, "pay_amount")
-        if moment(line.pay_time, "pay_time")
-        else None,
+        paid_fen=_paid(line.pay_amount, line.pay_time),
         refund=refund,
     )
 
@@ -235,8 +248,13 @@ def _refund(line: SkuOrder) -> tuple[str, bool]:
     return "" if word == "0" else word, ends_line and refunded
 
 
-def _room(line: SkuOrder) -> str:
-    return identifier(line.room_id_str) or identifier(line.room_id)
+def _paid(amount: object, pay_time: object) -> int | None:
+    """Read what was paid. It moves no stock: what cannot be read keeps no order from its own."""
+    try:
+        fen, time = (shaped(value, cast("type[Loose]", Loose)) for value in (amount, pay_time))
+        return number(fen, "pay_amount") if moment(time, "pay_time") else None
+    except Unreadable:
+        return None
 
 
 def _in(table: Mapping[str, _T], field: str, word: str) -> _T:

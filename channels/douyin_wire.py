@@ -16,7 +16,6 @@ from partners.errors import PartnerFault
 from partners.model import Response
 
 MAX_PUSH_BYTES: Final = 1_048_576  # a message has some hundred bytes; how many come is not told
-MAX_ANSWER_BYTES: Final = 33_554_432  # a page has 100 orders of some 15 kB; so much is no answer
 MAX_TEXT: Final = 128  # characters of anything that we keep
 MAX_REASON: Final = 200  # characters of the platform's own text that go into our log
 LATEST_SECOND: Final = 1 << 33  # in the year 2242: what is later is no time in seconds
@@ -62,25 +61,28 @@ class SkuOrder(msgspec.Struct, frozen=True):
     product_id_str: Loose = None
     sku_id: Loose = None
     item_num: Loose = None
-    pay_amount: Loose = None
-    pay_time: Loose = None
+    pay_amount: object = None
+    pay_time: object = None
     update_time: Loose = None
     ship_time: Loose = None  # when it left, 0 of one that has not
     reduce_stock_type: Loose = None
-    room_id: Loose = None
-    room_id_str: Loose = None
     after_sale_info: AfterSale | None = None
 
 
-class ShopOrder(msgspec.Struct, frozen=True):
-    """An order, in its detail and in a list the same."""
+class NamedOrder(msgspec.Struct, frozen=True):
+    """Of an order which one it is."""
 
     order_id: Loose = None
+
+
+class ShopOrder(NamedOrder, frozen=True):
+    """An order, in its detail and in a list the same."""
+
     order_status: Loose = None
     create_time: Loose = None
     update_time: Loose = None
     pay_time: Loose = None
-    pay_amount: Loose = None
+    pay_amount: object = None
     sku_order_list: list[SkuOrder] = []
 
 
@@ -261,8 +263,6 @@ def answered(response: Response) -> object:
     if response.status != 200:
         fate = _HTTP.get(response.status, _MAYBE if response.status >= 500 else _NEVER)
         raise _fault(f"http-{response.status}", "", fate, wait)
-    if len(response.body) > MAX_ANSWER_BYTES:
-        raise unreadable(Unreadable("longer than any answer"))
     try:
         answer = shaped(parsed(response.body), _Envelope)
         code, sub_code = clean(answer.code), clean(answer.sub_code)
@@ -277,14 +277,18 @@ def answered(response: Response) -> object:
 
 def _fate(code: str, sub_code: str) -> _Fate:
     """Look up an error, its sub code first; of one that is in no table only its side is known."""
-    head = sub_code.partition(":")[0].strip()
+    head = _head(sub_code)
     for table, name in ((SUB_CODES, sub_code), (SUB_CODES, head), (CODES, code)):
         if name in table:
             return table[name]
     return _MAYBE if head.startswith(("isp.", "dop.")) else _LOST
 
 
+def _head(sub_code: str) -> str:
+    return sub_code.partition(":")[0].strip()
+
+
 def _fault(code: str, text: str, fate: _Fate, after_seconds: float | None) -> PartnerFault:
     shown = "".join(char if char.isprintable() else "?" for char in text[:MAX_REASON])
-    kind = TokenRefused if code in _NEW_TOKEN else PartnerFault
+    kind = TokenRefused if _head(code) in _NEW_TOKEN else PartnerFault
     return kind(code, shown, again=fate.again, after_seconds=after_seconds, unknown=fate.unknown)

@@ -44,11 +44,13 @@ class CloudEvent(Struct, frozen=True):
 
 def read_envelope(push: Push) -> Message:
     """Read a body, in its envelope or without. Raises Unreadable."""
+    if len(push.body) > MOST_BYTES:
+        raise Unreadable(f"has {len(push.body)} bytes, more than {MOST_BYTES}")
     media_type = push.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not media_type.startswith(_CLOUD_EVENTS):
-        message = read_json(push.body, Message, most_bytes=MOST_BYTES)
+        message = read_json(push.body, Message)
     elif media_type == _CLOUD_EVENT:
-        message = _unwrapped(read_json(push.body, CloudEvent, most_bytes=MOST_BYTES))
+        message = _unwrapped(read_json(push.body, CloudEvent))
     else:
         raise Unreadable(f"of CloudEvents only {_CLOUD_EVENT} is taken")
     if len(message.type) > _MOST_TYPE or not _TYPE.fullmatch(message.type):

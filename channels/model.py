@@ -47,8 +47,6 @@ class PlatformOrder:
     changed_at_ms: int  # of two descriptions the one that changed later is true
     paid_at_ms: int | None = None
     paid_fen: int | None = None
-    oversold: bool = False  # the platform's own flag
-    live_room_id: str = ""  # where it was sold in a livestream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +61,29 @@ class Hint:
     order_id: str = ""  # "" where the message is about no order
     order: PlatformOrder | None = None
     unknown: str = ""  # the word in no table that keeps it from being read, where no pull helps
+    changed_at_ms: int | None = None  # of what cannot be read: when the order was so, if it tells
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What stands among the orders of a page, and names none that can be asked for."""
+
+    why: str  # for a person: short, and nothing of the buyer's
+    said: bytes  # as it stands there: the same words are the same order
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the orders that have changed in a while."""
+    """One page of the orders that have changed in a while.
+
+    One that cannot be read hides none of the others: its id alone has it asked for by itself, and
+    what has none is shown to a person.
+    """
 
     orders: tuple[tuple[str, int | None], ...]  # the id of each, and when it changed, if told
     pages: int  # of that while in all, as far as the platform tells now
-    details: tuple[PlatformOrder, ...] = ()  # the same orders whole, where the page has them
+    details: tuple[PlatformOrder, ...] = ()  # the same orders whole, those that the page has so
+    unread: tuple[Unread, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,14 +88,12 @@ class OrderDocument(Numbered, frozen=True):
 T = TypeVar("T")
 
 
-def read_json(body: bytes, shape: type[T], *, most_bytes: int) -> T:
+def read_json(body: bytes, shape: type[T]) -> T:
     """Read JSON; numbers stay exact.
 
-    Raises Unreadable where it is larger than allowed, no JSON, of another shape, or names a
-    member twice: which of the two is meant, nobody can say.
+    Raises Unreadable where it is no JSON, of another shape, or names a member twice: which of the
+    two is meant, nobody can say.
     """
-    if len(body) > most_bytes:
-        raise Unreadable(f"has {len(body)} bytes, more than {most_bytes}")
     try:
         value = json.loads(
             body.decode(),
@@ -137,7 +135,8 @@ def order_no_of(document: Numbered) -> str:
     """Read the order's number. Raises Unreadable."""
     number = str(document.order_no)
     if not LOCAL_ID.fullmatch(number):
-        raise Unreadable("order_no has 1 to 64 characters of [A-Za-z0-9._-]")
+        shown = ascii(number[:MOST_WORD])
+        raise Unreadable(f"order_no has 1 to 64 characters of [A-Za-z0-9._-], unlike {shown}")
     return number
 
 

@@ -26,10 +26,11 @@ import msgspec
 
 from channels import top
 from channels.adapter import Account, Adapter
-from channels.model import Hint, Page
+from channels.model import Hint, Unread
+from channels.pages import page_of
 from channels.tmall_messages import MESSAGES_AT_ONCE, Fetched, hints_of, order_in
 from channels.tmall_trade import FIELDS, Trade, id_of, order_of
-from partners.errors import Malformed, PartnerFault, Stale, UnknownWord
+from partners.errors import Malformed, PartnerFault, Stale
 from partners.model import Reply
 from partners.taobao import text_of_time, time_of_text
 from reservation.errors import ConfigurationError
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from channels.adapter import At
-    from channels.model import Listing, Parcel, PlatformOrder
+    from channels.model import Listing, Page, Parcel, PlatformOrder
     from partners.errors import MessageRefused
     from partners.model import Push, Request, Response
 
@@ -56,6 +57,9 @@ _REPLY: Final = "<response><success>%s</success>%s</response>"
 _PROBLEM: Final = "<error_code>%s</error_code><error_message>%s</error_message>"
 
 
+_NOTHING: Final = msgspec.Raw(b"null")
+
+
 class _Detail(msgspec.Struct):
     trade: Trade | None = None
 
@@ -66,21 +70,13 @@ class _Found(msgspec.Struct):
     modified: str | None = None
 
 
-class _FoundList(msgspec.Struct):
-    trade: list[_Found] | _Found | None = None
-
-
-class _WholeList(msgspec.Struct):
-    trade: list[Trade] | Trade | None = None
-
-
-class _ChangedWhole(msgspec.Struct):
-    trades: _WholeList | list[Trade] | None = None
+class _Trades(msgspec.Struct):
+    trade: msgspec.Raw = _NOTHING
 
 
 class _Changed(msgspec.Struct):
     total_results: int | str | None = None
-    trades: _FoundList | list[_Found] | None = None
+    trades: msgspec.Raw = _NOTHING
 
 
 class _Success(msgspec.Struct):
@@ -95,7 +91,10 @@ class _Done(_Success):
 
 _DETAIL: Final = msgspec.json.Decoder(_Detail)
 _CHANGED: Final = msgspec.json.Decoder(_Changed)
-_CHANGED_WHOLE: Final = msgspec.json.Decoder(_ChangedWhole)
+_TRADES: Final = msgspec.json.Decoder(_Trades)
+_EACH: Final = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_TRADE: Final = msgspec.json.Decoder(Trade)
+_FOUND: Final = msgspec.json.Decoder(_Found)
 _FETCHED: Final = msgspec.json.Decoder(Fetched)
 _DONE: Final = msgspec.json.Decoder(_Done)
 _SECONDS: Final = re.compile(r"[1-9]\d{0,4}", re.ASCII)
@@ -208,32 +207,25 @@ class Tmall(Adapter):
         )
 
     def read_changed(self, response: Response) -> Page:
-        """Read a page; with one trade that cannot be read all of its trades are pulled instead.
+        """Read a page; a trade that cannot be read is pulled by itself.
 
         With `use_has_next`, which we do not ask for, it would have no total.
         """
         changed = _answer(response, "trades_sold_increment_get_response", _CHANGED)
-        inner = changed.trades.trade if isinstance(changed.trades, _FoundList) else changed.trades
-        found = [inner] if isinstance(inner, _Found) else inner or []
+        found = _each(changed.trades)
         try:
-            orders = tuple(_changed_at(trade) for trade in found)
             total = _count(changed.total_results or 0)
         except ValueError as wrong:
             raise top.unreadable(wrong) from wrong
-        if total < len(orders):
-            raise top.unreadable(f"{len(orders)} trades of {total}")
-        return Page(orders, -(-total // self.page_size), self._whole(response))
-
-    def _whole(self, response: Response) -> tuple[PlatformOrder, ...]:
-        """Read the trades of a page; none where one of them cannot be read."""
-        try:
-            changed = _answer(response, "trades_sold_increment_get_response", _CHANGED_WHOLE)
-            inner = changed.trades
-            if isinstance(inner, _WholeList):
-                inner = [inner.trade] if isinstance(inner.trade, Trade) else inner.trade
-            return tuple(order_of(trade, self._deducts_at) for trade in inner or [])
-        except (ValueError, UnknownWord, PartnerFault):
-            return ()
+        if total < len(found):
+            raise top.unreadable(f"{len(found)} trades of {total}")
+        return page_of(
+            found,
+            -(-total // self.page_size),
+            whole=lambda said: order_of(_TRADE.decode(said), self._deducts_at),
+            named=_named,
+            unreadable=(ValueError, RecursionError),
+        )
 
     def fetch(self, at: At) -> Request:
         """Fetch messages. The queue is the app's, not the seller's: no session opens it."""
@@ -353,9 +345,25 @@ def _answer(response: Response, name: str, decoder: msgspec.json.Decoder[top.Sha
     return top.read(members[name], decoder)
 
 
-def _changed_at(trade: _Found) -> tuple[str, int | None]:
-    changed_at_ms = time_of_text(trade.modified) if trade.modified else None
-    return id_of(trade.tid, trade.tid_str), changed_at_ms
+def _each(trades: msgspec.Raw) -> list[msgspec.Raw]:
+    """List the trades of a page, whether in a list, in a member `trade`, or one by itself."""
+    if bytes(trades).startswith(b"{"):
+        trades = top.read(trades, _TRADES).trade
+    is_one = bytes(trades).startswith(b"{")
+    return [trades] if is_one else top.read(trades, _EACH) or []
+
+
+def _named(said: msgspec.Raw) -> tuple[str, int | None] | Unread:
+    """Read of a trade which one it is, and when it changed, if that can be read."""
+    try:
+        found = _FOUND.decode(said)
+        order_id = id_of(found.tid, found.tid_str)
+    except (ValueError, RecursionError) as wrong:
+        return Unread(f"a trade without its number: {ascii(str(wrong))[:_MAX_TEXT]}", bytes(said))
+    try:
+        return order_id, time_of_text(found.modified or "")
+    except ValueError:
+        return order_id, None
 
 
 def _count(value: int | str) -> int:

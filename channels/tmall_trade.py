@@ -62,14 +62,6 @@ REFUNDED: Final[Mapping[str, bool]] = {
     "SUCCESS": True,
 }
 _NO_REFUND: Final = "NO_REFUND"
-_BOOLEANS: Final[Mapping[bool | str | None, bool]] = {
-    True: True,
-    "true": True,
-    False: False,
-    "false": False,
-    "": False,
-    None: False,
-}
 
 _TRADE_ID: Final = re.compile(r"[1-9]\d{0,19}", re.ASCII)
 _ITEM_ID: Final = re.compile(r"\d{0,20}", re.ASCII)
@@ -78,7 +70,6 @@ _MAX_CODE: Final = 256  # characters of a merchant's code; ours has 64, a longer
 _MAX_WORD: Final = 64
 _NOT_IN_CODE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
-_Word = TypeVar("_Word", bound=bool | str | None)
 _Meaning = TypeVar("_Meaning")
 
 _Number = int | str | None  # the platform writes numbers either way
@@ -97,9 +88,8 @@ class _Line(msgspec.Struct):
     sku_id: _Number = None
     outer_iid: str | None = None
     outer_sku_id: str | None = None
-    payment: _Number = None
-    divide_order_fee: _Number = None
-    is_oversold: bool | str | None = None
+    payment: object = None
+    divide_order_fee: object = None
     consign_time: str | None = None  # when it left, of one that has
     invoice_no: str | None = None  # of its parcel
 
@@ -114,7 +104,7 @@ class Trade(msgspec.Struct):
     tid: _Number = None
     tid_str: str | None = None
     status: str | None = None
-    payment: _Number = None
+    payment: object = None
     created: str | None = None
     modified: str | None = None
     pay_time: str | None = None
@@ -151,7 +141,6 @@ def order_of(trade: Trade, deducts_at: DeductsAt) -> PlatformOrder:
         changed_at_ms=time_of_text(trade.modified or ""),
         paid_at_ms=time_of_text(trade.pay_time or "") if is_paid else None,
         paid_fen=_fen(trade.payment) if is_paid else None,
-        oversold=any(_known(_BOOLEANS, "order.is_oversold", line.is_oversold) for line in found),
     )
 
 
@@ -191,11 +180,11 @@ def _stepped(state: OrderState, step: str) -> OrderState:
     return says if says is not None and state in {_UNPAID, _PAID} else state
 
 
-def _known(table: Mapping[_Word, _Meaning], field: str, word: _Word) -> _Meaning:
+def _known(table: Mapping[str, _Meaning], field: str, word: str) -> _Meaning:
     try:
         return table[word]
     except KeyError:
-        raise UnknownWord(field, str(word)[:_MAX_WORD]) from None
+        raise UnknownWord(field, word[:_MAX_WORD]) from None
 
 
 def _matching(pattern: re.Pattern[str], *values: int | str | None) -> str:
@@ -206,8 +195,12 @@ def _matching(pattern: re.Pattern[str], *values: int | str | None) -> str:
     return text
 
 
-def _fen(amount: int | str | None) -> int | None:
-    return None if amount is None or amount == "" else fen_of_yuan(str(amount))
+def _fen(amount: object) -> int | None:
+    """Read what was paid. It moves no stock: what cannot be read keeps no order from its own."""
+    try:
+        return fen_of_yuan(str(amount)) if isinstance(amount, int | str) else None
+    except ValueError:
+        return None
 
 
 def _code(text: str) -> str:

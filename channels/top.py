@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 MAX_CALLBACK_BYTES: Final = 1 << 20  # a call-back speaks of one order
 MAX_QUERY_BYTES: Final = 16 << 10
 MAX_CALLBACK_PARAMS: Final = 256  # each is decoded and sorted before we know who has sent it
-MAX_ANSWER_BYTES: Final = 16 << 20  # of a page of a hundred trades with everything in them: 1 MB
 _MAX_WORD: Final = 200  # characters of a platform's text that go into an error of ours
 
 Shape = TypeVar("Shape")
@@ -201,19 +200,18 @@ _PROBLEM: Final = msgspec.json.Decoder(_Problem)
 def members_of(response: Response) -> dict[str, msgspec.Raw]:
     """Read the outermost members of an answer. Raises PartnerFault where it is an error."""
     members: dict[str, msgspec.Raw] = {}
-    broken = len(response.body) > MAX_ANSWER_BYTES
-    if not broken:
-        try:
-            members = _MEMBERS.decode(response.body)
-        except (ValueError, RecursionError):
-            broken = True
+    broken = False
+    try:
+        members = _MEMBERS.decode(response.body)
+    except (ValueError, RecursionError):
+        broken = True
     if "error_response" in members:
         raise _fault_of(read(members["error_response"], _PROBLEM))
     if response.status != 200:
         again = response.status in _HTTP_AGAIN
         raise PartnerFault(f"http-{response.status}", "", again=again, unknown=again)
     if broken:
-        text = f"{len(response.body)} bytes that are no JSON object, or too many"
+        text = f"{len(response.body)} bytes that are no JSON object"
         raise PartnerFault("no-json", text, again=True, unknown=True)
     return members
 

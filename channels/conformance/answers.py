@@ -164,6 +164,8 @@ def _check_found(what: str, found: object) -> None:
             _check_name(what, order_id)
             check(changed_at_ms is None or 0 <= changed_at_ms < _LATEST_MS, f"{what}: a time")
         check(0 <= found.pages < _LATEST_MS, f"{what} has {found.pages} pages")
+        for one in found.unread:
+            check(0 < len(one.why.encode()) < _MOST_NAME, f"{what}: {shown(one.why)} is no reason")
         for order in found.details:
             _check_order(what, order)
     elif isinstance(found, list | tuple):

@@ -37,6 +37,28 @@ def bodies(good: Sequence[bytes], examples: int, seed: int = 1) -> Iterator[byte
         yield _otherwise(body, dice) if number % 5 else _cut(body, dice)
 
 
+def spoilt(page: bytes, first: str) -> Iterator[bytes]:
+    """Give a page of two orders, the first by its id, with something else for the second one.
+
+    Also with each member of it taken out. Only a page of JSON that lists them is given so.
+    """
+    try:
+        content = json.loads(page)
+    except ValueError:
+        return
+    for holder, key in _places(content):
+        place = holder[key]
+        if isinstance(place, list) and [first in str(one) for one in place] == [True, False]:
+            whole = place[1]
+            members = list(whole) if isinstance(whole, dict) else []
+            less = [{name: whole[name] for name in members if name != gone} for gone in members]
+            others: tuple[Any, ...] = (*less, None, 7, "x", [], {})
+            for other in others:
+                place[1] = other
+                yield json.dumps(content).encode()
+            place[1] = whole
+
+
 def _otherwise(body: bytes, dice: random.Random) -> bytes:
     """Change one to three members of what a body says."""
     try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
-from channels.conformance.checking import check, outcome, raised, same
+from channels.conformance.checking import check, outcome, raised, same, shown
 from channels.conformance.counterpart import Said
+from channels.conformance.fuzz import spoilt
 from channels.conformance.rules import (
     AT,
     MESSAGE_ID,
@@ -117,6 +119,24 @@ class Orders(Rules):
             check(times <= {both[0].changed_at_ms}, f"the orders of a page changed at {times}")
             check(page.pages == pages or not orders, f"{page.pages} pages instead of {pages}")
             check({one.order_id for one in page.details} <= set(ids), "details of nothing")
+
+    def test_an_order_that_cannot_be_read_hides_none(self) -> None:
+        """The rest of a page counts; that one is asked for by itself, or shown to a person."""
+        adapter, side = self.made(), self.counterpart
+        if adapter.changed(*WINDOW, 1, AT) is None:
+            return
+        good = self.order()
+        page = written("changed", side.changed([good, replace(good, order_id=OTHER_ORDER_ID)], 1))
+        for body in spoilt(page.body, ORDER_ID):
+            what = f"a page with {shown(body)}"
+            spoilt_page = replace(page, body=body)
+            found = outcome(what, partial(adapter.read_changed, spoilt_page))
+            ids = [order_id for order_id, _ in found.orders]
+            check(ORDER_ID in ids, f"{what}: the order that can be read is not found")
+            told = len(found.unread) + ids.count(OTHER_ORDER_ID)
+            check(told == 1, f"{what}: the order that cannot be read is told {told} times")
+            again = adapter.read_changed(spoilt_page)
+            same(f"{what}, read again,", again.unread, found.unread)
 
     def test_messages_that_are_fetched(self) -> None:
         """They are hints as those that are pushed; none waits: there are none."""

@@ -17,7 +17,7 @@ import msgspec
 
 from channels.intake.looks import NO_ORDER, Lacking, Look, LookState, Seen
 from channels.intake.moves import state_of
-from channels.model import OrderState, PlatformOrder
+from channels.model import Hint, OrderState, PlatformOrder
 from reservation.database import Database, DatabaseReader
 from reservation.errors import ArchiveUnavailable
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from channels.model import Hint, Page
+    from channels.model import Page
 
 FORMAT: Final = 2
 MOST_AT_ONCE: Final = 500  # looks that are taken in one go
@@ -33,6 +33,7 @@ MOST_REASON: Final = 500  # characters of a reason that grows
 # TOP and Douyin count in whole seconds, by clocks that are not ours: an order that was asked for
 # so long after its last change has had no other one within that second.
 CERTAIN_MS: Final = 5_000
+LISTED: Final = "listed"  # the topic of what a sweep has found, and of no message
 
 _TABLES: Final = """
 CREATE TABLE message (
@@ -64,6 +65,13 @@ _LATER: Final = (
         " FOREIGN KEY (channel, order_id) REFERENCES look (channel, order_id) ON DELETE CASCADE"
         ") WITHOUT ROWID"
     ),
+    # As of when a look's unknown word is, where that was told; it goes with its look.
+    (
+        "CREATE TABLE IF NOT EXISTS misread (channel TEXT NOT NULL, order_id TEXT NOT NULL,"
+        " changed_ms INTEGER NOT NULL, PRIMARY KEY (channel, order_id),"
+        " FOREIGN KEY (channel, order_id) REFERENCES look (channel, order_id) ON DELETE CASCADE"
+        ") WITHOUT ROWID"
+    ),
     "CREATE INDEX IF NOT EXISTS look_unfit ON look (channel, state) WHERE reason != ''",
 )
 
@@ -82,9 +90,19 @@ TELL: Final = (
     " reason = ''"
 )
 # To an order that waits already a message brings what is true now, or that it has to be asked for;
-# one that cannot be read brings its word alone. Lists lag behind: what they have is asked for.
-_NEWS: Final = f"{TELL}, detail = ?3, unknown = ?4"
+# one that cannot be read brings its word alone, which what is older leaves to be seen. Lists lag
+# behind: what they have is asked for.
+_LATER_WORD: Final = (
+    "SELECT 1 FROM misread WHERE channel = ?1 AND order_id = ?2 AND changed_ms > ?6"
+)
+_NEWS: Final = (
+    f"{TELL}, detail = ?3, unknown = CASE WHEN EXISTS ({_LATER_WORD}) THEN unknown ELSE ?4 END"
+)
 _UNKNOWN: Final = f"{TELL}, unknown = ?4"
+_LATER_WAS_TOLD: Final = (
+    "SELECT 1 FROM described WHERE channel = ?1 AND order_id = ?2 AND changed_ms > ?3"
+    " UNION ALL SELECT 1 FROM misread WHERE channel = ?1 AND order_id = ?2 AND changed_ms > ?3"
+)
 _LISTED: Final = f"{TELL}, detail = NULL"
 
 # A look that a person has dismissed meanwhile shows nothing.
@@ -161,18 +179,20 @@ class Inbox(InboxReads):
 
         Returns how many were new. When it returns they are on the disk.
         """
-        new = 0
         with self._db.transaction():
-            for channel, hint in channel_hints:
-                cursor = self._db.execute(
-                    "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)"
-                    " ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times",
-                    (channel, hint.message_id, hint.topic, hint.order_id, hint.unknown, at_ms),
-                )
-                if cursor.fetchone()[0] == 1:
-                    new += 1
-                    self._heed(channel, hint, at_ms)
-        return new
+            return sum(self._keep(channel, hint, at_ms) for channel, hint in channel_hints)
+
+    def _keep(self, channel: str, hint: Hint, at_ms: int) -> bool:
+        """Keep a message; says whether it is new."""
+        cursor = self._db.execute(
+            "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)"
+            " ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times",
+            (channel, hint.message_id, hint.topic, hint.order_id, hint.unknown, at_ms),
+        )
+        is_new: bool = cursor.fetchone()[0] == 1
+        if is_new:
+            self._heed(channel, hint, at_ms)
+        return is_new
 
     def _heed(self, channel: str, hint: Hint, at_ms: int) -> None:
         """Let a look wait, unless a later description of the order has been here before."""
@@ -180,11 +200,25 @@ class Inbox(InboxReads):
             if hint.unknown:
                 self._gather(channel, hint.unknown, at_ms)
             return
-        detail = None if hint.order is None else _encode(hint.order)
-        if hint.order is not None and not self._describe(channel, Seen(hint.order, at_ms)):
+        told = (channel, hint.order_id, None, hint.unknown, at_ms)
+        if hint.unknown:
+            self._misread(told, hint.changed_at_ms)
+        elif hint.order is None:
+            self._db.execute(_NEWS, (*told, None))
+        elif self._describe(channel, Seen(hint.order, at_ms)):
+            detail = _encode(hint.order)
+            self._db.execute(_NEWS, (*told[:2], detail, *told[3:], hint.order.changed_at_ms))
+
+    def _misread(self, told: tuple[str, str, None, str, int], changed_ms: int | None) -> None:
+        """Let a look wait with a word that nobody knows, unless something later was told before."""
+        order = told[:2]
+        if self._db.execute(_LATER_WAS_TOLD, (*order, changed_ms)).fetchone():
             return
-        statement = _UNKNOWN if hint.unknown else _NEWS
-        self._db.execute(statement, (channel, hint.order_id, detail, hint.unknown, at_ms))
+        self._db.execute(_UNKNOWN, told)
+        if changed_ms is not None:
+            self._db.execute(
+                "INSERT OR REPLACE INTO misread VALUES (?, ?, ?)", (*order, changed_ms)
+            )
 
     def _gather(self, channel: str, unknown: str, at_ms: int) -> None:
         """Note the word of a message that names no order, each word once."""
@@ -204,10 +238,18 @@ class Inbox(InboxReads):
         cursor = self._db.execute(_DESCRIBE, (channel, order.order_id, *values))
         return cursor.fetchone() is not None
 
-    def found(self, channel: str, page: Page, at_ms: int) -> None:
-        """Have those orders of a page looked at that have not been seen as they are now."""
+    def found(self, channel: str, page: Page, at_ms: int) -> Sequence[Hint]:
+        """Have those orders of a page looked at that have not been seen as they are now.
+
+        What names none is kept as if it was a message that cannot be read; returns what is new.
+        """
         whole = {order.order_id: order for order in page.details}
+        unread = [
+            Hint(message_id=_digest(one.said).hex(), topic=LISTED, unknown=one.why)
+            for one in page.unread
+        ]
         with self._db.transaction():
+            new = [hint for hint in unread if self._keep(channel, hint, at_ms)]
             for order_id, changed_ms in page.orders:
                 order = whole.get(order_id)
                 row = self._db.execute(
@@ -224,6 +266,7 @@ class Inbox(InboxReads):
                     self._describe(channel, Seen(order, at_ms))
                 detail = None if order is None else _encode(order)
                 self._db.execute(_LISTED, (channel, order_id, detail, "", at_ms))
+        return new
 
     def begun(self, channel: str, at_ms: int) -> int:
         """Say since when a channel's orders are moved here: since this was asked first."""
@@ -371,9 +414,14 @@ class Inbox(InboxReads):
         return forgotten
 
 
+def _digest(said: bytes) -> bytes:
+    """Shorten what was said to what tells it from anything else."""
+    return blake2b(said, digest_size=12).digest()
+
+
 def _words(order: PlatformOrder) -> bytes:
     """Shorten a description to how far along it is, a byte, and what tells it from another one."""
-    return _ALONG[state_of(order)] + blake2b(_encode(order), digest_size=12).digest()
+    return _ALONG[state_of(order)] + _digest(_encode(order))
 
 
 def _is_as_seen(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from channels.intake.anomalies import tell_unread
 from channels.intake.asking import FAULTS, Asking
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ class Sweeper(Asking):
             # A single page is whole as it is; of several the first may have changed meanwhile.
             page = first if first.pages == 1 else await self._page(begin_ms, end_ms, number)
             if page is not None:
-                await asyncio.to_thread(self._inbox.found, self._channel, page, self._now_ms())
+                now_ms = self._now_ms()
+                unread = await asyncio.to_thread(self._inbox.found, self._channel, page, now_ms)
+                tell_unread(self._channel, unread)
         return True
 
     async def _page(self, begin_ms: int, end_ms: int, number: int) -> Page | None:

@@ -39,7 +39,7 @@ def test_its_platform_passes_the_suite(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert re.search(r"\b3\d passed, 1 skipped\b", done.stdout), done.stdout
+    assert re.search(r"\b4\d passed, 1 skipped\b", done.stdout), done.stdout
 
 
 @contextmanager

@@ -346,3 +346,12 @@ def test_one_that_only_sends_files_has_no_address_and_no_secret() -> None:
         given = {"webhook-id": "m", "webhook-timestamp": "1700000000", **headers}
         with pytest.raises(Forged):
             files.read_push(Push(b"{}", given), 1_700_000_000_000)
+
+
+def test_a_word_that_nobody_knows_says_as_of_when_it_is() -> None:
+    """So that what is older does not hide it; one of the future would hide all that is to come."""
+    hint = read(order(status="returned-to-sender"))
+    assert (hint.order, hint.changed_at_ms) == (None, NOW_MS - 5_000)
+    assert "returned-to-sender" in hint.unknown
+    with pytest.raises(Malformed, match="future"):
+        read(order(status="returned-to-sender", updated_at="2026-01-22T10:06:00+08:00"))

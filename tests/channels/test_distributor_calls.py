@@ -86,7 +86,31 @@ def test_an_order_that_cannot_be_read_keeps_none_of_its_page_back(bad: dict[str,
     assert page.details == (order_of(order()),)
 
 
-@pytest.mark.parametrize("document", [b"", b"<html>", {}, {"orders": [{}], "pages": 1}, []])
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (order(order_no="HZ/8")["data"], "'HZ/8'"),
+        (order(order_no="订单8")["data"], "'\\u8ba2\\u53558'"),
+        (order(order_no="x" * 10_000)["data"], "'xxxx"),
+        ({"order_no": ["\ud800"]}, "order_no"),
+        ({}, "order_no"),
+        (None, "object"),
+        (7, "object"),
+    ],
+)
+def test_what_names_no_order_of_ours_keeps_none_of_its_page_back(said: Any, shown: str) -> None:
+    """It is told, the same of the same, for somebody to see."""
+    response = answer({"orders": [order()["data"], said], "pages": 1})
+    pages = [dealer().read_changed(response) for _ in range(2)]
+    assert pages[0] == pages[1]
+    assert pages[0].orders == (("7", DAY + 7_200_000),)
+    (unread,) = pages[0].unread
+    assert shown in unread.why
+    assert len(unread.why) <= 300
+    assert unread.why.isascii()
+
+
+@pytest.mark.parametrize("document", [b"", b"<html>", {}, {"orders": {}, "pages": 1}, []])
 def test_an_answer_that_cannot_be_read_may_be_another_later(document: Any) -> None:
     for reader in (dealer().read_detail, dealer().read_changed):
         with pytest.raises(PartnerFault) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def read(
 
 
 def test_the_golden_order_is_read_whole():
-    """Exact ids before rounded ones, fen, ms, the room it was sold in, a line that is closed."""
+    """Exact ids before rounded ones, fen, ms, a line that is closed."""
     line = OrderLine(
         line_id="4781320682406083641",
         sku="A1-RED",
@@ -78,7 +79,6 @@ def test_the_golden_order_is_read_whole():
             changed_at_ms=1_617_355_500_000,
             paid_at_ms=1_617_355_413_000,
             paid_fen=1000,
-            live_room_id="6936476692437472563",
         )
     )
 
@@ -269,17 +269,17 @@ def test_a_line_has_the_merchants_code_or_the_outer_id(line, sku):
     assert read(line=line).lines[0].sku == sku
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        {"room_id_str": None, "room_id": 6936476692437472563},
-        {"room_id": 6936476692437472256, "room_id_str": "6936476692437472563"},
-    ],
-)
-def test_a_room_is_exact_as_a_number_and_as_a_string(line):
-    """0 is none."""
-    assert read(line=line).live_room_id == "6936476692437472563"
-    assert read(line={"room_id": 0, "room_id_str": "0"}).live_room_id == ""
+@pytest.mark.parametrize("amount", [10.5, "10.50", -1, [], {}, True, "x", "1" * 20])
+def test_an_amount_that_cannot_be_read_keeps_no_order_from_its_stock(amount):
+    """It is then not known; nothing else of the order is another."""
+    order, whole = read({"pay_amount": amount}, {"pay_amount": amount}), read()
+    lines = tuple(replace(line, paid_fen=None) for line in whole.lines)
+    assert order == replace(whole, paid_fen=None, lines=lines)
+
+
+def test_what_is_nothing_to_stock_is_not_read():
+    """The room that a line was sold in, whatever its number looks like."""
+    assert read(line={"room_id": {}, "room_id_str": "a b"}) == read()
 
 
 @pytest.mark.parametrize(
@@ -295,9 +295,6 @@ def test_a_room_is_exact_as_a_number_and_as_a_string(line):
         ({"create_time": 1_617_355_400_000}, {}),
         ({"create_time": "yesterday"}, {}),
         ({"pay_time": -1}, {}),
-        ({"pay_amount": 10.5}, {}),
-        ({"pay_amount": "10.50"}, {}),
-        ({"pay_amount": -1}, {}),
         ({"update_time": 0}, {"update_time": 0}),
         ({}, {"order_id": ""}),
         ({}, {"item_num": 0}),
@@ -346,13 +343,38 @@ def test_pages_are_counted_by_the_orders(total, pages):
     assert shop().read_changed(response(content)) == Page((), pages)
 
 
-@pytest.mark.parametrize("change", [{"order_status": 77}, {"create_time": None}])
-def test_an_order_that_cannot_be_read_does_not_stop_its_page(change):
-    """All are then pulled one by one, and that one alone is stopped."""
-    content = copy.deepcopy(PAGE)
+LINE = {**PAGE["data"]["shop_order_list"][1]["sku_order_list"][0], "after_sale_info": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_dated"),
+    [
+        ({"order_status": 77}, True),
+        ({"create_time": None}, True),
+        ({"update_time": 0, "sku_order_list": []}, False),
+        ({"sku_order_list": [LINE]}, False),
+        ({"sku_order_list": "none"}, False),
+    ],
+)
+def test_an_order_that_cannot_be_read_does_not_stop_its_page(change, *, is_dated):
+    """It is pulled by itself, and that one alone is stopped."""
+    content, good = copy.deepcopy(PAGE), shop().read_changed(response(PAGE))
     content["data"]["shop_order_list"][1] |= change
     page = shop().read_changed(response(content))
-    assert (len(page.orders), page.pages, page.details) == (3, 3, ())
+    (bad, changed_ms) = good.orders[1]
+    orders = (good.orders[0], (bad, changed_ms if is_dated else None), good.orders[2])
+    assert page == Page(orders, 3, (good.details[0], good.details[2]))
+
+
+@pytest.mark.parametrize("said", [7, None, [], {}, {"order_id": None}, {"order_id": "a b"}])
+def test_what_names_no_order_hides_none(said):
+    """It is told, the same of the same, for somebody to see; nothing of the buyer's is in it."""
+    content, good = copy.deepcopy(PAGE), shop().read_changed(response(PAGE))
+    content["data"]["shop_order_list"].append(said)
+    page, again = (shop().read_changed(response(content)) for _ in range(2))
+    assert page == again == replace(good, unread=page.unread)
+    assert [one.why.startswith("an order that has no number: ") for one in page.unread] == [True]
+    assert json.loads(page.unread[0].said) == said
 
 
 def test_a_page_may_have_ids_only():
@@ -370,12 +392,11 @@ def test_a_page_may_have_ids_only():
         [],
         {},
         {"total": -1},
-        {"total": None, "shop_order_list": [1]},
-        {"total": 1, "shop_order_list": [{"order_id": 0}]},
+        {"total": 1, "shop_order_list": {}},
     ],
 )
 def test_what_is_no_page_is_a_fault(data):
-    """An order without an id would be lost."""
+    """What has changed then, nobody knows."""
     with pytest.raises(PartnerFault):
         shop().read_changed(response({"code": 10000, "data": data}))
 

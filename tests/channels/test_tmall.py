@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 import pytest
@@ -14,7 +15,7 @@ from channels.tmall import Tmall
 from channels.tmall_messages import MESSAGES_AT_ONCE
 from channels.tmall_trade import FIELDS
 from partners.errors import Forged, Malformed, PartnerFault, Stale
-from partners.model import Push
+from partners.model import Push, Response
 from partners.taobao import text_of_time
 from reservation.errors import ConfigurationError
 from tests.channels.tmall_golden import answering, golden
@@ -226,6 +227,11 @@ def test_changed():
             Page((("1000000000000000001", NOW_MS), ("7", None)), 3),
         ),
         (
+            changed(total_results=1, trades={"trade": [{"tid": 7, "modified": "now"}]}),
+            Page((("7", None),), 1),
+        ),
+        (changed(total_results=0, trades={}), Page((), 0)),
+        (
             changed(total_results="200", trades={"trade": {"tid_str": "7"}}),
             Page((("7", None),), 2),
         ),
@@ -258,24 +264,48 @@ def test_a_page_has_its_trades_whole(trades):
     assert only == whole[0]
 
 
-@pytest.mark.parametrize("change", [{"status": "LOST"}, {"status": 7}, {"orders": None}])
-def test_a_trade_that_cannot_be_read_does_not_stop_its_page(change):
-    """All are then pulled one by one, and that one alone is stopped."""
-    page = TMALL.read_changed(changed(total_results=2, trades=[WHOLE, CLOSED | change]))
-    assert (len(page.orders), page.pages, page.details) == (2, 1, ())
+@pytest.mark.parametrize(
+    ("change", "is_dated"),
+    [
+        ({"status": "LOST"}, True),
+        ({"status": 7}, True),
+        ({"orders": None}, True),
+        ({"orders": {"order": [7]}}, True),
+        ({"modified": ""}, False),
+        ({"modified": "2026-01-22T10:00:00"}, False),
+    ],
+)
+def test_a_trade_that_cannot_be_read_does_not_stop_its_page(change, *, is_dated):
+    """It is pulled by itself, and that one alone is stopped."""
+    good = TMALL.read_changed(changed(total_results=2, trades=[CLOSED, WHOLE]))
+    page = TMALL.read_changed(changed(total_results=2, trades=[CLOSED | change, WHOLE]))
+    (closed, changed_ms), whole = good.orders
+    orders = ((closed, changed_ms if is_dated else None), whole)
+    assert page == Page(orders, 1, good.details[1:])
+
+
+@pytest.mark.parametrize("said", [7, None, [], {}, {"tid": "x"}, {"tid": 1e18}, {"tid": [1]}])
+def test_what_names_no_trade_hides_none(said):
+    """It is told, the same of the same, for somebody to see."""
+    good = TMALL.read_changed(changed(total_results=2, trades=[WHOLE, CLOSED]))
+    trades = {"total_results": 3, "trades": {"trade": [WHOLE, said, CLOSED]}}
+    body = json.dumps({"trades_sold_increment_get_response": trades}).encode()
+    page = TMALL.read_changed(Response(200, body))
+    assert page == replace(good, unread=page.unread)
+    assert [one.why.startswith("a trade without its number: ") for one in page.unread] == [True]
+    assert json.loads(page.unread[0].said) == said
 
 
 @pytest.mark.parametrize(
     "response",
     [
         changed(trades={"trade": [{"tid": 7}]}, has_next=True),
-        changed(total_results=1, trades={"trade": [{}]}),
-        changed(total_results=1, trades={"trade": [{"tid": 7, "modified": "now"}]}),
+        changed(total_results=1, trades={"trade": 7}),
+        changed(total_results=1, trades="none"),
         changed(total_results=-1),
         changed(total_results=10**30),
         changed(total_results="1_0"),
         changed(total_results=1.5),
-        changed(total_results=2, trades={"trade": [{"tid": 1e18}]}),
         answering({"trades_sold_get_response": {}}),
     ],
 )

@@ -62,7 +62,9 @@ MUTANTS = [
     ("str(order.order)", "str(int(float(order.order)))", "ids_quantities_and_times"),
     ("order.placed * 1000", "order.placed", "ids_quantities_and_times"),
     ("str(one.order), one.changed * 1000", "str(one.order), one.changed", "a_page_names"),
-    ("page.orders), page.pages)", "page.orders), 1)", "a_page_names"),
+    ("tuple(orders), page.pages,", "tuple(orders), 1,", "a_page_names"),
+    ("list[msgspec.Raw]", "list[Changed]", "an_order_that_cannot_be_read"),
+    ("unread.append(Unread(str(error)[:200], bytes(said)))", "pass", "an_order_that_cannot"),
     ("Annotated[list[Line], Meta(min_length=1)]", "list[Line]", "an_order_without_lines"),
     # answers
     ("response.status != 409", "True", "what_is_done_is_done"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from channels.intake.inbox import CERTAIN_MS, Inbox, InboxUnavailable
 from channels.intake.looks import Look, Seen
-from channels.model import Hint, OrderLine, OrderState, Page, PlatformOrder
+from channels.model import Hint, OrderLine, OrderState, Page, PlatformOrder, Unread
 from reservation.shops import DeductsAt
 
 ORDER = PlatformOrder(
@@ -191,6 +192,49 @@ def test_a_word_that_nobody_knows_stays_with_the_order(inbox: Inbox) -> None:
     assert (look.order, look.unknown) == (later, "")
 
 
+def unknown(message_id: str, word: str, changed_at_ms: int | None) -> Hint:
+    """Make a message with a word that nobody knows."""
+    return replace(hint(message_id), unknown=word, changed_at_ms=changed_at_ms)
+
+
+@pytest.mark.parametrize(
+    ("told", "order", "word"),
+    [
+        ((hint("a", order=ORDER), unknown("b", "X", 60)), ORDER, "X"),
+        ((hint("a", order=ORDER), unknown("b", "X", 40)), ORDER, ""),
+        ((unknown("a", "X", 40), unknown("b", "Y", 60)), None, "Y"),
+        ((unknown("a", "X", 40), hint("b", order=ORDER), unknown("c", "Y", 60)), ORDER, "Y"),
+    ],
+)
+def test_what_is_later_is_true_in_whatever_order_it_comes(
+    inbox: Inbox, told: tuple[Hint, ...], order: PlatformOrder | None, word: str
+) -> None:
+    """Also where it cannot be read: then what is known from before stands beside it."""
+    for number, hints in enumerate(itertools.permutations(told)):
+        channel = f"dealer-{number}"
+        inbox.keep([(channel, one) for one in hints], 1_000)
+        (look,) = inbox.due(channel, 1_000)
+        assert (look.order, look.unknown) == (order, word)
+
+
+def test_an_older_word_brings_no_order_back(inbox: Inbox) -> None:
+    """One that is seen to as of later is left alone."""
+    keep(inbox, hint("a", order=ORDER))
+    inbox.done(inbox.due("douyin", 1_000))
+    keep(inbox, unknown("b", "X", 49))
+    assert inbox.due("douyin", 1_000) == []
+    keep(inbox, unknown("c", "Y", 50))
+    assert [look.unknown for look in inbox.due("douyin", 1_000)] == ["Y"]
+
+
+def test_a_word_is_forgotten_with_its_look(inbox: Inbox) -> None:
+    """Once somebody has seen to it, what is older of the order is news again."""
+    keep(inbox, unknown("a", "X", 60))
+    inbox.done(inbox.due("douyin", 1_000))
+    keep(inbox, hint("b", order=ORDER))
+    assert [(look.order, look.unknown) for look in inbox.due("douyin", 1_000)] == [(ORDER, "")]
+
+
 def seen(inbox: Inbox, changed_ms: int, asked_ms: int, *, spent: bool = False) -> None:
     """See an order as of a change, asked for at a time; no look at it is left."""
     order = replace(ORDER, changed_at_ms=changed_ms)
@@ -233,6 +277,19 @@ def test_an_order_of_unknown_age_is_looked_at(inbox: Inbox) -> None:
     seen(inbox, SECOND, 10**9)
     inbox.found("douyin", Page((("7", None),), 1), 9_000_000)
     assert len(inbox.due("douyin", 10**9)) == 1
+
+
+def test_what_names_no_order_hides_none_and_is_gathered_once(inbox: Inbox) -> None:
+    """However often a sweep meets it; what stands otherwise is another one."""
+    page = Page((("7", 50),), 1, (), (Unread("order_no 'HZ/8'", b"1"), Unread("no number", b"2")))
+    told = inbox.found("douyin", page, 1_000)
+    assert [one.unknown for one in told] == ["order_no 'HZ/8'", "no number"]
+    assert inbox.found("douyin", page, 2_000) == []
+    assert [look.order_id for look in inbox.due("douyin", 2_000)] == ["7"]
+    (gathered,) = inbox._looks("l.order_id = ''")
+    assert gathered.reason == "unknown-word: order_no 'HZ/8', no number"
+    (again,) = inbox.found("douyin", Page((), 1, (), (Unread("no number", b"3"),)), 3_000)
+    assert (again.order_id, again.unknown) == ("", "no number")
 
 
 def test_an_end_stays_an_end_whatever_is_told_later(inbox: Inbox) -> None:
@@ -283,6 +340,13 @@ def test_old_messages_are_forgotten_unless_a_look_needs_them(inbox: Inbox) -> No
     assert inbox.forget(2_000, 2_000) == 0
     assert keep(inbox, hint("b", "8")) == 0
     assert keep(inbox, hint("a")) == 1
+
+
+def test_a_message_that_names_no_order_is_forgotten_though_its_look_stays(inbox: Inbox) -> None:
+    """It waits for a person, who may never come."""
+    keep(inbox, replace(unknown("a", "X", None), order_id=""), at_ms=1_000)
+    assert inbox.forget(1_001, 1_001) == 1
+    assert [look.reason for look in inbox._looks("l.order_id = ''")] == ["unknown-word: X"]
 
 
 def test_a_broken_file_is_a_fault_with_its_name(tmp_path: Path) -> None:

@@ -6,13 +6,17 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from channels.intake import sweeper
+from channels.intake.desk import Desk
 from channels.intake.inbox import CERTAIN_MS, Inbox
-from channels.intake.looks import Seen
+from channels.intake.looks import NO_ORDER, Seen
 from channels.intake.sweeper import FAULT_SECONDS, OVERLAP_MS, Sweeper
+from channels.model import Page, Unread
 from channels.registry import adapter_of
 from channels.transport import Platform
+from partners.model import Response
 from reservation.shops import Shop
 from tests.channels.bazaar import NOW_MS, Bazaar, BazaarServer
 from tests.channels.corner import CornerShop
@@ -25,6 +29,20 @@ class Small(Bazaar):
     """A bazaar that shows ten minutes at most."""
 
     longest_window_ms = 10 * MINUTE_MS
+
+
+UNREAD = "HZ/8"
+
+
+class Blind(Bazaar):
+    """A bazaar with an order that has a name of its own."""
+
+    def read_changed(self, response: Response) -> Page:
+        """Read a page."""
+        page = super().read_changed(response)
+        orders = tuple(order for order in page.orders if order[0] != UNREAD)
+        unread = (Unread(UNREAD, b"8"),) * (len(page.orders) - len(orders))
+        return Page(orders, page.pages, unread=unread)
 
 
 class Bed:
@@ -212,6 +230,35 @@ async def test_a_platform_that_fails_is_swept_from_where_it_failed(bed: Bed) -> 
     assert await bed.sweeper.round() == FAULT_SECONDS
     assert await bed.sweeper.round() == SWEEP_SECONDS
     assert bed.windows() == [(35, 20), (20, 5), (5, 0)]
+
+
+async def test_an_order_that_cannot_be_read_is_passed(bazaar: BazaarServer, tmp_path: Path) -> None:
+    """A sweep goes on, the order is shown to a person, and in the log once."""
+    bed = Bed(bazaar, tmp_path / "channels.sqlite3", "intake.test_sweeper:Blind")
+    bed.bazaar.tell("1", NOW_MS - 10_000)
+    bed.bazaar.tell(UNREAD, NOW_MS - 20_000)
+    with capture_logs() as logs:
+        await bed.sweeper.round()
+        bed.now_ms += MINUTE_MS
+        bed.bazaar.tell("2", bed.now_ms)
+        await bed.sweeper.round()
+    assert (bed.found(), bed.inbox.swept_to("bazaar")) == (["1", "2"], bed.now_ms)
+    assert [(log["event"], log["why"]) for log in logs] == [("message_unread", UNREAD)]
+    desk = Desk(bed.path)
+    assert [(look.order_id, look.reason) for look in desk.troubles()] == [
+        (NO_ORDER, f"unknown-word: {UNREAD}")
+    ]
+    desk.close()
+    await bed.platform.close()
+    bed.inbox.close()
+
+
+async def test_a_clock_that_was_ahead_hides_nothing(bed: Bed) -> None:
+    """It has been set back since: what changes now is swept all the same."""
+    bed.inbox.set_swept_to("bazaar", NOW_MS + 60 * MINUTE_MS)
+    bed.bazaar.tell("1", NOW_MS)
+    await bed.sweeper.round()
+    assert (bed.found(), bed.windows()) == (["1"], [(15, 0)])
 
 
 async def test_after_an_end_it_goes_on_from_where_it_was(bed: Bed) -> None:
