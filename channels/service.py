@@ -18,34 +18,34 @@ from channels.feed.console import Console
 from channels.feed.follower import Follower
 from channels.feed.offers import Offers, offers_path
 from channels.feed.teller import Teller
-from channels.intake.collector import Collector, FolderUnavailable
+from channels.intake.collector import Collector
 from channels.intake.fetcher import Fetcher
 from channels.intake.inbox import Inbox, inbox_path
 from channels.intake.janitor import Janitor
 from channels.intake.lookout import Lookout
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
+from channels.loops import Loops, run_loops
 from channels.parcels.announcer import Announcer, is_mute
 from channels.parcels.parcels import Parcels, parcels_path
 from channels.registry import adapter_of, window_of
 from channels.tokens import TokenFile
 from channels.transport import Platform
-from reservation.background import FAULT_SECONDS, repeat
+from reservation import metrics
+from reservation.background import FAULT_SECONDS
 from reservation.database import held_alone
 from reservation.engine import Engine
-from reservation.errors import ArchiveUnavailable, Overloaded, ScriptBug, StoreUnavailable
+from reservation.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from channels.feed.listings import Window
     from reservation.config import Settings
     from reservation.store.store import Store
 
-T = TypeVar("T", Inbox, Offers)
-
-FAULTS = (ArchiveUnavailable, FolderUnavailable, StoreUnavailable, Overloaded, ScriptBug)
+T = TypeVar("T", Inbox, Offers, Parcels)
 
 log = structlog.get_logger(__name__)
 
@@ -63,32 +63,34 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
         inbox = await _opened(Inbox, inbox_path(settings.data_dir), stack, stop)
         if inbox is None:
             return
-        parcels = Parcels(parcels_path(settings.data_dir), settings.channels)
-        stack.callback(parcels.close)
+        at = parcels_path(settings.data_dir)
+        parcels = await _opened(lambda path: Parcels(path, settings.channels), at, stack, stop)
+        if parcels is None:
+            return
         engine = Engine(store, settings)
-        loops: dict[str, Callable[[], Awaitable[float]]] = {
-            "janitor": Janitor(inbox, settings).round
-        }
+        stack.push_async_callback(engine.drain)
+        loops: Loops = {("janitor", ""): Janitor(inbox, settings).round}
         for name, shop in settings.channels.items():
-            platform = _platform(name, settings, stack)
-            adapter = platform.adapter
-            remember = parcels.remember if is_mute(adapter) else None
-            mover = Mover(platform, inbox, engine, settings, remember=remember)
-            loops[f"mover of {name}"] = mover.round
-            loops[f"lookout of {name}"] = Lookout(name, inbox, engine, settings).round
-            loops[f"announcer of {name}"] = Announcer(
-                platform,
-                parcels,
-                carriers=shop.carriers,
-                remember_seconds=settings.channels_remember_seconds,
-            ).round
-            loops[f"sweeper of {name}"] = Sweeper(platform, inbox, seconds=shop.sweep_seconds).round
-            if adapter.queue:
-                loops[f"fetcher of {name}"] = Fetcher(platform, inbox).round
-            if adapter.folder:
-                loops[f"collector of {name}"] = Collector(adapter, inbox).round
-        await _repeat(loops, stop)
-        await engine.drain()
+            with _left_out_where_wrong(name):
+                platform = _platform(name, settings, stack)
+                adapter = platform.adapter
+                remember = parcels.remember if is_mute(adapter) else None
+                mover = Mover(platform, inbox, engine, settings, remember=remember)
+                loops["mover", name] = mover.round
+                loops["lookout", name] = Lookout(name, inbox, engine, settings).round
+                loops["announcer", name] = Announcer(
+                    platform,
+                    parcels,
+                    carriers=shop.carriers,
+                    remember_seconds=settings.channels_remember_seconds,
+                ).round
+                sweeper = Sweeper(platform, inbox, seconds=shop.sweep_seconds)
+                loops["sweeper", name] = sweeper.round
+                if adapter.queue:
+                    loops["fetcher", name] = Fetcher(platform, inbox).round
+                if adapter.folder:
+                    loops["collector", name] = Collector(adapter, inbox).round
+        await run_loops(loops, stop)
 
 
 async def tell_channels(store: Store, settings: Settings, stop: asyncio.Event) -> None:
@@ -99,35 +101,48 @@ async def tell_channels(store: Store, settings: Settings, stop: asyncio.Event) -
         offers = await _opened(Offers, offers_path(settings.data_dir), stack, stop)
         if offers is None:
             return
-        loops: dict[str, Callable[[], Awaitable[float]]] = {}
+        tellers: dict[tuple[str, str], Teller] = {}
         windows: list[Window] = []
         for name, shop in settings.channels.items():
-            platform = _platform(name, settings, stack)
-            window = window_of(platform.adapter, shop)
-            if window is None and not platform.adapter.account.url:
-                continue  # it has nobody who could be told
-            if window is None:
-                log.warning("channel_is_told_nothing", channel=name, remedy="name its listings")
-                continue
-            windows.append(window)
-            tellers = {"teller": Teller(platform, window, offers)}
-            if shop.exposure_url is not None:
-                console = Console(name, shop.exposure_url, shop.exposure_secret)
-                tellers["console"] = Teller(platform, window, offers, console=console)
-            for title, teller in tellers.items():
-                stack.push_async_callback(teller.close)
-                loops[f"{title} of {name}"] = teller.round
+            with _left_out_where_wrong(name):
+                platform = _platform(name, settings, stack)
+                window = window_of(platform.adapter, shop)
+                if window is None and not platform.adapter.account.url:
+                    continue  # it has nobody who could be told
+                if window is None:
+                    log.warning("channel_is_told_nothing", channel=name, remedy="name its listings")
+                    continue
+                windows.append(window)
+                tellers["teller", name] = Teller(platform, window, offers)
+                if shop.exposure_url is not None:
+                    console = Console(name, shop.exposure_url, shop.exposure_secret)
+                    tellers["console", name] = Teller(platform, window, offers, console=console)
+        loops: Loops = {where: teller.round for where, teller in tellers.items()}
+        stack.push_async_callback(_close, tellers.values())
         if windows:
             engine = Engine(store, settings)
             stack.push_async_callback(engine.drain)
-            loops["follower"] = Follower(store, engine, settings, windows, offers).round
-        await _repeat(loops, stop)
+            loops["follower", ""] = Follower(store, engine, settings, windows, offers).round
+        await run_loops(loops, stop)
 
 
-async def _repeat(loops: Mapping[str, Callable[[], Awaitable[float]]], stop: asyncio.Event) -> None:
-    async with asyncio.TaskGroup() as group:
-        for title, work in loops.items():
-            group.create_task(repeat(work, name=title, stop=stop, faults=FAULTS))
+async def _close(tellers: Iterable[Teller]) -> None:
+    """End them beside one another: each may wait for answers."""
+    await asyncio.gather(*(teller.close() for teller in tellers))
+
+
+@contextlib.contextmanager
+def _left_out_where_wrong(channel: str) -> Iterator[None]:
+    """Go on without a channel whose settings, listings or adapter are not right any more.
+
+    They were when the service began, and a process of it begins anew whenever one has died.
+    """
+    try:
+        yield
+    except Exception:
+        metrics.CHANNEL_BUGS.labels(channel=channel).inc()
+        remedy = "mend it, and start Holdfast again"
+        log.exception("channel_left_out", channel=channel, remedy=remedy)
 
 
 def _platform(name: str, settings: Settings, stack: AsyncExitStack) -> Platform:

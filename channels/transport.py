@@ -1,6 +1,7 @@
 """Calls to one platform: paced, and opened by its token.
 
-What goes wrong is a PartnerFault that says whether the same call may be made again.
+What goes wrong is a PartnerFault that says whether the same call may be made again. So is a bug of
+an adapter: it is told loudly, and stands in the way of its own call alone.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import structlog
+
 from channels.adapter import At
 from channels.errors import TokenRefused
 from channels.model import Token
 from channels.tokens import Unkept
 from partners.connection import Connection
-from partners.errors import PartnerFault
+from partners.errors import PartnerFault, UnknownWord
 from partners.lane import Lane
 from partners.model import Response
+from reservation import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from partners.model import Request
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 RENEW_MS: Final = 600_000  # before a token ends
 
@@ -74,8 +80,30 @@ class Platform:
         a lane the `urgent` go first.
 
         Returns what `read` reads of the answer, None where there is no such call. A token that the
-        platform takes no more is renewed, once. Raises PartnerFault, and what `read` raises.
+        platform takes no more is renewed, once. Raises PartnerFault and UnknownWord.
         """
+        channel = self.adapter.account.channel
+        try:
+            return await self._with_token(write, read, lane, urgent=urgent)
+        except PartnerFault as fault:
+            metrics.CHANNEL_FAULTS.labels(channel=channel, again=str(fault.again).lower()).inc()
+            raise
+        except UnknownWord:
+            raise
+        except Exception as bug:
+            metrics.CHANNEL_BUGS.labels(channel=channel).inc()
+            log.exception("channel_bug", channel=channel, lane=lane)
+            told = f"{type(bug).__name__}: {bug}"
+            raise PartnerFault("bug", told, again=False, unknown=True) from bug
+
+    async def _with_token(
+        self,
+        write: Callable[[At], Request | None],
+        read: Callable[[Response], T],
+        lane: str,
+        *,
+        urgent: bool,
+    ) -> T | None:
         await self._at()  # a kept token may be one that the platform takes no more
         token = self._token
         try:

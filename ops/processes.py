@@ -45,7 +45,7 @@ HEALTHY_SECONDS = 10.0  # a child that lived so long starts over with the first 
 
 STORE_POLL_SECONDS = 0.05
 DRAIN_SPARE_SECONDS = 5.0  # beyond the longest request, for connections to close
-AGENTS_SECONDS = 10.0  # one round of the sweeper is bounded by the request's deadline
+AGENTS_SECONDS = 10.0  # a call of the store takes 5 s, rounds of channels `LAST_SECONDS` and 2
 PLATFORM_SECONDS = 5.0  # a simulated one gives what it is answering two
 
 

@@ -72,6 +72,10 @@ class Connection:
             raise PartnerFault("timeout", told, again=True, unknown=True) from error
         except httpx.ConnectError as error:
             raise PartnerFault("unreachable", type(error).__name__, again=True) from error
+        except (ValueError, OverflowError, httpx.InvalidURL, httpx.LocalProtocolError) as error:
+            # It stands in the url or a header, where it cannot: nothing has left.
+            told = f"{type(error).__name__}: {error}"
+            raise PartnerFault("unsendable", told, again=False) from error
         except httpx.HTTPError as error:
             raise PartnerFault("lost", type(error).__name__, again=True, unknown=True) from error
         finally:

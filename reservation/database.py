@@ -30,8 +30,9 @@ class _Connection:
         self._turn = threading.RLock()
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file, once whatever thread uses it is done: a caller that left may have one."""
+        with self._turn:
+            self._db.close()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

@@ -2,8 +2,8 @@
 
 With `PROMETHEUS_MULTIPROC_DIR` set before this module is first imported, every process writes its
 values to that directory and `render` answers the sum over all of them; otherwise it answers for
-this process alone. No label carries a SKU, an id or a channel: the number of series is bounded by
-the code, and a public page tells aggregates only.
+this process alone. No label carries a SKU or an id: the number of series is bounded by the code and
+the settings, and a public page tells aggregates only.
 
 Names follow the field's convention: base units, `_total` for what only grows, `_seconds`, `_bytes`.
 """
@@ -209,6 +209,20 @@ CHANNEL_FAULTS: Final = Counter(
     "holdfast_channel_faults_total",
     "Calls that a platform did not do, by channel and whether they are made again.",
     ("channel", "again"),
+    registry=REGISTRY,
+)
+CHANNEL_BUGS: Final = Counter(
+    "holdfast_channel_bugs_total",
+    "Bugs that a channel's work met, by channel (empty: work for all of them); the log has each.",
+    ("channel",),
+    registry=REGISTRY,
+)
+CHANNEL_ASKED: Final = Gauge(
+    "holdfast_channel_asked_timestamp_seconds",
+    "When (unix time) a channel's platform was last asked with success for what has changed (job"
+    " sweep: all until then is known), or for the messages that wait there (job fetch).",
+    ("channel", "job"),
+    multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
 CHANNEL_OFFERS: Final = Gauge(

@@ -23,6 +23,7 @@ class Fetcher(Asking):
         try:
             hints = await self._platform.ask(self._adapter.fetch, self._adapter.read_fetched)
             if not hints:
+                self._known("fetch", self._now_ms())
                 return EMPTY_SECONDS
             messages = [(self._channel, hint) for hint in hints]
             await asyncio.to_thread(self._inbox.keep, messages, self._now_ms())
@@ -33,4 +34,5 @@ class Fetcher(Asking):
             )
         except FAULTS as fault:
             return self._put_off("fetch", fault, FAULT_SECONDS)
+        self._known("fetch", self._now_ms())
         return 0.0

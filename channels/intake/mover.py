@@ -254,7 +254,6 @@ class Mover:
 
     async def _put_off(self, look: Look, fault: PartnerFault, before: str = "") -> None:
         """Look again later, with full jitter, or leave it to a person."""
-        metrics.CHANNEL_FAULTS.labels(channel=self._channel, again=str(fault.again).lower()).inc()
         if fault.after_seconds is not None:
             self._platform.be_quiet(fault.after_seconds)
         reason = f"{before}platform: {fault}"
@@ -312,6 +311,8 @@ class Mover:
 
         try:
             told = await self._platform.ask(lambda at: adapter.reject(order, at), read)
+        except UnknownWord as error:
+            return Conflict(Anomaly.UNKNOWN_WORD, f"{short.text}; to be rejected, {error}")
         except PartnerFault as fault:
             await self._put_off(look, fault, f"{short.anomaly}: {short.text}; to be rejected, ")
             return None

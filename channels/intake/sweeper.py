@@ -43,6 +43,7 @@ class Sweeper(Asking):
         now_ms = self._now_ms()
         swept_ms = await asyncio.to_thread(self._inbox.swept_to, self._channel)
         swept_ms = now_ms if swept_ms is None else min(swept_ms, now_ms)
+        self._known_ms = swept_ms
         begin_ms = swept_ms - OVERLAP_MS
         longest_ms = min(self._adapter.longest_window_ms, OVERLAP_MS)
         try:
@@ -52,6 +53,7 @@ class Sweeper(Asking):
                     return self._seconds  # this platform tells of no changes
                 swept_ms = max(swept_ms, end_ms)
                 await asyncio.to_thread(self._inbox.set_swept_to, self._channel, swept_ms)
+                self._known("sweep", swept_ms)
                 begin_ms = end_ms
         except FAULTS as fault:
             return self._put_off("sweep", fault, FAULT_SECONDS)

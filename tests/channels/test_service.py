@@ -14,8 +14,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from channels import loops
+from channels.adapter import At
+from channels.feed.offers import look_at, offers_path
 from channels.intake.inbox import Inbox, inbox_path
-from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from channels.model import Hint, Listing, OrderLine, OrderState, PlatformOrder
 from channels.parcels.parcels import Parcels, parcels_path
 from channels.service import run_channels, tell_channels
 from channels.simulator.dealer import Account as Secrets
@@ -23,6 +26,7 @@ from channels.simulator.dealer import Dealer
 from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop as SimulatedShop
 from channels.simulator.trade import Sku, Stage, Wanted
+from partners.model import Request
 from partners.simulation.clock import Clock
 from partners.simulation.faults import Faults
 from partners.simulation.serving import served
@@ -32,7 +36,7 @@ from reservation.model import SYSTEM, Line, SetStock, State
 from reservation.shops import DeductsAt, Shop
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
-from tests.channels.corner import CornerShop, sign
+from tests.channels.corner import Corner, CornerShop, sign
 from tests.channels.dealer import SECRET as DEALER_SECRET
 from tests.conftest import ADMIN_KEY
 from tests.ops.service import Service, holdfast
@@ -311,3 +315,130 @@ def test_a_platform_that_there_is_not_is_said_before_anything_starts(tmp_path: P
         assert done.returncode == 2
         assert "channels.corner: no platform 'amazon'" in done.stderr
     assert not (tmp_path / "var").exists()
+
+
+def listed(tmp_path: Path, name: str, rows: str) -> Path:
+    """Write listings."""
+    path = tmp_path / f"{name}.csv"
+    path.write_text(f"sku,item_id,platform_sku_id\n{rows}")
+    return path
+
+
+def offers_of(settings: Settings, channel: str) -> list[str]:
+    """Name why a channel is not told any more of what it refused."""
+    found = look_at(offers_path(settings.data_dir), lambda told: told.dead(channel, None, 9)) or []
+    return [one.reason for one in found]
+
+
+async def test_one_channels_mistake_stops_no_other(
+    store: Store, engine: Engine, settings: Settings, shop: CornerShop, tmp_path: Path
+) -> None:
+    """One whose items' ids are none of its platform's, one whose listings have gone, a right one.
+
+    The first has a dead letter that says why.
+    """
+    await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
+    right = Shop(
+        platform="tests.channels.corner:Corner",
+        url=shop.url,
+        secrets=(SECRET,),
+        listings=listed(tmp_path, "corner", "A,a,\n"),
+    )
+    wrong = Shop(
+        platform=f"{__name__}:Buggy",
+        url=shop.url,
+        secrets=(SECRET,),
+        listings=listed(tmp_path, "wrong", "A,a,\n"),
+    )
+    gone = right.model_copy(update={"listings": tmp_path / "gone.csv"})
+    channels = {"gone": gone, "wrong": wrong, "right": right}
+    stop = asyncio.Event()
+    with capture_logs() as said:
+        told = settings.model_copy(update={"channels": channels})
+        running = asyncio.create_task(tell_channels(store, told, stop))
+
+        async def shown() -> bool:
+            return shop.told == [("show", "a", 10)] and bool(offers_of(settings, "wrong"))
+
+        await happens(shown)
+        stop.set()
+        await running
+    assert offers_of(settings, "wrong") == ["bug: KeyError: 'no such item'"]
+    assert [line["channel"] for line in said if line["event"] == "channel_left_out"] == ["gone"]
+    assert "wrong" in {line["channel"] for line in said if line["event"] == "channel_bug"}
+
+
+class Buggy(Corner):
+    """A shop whose adapter has a bug."""
+
+    def show(self, listing: Listing, units: int, key: str, at: At) -> Request:
+        """Fail."""
+        del listing, units, key, at
+        raise KeyError("no such item")
+
+
+async def test_a_file_of_parcels_that_cannot_be_used_is_waited_for(
+    store: Store, settings: Settings, shop: CornerShop
+) -> None:
+    """What works beside it in the process works on."""
+    corner = Shop(platform="tests.channels.corner:Corner", url=shop.url, secrets=(SECRET,))
+    told = settings.model_copy(update={"channels": {"corner": corner}})
+    parcels_path(settings.data_dir).mkdir(parents=True)
+    stop = asyncio.Event()
+    with capture_logs() as said:
+        running = asyncio.create_task(run_channels(store, told, stop))
+
+        async def waits() -> bool:
+            return any(line["event"] == "channels_wait" for line in said) or running.done()
+
+        await happens(waits)
+        assert not running.done()
+        stop.set()
+        await running
+
+
+async def test_an_end_does_not_wait_for_a_platforms_pace(
+    store: Store,
+    engine: Engine,
+    settings: Settings,
+    shop: CornerShop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Orders that are to be asked for are asked for the next time; none is moved twice."""
+    monkeypatch.setattr(loops, "LAST_SECONDS", 0.2)
+    await engine.set_stock(SetStock("A", "main", 100, 0), SYSTEM)
+    inbox = Inbox(inbox_path(settings.data_dir))
+    numbers = [str(number) for number in range(1, 31)]
+    for number in numbers:
+        shop.tell(number, "settled", ("A", 1))
+    hints = [Hint(message_id=number, topic="t", order_id=number) for number in numbers]
+    inbox.keep([("corner", hint) for hint in hints], 1)
+    inbox.close()
+
+    async def committed_at(calls_per_second: float, units: int) -> int:
+        stop = asyncio.Event()
+        corner = Shop(
+            platform="tests.channels.corner:Corner",
+            url=shop.url,
+            secrets=(SECRET,),
+            calls_per_second=calls_per_second,
+        )
+        told = settings.model_copy(update={"channels": {"corner": corner}})
+        running = asyncio.create_task(run_channels(store, told, stop))
+
+        async def moved() -> bool:
+            return await level() >= units
+
+        await happens(moved)
+        stop.set()
+        async with asyncio.timeout(5):
+            await running
+        return await level()
+
+    async def level() -> int:
+        stock = await engine.stock("A")
+        assert stock is not None
+        return stock.levels[0].committed
+
+    assert await committed_at(2, 1) < 10  # all of them would take 15 s
+    assert await committed_at(1_000, 30) == 30

@@ -109,3 +109,21 @@ async def test_an_answer_without_end_is_not_read_to_it() -> None:
     async with connected() as (url, connection):
         fault = await fault_of(connection, f"{url}/endless")
     assert (fault.code, fault.again) == ("too-large", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("http://[::1", {}),
+        ("/echo", {"authorization": "Bearer \u2026"}),
+        ("/echo", {"authorization": "Bearer a\nb"}),
+    ],
+)
+async def test_what_cannot_be_sent_never_left(path: str, headers: dict[str, str]) -> None:
+    """It cannot the next time either."""
+    async with connected() as (url, connection):
+        where = path if path.startswith("http") else url + path
+        with pytest.raises(PartnerFault) as raised:
+            await connection.send(Request("GET", where, headers=headers))
+    fault = raised.value
+    assert (fault.code, fault.again, fault.unknown) == ("unsendable", False, False)
