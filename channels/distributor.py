@@ -83,6 +83,10 @@ class Distributor(Adapter):
     """A dealer that speaks Standard Webhooks. Raises ConfigurationError for a poor account."""
 
     platform: ClassVar[str] = "distributor"
+    options: ClassVar[tuple[str, ...]] = (
+        *("orders_path", "orders", "orders_partial", "dealer_code"),
+        "status.",
+    )
     knows_our_skus: ClassVar[bool] = True
     default_url: ClassVar[str] = ""
     answer_seconds: ClassVar[float] = 15.0  # the least that the specification advises senders

@@ -127,6 +127,7 @@ class Douyin(Adapter):
 
     platform: ClassVar[str] = "douyin"
     default_url: ClassVar[str] = "https://openapi-fxg.jinritemai.com"
+    options: ClassVar[tuple[str, ...]] = ("sign_method", "close_by", "grant_type", "code")
     answer_seconds: ClassVar[float] = 5.0  # one source says 2: record, answer, work afterwards
 
     def __init__(self, account: Account) -> None:

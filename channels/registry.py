@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from channels.adapter import Account, Adapter
+from channels.adapter import Account, Adapter, At
 from channels.feed.listings import BadListings, Window, read_listings
 from reservation.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from channels.model import Listing
     from reservation.config import Settings
     from reservation.shops import Shop
 
+_KEY: Final = "0" * 32  # of what is told to nobody
 PLATFORMS: Final = {
     "tmall": "channels.tmall:Tmall",
     "douyin": "channels.douyin:Douyin",
@@ -21,9 +24,52 @@ PLATFORMS: Final = {
 
 
 def check_channels(settings: Settings) -> None:
-    """Find adapter and listings of every channel. Raises ConfigurationError where one is amiss."""
+    """Find adapter, listings and folder of every channel.
+
+    Raises ConfigurationError where one is amiss, also where a platform cannot be told of a listing.
+    """
+    folders: dict[Path, str] = {}
     for channel, shop in settings.channels.items():
-        window_of(adapter_of(channel, shop), shop)
+        adapter = adapter_of(channel, shop)
+        window = window_of(adapter, shop)
+        if window is not None and shop.listings is not None:
+            for listing in (window.listings or {}).values():
+                _check_listing(adapter, _where(channel, shop.listings), listing)
+        if adapter.folder:
+            folder = _folder(channel, adapter.folder)
+            if folder in folders:
+                message = (
+                    f"channels.{channel}: orders {folder} is that of channels.{folders[folder]}, "
+                    "too: give each dealer a folder of its own"
+                )
+                raise ConfigurationError(message)
+            folders[folder] = channel
+
+
+def _check_listing(adapter: Adapter, where: str, listing: Listing) -> None:
+    """Write what is told of a listing, to nobody."""
+    at = At(0)
+    try:
+        adapter.show(listing, 1, _KEY, at)
+        adapter.close(listing, _KEY, at)
+        adapter.reopen(listing, 1, _KEY, at)
+    except Exception as error:
+        message = f"{where}: {listing.sku}: {error}"
+        raise ConfigurationError(message) from error
+
+
+def _folder(channel: str, name: str) -> Path:
+    """Find the folder of a channel's order files."""
+    folder = Path(name).absolute()
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "is not there"
+        message = f"channels.{channel}: orders {folder} {what}: make it, where the agents can write"
+        raise ConfigurationError(message)
+    return folder.resolve()
+
+
+def _where(channel: str, listings: Path) -> str:
+    return f"channels.{channel}: listings {listings.absolute()}"
 
 
 def window_of(adapter: Adapter, shop: Shop) -> Window | None:
@@ -36,7 +82,7 @@ def window_of(adapter: Adapter, shop: Shop) -> Window | None:
         return None
     if shop.listings is None:
         return Window(channel, shop, None) if adapter.knows_our_skus else None
-    where = f"channels.{channel}: listings {shop.listings}"
+    where = _where(channel, shop.listings)
     try:
         return Window(channel, shop, read_listings(shop.listings.read_bytes()))
     except OSError as error:
@@ -67,6 +113,13 @@ def adapter_of(channel: str, shop: Shop) -> Adapter:
     if unsaid := kind.unsaid():
         message = f"{where}: {kind.__name__} does not say {', '.join(unsaid)}"
         raise ConfigurationError(message)
+    if wrong := [name for name in shop.options if not _is_known(name, kind)]:
+        known = ", ".join(f"{name}…" if name.endswith(".") else name for name in kind.options)
+        message = (
+            f"{where}: {wrong[0]!r} is no option of platform {shop.platform!r}; known are "
+            f"{known or 'none'}"
+        )
+        raise ConfigurationError(message)
     url = shop.url or kind.default_url
     if not url and kind.needs_url(shop.options):
         message = f"{where}: platform {shop.platform!r} needs a url"
@@ -81,4 +134,11 @@ def adapter_of(channel: str, shop: Shop) -> Adapter:
             deducts_at=shop.deducts_at,
             options=shop.options,
         )
+    )
+
+
+def _is_known(option: str, kind: type[Adapter]) -> bool:
+    return any(
+        option.startswith(known) if known.endswith(".") else option == known
+        for known in kind.options
     )

@@ -110,6 +110,10 @@ class Tmall(Adapter):
     page_size: ClassVar[int] = 100
     longest_window_ms: ClassVar[int] = 1_800_000  # a day is allowed, half an hour is recommended
     queue: ClassVar[bool] = True
+    options: ClassVar[tuple[str, ...]] = (
+        *("sign_method", "push_tolerance_seconds", "push_order_field"),
+        *("done", "item_suffix", "group"),
+    )
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)

@@ -6,15 +6,18 @@ platform makes of them is `channels`' business.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from reservation.webhooks import is_secret
 
 MOST_SECRETS = 4  # at once: the new one and the old ones, while a secret is rotated
+_URL: Final = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _PLATFORM = r"^[a-z][a-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_]*)?$"
 
 
@@ -60,9 +63,7 @@ class Shop(BaseModel):
     platform: str = Field(
         pattern=_PLATFORM, description="tmall, douyin, distributor, or module:Class of your own"
     )
-    url: str | None = Field(
-        None, pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", description="of its gateway [its own]"
-    )
+    url: str | None = Field(None, description="of its gateway [its own]")
     app_key: str = Field("", max_length=128)
     secrets: tuple[str, ...] = Field((), repr=False, max_length=MOST_SECRETS)
     token: str = Field("", repr=False, max_length=2_048, description="what opens the shop")
@@ -112,6 +113,22 @@ class Shop(BaseModel):
             raise ValueError(message)
         return self
 
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _secrets_are_several(cls, value: object) -> object:
+        if isinstance(value, str):
+            message = 'is a list, the newest first, also of one: secrets = ["…"]'
+            raise ValueError(message)  # noqa: TRY004 (of others pydantic makes no sentence)
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _token_can_be_sent(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            message = "is printable ASCII without blanks: copy it from the platform once more"
+            raise ValueError(message)
+        return value
+
     @field_validator("secrets")
     @classmethod
     def _secrets_are_not_blank(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -122,5 +139,21 @@ class Shop(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _url_has_no_slash_at_its_end(cls, value: str | None) -> str | None:
+    def _url_is_one_without_a_slash_at_its_end(cls, value: str | None) -> str | None:
+        if value is not None and not (_URL.fullmatch(value) and _can_be_called(value)):
+            message = (
+                f"{value!r} is no address: write https://HOST or https://HOST:PORT/PATH, without "
+                "? and #, as in https://gateway.example.com/webhooks"
+            )
+            raise ValueError(message)
         return value.rstrip("/") if value else value
+
+
+def _can_be_called(url: str) -> bool:
+    """Say whether host and port of an address can be one."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -11,7 +11,7 @@ from reservation.csv_rows import RowError, UnreadableFile, rows, utf8
 from reservation.model import sku_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from reservation.shops import Shop
 
@@ -42,6 +42,7 @@ class BadListings(Exception):
 def read_listings(content: bytes) -> Mapping[str, Listing]:
     """Read a file, by SKU. A SKU stands in one place of a shop. Raises BadListings."""
     found: dict[str, Listing] = {}
+    rows_of: dict[str, list[tuple[int, Listing]]] = {}  # by item
     errors: list[RowError] = []
     try:
         for number, fields in rows(utf8(content), COLUMNS):
@@ -51,6 +52,10 @@ def read_listings(content: bytes) -> Mapping[str, Listing]:
             else:
                 sku, item_id, platform_sku_id = row
                 found[sku] = Listing(sku=sku, item_id=item_id, platform_sku_id=platform_sku_id)
+                before = rows_of.setdefault(item_id, [])
+                if error := _shared(number, found[sku], before):
+                    errors.append(error)
+                before.append((number, found[sku]))
     except UnreadableFile as fault:
         errors.append(fault.error)
     if errors:
@@ -67,6 +72,18 @@ def read_listings(content: bytes) -> Mapping[str, Listing]:
         )
         for sku, listing in found.items()
     }
+
+
+def _shared(
+    number: int, listing: Listing, before: Iterable[tuple[int, Listing]]
+) -> RowError | None:
+    """Say where one figure of a platform's would be told for two SKUs, by turns."""
+    own = listing.platform_sku_id
+    for row, other in before:
+        if not own or other.platform_sku_id in {"", own}:
+            told = f"item {listing.item_id} is that of {other.sku} in row {row}, too"
+            return RowError(number, "platform_sku_id", f"{told}: give each SKU its own there")
+    return None
 
 
 def _problem(number: int, row: list[str], found: Mapping[str, Listing]) -> RowError | None:

@@ -45,6 +45,7 @@ class Bazaar(Corner):
     platform = "bazaar"
     page_size = PAGE
     queue = True
+    options = ("tokens",)
 
     def _get(self, target: str, at: At) -> Request:
         return Request("GET", f"{self.account.url}{target}", headers={"x-token": at.token})

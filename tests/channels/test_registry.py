@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from channels.adapter import Adapter
-from channels.registry import adapter_of, window_of
+from channels.registry import adapter_of, check_channels, window_of
+from reservation.config import Settings
 from reservation.errors import ConfigurationError
 from reservation.shops import Shop
 
@@ -77,3 +80,74 @@ def test_a_wrong_one_is_named(platform: str, words: str) -> None:
     """With its channel, before anything is sent or taken."""
     with pytest.raises(ConfigurationError, match=words):
         adapter_of("corner", Shop(platform=platform))
+
+
+DEALER = {"platform": "distributor", "url": "http://127.0.0.1:9", "secrets": ("A" * 32,)}
+
+
+@pytest.mark.parametrize(
+    ("shop", "words"),
+    [
+        ({**DEALER, "options": {"order": "/o"}}, "'order' is no option .*known are orders_path, "),
+        ({**DEALER, "options": {"states.x": "paid"}}, r"'states\.x' is no option.* status\.…"),
+        (
+            {"platform": "tmall", "app_key": "1", "secrets": ("s",), "options": {"grup": "x"}},
+            "'grup' is no option of platform 'tmall'; known are sign_method, .*group",
+        ),
+        (
+            {"platform": "douyin", "app_key": "1", "secrets": ("s",), "options": {"closeby": "x"}},
+            "'closeby' is no option of platform 'douyin'; known are sign_method, close_by",
+        ),
+        ({"platform": OWN, "url": "http://x", "options": {"a": "b"}}, "known are none"),
+    ],
+)
+def test_an_option_that_a_platform_does_not_know_is_named(
+    shop: dict[str, object], words: str
+) -> None:
+    """With those that it does."""
+    with pytest.raises(ConfigurationError, match=words):
+        adapter_of("corner", Shop.model_validate(shop))
+
+
+def with_dealers(settings: Settings, **folders: Path) -> Settings:
+    """Name dealers, each with a folder."""
+    shops = {
+        name: Shop.model_validate({**DEALER, "options": {"orders": str(folder)}})
+        for name, folder in folders.items()
+    }
+    return settings.model_copy(update={"channels": shops})
+
+
+def test_each_dealer_has_a_folder_of_its_own(settings: Settings, tmp_path: Path) -> None:
+    """Which is there before anything starts; the error has its whole path."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    with pytest.raises(ConfigurationError, match=f"channels.one: orders {one} is not there"):
+        check_channels(with_dealers(settings, one=one))
+    one.mkdir()
+    two.write_text("")
+    with pytest.raises(ConfigurationError, match=f"channels.two: orders {two} is no folder"):
+        check_channels(with_dealers(settings, one=one, two=two))
+    two.unlink()
+    two.symlink_to(one)
+    with pytest.raises(ConfigurationError, match=r"channels.two: .* is that of channels.one, too"):
+        check_channels(with_dealers(settings, one=one, two=two))
+    two.unlink()
+    two.mkdir()
+    check_channels(with_dealers(settings, one=one, two=two))
+
+
+def test_a_listing_that_its_platform_cannot_be_told_of_is_found_before_anything_starts(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named with its file, by its whole path."""
+    monkeypatch.chdir(tmp_path)
+    listings = Path("douyin.csv")
+    shop = Shop(platform="douyin", app_key="1", secrets=("s",), listings=listings)
+    named = settings.model_copy(update={"channels": {"douyin": shop}})
+    with pytest.raises(ConfigurationError, match=f"listings {tmp_path}/douyin.csv: No such file"):
+        check_channels(named)
+    listings.write_text("sku,item_id,platform_sku_id\nA,610-000,\n")
+    with pytest.raises(ConfigurationError, match=f"{tmp_path}/douyin.csv: A: '610-000' is no id"):
+        check_channels(named)
+    listings.write_text("sku,item_id,platform_sku_id\nA,610000,\n")
+    check_channels(named)

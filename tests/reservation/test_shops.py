@@ -54,6 +54,21 @@ def test_its_secrets_are_not_shown(tmp_path: Path) -> None:
         ('[channels.douyin]\nplatform = "douyin"\nurl = "ftp://x"', "url"),
         ('[channels.douyin]\nplatform = "douyin"\nsecrets = [" "]', "a secret is blank"),
         ('[channels.douyin]\nplatform = "douyin"\nsecrets = ["a","b","c","d","e"]', "secrets"),
+        (
+            '[channels.douyin]\nplatform = "douyin"\nsecrets = "a"',
+            r"channels\.douyin\.secrets .*: is a list, .*: secrets = \[",
+        ),
+        ('[channels.douyin]\nplatform = "douyin"\ntoken = "…"', "token .*: is printable ASCII"),
+        (
+            '[channels.douyin]\nplatform = "douyin"\nurl = "x.cn"',
+            "url .*'x.cn' is no address: write",
+        ),
+        ('[channels.douyin]\nplatform = "douyin"\nurl = "http://x:99999"', "is no address"),
+        ('[channels.douyin]\nplatform = "douyin"\nurl = "http://[::1"', "is no address"),
+        (
+            f'[channels.douyin]\nplatform = "douyin"\nurl = "http://{"x" * 70}.cn"',
+            "is no address",
+        ),
         ('[channels.douyin]\nplatform = "douyin"\ndeducts_at = "now"', "deducts_at"),
         (
             '[channels.douyin]\nplatform = "douyin"\nsecretz = ["a"]',

@@ -32,6 +32,13 @@ def test_a_sku_stands_in_one_place() -> None:
         (b"\xff\xfe", "the file is not UTF-8"),
         ((HEADER + "A,1\n").encode(), "row 1, file: has 2 columns, not 3"),
         ((HEADER + "A,1,\nA,2,\n").encode(), "row 2, sku: A stands here twice"),
+        (
+            (HEADER + "A,1,\nB,1,\n").encode(),
+            "row 2, platform_sku_id: item 1 is that of A in row 1, too",
+        ),
+        ((HEADER + "A,1,5\nB,1,\n").encode(), "that of A in row 1"),
+        ((HEADER + "A,1,\nB,2,\nC,1,5\n").encode(), "row 3, platform_sku_id: item 1 is that of A"),
+        ((HEADER + "A,1,5\nB,1,5\n").encode(), "that of A in row 1"),
         ((HEADER + "..,1,\n").encode(), "row 1, sku:"),
         ((HEADER + "A,,\n").encode(), "row 1, item_id: is 1 to 64"),
         ((HEADER + "A,１,\n").encode(), "row 1, item_id"),
