@@ -136,7 +136,9 @@ class Told:
         """Tell what each channel is told of a SKU, and whether it has acknowledged it."""
         sku = call.sku()
         found = await self._look(lambda told: told.of_sku(sku)) or []
-        return json_answer(OK, {"sku": sku, "items": [told_json(offer) for offer in found]})
+        # One that the settings do not name any more is told nothing.
+        items = [told_json(offer) for offer in found if offer.channel in self._shops]
+        return json_answer(OK, {"sku": sku, "items": items})
 
     async def dead_letters(self, call: Call) -> Answer:
         """List what a channel has refused for good: closings first, then by SKU."""

@@ -77,6 +77,7 @@ class Follower:
         self._now_ms = now_ms
         self._limits = Limits(engine.quotas)
         self._position = ""  # "" before everything has been looked at once
+        self._seen_ms = now_ms()  # until when it has seen all
 
     async def round(self) -> float:
         """Take in what is new; returns the seconds until the next look.
@@ -84,6 +85,13 @@ class Follower:
         Raises OffersUnavailable, StoreUnavailable, Overloaded, ArchiveUnavailable and ScriptBug:
         nothing is passed over, the next round begins where this one did.
         """
+        try:
+            return await self._round()
+        finally:
+            lag_ms = max(0, self._now_ms() - self._seen_ms)
+            metrics.FEED_LAG_SECONDS.labels(feed="channels").set(lag_ms / 1000)
+
+    async def _round(self) -> float:
         if not self._position:
             self._position = await self._look_at_everything()
         try:
@@ -105,9 +113,7 @@ class Follower:
         if touched or entries:
             await self._want(touched, entries[-1][0] if entries else self._position)
         more = len(entries) == ENTRIES_PER_READ
-        read_ms = version_key(entries[-1][0])[0] if more else 0
-        lag = (self._now_ms() - read_ms) / 1000 if more else 0.0
-        metrics.FEED_LAG_SECONDS.labels(feed="channels").set(max(0.0, lag))
+        self._seen_ms = version_key(entries[-1][0])[0] if more else self._now_ms()
         return 0.0 if more else POLL_SECONDS
 
     async def _look_at_everything(self) -> str:

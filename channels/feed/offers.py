@@ -295,14 +295,14 @@ class Offers(OfferReads):
     def retell(self, channel: str, before_ms: int, at_ms: int) -> bool:
         """Have a channel told once more of the SKU of which it was told first, before a time.
 
-        Says whether there is one: none while anything is to be told, also later, to the channel. It
+        Says whether there is one: none while stock is to be told, also later, to the channel. It
         goes by a new key: by the old one the platform would take it for done.
         """
         with self._db.transaction():
             found = self._db.execute(
                 "SELECT sku FROM offer WHERE channel = ?1 AND kind = 'stock' AND version <= told"  # noqa: S608
                 " AND told_ms <= ?2 AND NOT EXISTS"
-                f" (SELECT 1 FROM offer WHERE channel = ?1 AND {_WAITS})"
+                f" (SELECT 1 FROM offer WHERE channel = ?1 AND {_WAITS} AND kind = 'stock')"
                 " ORDER BY told_ms LIMIT 1",
                 (channel, before_ms),
             ).fetchone()

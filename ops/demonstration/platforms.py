@@ -18,11 +18,11 @@ from socket import create_server, socket
 from typing import TYPE_CHECKING, Any, Final
 
 from channels.feed.offers import offers_path
-from channels.intake.inbox import InboxUnavailable, inbox_path
+from channels.intake.inbox import inbox_path
 from channels.parcels.parcels import parcels_path
 from ops.demonstration.catalogue import listings
 from reservation.database import held_alone, is_there
-from reservation.errors import ConfigurationError
+from reservation.errors import ArchiveUnavailable, ConfigurationError
 from reservation.shops import DeductsAt, Shop
 
 if TYPE_CHECKING:
@@ -138,20 +138,20 @@ def _forget_former_shops(settings: Settings, folder: Path) -> None:
             "another --data-dir"
         )
         raise ConfigurationError(message)
-    try:
-        lock = held_alone(files[0], fault=InboxUnavailable)
-    except InboxUnavailable as error:
-        message = f"{error}: end that one first, or give another --data-dir"
-        raise ConfigurationError(message) from error
-    try:
-        for file in found:
-            for end in ("", "-wal", "-shm"):
-                file.with_name(f"{file.name}{end}").unlink(missing_ok=True)
-    except OSError as error:
-        message = f"{found[0]} cannot be removed: {error.strerror}; use another --data-dir"
-        raise ConfigurationError(message) from error
-    finally:
-        os.close(lock)
+    with contextlib.ExitStack() as locks:
+        try:
+            for file in files:
+                locks.callback(os.close, held_alone(file))
+        except ArchiveUnavailable as error:
+            message = f"{error}: end that one first, or give another --data-dir"
+            raise ConfigurationError(message) from error
+        try:
+            for file in found:
+                for end in ("", "-wal", "-shm"):
+                    file.with_name(f"{file.name}{end}").unlink(missing_ok=True)
+        except OSError as error:
+            message = f"{found[0]} cannot be removed: {error.strerror}; use another --data-dir"
+            raise ConfigurationError(message) from error
 
 
 def _shop(platform: str, url: str, path: Path) -> Shop:

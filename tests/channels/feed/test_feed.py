@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from channels.feed import teller
+from channels.feed import follower, teller
 from channels.feed.follower import Follower
 from channels.feed.listings import Window
 from channels.feed.offers import Offers
@@ -21,6 +21,7 @@ from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.errors import StoreUnavailable
 from reservation.health.monitor import HealthMonitor
+from reservation.metrics import REGISTRY
 from reservation.model import SYSTEM, Confirm, Line, Release, Reserve, SetStock
 from reservation.quota_model import ChannelQuota
 from reservation.shops import Exposure, Shop, Showing
@@ -372,3 +373,27 @@ async def test_where_there_are_no_quotas_none_are_asked_for(
     await bed.reserve(1, 1)
     assert await bed.told() == [("show", "a", 9)]
     assert asked == []
+
+
+async def test_a_feed_that_cannot_read_falls_behind(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told of it does not stay where it was when all was well."""
+
+    def lag() -> float | None:
+        return REGISTRY.get_sample_value("holdfast_feed_lag_seconds", {"feed": "channels"})
+
+    await bed.follower.round()
+    assert lag() == 0.0
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("gone", effect="not_applied")
+
+    monkeypatch.setattr(follower, "entries_behind", away)
+    bed.now_ms += 40_000
+    with pytest.raises(StoreUnavailable):
+        await bed.follower.round()
+    assert lag() == 40.0
+    monkeypatch.undo()
+    await bed.follower.round()
+    assert lag() == 0.0

@@ -15,10 +15,17 @@ from standardwebhooks import Webhook
 from channels.feed.console import Console
 from channels.feed.listings import Window
 from channels.feed.offers import Kind, Offers, Outcome, Wanted
-from channels.feed.teller import AT_ONCE, KEPT_FOR_CLOSINGS, LAST_SECONDS, Teller
+from channels.feed.teller import (
+    AT_ONCE,
+    FIRST_PAUSE_MS,
+    KEPT_FOR_CLOSINGS,
+    LAST_SECONDS,
+    Teller,
+)
 from channels.registry import adapter_of
 from channels.transport import Platform
 from reservation.background import Every
+from reservation.metrics import REGISTRY
 from reservation.shops import Shop
 from reservation.webhooks import signed_headers
 from tests.channels.corner import CONSOLE, CornerShop
@@ -283,3 +290,47 @@ async def test_a_streams_console_is_told_by_a_teller_of_its_own(bed: Bed, doorma
     assert signed.items() <= sent.items()
     assert sent["webhook-id"].startswith("msg_")
     await console.close()
+
+
+async def test_a_console_that_is_away_keeps_no_platform_from_being_told_once_more(bed: Bed) -> None:
+    """They have nothing to do with each other."""
+    bed.want("A")
+    await bed.until(bed.is_done)
+    bed.want("R", why="at risk", kind=Kind.EXPOSURE)
+    bed.now_ms += HOUR_MS
+    await bed.until(lambda: len(bed.shop.told) == 2)
+    assert bed.shop.told == [("show", "A", 5)] * 2
+
+
+async def test_a_platform_that_wants_to_be_left_alone_is(bed: Bed) -> None:
+    """As long as it says, and then as long as any other that has failed; so is another lane."""
+    quiet: list[float] = []
+    bed.platform.be_quiet = quiet.append  # type: ignore[method-assign]
+    teller = Teller(
+        bed.platform, bed.window, bed.offers, now_ms=lambda: bed.now_ms, chance=lambda: 1.0
+    )
+    bed.shop.refusals = [(429, {"retry-after": "30"})]
+    bed.want("A")
+    await bed.until(lambda: bool(bed.shop.tries), teller)
+    await teller.close()
+    assert quiet == [30.0]
+    due_ms = NOW_MS + 30_000 + FIRST_PAUSE_MS
+    assert bed.offers.due("corner", due_ms - 1, 1) == []
+    assert len(bed.offers.due("corner", due_ms, 1)) == 1
+
+
+async def test_only_a_closing_that_was_none_before_is_measured(bed: Bed) -> None:
+    """One that is made again has taken no time."""
+    name = "holdfast_channel_closing_seconds_count"
+
+    def measured() -> float:
+        return REGISTRY.get_sample_value(name, {"channel": "corner"}) or 0.0
+
+    before = measured()
+    bed.want("A", why="suspended")
+    await bed.until(bed.is_done)
+    assert measured() == before + 1
+    bed.now_ms += HOUR_MS
+    await bed.until(lambda: len(bed.shop.told) == 2)
+    assert bed.shop.told == [("close", "A", 0)] * 2
+    assert measured() == before + 1

@@ -113,15 +113,16 @@ def test_what_real_platforms_told_after_a_demonstration_is_left_alone(mine: Sett
 
 
 def test_what_another_process_works_on_is_left_alone(mine: Settings) -> None:
-    """Agents that work on the inbox are not robbed of it."""
+    """Agents that work on the inbox are not robbed of it, nor who tells of what it tells."""
     with opened() as platforms:
         platforms.join(mine)
         tell(mine)
-        lock = held_alone(inbox_path(mine.data_dir))
-        with pytest.raises(ConfigurationError, match="worked on by another process"):
-            platforms.join(mine)
-        os.close(lock)
-    assert inbox_path(mine.data_dir).exists()
+        for path in (inbox_path, offers_path):
+            lock = held_alone(path(mine.data_dir))
+            with pytest.raises(ConfigurationError, match="worked on by another process"):
+                platforms.join(mine)
+            os.close(lock)
+            assert path(mine.data_dir).exists()
 
 
 def test_it_does_not_play_beside_real_shops(mine: Settings) -> None:
