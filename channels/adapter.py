@@ -71,7 +71,7 @@ class Adapter(ABC):
     page_size: ClassVar[int] = 100
     longest_window_ms: ClassVar[int] = 1_800_000  # of one sweep, as the platform allows it
     knows_our_skus: ClassVar[bool] = False  # it needs no listings: our code names a SKU there
-    # What only this platform knows of an account; "status." stands for all that begin so.
+    # What an account's `options` may name; "status." stands for all that begin so.
     options: ClassVar[tuple[str, ...]] = ()
     queue: ClassVar[bool] = False  # messages are fetched by `fetch`, not only pushed
     calls_per_second: ClassVar[float] = 10.0  # a pace that the platform is known to take

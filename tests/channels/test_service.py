@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -442,3 +443,36 @@ async def test_an_end_does_not_wait_for_a_platforms_pace(
 
     assert await committed_at(2, 1) < 10  # all of them would take 15 s
     assert await committed_at(1_000, 30) == 30
+
+
+async def test_what_is_being_told_when_all_ends_is_noted(
+    store: Store, engine: Engine, settings: Settings, shop: CornerShop, tmp_path: Path
+) -> None:
+    """Its answer is waited for a little: it need not be told again."""
+    await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
+    here, opened = threading.Event(), threading.Event()
+
+    def wait(*_: str) -> None:
+        here.set()
+        opened.wait(10)
+
+    shop.at_the_door = wait
+    corner = Shop(
+        platform="tests.channels.corner:Corner",
+        url=shop.url,
+        secrets=(SECRET,),
+        listings=listed(tmp_path, "corner", "A,a,\n"),
+    )
+    told = settings.model_copy(update={"channels": {"corner": corner}})
+    stop = asyncio.Event()
+    running = asyncio.create_task(tell_channels(store, told, stop))
+
+    async def at_the_door() -> bool:
+        return here.is_set()
+
+    await happens(at_the_door)
+    stop.set()
+    asyncio.get_running_loop().call_later(0.1, opened.set)
+    await running
+    counts = look_at(offers_path(settings.data_dir), lambda offers: offers.counts("corner"))
+    assert counts == (0, 0)

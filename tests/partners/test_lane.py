@@ -60,3 +60,18 @@ async def test_a_lane_that_is_closed_lets_nothing_leave() -> None:
     lane.close_until(opens - 0.02)
     await waits
     assert loop.time() >= opens - 0.001
+
+
+async def test_a_timer_that_was_late_makes_the_lane_no_slower() -> None:
+    """What should have left meanwhile leaves at once, but no more than one of what comes after."""
+    lane, loop = Lane(1), asyncio.get_running_loop()
+    await lane.turn()
+    waits = [asyncio.create_task(lane.turn()) for _ in range(4)]
+    await asyncio.sleep(0)
+    lane._next = loop.time() - 1.5  # when the first of them was to leave
+    lane._call()
+    await asyncio.sleep(0)
+    assert [task.done() for task in waits] == [True, True, False, False]
+    for task in waits:
+        task.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)

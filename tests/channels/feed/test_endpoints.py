@@ -47,13 +47,14 @@ async def test_how_far_a_closing_has_come_is_told_channel_by_channel(
         items = (await ask("GET", "/v1/skus/A/channels"))["items"]
         return [(row["channel"], row["state"], row["closed"], row["reason"]) for row in items]
 
-    closed = [wanted("A", channel, why="suspended") for channel in ("tmall", "tmall-2")]
+    channels = ("tmall", "tmall-2", "former")  # the settings do not name the last one any more
+    closed = [wanted("A", channel, why="suspended") for channel in channels]
     offers.want(closed, "1-0", 1_700_000_000_000)
     assert await states() == [
         ("tmall", "requested", "suspended", None),
         ("tmall-2", "requested", "suspended", None),
     ]
-    first, second = offers.of_sku("A")
+    _, first, second = offers.of_sku("A")
     offers.note([Outcome(first, reason="timeout", due_ms=5)], 1)
     offers.note([Outcome(second, told_open=False)], 1_700_000_001_000)
     assert await states() == [

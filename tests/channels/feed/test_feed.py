@@ -256,6 +256,7 @@ async def test_a_log_that_is_lost_is_no_harm(bed: Bed) -> None:
     bed.open()
     await bed.engine.set_stock(SetStock("A", "main", 7, 0), SYSTEM)
     await bed.follower.round()
+    assert bed.offers.position == ""  # whoever dies now begins anew, too
     assert await bed.told() == [("show", "a", 7)]
     await bed.reserve(1, 1)
     assert await bed.told() == [("show", "a", 6)]

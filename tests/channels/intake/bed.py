@@ -9,7 +9,8 @@ from channels.intake.mover import Mover
 from channels.model import Hint, OrderLine, OrderState, PlatformOrder
 from channels.registry import adapter_of
 from channels.transport import Platform
-from partners.model import Request
+from partners.errors import UnknownWord
+from partners.model import Request, Response
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import State
@@ -26,6 +27,16 @@ class Refusing(Corner):
         """Refuse an order."""
         del at
         return Request("GET", f"{self.account.url}/refuse/no-{order.order_id}")
+
+
+class Puzzling(Refusing):
+    """A shop that says something strange when it is refused an order."""
+
+    def read_done(self, response: Response) -> None:
+        """Read an answer."""
+        super().read_done(response)
+        if response.body == b"null":
+            raise UnknownWord("answer", "well")
 
 
 class Silent(Corner):

@@ -99,3 +99,22 @@ async def test_one_that_cannot_be_read_holds_none_up_and_is_shown(bed: Bed) -> N
     (kept,) = bed.inbox.messages("bazaar", NO_ORDER)
     assert (kept.message_id, kept.unknown) == ("a", "bartered")
     assert series._value.get() == before + 1
+
+
+async def test_when_messages_were_fetched_last_is_told(bed: Bed) -> None:
+    """It stands still where none can be fetched, or confirmed."""
+
+    def fetched_ms() -> float:
+        name = "holdfast_channel_asked_timestamp_seconds"
+        labels = {"channel": "bazaar", "job": "fetch"}
+        return (metrics.REGISTRY.get_sample_value(name, labels) or 0.0) * 1000
+
+    await bed.fetcher.round()
+    assert fetched_ms() == NOW_MS
+    bed.fetcher._now_ms = lambda: NOW_MS + 60_000
+    bed.bazaar.faults = [(503, {})]
+    await bed.fetcher.round()
+    assert fetched_ms() == NOW_MS
+    bed.bazaar.say("a")
+    await bed.fetcher.round()
+    assert fetched_ms() == NOW_MS + 60_000

@@ -10,6 +10,7 @@ from tests.channels.intake.bed import Bed, told
 
 HOUR_MS = 3_600_000
 
+puzzling = pytest.mark.parametrize("bed", ["intake.bed:Puzzling"], indirect=True)
 refusing = pytest.mark.parametrize("bed", ["intake.bed:Refusing"], indirect=True)
 
 
@@ -133,3 +134,14 @@ async def test_where_no_platform_can_be_told_it_goes_on_waiting(bed: Bed) -> Non
     await short(bed)
     await bed.after(SHORT_PAUSE_MS)
     assert bed.waiting(HOUR_MS) == ["short: A 12 of 10"]
+
+
+@puzzling
+async def test_an_answer_to_a_refusal_that_nobody_can_read_is_shown(bed: Bed) -> None:
+    """Whether the platform has taken it is for a person to see; the others go on."""
+    await short(bed)
+    await bed.after(SHORT_PAUSE_MS)
+    (reason,) = bed.stuck()
+    assert (
+        reason == "unknown-word: A 12 of 10; to be rejected, answer 'well' is in no table of ours"
+    )

@@ -17,6 +17,7 @@ from channels.model import Page, Unread
 from channels.registry import adapter_of
 from channels.transport import Platform
 from partners.model import Response
+from reservation import metrics
 from reservation.shops import Shop
 from tests.channels.bazaar import NOW_MS, Bazaar, BazaarServer
 from tests.channels.corner import CornerShop
@@ -31,6 +32,7 @@ class Small(Bazaar):
     longest_window_ms = 10 * MINUTE_MS
 
 
+NAME = "holdfast_channel_asked_timestamp_seconds"
 UNREAD = "HZ/8"
 
 
@@ -285,3 +287,24 @@ async def test_a_platform_that_tells_of_no_changes_is_not_asked(
     assert inbox.swept_to("corner") is None
     await platform.close()
     inbox.close()
+
+
+async def test_until_when_all_is_known_is_told(bed: Bed) -> None:
+    """It stands still where nothing can be asked, also over an end."""
+
+    def known_ms() -> float:
+        labels = {"channel": "bazaar", "job": "sweep"}
+        return (metrics.REGISTRY.get_sample_value(NAME, labels) or 0.0) * 1000
+
+    bed.inbox.set_swept_to("bazaar", NOW_MS)
+    await bed.sweeper.round()
+    assert known_ms() == NOW_MS
+    metrics.CHANNEL_ASKED.clear()
+    bed.inbox.close()
+    bed.now_ms += 20 * MINUTE_MS
+    bed.open()
+    bed.bazaar.faults = [(500, {})]
+    await bed.sweeper.round()
+    assert known_ms() == NOW_MS
+    await bed.sweeper.round()
+    assert known_ms() == bed.now_ms

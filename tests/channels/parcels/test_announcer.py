@@ -13,7 +13,7 @@ import pytest
 from channels.adapter import At
 from channels.conformance.counterpart import Counterpart
 from channels.conformance.wire import Wire, wired
-from channels.model import OrderLine, OrderState, PlatformOrder
+from channels.model import Listing, OrderLine, OrderState, Parcel, PlatformOrder
 from channels.parcels.announcer import (
     FIRST_PAUSE_MS,
     LONGEST_PAUSE_MS,
@@ -25,6 +25,7 @@ from channels.parcels.parcels import NoticeState, Parcels, ParcelsUnavailable
 from channels.registry import adapter_of
 from channels.simulator.trade import Order, Sku, Stage, Wanted
 from channels.transport import Platform
+from partners.model import Request
 from partners.simulation.faults import Rates
 from reservation.metrics import CHANNEL_PARCELS, CHANNEL_PARCELS_TOLD
 from reservation.model import Line
@@ -32,6 +33,7 @@ from reservation.shops import DeductsAt, Shop
 from tests.channels.conformance.test_distributor import DealerSide, SendingSide
 from tests.channels.conformance.test_douyin import DouyinSide
 from tests.channels.conformance.test_tmall import TmallSide
+from tests.channels.corner import Corner, CornerShop
 
 REMEMBER_SECONDS = 15_552_000
 SIDES = {
@@ -366,3 +368,38 @@ async def test_what_is_left_is_counted_and_what_is_old_forgotten(bed: Bed) -> No
     bed.open()
     await bed.announcer.round()
     assert bed.parcels.of_order(bed.channel, order.order_id) == []
+
+
+class Shipping(Corner):
+    """A corner shop that is told of parcels."""
+
+    def shipped(self, order_id: str, parcel: Parcel, at: At) -> Request:
+        """Tell of one."""
+        del parcel
+        return self._say("ship", Listing(sku="", item_id=order_id), 0, "", at)
+
+
+async def test_a_platform_that_wants_to_be_left_alone_is(shop: CornerShop, tmp_path: Path) -> None:
+    """As long as it says, and then as long as any other that has failed."""
+    adapter = adapter_of(
+        "corner", Shop(platform=f"{__name__}:Shipping", url=shop.url, secrets=("s",))
+    )
+    platform, parcels = Platform(adapter), Parcels(tmp_path / "p.sqlite3", {"corner"})
+    quiet: list[float] = []
+    platform.be_quiet = quiet.append  # type: ignore[method-assign]
+    parcels.add("corner:47", "F1", company="SF", tracking_number="1", at_ms=0)
+    announcer = Announcer(
+        platform,
+        parcels,
+        carriers={},
+        remember_seconds=REMEMBER_SECONDS,
+        now_ms=lambda: 1,
+        chance=lambda: 1.0,
+    )
+    shop.refusals = [(429, {"retry-after": "30"})]
+    await announcer.round()
+    assert quiet == [30.0]
+    (row,) = parcels.of_order("corner", "47")
+    assert (row.state, row.due_ms) == ("failed", 1 + 30_000 + FIRST_PAUSE_MS)
+    await platform.close()
+    parcels.close()

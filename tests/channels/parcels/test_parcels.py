@@ -195,3 +195,19 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path) -> None:
     opened.close()
     with pytest.raises(ParcelsUnavailable, match="format 99"):
         Parcels(path, {"tmall"})
+
+
+def test_what_became_of_a_parcel_since_is_not_undone_by_an_older_answer(parcels: Parcels) -> None:
+    """A person has seen to it, or the platform has it, by then."""
+    add(parcels, "47")
+    add(parcels, "48")
+    (first, second) = (one(parcels, order) for order in ("47", "48"))
+    parcels.note(
+        [Outcome(first, NoticeState.DEAD, "no"), Outcome(second, NoticeState.ACKNOWLEDGED)], 5
+    )
+    parcels.dismiss("tmall", "47")
+    late = [Outcome(each, NoticeState.FAILED, "timeout", 9) for each in (first, second)]
+    parcels.note(late, 6)
+    assert one(parcels, "47").state is NoticeState.NOT_TOLD
+    assert one(parcels, "48").state is NoticeState.ACKNOWLEDGED
+    assert due(parcels) == []
