@@ -23,27 +23,27 @@ PLATFORMS: Final = {
 }
 
 
-def check_channels(settings: Settings) -> None:
-    """Find adapter, listings and folder of every channel.
+def check_channels(settings: Settings, *, folders: bool = True) -> None:
+    """Find adapter and listings of every channel, and the folder of who takes its order files.
 
     Raises ConfigurationError where one is amiss, also where a platform cannot be told of a listing.
     """
-    folders: dict[Path, str] = {}
+    owners: dict[Path, str] = {}
     for channel, shop in settings.channels.items():
         adapter = adapter_of(channel, shop)
         window = window_of(adapter, shop)
         if window is not None and shop.listings is not None:
             for listing in (window.listings or {}).values():
                 _check_listing(adapter, _where(channel, shop.listings), listing)
-        if adapter.folder:
+        if folders and adapter.folder:
             folder = _folder(channel, adapter.folder)
-            if folder in folders:
+            if folder in owners:
                 message = (
-                    f"channels.{channel}: orders {folder} is that of channels.{folders[folder]}, "
+                    f"channels.{channel}: orders {folder} is that of channels.{owners[folder]}, "
                     "too: give each dealer a folder of its own"
                 )
                 raise ConfigurationError(message)
-            folders[folder] = channel
+            owners[folder] = channel
 
 
 def _check_listing(adapter: Adapter, where: str, listing: Listing) -> None:

@@ -11,7 +11,7 @@ Options of an account:
 |---|---|---|
 | `sign_method` | `hmac-sha256` | of our calls; or `hmac`, `md5` |
 | `group` | the default group | of TMC; an app that serves several shops gives each its own |
-| `push_tolerance_seconds` | `600` | how far from now a call-back may be dated; TOP's own: 300 |
+| `push_tolerance_seconds` | `300` | how far from now a call-back may be dated |
 | `push_order_field` | `tid` | the member of a call-back that names the trade |
 | `item_suffix` | none | `.tmall`: item calls are `taobao.item.quantity.update.tmall` and so on |
 | `done` | none | further sub codes, by commas, that say: what you ask for was done before |
@@ -30,7 +30,7 @@ from channels.model import Hint, Unread
 from channels.pages import page_of
 from channels.tmall_messages import MESSAGES_AT_ONCE, Fetched, hints_of, order_in
 from channels.tmall_trade import FIELDS, Trade, id_of, order_of
-from partners.errors import Malformed, PartnerFault, Stale
+from partners.errors import Malformed, Misdirected, PartnerFault, Stale
 from partners.model import Reply
 from partners.taobao import text_of_time, time_of_text
 from reservation.errors import ConfigurationError
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 # Source: stored files 7106221633 (the text), 17430672543, 17338388737, 32003862813 (taken as done).
 ALREADY_DONE: Final = frozenset({"isv.logistics-offline-service-error:B04"})
 
-_DEFAULT_TOLERANCE_SECONDS: Final = "600"
+_DEFAULT_TOLERANCE_SECONDS: Final = "300"  # TOP's own
 _MAX_TEXT: Final = 128
 
 _XML: Final = "text/xml;charset=utf-8"
@@ -131,7 +131,8 @@ class Tmall(Adapter):
         self._order_field = options.get("push_order_field", "tid")
         self._done = ALREADY_DONE | set(filter(None, options.get("done", "").split(",")))
         self._item_suffix = options.get("item_suffix", "")
-        self._url = account.url or self.default_url
+        self._app_key = account.app_key.encode()
+        self._url = (account.url or self.default_url).removesuffix("/router/rest")
         self._deducts_at = account.deducts_at or DeductsAt.ORDER
 
     # -- in: call-backs --------------------------------------------------------------------------
@@ -151,6 +152,8 @@ class Tmall(Adapter):
             raise Malformed("a call-back without a time, or with a name that is no text") from wrong
         if abs(now_ms - called_at_ms) > self._tolerance_ms:
             raise Stale(f"called {now_ms - called_at_ms} ms ago")
+        if callback.params.get(b"app_key", self._app_key) != self._app_key:
+            raise Misdirected("a call-back of another application")
         try:
             order_id = self._order_named(callback)
         except (ValueError, RecursionError) as wrong:

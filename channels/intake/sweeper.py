@@ -56,6 +56,8 @@ class Sweeper(Asking):
                 self._known("sweep", swept_ms)
                 begin_ms = end_ms
         except FAULTS as fault:
+            # Also of the first time: what changes until it goes right is swept.
+            await asyncio.to_thread(self._inbox.set_swept_to, self._channel, swept_ms)
             return self._put_off("sweep", fault, FAULT_SECONDS)
         return self._seconds
 

@@ -15,7 +15,7 @@ import structlog
 
 from channels.adapter import At
 from channels.model import Parcel
-from channels.parcels.lines import Unfit, share_of
+from channels.parcels.lines import OWED, Unfit, share_of
 from channels.parcels.parcels import MOST_AT_ONCE, NoticeState, Outcome
 from partners.errors import PartnerFault, UnknownWord
 from reservation import metrics
@@ -102,6 +102,10 @@ class Announcer:
                 if isinstance(settled, Outcome):
                     return settled
                 line_ids = settled
+            elif not is_mute(self._adapter):  # else what its messages told may be old
+                lines = await self._order_lines(notice.order_id)
+                if not any(line.state in OWED for line in lines):
+                    return self._given_up(notice, "nothing of it is paid, or all is refunded")
             parcel = self._parcel(notice, line_ids)
             await self._platform.ask(
                 lambda at: self._adapter.shipped(notice.order_id, parcel, at),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from channels.model import OrderState
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from channels.model import OrderLine
     from channels.parcels.parcels import Notice
     from reservation.model import Line
+
+
+# What a parcel may be told for: paid, or with its platform as sent already.
+OWED: Final = frozenset({OrderState.PAID, OrderState.SHIPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def share_of(
     for line in order:
         if line.line_id in told:
             loose[line.sku] -= line.quantity
-    live = [line for line in order if line.state is not OrderState.CLOSED]
+    live = [line for line in order if line.state in OWED]
     chosen: set[str] = set()
     wrong: list[str] = []
     for sku, packed in sorted(_units(parcel).items()):

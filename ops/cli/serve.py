@@ -123,7 +123,7 @@ def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> N
     """Listen, start the store, supervise; nothing is left running, however this ends."""
     if demo:
         simulated.check_no_others(settings)
-    check_channels(settings)
+    check_channels(settings, folders=agents)
     _check_warehouses(settings)
     console = output()
     for text in misspelt_variables():

@@ -123,6 +123,7 @@ def test_each_dealer_has_a_folder_of_its_own(settings: Settings, tmp_path: Path)
     one, two = tmp_path / "one", tmp_path / "two"
     with pytest.raises(ConfigurationError, match=f"channels.one: orders {one} is not there"):
         check_channels(with_dealers(settings, one=one))
+    check_channels(with_dealers(settings, one=one), folders=False)  # an API elsewhere takes none
     one.mkdir()
     two.write_text("")
     with pytest.raises(ConfigurationError, match=f"channels.two: orders {two} is no folder"):

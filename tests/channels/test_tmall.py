@@ -14,7 +14,7 @@ from channels.model import Hint, Page
 from channels.tmall import Tmall
 from channels.tmall_messages import MESSAGES_AT_ONCE
 from channels.tmall_trade import FIELDS
-from partners.errors import Forged, Malformed, PartnerFault, Stale
+from partners.errors import Forged, Malformed, Misdirected, PartnerFault, Stale
 from partners.model import Push, Response
 from partners.taobao import text_of_time
 from reservation.errors import ConfigurationError
@@ -56,6 +56,12 @@ def test_the_gateway_is_the_platforms_where_none_is_set():
     """An account without a url calls the platform itself."""
     request = Tmall(Account(**{**fields(ACCOUNT), "url": ""})).detail("1", AT)
     assert request.url == "https://gw.api.taobao.com/router/rest"
+
+
+def test_the_gateway_may_be_named_with_its_path():
+    """As the platform's own pages write it."""
+    account = Account(**{**fields(ACCOUNT), "url": "http://127.0.0.1:9101/router/rest"})
+    assert Tmall(account).detail("1", AT).url == "http://127.0.0.1:9101/router/rest"
 
 
 @pytest.mark.parametrize("method", sorted(top.SIGN_METHODS))
@@ -122,13 +128,20 @@ def test_repeated_within_its_time_it_is_the_same_message():
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_freshness(sign):
-    """Ten minutes are good, a second more is not: neither old nor dated ahead."""
-    edge_ms = NOW_MS + sign * 600_000
+    """Five minutes are good, a moment more is not: neither old nor dated ahead."""
+    edge_ms = NOW_MS + sign * 300_000
     assert TMALL.read_push(pushed(), edge_ms)
     with pytest.raises(Stale):
         TMALL.read_push(pushed(), edge_ms + sign)
     with pytest.raises(Stale):
-        adapter(push_tolerance_seconds="300").read_push(pushed(), NOW_MS + sign * 300_001)
+        adapter(push_tolerance_seconds="60").read_push(pushed(), NOW_MS + sign * 60_001)
+
+
+def test_a_call_back_of_another_application_is_misdirected():
+    """Also with our secret; one that names none is of who signed it."""
+    with pytest.raises(Misdirected):
+        TMALL.read_push(pushed(app_key="87654321"), NOW_MS)
+    assert TMALL.read_push(pushed(app_key=None), NOW_MS)
 
 
 def test_forged_before_stale():

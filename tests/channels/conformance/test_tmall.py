@@ -55,7 +55,7 @@ class TmallSide(Counterpart):
         "TRADE_CLOSED_BY_TAOBAO": CLOSED,
     }
     signature = "sign"
-    fresh_ms = 600_000
+    fresh_ms = 300_000
     names_messages = False  # a call-back has no id
     opens = "simulator-session"
 

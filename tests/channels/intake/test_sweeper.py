@@ -234,6 +234,18 @@ async def test_a_platform_that_fails_is_swept_from_where_it_failed(bed: Bed) -> 
     assert bed.windows() == [(35, 20), (20, 5), (5, 0)]
 
 
+async def test_what_changes_while_the_first_sweeps_fail_is_swept(bed: Bed) -> None:
+    """However long that takes."""
+    bed.bazaar.faults = [(500, {})] * 2
+    await bed.sweeper.round()
+    bed.now_ms += 60 * MINUTE_MS
+    await bed.sweeper.round()
+    bed.windows()
+    await bed.sweeper.round()
+    assert bed.windows()[0][0] == 15
+    assert bed.inbox.swept_to("bazaar") == bed.now_ms
+
+
 async def test_an_order_that_cannot_be_read_is_passed(bazaar: BazaarServer, tmp_path: Path) -> None:
     """A sweep goes on, the order is shown to a person, and in the log once."""
     bed = Bed(bazaar, tmp_path / "channels.sqlite3", "intake.test_sweeper:Blind")

@@ -222,6 +222,25 @@ async def test_what_cannot_be_is_a_dead_letter_with_its_figures(bed: Bed) -> Non
     assert order.stage is Stage.PAID
 
 
+@pytest.mark.parametrize("whole", [True, False])
+@three
+async def test_what_is_not_owed_is_not_told(bed: Bed, *, whole: bool) -> None:
+    """Nobody has paid, or all of it was refunded: a parcel that left all the same is shown."""
+    units = {} if whole else {"A": 2}
+    refunded = bed.place(("A", 2))
+    bed.world.shop.refund(refunded.order_id)
+    kind = next(iter(refunded.lines.values())).sku
+    wanted = [Wanted(next(iter(refunded.lines.values())).item.item_id, kind.sku_id, 2)]
+    unpaid = bed.world.shop.place(wanted)
+    why = "nothing of it is paid, or all is refunded"
+    for order in (refunded, unpaid):
+        bed.add(order, "F1", **units)
+        await bed.tell()
+        reason = why if whole else "more than the order has left: A 2 of 0"
+        assert bed.told(order) == [("F1", "dead", reason)]
+        assert bed.numbers(order) == [None]
+
+
 @pytest.mark.parametrize("bed", ["tmall", "douyin"], indirect=True)
 async def test_what_a_platform_refuses_for_good_waits_for_a_person(bed: Bed) -> None:
     """At once, with its reason; a person sends it again when it can be."""
@@ -387,6 +406,7 @@ async def test_a_platform_that_wants_to_be_left_alone_is(shop: CornerShop, tmp_p
     platform, parcels = Platform(adapter), Parcels(tmp_path / "p.sqlite3", {"corner"})
     quiet: list[float] = []
     platform.be_quiet = quiet.append  # type: ignore[method-assign]
+    shop.tell("47", "settled", ("A", 1))
     parcels.add("corner:47", "F1", company="SF", tracking_number="1", at_ms=0)
     announcer = Announcer(
         platform,

@@ -69,7 +69,7 @@ def test_a_start_that_fails_leaves_the_mark(tmp_path: Path, command: str) -> Non
     mark.parent.mkdir(parents=True)
     mark.touch()
     option = "--metrics-port" if command == "agents" else "--port"
-    shop = '{"shop": {"platform": "distributor", "options": {"orders": "/srv/none"}}}'
+    shop = f'{{"shop": {{"platform": "distributor", "options": {{"orders": "{tmp_path}"}}}}}}'
     with create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         place = ("--data-dir", tmp_path / "var", option, str(port))
