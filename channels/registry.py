@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from channels.adapter import Account, Adapter, At
 from channels.feed.listings import BadListings, Window, read_listings
+from partners.registry import class_named
 from reservation.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -95,21 +95,14 @@ def window_of(adapter: Adapter, shop: Shop) -> Window | None:
 
 def adapter_of(channel: str, shop: Shop) -> Adapter:
     """Make the adapter of a channel. Raises ConfigurationError, which names the channel."""
-    name = PLATFORMS.get(shop.platform, shop.platform)
-    module, _, attribute = name.partition(":")
     where = f"channels.{channel}"
-    if not attribute:
-        known = ", ".join(PLATFORMS)
-        message = f"{where}: no platform {name!r}; known are {known}, and module:Class of your own"
-        raise ConfigurationError(message)
-    try:
-        kind = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        message = f"{where}: platform {name!r} cannot be loaded: {error}"
-        raise ConfigurationError(message) from error
-    if not (isinstance(kind, type) and issubclass(kind, Adapter)):
-        message = f"{where}: platform {name!r} is no channels.adapter.Adapter"
-        raise ConfigurationError(message)
+    kind: type[Adapter] = class_named(
+        shop.platform,
+        PLATFORMS,
+        Adapter,  # type: ignore[type-abstract]
+        where=where,
+        what="platform",
+    )
     if unsaid := kind.unsaid():
         message = f"{where}: {kind.__name__} does not say {', '.join(unsaid)}"
         raise ConfigurationError(message)

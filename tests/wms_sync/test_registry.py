@@ -41,7 +41,7 @@ def test_a_system_is_found(system, account, kind):
 @pytest.mark.parametrize(
     ("system", "words"),
     [
-        ("sap", r"wms\.main: no system 'sap'; known are qimen, rest, and module:Class"),
+        ("sap", r"wms\.main: no connector 'sap'; known are qimen, rest, and module:Class"),
         ("no.such_module:Connector", "cannot be loaded"),
         (":Corner", "cannot be loaded"),
         (f"{__name__}:Missing", "cannot be loaded"),
