@@ -134,9 +134,8 @@ def words_of(options: Mapping[str, str]) -> Mapping[str, OrderState]:
 def order_no_of(document: Numbered) -> str:
     """Read the order's number. Raises Unreadable."""
     number = str(document.order_no)
-    if not LOCAL_ID.fullmatch(number):
-        shown = ascii(number[:MOST_WORD])
-        raise Unreadable(f"order_no has 1 to 64 characters of [A-Za-z0-9._-], unlike {shown}")
+    if problem := number_problem(number):
+        raise Unreadable(f"order_no {problem}, unlike {number[:MOST_WORD]!a}")
     return number
 
 
@@ -204,8 +203,10 @@ def paid_of(lines: Sequence[OrderLine]) -> int | None:
     return sum(amounts) if len(amounts) == len(lines) else None
 
 
-def line_no_problem(number: str) -> str | None:
-    """Say what is wrong with the number of a line, or None."""
+def number_problem(number: str) -> str | None:
+    """Say what is wrong with the number of an order or a line, or None."""
+    if number in {".", ".."}:  # in a path they would mean another one
+        return "is not a dot or two"
     return None if LOCAL_ID.fullmatch(number) else "has 1 to 64 characters of [A-Za-z0-9._-]"
 
 
@@ -231,7 +232,7 @@ def _check_lines(lines: Sequence[LineDocument]) -> None:
     seen: set[str] = set()
     for line in lines:
         number = str(line.line_no)
-        problem = line_no_problem(number)
+        problem = number_problem(number)
         if problem:
             raise Unreadable(f"line_no {problem}")
         if number in seen:

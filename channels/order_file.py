@@ -27,11 +27,12 @@ from channels.order_document import (
     Unreadable,
     fen,
     milliseconds,
+    number_problem,
     order_line,
     paid_of,
 )
 from reservation.csv_rows import MAX_ERRORS, RowError, UnreadableFile, rows, utf8
-from reservation.model import LOCAL_ID, MAX_STOCK, sku_problem
+from reservation.model import MAX_STOCK, sku_problem
 from reservation.shops import DeductsAt
 
 COLUMNS: Final = (
@@ -280,11 +281,12 @@ def _text(raw: bytes) -> str:
 
 
 def _id(text: str) -> str:
-    if LOCAL_ID.fullmatch(text):
+    problem = number_problem(text)
+    if problem is None:
         return text
     if _ROUNDED.fullmatch(text):
-        raise Unreadable("was rounded by a spreadsheet; make its column text before it is filled")
-    raise Unreadable("has 1 to 64 characters of [A-Za-z0-9._-]")
+        problem = "was rounded by a spreadsheet; make its column text before it is filled"
+    raise Unreadable(problem)
 
 
 def _sku(text: str) -> str:

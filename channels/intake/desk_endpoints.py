@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Shown = tuple[PlatformOrder, int]  # and when it was like that
 
-NO_ORDER_SEGMENT: Final = "-"  # in a path, for messages that name no order
+NO_ORDER_SEGMENT: Final = "~"  # in a path, for messages that name no order: no order is called so
 MOST_ORDER_ID: Final = 200
 _PLACE: Final = re.compile(
     rf"([0-9]{{1,16}}),({CHANNEL.pattern}),([^\x00-\x1f]{{0,{MOST_ORDER_ID}}})", re.ASCII

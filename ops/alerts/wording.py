@@ -251,7 +251,7 @@ class Words:
     def link(self, alert: Alert) -> str:
         """Name the page on the board of what it is about."""
         if alert.type is AlertType.ANOMALY:
-            order = quote(alert.order_id or "-", safe="")
+            order = quote(alert.order_id or "~", safe="")
             return f"{self._board_url}#/channels/{alert.channel}/{order}"
         if is_of_channels(alert):
             return f"{self._board_url}#/channels"

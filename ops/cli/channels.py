@@ -15,16 +15,19 @@ from channels.feed.offers import Offer, OfferReads, Offers, look_at, offers_path
 from channels.intake.desk import Desk
 from channels.intake.desk import look_at as look_at_inbox
 from channels.intake.inbox import inbox_path
-from channels.intake.looks import NO_ORDER, LookState
+from channels.intake.looks import LookState
 from channels.parcels.parcels import Notice, NoticeState, ParcelReads, Parcels, parcels_path
 from channels.parcels.parcels import look_at as look_at_parcels
 from ops.cli.endings import output
 from ops.cli.options import ConfigOption, DataDirOption, JsonOption, settings_of
 from reservation.database import is_there
 from reservation.errors import ConfigurationError, HoldfastError
+from reservation.model import LOCAL_ID
 from reservation.times import rfc3339
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reservation.config import Settings
 
 MOST_SHOWN = 1_000  # of a list
@@ -45,8 +48,8 @@ def list_channels(
     as_json: JsonOption = False,
 ) -> None:
     """List the channels: how much each is still to be told, and how many orders do not fit."""
-    settings = settings_of(config, data_dir=data_dir)
-    told = look_at(offers_path(settings.data_dir), lambda offers: _counts(offers, settings)) or {}
+    settings = _settings(config, data_dir)
+    told = look_at(offers_path(settings.data_dir), lambda offers: _counts(offers, settings))
     of_parcels = look_at_parcels(
         parcels_path(settings.data_dir),
         lambda parcels: {name: parcels.counts(name) for name in settings.channels},
@@ -58,7 +61,7 @@ def list_channels(
         counts[figure.state] = counts.get(figure.state, 0) + figure.looks
     rows = []
     for name, shop in sorted(settings.channels.items()):
-        to_tell, dead, not_closed = told.get(name, (0, 0, 0))
+        to_tell, dead, not_closed = (told or {}).get(name, (0, 0, 0))
         parcels_to_tell, dead_parcels = (of_parcels or {}).get(name, (0, 0))
         orders = troubled.get(name, {})
         rows.append(
@@ -88,7 +91,7 @@ def list_channels(
 @channels_app.command("orders")
 def list_orders(data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
     """List orders that are not where their platform says they are, with the reason."""
-    settings = settings_of(config, data_dir=data_dir)
+    settings = _settings(config, data_dir)
     path = inbox_path(settings.data_dir)
     found = look_at_inbox(path, lambda desk: desk.troubles(count=MOST_SHOWN))
     if not found:
@@ -117,8 +120,8 @@ def retry(
     """Have an order looked at now, whatever was or was not told of it; the agents do it at once."""
     settings = settings_of(config, data_dir=data_dir)
     _known(settings, channel)
-    if order_id == NO_ORDER:
-        raise ConfigurationError("an order's number is not empty")
+    if not LOCAL_ID.fullmatch(order_id):
+        raise ConfigurationError("an order's number has 1 to 64 characters of [A-Za-z0-9._-]")
     path = inbox_path(settings.data_dir)
     if not is_there(path):
         raise _nothing_there(settings)
@@ -134,7 +137,7 @@ def list_dead(
     channel: ChannelArgument, data_dir: DataDirOption = None, config: ConfigOption = None
 ) -> None:
     """List what a channel has refused to be told, with the reason; what it must close first."""
-    settings = settings_of(config, data_dir=data_dir)
+    settings = _settings(config, data_dir)
     _known(settings, channel)
     found: list[Offer] = list(
         look_at(offers_path(settings.data_dir), lambda told: told.dead(channel, None, MOST_SHOWN))
@@ -166,7 +169,7 @@ def list_parcels(
     config: ConfigOption = None,
 ) -> None:
     """List parcels that a channel has not been told of, with the reason."""
-    settings = settings_of(config, data_dir=data_dir)
+    settings = _settings(config, data_dir)
     _known(settings, channel)
     untold = [state for state in NoticeState if state is not NoticeState.ACKNOWLEDGED]
 
@@ -222,6 +225,14 @@ def _known(settings: Settings, channel: str) -> None:
     if channel not in settings.channels:
         known = ", ".join(sorted(settings.channels)) or "none: give --config"
         raise ConfigurationError(f"the settings name no channel {channel!r}; they name {known}")
+
+
+def _settings(config: Path | None, data_dir: Path | None) -> Settings:
+    """Read the settings. Raises HoldfastError where their directory is none."""
+    settings = settings_of(config, data_dir=data_dir)
+    if settings.channels and not settings.data_dir.is_dir():
+        raise _nothing_there(settings)
+    return settings
 
 
 def _nothing_there(settings: Settings) -> HoldfastError:

@@ -156,6 +156,7 @@ def test_what_changed_in_the_future_is_malformed() -> None:
         *(order(**{name: None}) for name in order()["data"]),
         order(order_no=""),
         order(order_no="a/b"),
+        order(order_no=".."),
         order(order_no="x" * 65),
         order(order_no=1.5),
         order(order_no=True),

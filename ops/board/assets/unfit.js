@@ -14,7 +14,7 @@ const SAID = [
 ];
 // That much the kind says.
 const SAID_ALREADY = /^beyond what is held: |, and its stock was given back$|(?:; )?its platform was told so at \S+$/;
-const NAMES_NONE = "-"; // in a path, for messages that name no order
+const NAMES_NONE = "~"; // in a path, for messages that name no order
 
 export function nameOf(item) {
   return item.order_id || t("noOrder");

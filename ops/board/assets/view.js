@@ -60,7 +60,7 @@ function pageOf(hash) {
   const [name, ...rest] = hash.replace("#/", "").split("/").map(decoded);
   if (name === "sku") return skuPage(rest.join("/"));
   if (name === "alerts") return alerts();
-  if (name === "channels" && rest.length > 1) return orderPage(rest[0], rest[1] === "-" ? "" : rest[1]);
+  if (name === "channels" && rest.length > 1) return orderPage(rest[0], rest[1] === "~" ? "" : rest[1]);
   return name === "channels" ? channels() : overview();
 }
 

@@ -111,7 +111,7 @@ async def test_a_message_of_no_order_is_shown_with_its_word(ask: Asked, desk: De
     desk.keep([("tmall", hint)], 1_000)
     (row,) = (await ask("GET", "/v1/anomalies"))["items"]
     assert (row["order_id"], row["kind"]) == ("", "unknown-word")
-    found = await ask("GET", "/v1/anomalies/tmall/-")
+    found = await ask("GET", "/v1/anomalies/tmall/~")
     assert found["messages"][0]["unknown"] == "status 'half'"
 
 

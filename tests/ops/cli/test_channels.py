@@ -36,7 +36,11 @@ def run(config: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_before_anything_happened_it_says_so(config: Path) -> None:
-    """And makes no file by looking."""
+    """And makes no file by looking; a directory that is not there is no answer."""
+    for looking in (("list",), ("orders",), ("dead", "tmall"), ("parcels", "tmall")):
+        code, said = run(config, *looking)
+        assert (code, "has nothing of channels" in said) == (1, True)
+    (config.parent / "var").mkdir()
     assert run(config, "orders") == (
         0,
         "none: every order that was told of is where its platform says it is\n",
@@ -87,6 +91,7 @@ def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
     assert offers.counts("tmall") == (2, 0)
     assert run(config, "retry", "tmall", "471")[0] == 0
     assert run(config, "retry", "tmall", "472")[0] == 0  # of which nothing was told
+    assert run(config, "retry", "tmall", "4 7")[0] == 2
     assert [look.order_id for look in desk.due("tmall", 10**15)] == ["471", "472"]
     desk.close()
     offers.close()
