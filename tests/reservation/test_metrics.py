@@ -26,6 +26,10 @@ BOUNDED_LABELS = {
     "kind",
     "state",
     "channel",  # those that the settings name
+    "job",  # sweep, fetch
+    "warehouse",  # those that the settings name
+    "lane",
+    "answer",
     "again",
     "le",
 }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -271,10 +274,25 @@ async def test_a_reason_may_be_any_word(deployment: Deployment, page: Page) -> N
         await expect(why).to_contain_text(f"by admin: {reason}")
 
 
+SHOP = {"platform": "tmall", "url": "http://127.0.0.1:9", "app_key": "1", "secrets": ["s"]}
+
+
+@pytest.fixture
+def channelled(tmp_path: Path) -> Iterator[Deployment]:
+    """Run a service whose settings name three channels, which it tells nothing: no listings."""
+    channels = json.dumps(dict.fromkeys(("tmall", "douyin", "hz"), SHOP))
+    more = SETTINGS | {"HOLDFAST_CHANNELS": channels}
+    with Service("up", "--port", "0", "--data-dir", tmp_path / "var", **more) as running:
+        made = Deployment(running, tmp_path / "var")
+        yield made
+        made.client.close()
+
+
 async def test_a_skus_page_says_what_channels_have_been_told(
-    deployment: Deployment, page: Page
+    channelled: Deployment, page: Page
 ) -> None:
     """Which of them has acknowledged that it is closed, and why another has not."""
+    deployment = channelled
     deployment.stock(CAT=5)
     offers = Offers(offers_path(deployment.data_dir))
     rows = [Wanted(name, "CAT", Kind.STOCK, 5, 1.0, "suspended") for name in ("tmall", "douyin")]
