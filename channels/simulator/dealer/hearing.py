@@ -153,7 +153,8 @@ class Hearing:
         if told.item_id and told.platform_sku_id:
             item = self._world.shop.item(told.item_id)
             return item, self._world.shop.sku(told.item_id, told.platform_sku_id)
-        return self._world.shop.coded(told.sku, told.item_id)
+        # Who has no list of the dealer's items names the SKU as the item.
+        return self._world.shop.coded(told.sku, "" if told.item_id == told.sku else told.item_id)
 
     def _rejected(self, message: Message) -> str:
         told = msgspec.convert(message.data, _Rejected)

@@ -50,6 +50,13 @@ async def test_stock_is_shown(teller: Teller, desk: Desk, catfood: Item) -> None
     assert await told(desk) == []
 
 
+async def test_a_sku_of_an_item_that_nobody_listed(teller: Teller, catfood: Item) -> None:
+    """The code alone names it, in whatever member it stands."""
+    sku = next(iter(catfood.skus.values()))
+    await teller.tell("stock.available", {**of(catfood, 3), "item_id": sku.outer_id})
+    assert shown(catfood) == [3]
+
+
 async def test_the_dealers_own_ids(teller: Teller, shirt: Item) -> None:
     """Where both of its ids are told they name the SKU."""
     sku_id = list(shirt.skus)[1]
