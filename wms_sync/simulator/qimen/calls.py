@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from wms_sync.simulator.goods import Level
 from wms_sync.simulator.orders import Order
+from wms_sync.simulator.qimen import problem
 from wms_sync.simulator.qimen.account import Account, Settings
 from wms_sync.simulator.qimen.delivery import (
     check_code,
@@ -79,7 +80,7 @@ class Calls:
         def do() -> dict[str, Any]:
             answers = self._warehouse.take_in(orders)
             failed = [
-                {"deliveryOrderCode": order.code, "message": str(answer)}
+                {"deliveryOrderCode": order.code, "message": str(problem.of(answer))}
                 for order, answer in zip(orders, answers, strict=True)
                 if isinstance(answer, Refused)
             ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from partners.simulation.faults import CallFault
-from wms_sync.simulator.refused import Refused
+from wms_sync.simulator.refused import Refusal, Refused
 
 
 class Problem(Exception):
@@ -28,6 +28,18 @@ TOLD: Final[dict[CallFault, tuple[str, str]]] = {
 }
 
 
+# Warehouses say it in Chinese, each in words of its own; these are such as are met.
+_WORDS: Final[dict[Refusal, str]] = {
+    Refusal.UNKNOWN_ORDER: "单据不存在",
+    Refusal.UNKNOWN_ITEM: "商品不存在",
+    Refusal.OTHER_CONTENT: "单据内容不一致",
+    Refusal.ENDED: "单据已关闭",
+    Refusal.SHORT: "库存不足",
+    Refusal.TOO_LATE: "已拣货或已出库",
+}
+
+
 def of(refused: Refused) -> Problem:
     """Say why the warehouse has not done it."""
-    return Problem(refused.why.replace("_", "-"), str(refused))
+    word = _WORDS.get(refused.why)
+    return Problem(refused.why.replace("_", "-"), f"{word}: {refused}" if word else str(refused))

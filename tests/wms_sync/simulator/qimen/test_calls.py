@@ -61,7 +61,7 @@ async def test_not_enough(caller: Caller, warehouse: Warehouse) -> None:
     """What is wanted and what is free, in a sentence."""
     said = await caller.create("D1", line(units=11))
     assert (said["flag"], said["code"]) == ("failure", "short")
-    assert said["message"] == "not enough: 11 of CATFOOD-10KG, 10 free"
+    assert said["message"] == "库存不足: not enough: 11 of CATFOOD-10KG, 10 free"
     assert free(warehouse) == (10, 0, 0)
     assert (await caller.create("D1", line("NONE")))["code"] == "unknown-item"
 
@@ -169,7 +169,7 @@ async def test_several_at_once(caller: Caller, warehouse: Warehouse) -> None:
         (row.findtext("deliveryOrderCode"), row.findtext("message"))
         for row in said.root.iterfind("orders/order")
     ]
-    assert failed == [("D3", "not enough: 99 of CATFOOD-10KG, 6 free")]
+    assert failed == [("D3", "库存不足: not enough: 99 of CATFOOD-10KG, 6 free")]
     assert list(warehouse.orders) == ["D1", "D2", "D4"]
 
 
@@ -211,7 +211,7 @@ async def test_cancelled_in_time_and_too_late(
     await desk.pass_minutes(1 / 60_000)
     said = await caller.call("order.cancel", cancelling("D2"))
     assert (said["flag"], said["code"]) == ("failure", "too-late")
-    assert said["message"] == "order D2 is ACCEPT and picked"
+    assert said["message"] == "已拣货或已出库: order D2 is ACCEPT and picked"
     assert (await caller.call("order.cancel", cancelling("D1")))["flag"] == "success"
     again = await caller.create("D1")
     assert (again["flag"], again["code"]) == ("failure", "ended")
