@@ -141,7 +141,7 @@ def test_each_new_word_of_messages_about_no_order_alerts() -> None:
     assert first.id != second.id
     assert "# tmall with a word in no table" in said([second])
     assert "> Why: 2090, 209" in said([second])
-    assert "#/channels/tmall/-)" in said([second])
+    assert "#/channels/tmall/~)" in said([second])
 
 
 def test_what_others_wrote_is_cut() -> None:
