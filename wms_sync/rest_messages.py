@@ -6,7 +6,7 @@ The format is ours: `docs/warehouses.md`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -34,12 +34,11 @@ Code = Annotated[str, Meta(min_length=1, max_length=160)]
 Text = Annotated[str, Meta(max_length=500)]
 
 
-class _Reported(Struct, frozen=True):
+class _Reported(Protocol):
     """What a message holds."""
 
     def report(self, name: str) -> Report:
         """Say it in our words. Raises ValueError where a SKU can be none."""
-        raise NotImplementedError
 
 
 class _Item(Struct, frozen=True):
@@ -53,7 +52,7 @@ class _Package(Struct, frozen=True):
     items: list[_Item] = []
 
 
-class _Shipped(_Reported, frozen=True):
+class _Shipped(Struct, frozen=True):
     code: Code
     final: bool
     items: list[_Item]
@@ -75,7 +74,7 @@ class _Shipped(_Reported, frozen=True):
         )
 
 
-class _Progressed(_Reported, frozen=True):
+class _Progressed(Struct, frozen=True):
     code: Code
     progress: Progress
     word: Text = ""
@@ -97,7 +96,7 @@ class _Missing(Struct, frozen=True):
     lacking: Units
 
 
-class _Lacking(_Reported, frozen=True):
+class _Lacking(Struct, frozen=True):
     code: Code
     items: Annotated[list[_Missing], Meta(min_length=1)]
     reason: Text = ""
@@ -107,7 +106,7 @@ class _Lacking(_Reported, frozen=True):
         return Lacking(message_id=name, code=self.code, items=items, reason=self.reason)
 
 
-class _Changed(_Reported, frozen=True):
+class _Changed(Struct, frozen=True):
     sku: Code
     delta: Change
     cause: Text
@@ -123,7 +122,7 @@ class _Changed(_Reported, frozen=True):
         )
 
 
-class _Counted(_Reported, frozen=True):
+class _Counted(Struct, frozen=True):
     sku: Code
     delta: Change
     total: Units | None = None

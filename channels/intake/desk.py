@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from channels.intake.inbox import FORMAT, TELL, Inbox, InboxReads, InboxUnavailable
+from channels.intake.inbox import TELL, Inbox, InboxReads, InboxUnavailable
+from channels.intake.inbox_tables import FORMAT
 from channels.intake.looks import Figure, Kept, Look, LookState, Trouble
 from channels.model import PlatformOrder
 from reservation.database import Database, DatabaseReader, is_there

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from channels.intake.inbox_tables import FORMAT, LATER, TABLES
 from channels.intake.looks import NO_ORDER, Lacking, Look, LookState, Seen
 from channels.intake.moves import state_of
 from channels.model import Hint, OrderState, PlatformOrder
@@ -27,53 +28,12 @@ if TYPE_CHECKING:
 
     from channels.model import Page
 
-FORMAT: Final = 2
 MOST_AT_ONCE: Final = 500  # looks that are taken in one go
 MOST_REASON: Final = 500  # characters of a reason that grows
 # TOP and Douyin count in whole seconds, by clocks that are not ours: an order that was asked for
 # so long after its last change has had no other one within that second.
 CERTAIN_MS: Final = 5_000
 LISTED: Final = "listed"  # the topic of what a sweep has found, and of no message
-
-_TABLES: Final = """
-CREATE TABLE message (
-  channel TEXT NOT NULL, id TEXT NOT NULL, topic TEXT NOT NULL, order_id TEXT NOT NULL,
-  unknown TEXT NOT NULL, at_ms INTEGER NOT NULL, times INTEGER NOT NULL,
-  PRIMARY KEY (channel, id)
-) WITHOUT ROWID;
-CREATE TABLE look (
-  channel TEXT NOT NULL, order_id TEXT NOT NULL, state TEXT NOT NULL, detail BLOB,
-  unknown TEXT NOT NULL, told INTEGER NOT NULL, since_ms INTEGER NOT NULL,
-  due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
-  short_ms INTEGER NOT NULL, rejected_ms INTEGER NOT NULL, PRIMARY KEY (channel, order_id)
-) WITHOUT ROWID;
-CREATE TABLE described (
-  channel TEXT NOT NULL, order_id TEXT NOT NULL, changed_ms INTEGER NOT NULL,
-  asked_ms INTEGER NOT NULL, words BLOB NOT NULL, settled INTEGER NOT NULL,
-  at_ms INTEGER NOT NULL, PRIMARY KEY (channel, order_id)
-) WITHOUT ROWID;
-CREATE INDEX message_by_age ON message (at_ms);
-CREATE INDEX message_by_order ON message (channel, order_id);
-CREATE INDEX described_by_age ON described (at_ms);
-CREATE INDEX look_by_time ON look (channel, state, due_ms);
-"""
-_LATER: Final = (
-    # How an order was when no step led on, for people; it goes with its look.
-    (
-        "CREATE TABLE IF NOT EXISTS shown (channel TEXT NOT NULL, order_id TEXT NOT NULL,"
-        " detail BLOB NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (channel, order_id),"
-        " FOREIGN KEY (channel, order_id) REFERENCES look (channel, order_id) ON DELETE CASCADE"
-        ") WITHOUT ROWID"
-    ),
-    # As of when a look's unknown word is, where that was told; it goes with its look.
-    (
-        "CREATE TABLE IF NOT EXISTS misread (channel TEXT NOT NULL, order_id TEXT NOT NULL,"
-        " changed_ms INTEGER NOT NULL, PRIMARY KEY (channel, order_id),"
-        " FOREIGN KEY (channel, order_id) REFERENCES look (channel, order_id) ON DELETE CASCADE"
-        ") WITHOUT ROWID"
-    ),
-    "CREATE INDEX IF NOT EXISTS look_unfit ON look (channel, state) WHERE reason != ''",
-)
 
 # What was the end of an order stays its end, whatever is told of it later. Of two descriptions of
 # one time the one further along is true, where its platform was not asked: times may be of seconds.
@@ -170,7 +130,7 @@ class Inbox(InboxReads):
     _db: Database
 
     def __init__(self, path: Path) -> None:
-        super().__init__(Database(path, _TABLES, form=FORMAT, fault=InboxUnavailable, later=_LATER))
+        super().__init__(Database(path, TABLES, form=FORMAT, fault=InboxUnavailable, later=LATER))
 
     # -- what is told ----------------------------------------------------------------------------
 

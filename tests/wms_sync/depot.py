@@ -210,3 +210,8 @@ class Depot:
         if code not in self.packed:
             self.cancelled.add(code)
         return 200, {"in_time": code in self.cancelled}
+
+
+def codes(depot: Depot, verb: str = "create") -> list[str]:
+    """Name the orders of the calls that the depot got."""
+    return [code for kind, of_call in depot.calls if kind == verb for code in of_call]
