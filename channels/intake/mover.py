@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from channels.intake.anomalies import tell
+from channels.intake.beginnings import BEGINS_BEFORE_MS
 from channels.intake.looks import LookState, Seen
 from channels.intake.moves import Anomaly, Conflict, next_step, state_of
 from channels.model import OrderState
@@ -50,9 +51,6 @@ MOST_ATTEMPTS: Final = 20  # about an hour and a half; then a person has to look
 # these: each time its platform is asked. The lookout has it tried as soon as there is enough.
 SHORT_PAUSE_MS: Final = 60_000
 LONGEST_SHORT_PAUSE_MS: Final = 3_600_000
-# What was placed so shortly before a channel began had not left by then: platforms count in seconds
-# by clocks of their own, and what takes messages may start a moment before the mover.
-BEGINS_BEFORE_MS: Final = 60_000
 # What is committed is known until it has its end: then it is not known any more.
 _SPENT: Final = frozenset({State.CONFIRMED, State.RELEASED, State.FULFILLED})
 
@@ -125,7 +123,7 @@ class Mover:
         return 0.0 if looks else IDLE_SECONDS
 
     async def _begun(self) -> int:
-        """Say since when this channel's orders are moved here: the first of all rounds."""
+        """Say since when this channel's orders are moved here: the first round at the latest."""
         if self._begun_ms is None:
             at_ms = self._now_ms() - BEGINS_BEFORE_MS
             self._begun_ms = await asyncio.to_thread(self._inbox.begun, self._channel, at_ms)

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
+from channels.intake.beginnings import note_beginnings
 from channels.registry import check_channels
 from ops.admin_key import first_key, key_file
 from ops.cli.endings import output
@@ -106,6 +107,7 @@ def agents_command(
     _check_warehouses(settings)
     observed = listen_for_metrics(settings)
     simulated.leave_to_others(settings)
+    note_beginnings(settings)
     from ops.server import run_agents  # noqa: PLC0415 (half a second of imports)
 
     run_agents(settings, observed)
@@ -145,6 +147,7 @@ def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> N
             simulated.leave_to_others(settings)
         else:
             settings = platforms.join(settings)
+        note_beginnings(settings)
         asyncio.run(
             _supervise(settings, listeners, store, console, agents=agents, platforms=platforms)
         )

@@ -104,15 +104,20 @@ def looks(platforms: Platforms) -> list[tuple[str, str]]:
     return sorted(rows)
 
 
-def settling(
-    platforms: Platforms, stock: Mapping[str, int], poison: set[str]
-) -> Callable[[], bool]:
-    """Make the question whether every order is where it should be, and only the poison is left."""
+def settle(
+    platforms: Platforms, stock: Mapping[str, int], poison: set[str], *, seconds: float
+) -> None:
+    """Wait until every order is where it should be, and only the poison is left."""
 
     def is_settled() -> bool:
         return {name for name, _ in looks(platforms)} == poison and agrees(platforms, stock)
 
-    return is_settled
+    try:
+        until(is_settled, "all are there, but for the poison", seconds=seconds)
+    except AssertionError:
+        print(platforms.service.errors[-20_000:])
+        print(looks(platforms), wrong_orders(platforms, besides=frozenset(poison)))
+        raise
 
 
 def shows_all(platforms: Platforms) -> bool:
@@ -143,13 +148,7 @@ def test_every_order_ends_where_its_platform_says(tmp_path: Path, orders: int) -
         buyers = [Buyers(simulator, orders // 3, seed=1) for simulator in simulators]
         at_once(*buyers)
         placed = time.monotonic() - began
-        is_settled = settling(platforms, stock, poison)
-        try:
-            until(is_settled, "all are there, but for the poison", seconds=60 + orders / 50)
-        except AssertionError:
-            print(platforms.service.errors[-20_000:])
-            print(looks(platforms), wrong_orders(platforms, besides=frozenset(poison)))
-            raise
+        settle(platforms, stock, poison, seconds=60 + orders / 50)
         took = time.monotonic() - began
         assert wrong_orders(platforms, besides=frozenset(poison)) == []
         counts = [simulator.say("GET", "/faults")["counts"] for simulator in simulators]
@@ -189,8 +188,7 @@ def test_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path, kind: str) -> N
         at_once(*(Buyers(simulator, orders // 3, seed=3) for simulator in simulators))
         killer.join()
         ended.set()
-        is_settled = settling(platforms, stock, poison=set())
-        until(is_settled, "all are there", seconds=300)
+        settle(platforms, stock, poison=set(), seconds=300)
         assert wrong_orders(platforms) == []
         until(lambda: shows_all(platforms), "every shop shows what is available", seconds=120)
         audit = holdfast("audit", "--data-dir", platforms.data_dir, HOLDFAST_DURABILITY="memory")
