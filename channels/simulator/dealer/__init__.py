@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 import orjson
 from starlette.requests import Request
@@ -29,6 +29,7 @@ from channels.simulator.platform import ShopWorld, SimulatedPlatform
 from channels.simulator.trade import Event, Refusal, Refused
 from partners.simulation.courier import Courier, Heard, Pace
 from partners.simulation.forms import change, read
+from partners.simulation.post import Post, Said
 from partners.simulation.simulator import Answer, Cut
 
 __all__ = ["Account", "Dealer", "Settings"]
@@ -79,7 +80,7 @@ class Dealer(SimulatedPlatform):
         self._asked = Asked(world, self.gate, self._book, self.settings)
         self.courier = Courier[Message](world, self._deliver, self._pace)
         self._sent = 0
-        self._http: httpx.AsyncClient | None = None
+        self._post = Post()
         super().__init__(world)
 
     def face(self) -> Sequence[BaseRoute]:
@@ -99,8 +100,10 @@ class Dealer(SimulatedPlatform):
 
     async def run(self) -> None:
         """Send messages."""
-        async with httpx.AsyncClient(trust_env=False) as self._http:
+        try:
             await self.courier.run()
+        finally:
+            await self._post.aclose()
 
     def state(self) -> dict[str, Any]:
         """Tell what has become of the messages, what was heard, and the settings."""
@@ -144,7 +147,7 @@ class Dealer(SimulatedPlatform):
 
     async def _deliver(self, messages: list[Message]) -> Heard:
         """Send a message, signed now."""
-        if self.url is None or self._http is None:
+        if self.url is None:
             return Heard(taken=False, stop=True)
         (message,) = messages
         timestamp = str(self.world.clock.now_ms() // 1000)
@@ -156,17 +159,14 @@ class Dealer(SimulatedPlatform):
             ),
             "content-type": "application/json",
         }
-        timeout = self.settings.answer_ms / 1000
-        try:
-            answer = await self._http.post(
-                self.url, content=message.body, headers=headers, timeout=timeout
-            )
-        except (httpx.HTTPError, httpx.InvalidURL):
+        seconds = self.settings.answer_ms / 1000
+        said = await self._post.send(self.url, message.body, headers, seconds=seconds)
+        if said is None:
             return Heard(taken=False)
-        if answer.status_code == GONE:
+        if said.status == GONE:
             self.url, self.disabled = None, True
             return Heard(taken=False, stop=True)
-        return Heard(taken=answer.is_success, after_ms=_retry_after_ms(answer))
+        return Heard(taken=said.status // 100 == 2, after_ms=_retry_after_ms(said))
 
     # -- hearing and desk ------------------------------------------------------------------------
 
@@ -187,7 +187,7 @@ class Dealer(SimulatedPlatform):
 
     async def _set_url(self, request: Request) -> Any:
         url = (await read(request, Address)).url
-        if url is not None and httpx.URL(url).scheme not in {"http", "https"}:
+        if url is not None and not _is_web(url):
             raise Refused(Refusal.WRONG_VALUE, "a url is http://… or https://…")
         self.url, self.disabled = url, False
         return {"url": url}
@@ -215,9 +215,16 @@ class Dealer(SimulatedPlatform):
         return {}
 
 
-def _retry_after_ms(answer: httpx.Response) -> int:
+def _is_web(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in {"http", "https"}
+    except ValueError:
+        return False
+
+
+def _retry_after_ms(said: Said) -> int:
     """Say how long the receiver wants to be left alone; a date is not read."""
-    text = answer.headers.get("retry-after", "")
+    text = said.headers.get("retry-after", "")
     if not (text.isascii() and text.isdecimal()):
         return 0
     return min(int(text[:9]), MOST_RETRY_AFTER_SECONDS) * 1000

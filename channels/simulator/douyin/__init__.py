@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
 import msgspec
 import orjson
 from starlette.requests import Request
@@ -29,6 +28,7 @@ from channels.simulator.platform import ShopWorld, SimulatedPlatform
 from channels.simulator.trade import Event, Refusal, Refused
 from partners.simulation.courier import Courier, Heard, Pace
 from partners.simulation.forms import change, read
+from partners.simulation.post import Post
 from partners.simulation.simulator import Answer
 
 __all__ = ["App", "Douyin", "Settings"]
@@ -74,7 +74,7 @@ class Douyin(SimulatedPlatform):
         }
         self._gateway = Gateway(world, app, self.settings, self.tokens, methods)
         self.courier = Courier[Message](world, self._push, self._pace)
-        self._http: httpx.AsyncClient | None = None
+        self._sender = Post()
         super().__init__(world)
 
     def face(self) -> Sequence[BaseRoute]:
@@ -91,8 +91,10 @@ class Douyin(SimulatedPlatform):
 
     async def run(self) -> None:
         """Send messages."""
-        async with httpx.AsyncClient(trust_env=False) as self._http:
+        try:
             await self.courier.run()
+        finally:
+            await self._sender.aclose()
 
     def state(self) -> dict[str, Any]:
         """Tell what has become of the messages, and the settings."""
@@ -131,7 +133,7 @@ class Douyin(SimulatedPlatform):
 
     async def _post(self, url: str | None, body: bytes) -> bool:
         """Send a body, signed, and say whether it was acknowledged."""
-        if url is None or self._http is None:
+        if url is None:
             return False
         by = self.settings.push_sign
         headers = {
@@ -142,12 +144,8 @@ class Douyin(SimulatedPlatform):
             "sign-method": by,
             "content-type": "application/json",
         }
-        timeout = self.settings.answer_ms / 1000
-        try:
-            answer = await self._http.post(url, content=body, headers=headers, timeout=timeout)
-        except (httpx.HTTPError, httpx.InvalidURL):
-            return False
-        return answer.status_code == 200 and _acknowledges(answer.content)
+        said = await self._sender.send(url, body, headers, seconds=self.settings.answer_ms / 1000)
+        return said is not None and said.status == 200 and _acknowledges(said.body)
 
     # -- desk ------------------------------------------------------------------------------------
 

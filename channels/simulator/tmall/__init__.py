@@ -6,10 +6,11 @@ then what the methods do: `trades`, `items`, `messages`; and `callback`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
@@ -21,6 +22,7 @@ from channels.simulator.tmall.messages import FIRST_ID, Messages
 from channels.simulator.tmall.seller import Seller, Settings
 from channels.simulator.trade import Event, Refusal, Refused
 from partners.simulation.forms import change, read
+from partners.simulation.post import Post
 from partners.simulation.simulator import Answer
 
 __all__ = ["Seller", "Settings", "Tmall"]
@@ -97,12 +99,14 @@ class Tmall(SimulatedPlatform):
             scene.headers,
         )
         try:
-            async with httpx.AsyncClient(timeout=CALLBACK_SECONDS, trust_env=False) as client:
-                url = httpx.URL(scene.url, query=query.encode())
-                answer = await client.post(url, content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Refused(Refusal.WRONG_VALUE, f"{scene.url} does not answer: {error}") from None
-        return {"status": answer.status_code, "body": answer.text}
+            url = urlsplit(scene.url)._replace(query=query).geturl()
+        except ValueError as error:
+            raise Refused(Refusal.WRONG_VALUE, f"{scene.url}: {error}") from None
+        async with contextlib.aclosing(Post()) as post:
+            said = await post.send(url, body, headers, seconds=CALLBACK_SECONDS)
+        if said is None:
+            raise Refused(Refusal.WRONG_VALUE, f"{scene.url} does not answer")
+        return {"status": said.status, "body": said.body.decode("utf-8", "replace")}
 
 
 def _endpoint(gateway: Gateway) -> Any:

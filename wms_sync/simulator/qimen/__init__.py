@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import httpcore
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from partners.simulation.courier import Courier, Heard, Pace
 from partners.simulation.forms import Declined, Form, change, read
+from partners.simulation.post import Post
 from partners.simulation.simulator import Answer, Cut, Simulator
 from wms_sync.simulator.orders import Event
 from wms_sync.simulator.qimen.account import Account, Settings
@@ -33,15 +33,7 @@ from wms_sync.simulator.site import Site
 __all__ = ["PATH", "Account", "Qimen", "Settings"]
 
 PATH = "/router/qimen/service"
-HEADERS = [("content-type", "application/xml;charset=UTF-8")]
-_WAITS = ("connect", "read", "write", "pool")
-_UNHEARD = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-    UnicodeError,  # of a host that cannot be written
-)
+HEADERS = {"content-type": "application/xml;charset=UTF-8"}
 
 
 class Address(Form):
@@ -71,7 +63,7 @@ class Qimen(Simulator):
         self.url: str | None = None
         self.point_to(url)
         self._reports = Reports(account, self.settings)
-        self._idle: list[httpcore.AsyncConnectionPool] = []
+        self._post = Post()
         site.warehouse.listeners.append(self.happened)
 
     def face(self) -> Sequence[BaseRoute]:
@@ -101,8 +93,7 @@ class Qimen(Simulator):
                 group.create_task(self.courier.run())
                 group.create_task(self.site.work())
         finally:
-            while self._idle:
-                await self._idle.pop().aclose()
+            await self._post.aclose()
 
     def state(self) -> dict[str, Any]:
         """Tell how calls ended, what has become of reports, and the settings."""
@@ -144,21 +135,15 @@ class Qimen(Simulator):
             "customerId": self.account.customer_id,
         }
         query["sign"] = sign(query, report.body, self.account.secret)
-        # A pool of one connection each: a larger one asks all of its sockets at every request.
-        pool = self._idle.pop() if self._idle else httpcore.AsyncConnectionPool(max_connections=1)
-        try:
-            answer = await pool.request(
-                "POST",
-                parts._replace(query=urlencode(query), fragment="").geturl(),
-                headers=HEADERS,
-                content=report.body,
-                extensions={"timeout": dict.fromkeys(_WAITS, self.settings.answer_ms / 1000)},
-            )
-        except _UNHEARD:
+        said = await self._post.send(
+            parts._replace(query=urlencode(query), fragment="").geturl(),
+            report.body,
+            HEADERS,
+            seconds=self.settings.answer_ms / 1000,
+        )
+        if said is None:
             return Heard(taken=False)
-        finally:
-            self._idle.append(pool)
-        return Heard(taken=answer.status == 200 and flag_of(answer.content) == "success")
+        return Heard(taken=said.status == 200 and flag_of(said.body) == "success")
 
     # -- calls and desk --------------------------------------------------------------------------
 
