@@ -36,6 +36,8 @@ async def burst(stage: Stage) -> None:
     for sku, units in BURST_STOCK.items():
         await stage.until_shown(of_run(sku, stage.tag), units)
     stage.say("Each shop shows the whole of it, as a livestream does until its viewers reload.")
+    one = next(iter(BURST_STOCK))
+    stage.say(f"In the store each SKU has the mark of this run: {of_run(one, stage.tag)}.")
     placed = await _order_at_once(stage)
     fates = _fates(stage, placed)
     stage.console.print(_orders_table(fates))

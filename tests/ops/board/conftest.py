@@ -9,11 +9,14 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
+from pytest_asyncio import is_async_test
 
 from tests.conftest import ADMIN_KEY, need_program
 from tests.ops.service import Service
 
+HERE = Path(__file__).parent
 SECONDS = 10_000  # ms for what a busy machine may take
 
 
@@ -67,9 +70,16 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
         made.client.close()
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of this folder in one event loop: that of their browser."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Run chromium without a window."""
+    """Run chromium without a window, once: what a page leaves behind goes with its context."""
     path = need_program("chromium")
     async with async_playwright() as playwright:
         # A container's root has no sandbox of its own.
@@ -79,7 +89,7 @@ async def browser() -> AsyncIterator[Browser]:
         await started.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """Open a page that fails its test where the page itself does."""
     context = await browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from ops.alerts.endpoints import MAX_NAMED
@@ -17,14 +18,14 @@ from tests.ops.service import Service
 from tests.waiting import happens
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def robots() -> AsyncIterator[tuple[WeComRobot, DingTalkRobot]]:
     wecom, dingtalk = WeComRobot(), DingTalkRobot()
     async with served(wecom), served(dingtalk):
         yield wecom, dingtalk
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def alerting(
     tmp_path: Path, robots: tuple[WeComRobot, DingTalkRobot]
 ) -> AsyncIterator[Deployment]:

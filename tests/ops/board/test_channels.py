@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from channels.intake.desk import Desk
@@ -32,14 +33,14 @@ def shop() -> Iterator[CornerShop]:
     opened.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def robot() -> AsyncIterator[WeComRobot]:
     made = WeComRobot()
     async with served(made):
         yield made
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def selling(tmp_path: Path, shop: CornerShop, robot: WeComRobot) -> AsyncIterator[Deployment]:
     """A service that sells in the corner shop, and alerts somebody."""
     corner = {"platform": "tests.channels.corner:Corner", "url": shop.url, "secrets": [SECRET]}
