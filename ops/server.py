@@ -17,6 +17,7 @@ import uvloop
 from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from channels.service import run_channels, tell_channels
+from channels.shipping.forgetting import forget_addresses
 from ops import logs
 from ops.alerts.endpoints import alert_endpoints
 from ops.alerts.service import run_alerts
@@ -50,6 +51,7 @@ AGENTS_WORK: Sequence[Work] = (
     lambda store, settings, stop: HealthMonitor(store, settings).run(stop),
     run_alerts,
     run_channels,
+    forget_addresses,
     lambda store, settings, stop: Roll(store, settings).run(stop),
 )
 
