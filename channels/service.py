@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from channels.feed.listings import Window
+    from channels.intake.withdrawal import Withdrawal
     from channels.model import PlatformOrder
     from reservation.config import Settings
     from reservation.store.store import Store
@@ -52,10 +53,16 @@ T = TypeVar("T", Addresses, Inbox, Offers, Parcels)
 log = structlog.get_logger(__name__)
 
 
-async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) -> None:
+async def run_channels(
+    store: Store,
+    settings: Settings,
+    stop: asyncio.Event,
+    withdrawal: Withdrawal | None = None,
+) -> None:
     """Move the orders of all channels until `stop` is set.
 
-    Without any channel there is nothing to do.
+    `withdrawal` is asked before what is committed is given back. Without any channel there is
+    nothing to do.
 
     Of several processes that share the data directory one works, the others wait for its end.
     """
@@ -85,8 +92,9 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
                 platform = _platform(name, settings, stack)
                 adapter = platform.adapter
                 keep = remember if is_mute(adapter) else None
-                mover = Mover(platform, inbox, engine, settings, remember=keep)
-                loops["mover", name] = mover.round
+                loops["mover", name] = Mover(
+                    platform, inbox, engine, settings, remember=keep, withdrawal=withdrawal
+                ).round
                 loops["lookout", name] = Lookout(name, inbox, engine, settings).round
                 loops["announcer", name] = Announcer(
                     platform,
