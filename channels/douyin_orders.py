@@ -83,6 +83,7 @@ STATES: Final = MappingProxyType(
         "4": OrderState.CLOSED,
     }
 )
+HELD_BACK: Final = frozenset({"105"})  # paid, and not to be sent before risk control lets it pass
 DEDUCTS: Final = MappingProxyType({"1": DeductsAt.ORDER, "2": DeductsAt.PAYMENT})
 
 # after_sale_status: applied for, coming back, to be sent again, sent, done, refused, failed …
@@ -139,10 +140,13 @@ def read_order(order: ShopOrder, deducts_at: DeductsAt | None) -> PlatformOrder:
 
 
 def read_going_order(order: GoingOrder, deducts_at: DeductsAt | None) -> PlatformOrder:
-    """Read an order with where it goes. Raises UnknownWord and Unreadable."""
+    """Read an order with where it goes: nowhere while it may not ship.
+
+    Raises UnknownWord and Unreadable.
+    """
     found, at = read_order(order, deducts_at), order.post_addr or PostAddress()
     detail = sealed(at.detail, at.encrypt_detail)
-    if not detail:
+    if not detail or found.word in HELD_BACK:
         return found
     # Behind a street nobody could open a cipher: there it is left out.
     street = _name(at.street) if at.detail else ""

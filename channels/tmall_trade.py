@@ -50,6 +50,7 @@ STATES: Final[Mapping[str, OrderState]] = {
     "TRADE_CLOSED": _CLOSED,  # refunded after it was paid; what had left then stays left
     "TRADE_CLOSED_BY_TAOBAO": _CLOSED,  # before it was paid
 }
+HELD_BACK: Final = frozenset({"PAID_FORBID_CONSIGN"})  # paid, and to be sent when it is let pass
 # A presale is paid in two steps, and what its status says of payment is this. None: nothing.
 STEPS: Final[Mapping[str, OrderState | None]] = {
     "": None,
@@ -186,9 +187,9 @@ def order_of(trade: Trade, deducts_at: DeductsAt) -> PlatformOrder:
 
 
 def going_order_of(trade: GoingTrade, deducts_at: DeductsAt) -> PlatformOrder:
-    """Read a trade with where it goes. Raises as `order_of`."""
+    """Read a trade with where it goes: nowhere while it may not ship. Raises as `order_of`."""
     order = order_of(trade, deducts_at)
-    if not trade.receiver_address:
+    if not trade.receiver_address or trade.status in HELD_BACK:
         return order
     city = trade.receiver_city or trade.receiver_district or ""
     shipping = Shipping(

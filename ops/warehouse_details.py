@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from channels.model import OrderState
 from channels.service import platform_of
 from channels.shipping.addresses import addresses_path, look_at
 from channels.shipping.lanes import treatment_of
@@ -70,8 +71,8 @@ class ChannelDetails:
         )
         order = told.order if told is not None else await self._asked(reservation_id)
         shipping = _shipping(told, order)
-        if shipping is None:
-            return None
+        if shipping is None or (order is not None and order.state is OrderState.CLOSED):
+            return None  # what was refunded meanwhile is on its way back
         shop = self._settings.channels.get(ours.channel)
         name = ours.channel if shop is None else self._platform(ours.channel).adapter.platform
         return _dispatch(ours, order, shipping, shop, name)

@@ -167,6 +167,15 @@ def test_what_of_an_address_cannot_be_read_is_said() -> None:
         shop_order(post_addr={**PLACES, "encrypt_detail": "#" * 1_025})
 
 
+def test_what_may_not_ship_goes_nowhere() -> None:
+    """It is paid, and its stock committed; no warehouse hears of it before it is let pass."""
+    assert trade(**GOING) is not None
+    assert trade(**GOING, status="PAID_FORBID_CONSIGN") is None
+    address = {"post_addr": {**PLACES, "encrypt_detail": "##road##"}}
+    assert shop_order(**address) is not None
+    assert shop_order(**address, order_status=105) is None
+
+
 def test_both_are_asked_with_their_keys() -> None:
     """Douyin's detail has it all; Tmall is asked once more."""
     at = At(1_769_047_205_000, "token")

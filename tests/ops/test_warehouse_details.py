@@ -266,6 +266,21 @@ async def test_what_nobody_knows_is_not_known(market: Market) -> None:
         await market.details.dispatch_of("tmall:999")
 
 
+async def test_what_was_refunded_or_is_held_back_is_not_detailed(market: Market) -> None:
+    """So that it is kept back without a call; let pass, it is told."""
+    for channel, notes, passed in (
+        ("tmall", {"paid_status": "PAID_FORBID_CONSIGN"}, {"paid_status": ""}),
+        ("douyin", {"risk": "held"}, {"risk": ""}),
+    ):
+        shop = market.platforms[channel].world.shop
+        order = await market.sell(channel, **notes)
+        assert await market.details.dispatch_of(f"{channel}:{order.order_id}") is None
+        shop.let_pass(order.order_id, passed)
+        assert await market.details.dispatch_of(f"{channel}:{order.order_id}") is not None
+        shop.refund(order.order_id)
+        assert await market.details.dispatch_of(f"{channel}:{order.order_id}") is None
+
+
 async def test_the_outbox_has_them_with_prices_as_soon_as_they_are_known(market: Market) -> None:
     """From the event log to a delivery that waits for its turn."""
     order = await market.sell("dealer", 2, 1, ship_within_hours="5")
