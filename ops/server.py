@@ -17,6 +17,7 @@ import uvloop
 from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from channels.service import run_channels, tell_channels
+from channels.shipping.forgetting import forget_addresses
 from ops import logs
 from ops.alerts.endpoints import alert_endpoints
 from ops.alerts.service import run_alerts
@@ -25,6 +26,7 @@ from ops.awaited import AwaitedStore
 from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
 from ops.listening import Neighbours, address_of, take_waiting
+from ops.warehouse_withdrawal import withdrawal_of
 from reservation.api import create_app, create_observed_app
 from reservation.api.hardening import BoundedServer, collect_rarely, server_options
 from reservation.api.sessions import session_secret
@@ -49,7 +51,8 @@ AGENTS_WORK: Sequence[Work] = (
     lambda store, settings, stop: Archivist(store, settings).run(stop),
     lambda store, settings, stop: HealthMonitor(store, settings).run(stop),
     run_alerts,
-    run_channels,
+    lambda store, settings, stop: run_channels(store, settings, stop, withdrawal_of(settings)),
+    forget_addresses,
     lambda store, settings, stop: Roll(store, settings).run(stop),
 )
 
