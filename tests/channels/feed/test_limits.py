@@ -25,9 +25,11 @@ class Counted:
         self.now: Counts | None = None
 
     async def limited(self) -> Sequence[str]:
+        """Name the levels with quotas."""
         return [LEVEL]
 
     async def counts(self, levels: Sequence[str]) -> dict[str, Counts]:
+        """Tell what there is."""
         return {LEVEL: self.now} if self.now is not None and LEVEL in levels else {}
 
 
