@@ -52,7 +52,7 @@ class ChannelDetails:
         self._path = addresses_path(settings.data_dir)
         self._platforms: dict[str, Platform] = {}
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
         for platform in self._platforms.values():
             await platform.close()
