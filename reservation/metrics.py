@@ -275,6 +275,12 @@ CHANNEL_ANOMALIES: Final = Counter(
     ("channel", "kind"),
     registry=REGISTRY,
 )
+WAREHOUSE_BUGS: Final = Counter(
+    "holdfast_warehouse_bugs_total",
+    "Bugs that a warehouse's work met, by warehouse (empty: work for all); the log has each.",
+    ("warehouse",),
+    registry=REGISTRY,
+)
 WAREHOUSE_ORDERS: Final = Gauge(
     "holdfast_warehouse_orders",
     "Orders in the outbox of a warehouse, by state and lane, as last counted.",

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from partners.connection import Connection
-from reservation.background import FAULT_SECONDS, repeat
+from partners.loops import Loops, run_loops
+from reservation import metrics
+from reservation.background import FAULT_SECONDS
 from reservation.database import held_alone
 from reservation.engine import Engine
-from reservation.errors import ArchiveUnavailable, Overloaded, ScriptBug, StoreUnavailable
 from wms_sync.details import Clerk
 from wms_sync.follower import Follower
 from wms_sync.outbox.file import OutboxUnavailable, outbox_path
@@ -26,13 +27,11 @@ from wms_sync.settler import Settler
 from wms_sync.terms import account_of, terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from reservation.config import Settings
     from reservation.store.store import Store
     from wms_sync.details import Details
-
-FAULTS = (ArchiveUnavailable, StoreUnavailable, Overloaded, ScriptBug)
 
 log = structlog.get_logger(__name__)
 
@@ -64,10 +63,10 @@ async def run_warehouses(
         engine = Engine(store, settings)
         stack.push_async_callback(engine.drain)
         policies = {name: one.priority for name, one in terms.items()}
-        loops: dict[str, Callable[[], Awaitable[float]]] = {
-            "follower": Follower(store, settings, outbox.entries, now_ms=now_ms).round,
-            "clerk": Clerk(outbox.entries, details, policies, now_ms=now_ms).round,
-            "settler": Settler(outbox, engine, now_ms=now_ms).round,
+        loops: Loops = {
+            ("follower", ""): Follower(store, settings, outbox.entries, now_ms=now_ms).round,
+            ("clerk", ""): Clerk(outbox.entries, details, policies, now_ms=now_ms).round,
+            ("settler", ""): Settler(outbox, engine, now_ms=now_ms).round,
         }
         for name, connector in connectors.items():
             timeout = settings.wms[name].timeout_seconds
@@ -75,10 +74,8 @@ async def run_warehouses(
             stack.push_async_callback(connection.close)
             relay = Relay(connector, connection, outbox.handing(name), terms[name], now_ms=now_ms)
             stack.push_async_callback(relay.close)
-            loops[f"relay of {name}"] = relay.round
-        async with asyncio.TaskGroup() as group:
-            for title, work in loops.items():
-                group.create_task(repeat(work, name=title, stop=stop, faults=FAULTS))
+            loops["relay", name] = relay.round
+        await run_loops(loops, stop, kind="warehouse", bugs=metrics.WAREHOUSE_BUGS)
 
 
 async def _opened(settings: Settings, stack: AsyncExitStack, stop: asyncio.Event) -> Outbox | None:
