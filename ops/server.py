@@ -39,6 +39,7 @@ from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from reservation.sweeper import Sweeper
 from wms_sync import service
+from wms_sync.reports.endpoints import Reports
 
 log = structlog.get_logger(__name__)
 
@@ -164,7 +165,7 @@ async def serve_api(
     store = AwaitedStore(settings)
     engine = Engine(store, settings)
     keyring = Keyring(store.client)
-    messages = Messages(settings)
+    messages, reports = Messages(settings), Reports(settings)
     server = Server(
         uvicorn.Config(
             create_app(
@@ -173,7 +174,10 @@ async def serve_api(
                 settings,
                 secret=session_secret(settings.data_dir),
                 pages=board_pages(),
-                more=alert_endpoints(settings) | messages.endpoints() | channel_endpoints(settings),
+                more=alert_endpoints(settings)
+                | messages.endpoints()
+                | reports.endpoints()
+                | channel_endpoints(settings),
             ),
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours
@@ -203,6 +207,7 @@ async def serve_api(
     finally:
         await _cancel(opening)
         await messages.close()
+        await reports.close()
         await keyring.close()
         await engine.close()
         log.info("api_drained")
