@@ -46,7 +46,7 @@ REMEMBER_MS: Final = 30 * 86_400_000  # what a warehouse may send again
 FORGET_SECONDS: Final = 60.0
 COUNT_SECONDS: Final = 2.0
 
-AWAY: Final = (ArchiveUnavailable, Overloaded, PartnerFault, StoreUnavailable, UnknownWord)
+AWAY: Final = (ArchiveUnavailable, PartnerFault, UnknownWord)  # whom parcels are handed on to
 
 
 class Applier:
@@ -77,22 +77,28 @@ class Applier:
     async def round(self) -> float:
         """Apply what is due; returns the seconds until the next time.
 
-        Raises OutboxUnavailable and ReportsUnavailable: what was not noted is applied again.
+        Raises OutboxUnavailable, ReportsUnavailable, StoreUnavailable and Overloaded: what was not
+        noted is applied again.
         """
         if self._forgetting.is_due():
             await asyncio.to_thread(self._box.forget, self._now_ms() - REMEMBER_MS)
         due = await asyncio.to_thread(self._box.due, self._now_ms(), AT_ONCE)
         if due:
-            applied = await asyncio.gather(*(self._try(kept) for kept in due))
-            await asyncio.to_thread(self._note, due, applied)
+            tried = await asyncio.gather(*(self._try(kept) for kept in due))
+            await asyncio.to_thread(self._note, due, tried)
+            for fault in tried:
+                if isinstance(fault, Exception):
+                    raise fault
         if self._counting.is_due():
             await asyncio.to_thread(self._count)
         return 0.0 if due else IDLE_SECONDS
 
-    async def _try(self, kept: Reported) -> Applied | Fate:
-        """Apply one; a fate says why it is not applied."""
+    async def _try(self, kept: Reported) -> Applied | Fate | Exception:
+        """Apply one; a fate says why it is not applied, a fault that nothing can be just now."""
         try:
             return await self._apply(kept)
+        except (Overloaded, StoreUnavailable) as fault:
+            return fault
         except AWAY as fault:
             return self._put_off(kept, str(fault))
         except NotYet as why:
@@ -142,9 +148,13 @@ class Applier:
 
     # -- noting ----------------------------------------------------------------------------------
 
-    def _note(self, due: Sequence[Reported], applied: Sequence[Applied | Fate]) -> None:
+    def _note(self, due: Sequence[Reported], tried: Sequence[Applied | Fate | Exception]) -> None:
         """Note on rows of the outbox what was applied, then that it was."""
-        pairs = list(zip(due, applied, strict=True))
+        pairs = [
+            (kept, one)
+            for kept, one in zip(due, tried, strict=True)
+            if not isinstance(one, Exception)
+        ]
         try:
             with self._told.transaction():
                 for _, one in pairs:

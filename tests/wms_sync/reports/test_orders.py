@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from partners.errors import PartnerFault
+from reservation.errors import StoreUnavailable
 from reservation.model import Line, State
 from tests.wms_sync.bed import Bed
 from tests.wms_sync.reports.saying import changed, closed, lacking, progressed, shipped
@@ -102,6 +103,16 @@ async def test_what_is_closed_without_anything_leaving_is_rejected(bed: Bed) -> 
     await bed.report(closed(1))
     assert (bed.state(1), bed.part(1).anomaly) == (REJECTED, Anomaly.REJECTED)
     assert await bed.level() == (1_000, 1)
+
+
+async def test_what_is_closed_after_its_release_is_cancelled(bed: Bed) -> None:
+    """Also where the log has not told of the release yet: people have nothing to decide."""
+    await handed(bed, 1)
+    await bed.release(1)
+    await bed.report(closed(1))
+    assert (bed.state(1), bed.part(1).anomaly) == (CANCELLED, Anomaly.NONE)
+    await bed.all()
+    assert (await bed.level(), len(bed.depot.calls)) == ((1_000, 0), 1)
 
 
 async def test_two_warehouses_ship_an_order_each_its_own_part(bed: Bed) -> None:
@@ -236,14 +247,16 @@ async def test_of_a_part_that_has_left_the_rest_is_given_back_where_that_was_ask
 async def test_what_is_shipped_though_it_was_thought_not_to_be_there_is_not_handed_over(
     bed: Bed,
 ) -> None:
-    """A warehouse ships what it has refused: it is fulfilled, and its row says shipped."""
+    """A warehouse ships what it has refused: part by part, and its row says so."""
     bed.depot.refuses["tmall:1@main"] = {"reason": "address"}
-    await bed.pay(1)
+    await bed.pay(1, Line("A", "main", 2))
     await bed.all()
     assert bed.state(1) is REJECTED
-    await bed.report(shipped(1))
-    assert (bed.state(1), bed.part(1).anomaly) == (SHIPPED, Anomaly.NONE)
-    assert await bed.level() == (999, 0)
+    await bed.report(shipped(1, final=False))
+    assert (bed.state(1), bed.part(1).left, bed.part(1).anomaly) == (ACCEPTED, {1: 1}, "")
+    await bed.report(shipped(1, name="s2"))
+    assert (bed.state(1), bed.part(1).left, bed.part(1).anomaly) == (SHIPPED, {1: 2}, "")
+    assert await bed.level() == (998, 0)
 
 
 async def test_what_has_no_answer_yet_may_be_shipped(bed: Bed) -> None:
@@ -417,6 +430,9 @@ async def test_what_was_not_found_is_off_the_stock_and_what_left_counts_once(
     assert await bed.level() == (995, 2)
     await bed.report(lacking(1, 7, name="l2", wanted=5))
     assert await bed.level() == (995, 2)
+    await bed.engine.move_clock(advance_ms=8 * 86_400_000, freeze=None)  # no receipt is left
+    await bed.report(lacking(1, 8, name="l3", wanted=5))
+    assert await bed.level() == (995, 2)
 
 
 async def test_what_an_order_of_ours_brought_back_is_on_the_stock(bed: Bed) -> None:
@@ -457,6 +473,25 @@ async def test_who_takes_parcels_being_away_is_waited_for(bed: Bed) -> None:
         await bed.apply()
     assert bed.told.parcels == {"tmall:1": ["SF1"]}
     assert bed.for_people() == []
+
+
+async def test_while_the_store_is_away_nothing_is_tried_in_vain(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is the loop's matter, which waits: no report has failed."""
+    await handed(bed, 1)
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("away", effect="unknown")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(bed.engine, "fulfil", away)
+        with pytest.raises(StoreUnavailable):
+            await bed.report(shipped(1), progressed(2, Progress.UNDER_WAY))
+    (unknown,) = bed.for_people()
+    assert (unknown.said.message_id, unknown.attempts) == ("p1-2", 1)
+    await bed.apply()
+    assert bed.state(1) is SHIPPED
 
 
 async def test_a_bug_holds_up_its_own_order_alone(bed: Bed) -> None:

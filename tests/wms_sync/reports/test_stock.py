@@ -93,6 +93,8 @@ async def test_a_sku_that_we_do_not_have_is_for_people(bed: Bed) -> None:
 
 
 async def test_what_no_stock_can_be_is_for_people_at_once(bed: Bed) -> None:
-    await bed.report(changed(10**12), changed(999_999_999, name="c2"))
-    assert [one.state for one in bed.for_people()] == [ReportState.DEAD] * 2
+    await bed.report(
+        changed(10**12), changed(-(10**12), name="c2"), changed(999_999_999, name="c3")
+    )
+    assert [one.state for one in bed.for_people()] == [ReportState.DEAD] * 3
     assert await bed.level() == (1_000, 0)

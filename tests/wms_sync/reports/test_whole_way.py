@@ -17,7 +17,7 @@ from partners.simulation.serving import beside, served
 from reservation.api import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
-from reservation.model import SYSTEM, Line, Reserve, SetStock
+from reservation.model import SYSTEM, Line, Reserve, SetBreakerPolicy, SetStock
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from reservation.warehouses import WarehouseSystem
@@ -143,6 +143,8 @@ async def test_both_sides_have_the_same_stock_in_the_end(
     chance = random.Random(7)
     for sku in SKUS:
         await engine.set_stock(SetStock(sku, "main", UNITS, 0), SYSTEM)
+        # So many lacks would suspend it.
+        await engine.breakers.set_policy(SetBreakerPolicy(sku, exempt=True), SYSTEM)
     simulator = site_of(changes_of_orders=changes_of_orders)
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(served(simulator))
