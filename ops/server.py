@@ -151,7 +151,13 @@ def run_warehouses(settings: Settings) -> int:
 
 async def feed_warehouses(store: Store, settings: Settings, stop: asyncio.Event) -> None:
     """Feed all warehouses that have a system until `stop` is set."""
-    await service.run_warehouses(store, settings, stop, details_of(store, settings))
+    if not settings.wms:
+        return
+    details = details_of(store, settings)
+    try:
+        await service.run_warehouses(store, settings, stop, details)
+    finally:
+        await details.close()
 
 
 async def serve_api(
