@@ -152,6 +152,8 @@ def run_warehouses(settings: Settings) -> int:
 
 async def feed_warehouses(store: Store, settings: Settings, stop: asyncio.Event) -> None:
     """Feed all warehouses that have a system until `stop` is set."""
+    if not settings.wms:
+        return
     async with contextlib.aclosing(details_of(store, settings)) as details:
         await service.run_warehouses(store, settings, stop, details, parcels_of(settings))
 
