@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def working(settings: Settings, depot: Depot, **system: object) -> Iterator[subprocess.Popen]:
     """Run it until the end of the block, at the latest."""
     connector = "tests.wms_sync.depot:DepotConnector"
-    unpaced = {"orders_per_day": 100_000_000, "burst": 1_000_000}
+    unpaced = {"orders_per_day": 100_000_000, "burst": 1_000_000, "stock_calls_per_minute": 0}
     wms = {"connector": connector, "url": depot.url, "code": "main", **unpaced, **system}
     environment = {
         "HOLDFAST_REDIS_URL": settings.redis_url,
