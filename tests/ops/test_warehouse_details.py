@@ -114,7 +114,7 @@ class Market:
         self.settings = self.settings.model_copy(update={"channels": channels})
         await self.details.aclose()
         self.details = details_of(self.store, self.settings)
-        stack.push_async_callback(self.details.close)
+        stack.push_async_callback(self.details.aclose)
 
     async def sell(self, channel: str, *units: int, sku: str = "A", **notes: str) -> Order:
         """Have an order of so many units, line by line, placed, paid and reserved."""
