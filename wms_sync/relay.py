@@ -103,6 +103,8 @@ class Relay:
         await self._turn_over(begin=True)
         if self._counting.is_due():
             await asyncio.to_thread(self._count)
+        if self._foretelling.is_due():
+            await asyncio.to_thread(self._foretell)
         if not self._calls:
             return self._idle_seconds
         await asyncio.wait(
@@ -311,6 +313,13 @@ class Relay:
             outcome = "cancelled" if heard.in_time else "too_late"
             metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome=outcome).inc()
 
+    def _foretell(self) -> None:
+        """Tell how soon the first order will be late."""
+        name, now_ms = self._terms.name, self._now_ms()
+        breach_ms = foreseen(self._handing, self._terms, now_ms).forecast.first_breach_ms
+        left = math.inf if breach_ms is None else (breach_ms - now_ms) / 1000
+        metrics.WAREHOUSE_FIRST_BREACH.labels(warehouse=name).set(left)
+
     def _count(self) -> None:
         """Set the figures of what waits."""
         name, now_ms = self._terms.name, self._now_ms()
@@ -323,10 +332,6 @@ class Relay:
                 metrics.WAREHOUSE_OLDEST_SECONDS.labels(**labels).set(max(0.0, age))
         anomalies = self._handing.anomaly_counts().get(name, 0)
         metrics.WAREHOUSE_ANOMALIES.labels(warehouse=name).set(anomalies)
-        if self._foretelling.is_due():
-            breach_ms = foreseen(self._handing, self._terms, now_ms).forecast.first_breach_ms
-            left = math.inf if breach_ms is None else (breach_ms - now_ms) / 1000
-            metrics.WAREHOUSE_FIRST_BREACH.labels(warehouse=name).set(left)
         if self._kept is not None:
             metrics.WAREHOUSE_PACE.labels(warehouse=name).set(self._kept.pace.share / WHOLE)
             figure = _BREAKER_FIGURE[self._kept.breaker.state]
