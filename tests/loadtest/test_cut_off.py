@@ -64,6 +64,7 @@ def test_a_run_that_is_cut_off_ends_in_proof(
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.chaos)]
 )
+@pytest.mark.chaos
 def test_who_is_impatient_does_not_wait_for_the_proof(
     number: signal.Signals, tmp_path: Path, temporary: Path, start: Start
 ) -> None:

@@ -325,6 +325,7 @@ def test_a_directory_without_figures_is_said(tmp_path: Path) -> None:
     assert loadtest("report", tmp_path).returncode == 3
 
 
+@pytest.mark.chaos
 def test_a_history_that_cannot_be_read_proves_nothing(played: Path, tmp_path: Path) -> None:
     """It is said, and no fault of ours."""
     copy = Path(shutil.copytree(played, tmp_path / "copy"))

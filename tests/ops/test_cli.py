@@ -69,6 +69,7 @@ class TestKeys:
         assert again.returncode == 1
         assert "keys list" in again.stderr
 
+    @pytest.mark.chaos
     def test_a_name_is_no_markup(self, service: Service, data_dir: Path) -> None:
         """A key named `[/x]` was made and never shown, and the list failed from then on."""
         assert service.ready()

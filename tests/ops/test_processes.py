@@ -212,6 +212,7 @@ class TestKilled:
         until(lambda: not (directory / live).exists(), "they are gone")
         assert (directory / f"counter_{victim}.db").exists()
 
+    @pytest.mark.chaos
     def test_the_parent(self, program: str, tmp_path: Path) -> None:
         """No process outlives the parent, and the next one finds everything."""
         data_dir = tmp_path / "var"
@@ -412,6 +413,7 @@ class TestAgents:
             assert _listening(agents) == 0
             assert "holdfast_archived_entries_total" in httpx.get(f"{service.url}/metrics").text
 
+    @pytest.mark.chaos
     def test_those_of_another_data_directory_say_so(self, tmp_path: Path) -> None:
         """Each would trim the log and send the alerts as if it were the only one."""
         with EmbeddedStore(Settings(data_dir=tmp_path / "store")) as store:

@@ -78,6 +78,7 @@ class TestStoreNotThere:
                 assert service.ready()
                 assert service.tree()["api"] == workers
 
+    @pytest.mark.chaos
     def test_it_says_that_the_store_is_loading(
         self, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

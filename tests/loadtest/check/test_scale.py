@@ -29,6 +29,7 @@ def _seconds(path: Path) -> float:
     return min(taken)
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("skus", [1, 100])
 def test_four_times_the_calls_take_about_four_times_as_long(tmp_path: Path, skus: int):
     """Hot with thousands of refusals looked up, and wide: neither grows like the square."""

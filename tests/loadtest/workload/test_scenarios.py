@@ -95,6 +95,7 @@ def test_a_festival_day_has_all_kinds_of_buyers(festival: Plan) -> None:
     assert 0.045 < sum(bool(order.repeats) for order in orders) / total < 0.055
 
 
+@pytest.mark.chaos
 def test_a_dozen_skus_of_the_day_run_out_until_their_restock(festival: Plan) -> None:
     """All others have more than could be asked for; with the restock the dozen has, too."""
     asked = demand(festival.orders)

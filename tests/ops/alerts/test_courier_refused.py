@@ -104,6 +104,7 @@ async def test_a_receiver_that_is_away_gets_it_all_later(
     assert len(wecom.posts) <= 3
 
 
+@pytest.mark.chaos
 async def test_it_is_given_up_after_a_day(
     courier_of: CourierOf, outbox: Outbox, wall: WallClock
 ) -> None:

@@ -46,6 +46,7 @@ async def test_the_worst_stand_first_and_say_why(deployment: Deployment, page: P
     await expect(page.locator(".channel span").first).to_have_text("tmall")
 
 
+@pytest.mark.chaos
 async def test_the_first_look_tells_what_has_happened(deployment: Deployment, page: Page) -> None:
     """What was suspended last stands first; the tape begins with the last events, in words."""
     deployment.stock(AAA=2, ZZZ=2)
@@ -189,6 +190,7 @@ async def test_a_sku_has_a_page_with_its_timeline(deployment: Deployment, page: 
     await expect(page.locator(".empty").first).to_contain_text("no stock level for none")
 
 
+@pytest.mark.chaos
 async def test_it_speaks_chinese_where_the_browser_does(
     deployment: Deployment, browser: Browser
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_comparison_without_accepted_figures_ends_at_once(tmp_path: Path) -> N
     assert "--accept" in ended.stderr
 
 
+@pytest.mark.chaos
 def test_figures_that_got_worse_end_with_1(tmp_path: Path) -> None:
     """Accepted were ratios that nobody reaches; of one suite the others are missing too."""
     accepted = tmp_path / "accepted.json"

@@ -100,6 +100,7 @@ async def test_it_shows_the_briefs_case_a_burst_and_real_orders(
 @pytest.mark.parametrize(
     "scenes", [SCENES[:1], pytest.param(SCENES, marks=pytest.mark.chaos, id="whole")]
 )
+@pytest.mark.chaos
 @pytest.mark.usefixtures("short_sample")
 async def test_it_may_be_played_again(
     settings: Settings,
@@ -129,6 +130,7 @@ async def test_it_may_be_played_again(
     assert (await audit(store)).findings == []
 
 
+@pytest.mark.chaos
 async def test_a_wrong_figure_is_said(
     settings: Settings, store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

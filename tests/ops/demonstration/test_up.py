@@ -38,6 +38,7 @@ def addresses(service: Service) -> dict[str, str]:
     return dict(PLATFORM.findall(service.output))
 
 
+@pytest.mark.chaos
 def test_ctrl_c_in_the_middle_leaves_nothing(up: Service) -> None:
     """It ends as it ends at any time, the platforms with it."""
     urls = addresses(up)

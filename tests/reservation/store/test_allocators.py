@@ -32,6 +32,7 @@ def _allocators() -> list[str]:
     return ["libc"] if found is None else ["libc", str(found)]
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("allocator", _allocators())
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_is_written_is_read_again(allocator: str, seed: int, tmp_path: Path) -> None:
