@@ -18,19 +18,19 @@ from channels.feed.console import Console
 from channels.feed.follower import Follower
 from channels.feed.offers import Offers, offers_path
 from channels.feed.teller import Teller
-from channels.intake.collector import Collector
+from channels.intake.collector import Collector, FolderUnavailable
 from channels.intake.fetcher import Fetcher
 from channels.intake.inbox import Inbox, inbox_path
 from channels.intake.janitor import Janitor
 from channels.intake.lookout import Lookout
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
-from channels.loops import Loops, run_loops
 from channels.parcels.announcer import Announcer, is_mute
 from channels.parcels.parcels import Parcels, parcels_path
 from channels.registry import adapter_of, window_of
 from channels.tokens import TokenFile
 from channels.transport import Platform
+from partners.loops import Loops, run_loops
 from reservation import metrics
 from reservation.background import FAULT_SECONDS
 from reservation.database import held_alone
@@ -90,7 +90,7 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
                     loops["fetcher", name] = Fetcher(platform, inbox).round
                 if adapter.folder:
                     loops["collector", name] = Collector(adapter, inbox).round
-        await run_loops(loops, stop)
+        await _run(loops, stop)
 
 
 async def tell_channels(store: Store, settings: Settings, stop: asyncio.Event) -> None:
@@ -123,7 +123,17 @@ async def tell_channels(store: Store, settings: Settings, stop: asyncio.Event) -
             engine = Engine(store, settings)
             stack.push_async_callback(engine.drain)
             loops["follower", ""] = Follower(store, engine, settings, windows, offers).round
-        await run_loops(loops, stop)
+        await _run(loops, stop)
+
+
+async def _run(loops: Loops, stop: asyncio.Event) -> None:
+    await run_loops(
+        loops,
+        stop,
+        kind="channel",
+        bugs=metrics.CHANNEL_BUGS,
+        more_faults=(FolderUnavailable,),
+    )
 
 
 async def _close(tellers: Iterable[Teller]) -> None:

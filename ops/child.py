@@ -1,6 +1,6 @@
-"""The entry of a child process: an API worker, agents, what tells channels, or a platform.
+"""The entry of a child process: an API worker, agents, what speaks with partners, or a platform.
 
-    python -P -m ops.child api|agents|feed|simulator
+    python -P -m ops.child api|agents|feed|warehouses|simulator
 
 The first line of standard input is the brief: what to do, with the settings of the parent.
 Nothing follows it; that end closes when the parent ends, however it ends, and then so do we.
@@ -92,9 +92,11 @@ def main() -> int:
 
     match sys.argv[1]:
         case "agents":
-            return server.run_agents(settings, feed=False)
+            return server.run_agents(settings, apart=True)
         case "feed":
             return server.run_feed(settings)
+        case "warehouses":
+            return server.run_warehouses(settings)
         case _:
             return server.run_api(
                 settings, brief.listeners, serving=brief.serving, drain_seconds=brief.drain_seconds

@@ -1,4 +1,4 @@
-"""The process tree: a store, API workers, agents and what tells channels as children.
+"""The process tree: a store, API workers, agents, what feeds channels and warehouses as children.
 
 Each is brought back when it dies. No child outlives the supervisor: each reads a pipe whose other
 end the supervisor holds, and drains when that end closes. SIGTERM, SIGINT or SIGHUP drains in the
@@ -99,6 +99,7 @@ class Work(StrEnum):
     API = "api"
     AGENTS = "agents"
     FEED = "feed"  # of the agents' work what must not wait for the rest: channels are told
+    WAREHOUSES = "warehouses"  # and what feeds warehouses, at their pace
     SIMULATOR = "simulator"  # a platform of a demonstration
 
 
@@ -221,7 +222,9 @@ class Supervisor:
             )
             for number, own in enumerate(listeners, start=1)
         ]
-        works = [Work.AGENTS, Work.FEED] if settings.channels else [Work.AGENTS]
+        works = [Work.AGENTS]
+        works += [Work.FEED] if settings.channels else []
+        works += [Work.WAREHOUSES] if settings.wms else []
         self._agents = [
             Child(work, work.value, settings, self._metrics, drain_seconds=AGENTS_SECONDS)
             for work in works

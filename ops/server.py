@@ -25,6 +25,7 @@ from ops.awaited import AwaitedStore
 from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
 from ops.listening import Neighbours, address_of, take_waiting
+from ops.warehouse_details import details_of
 from reservation.api import create_app, create_observed_app
 from reservation.api.hardening import BoundedServer, collect_rarely, server_options
 from reservation.api.sessions import session_secret
@@ -35,6 +36,8 @@ from reservation.health.monitor import HealthMonitor
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from reservation.sweeper import Sweeper
+from wms_sync import service
+from wms_sync.reports.endpoints import Reports
 
 log = structlog.get_logger(__name__)
 
@@ -116,15 +119,15 @@ def run_api(
 
 
 def run_agents(
-    settings: Settings, observed: socket.socket | None = None, *, feed: bool = True
+    settings: Settings, observed: socket.socket | None = None, *, apart: bool = False
 ) -> int:
     """Run the background loops until SIGTERM or SIGINT, and tell their series at `observed`.
 
-    Without it nothing is served: the API of the same supervisor sums them up. Without `feed` they
-    do not tell channels: another process does.
+    Without it nothing is served: the API of the same supervisor sums them up. `apart` others of
+    them are that tell channels and feed warehouses: in processes of their own.
     """
     logs.configure(level=settings.log_level, form=settings.log_format)
-    works = [*AGENTS_WORK, tell_channels] if feed else AGENTS_WORK
+    works = AGENTS_WORK if apart else [*AGENTS_WORK, tell_channels, feed_warehouses]
     uvloop.run(serve_loops(settings, works, "agents_stopped", observed))
     return 0
 
@@ -134,6 +137,18 @@ def run_feed(settings: Settings) -> int:
     logs.configure(level=settings.log_level, form=settings.log_format)
     uvloop.run(serve_loops(settings, [tell_channels], "feed_stopped"))
     return 0
+
+
+def run_warehouses(settings: Settings) -> int:
+    """Feed warehouses, and take in what they report, until SIGTERM or SIGINT."""
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    uvloop.run(serve_loops(settings, [feed_warehouses], "warehouses_stopped"))
+    return 0
+
+
+async def feed_warehouses(store: Store, settings: Settings, stop: asyncio.Event) -> None:
+    """Feed all warehouses that have a system until `stop` is set."""
+    await service.run_warehouses(store, settings, stop, details_of(store, settings))
 
 
 async def serve_api(
@@ -147,7 +162,7 @@ async def serve_api(
     store = AwaitedStore(settings)
     engine = Engine(store, settings)
     keyring = Keyring(store.client)
-    messages = Messages(settings)
+    messages, reports = Messages(settings), Reports(settings)
     server = Server(
         uvicorn.Config(
             create_app(
@@ -156,7 +171,10 @@ async def serve_api(
                 settings,
                 secret=session_secret(settings.data_dir),
                 pages=board_pages(),
-                more=alert_endpoints(settings) | messages.endpoints() | channel_endpoints(settings),
+                more=alert_endpoints(settings)
+                | messages.endpoints()
+                | reports.endpoints()
+                | channel_endpoints(settings),
             ),
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours
@@ -186,6 +204,7 @@ async def serve_api(
     finally:
         await _cancel(opening)
         await messages.close()
+        await reports.close()
         await keyring.close()
         await engine.close()
         log.info("api_drained")

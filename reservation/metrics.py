@@ -275,6 +275,41 @@ CHANNEL_ANOMALIES: Final = Counter(
     ("channel", "kind"),
     registry=REGISTRY,
 )
+WAREHOUSE_REPORTS: Final = Counter(
+    "holdfast_warehouse_reports_total",
+    "Reports pushed by warehouses, by warehouse and outcome: kept, put_off (to be sent again),"
+    " unread (a word of it is in no table: for people), or why they were refused: forged, stale,"
+    " malformed or misdirected (to another account).",
+    ("warehouse", "outcome"),
+    registry=REGISTRY,
+)
+WAREHOUSE_APPLIED: Final = Counter(
+    "holdfast_warehouse_applied_total",
+    "What became of kept reports, by outcome: done, put_off (tried again), or dead (for people).",
+    ("warehouse", "outcome"),
+    registry=REGISTRY,
+)
+WAREHOUSE_REPORTS_OPEN: Final = Gauge(
+    "holdfast_warehouse_reports_open",
+    "Kept reports that are not applied, by warehouse and state: waiting, or dead (a person has to"
+    " look).",
+    ("warehouse", "state"),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_SHORTFALLS: Final = Gauge(
+    "holdfast_warehouse_shortfalls",
+    "SKUs of which a warehouse has less than is promised, or had less than has gone.",
+    ("warehouse",),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_BUGS: Final = Counter(
+    "holdfast_warehouse_bugs_total",
+    "Bugs that a warehouse's work met, by warehouse (empty: work for all); the log has each.",
+    ("warehouse",),
+    registry=REGISTRY,
+)
 WAREHOUSE_ORDERS: Final = Gauge(
     "holdfast_warehouse_orders",
     "Orders in the outbox of a warehouse, by state and lane, as last counted.",

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 from partners.registry import class_named
 from reservation.errors import ConfigurationError
 from wms_sync.connector import Connector
+from wms_sync.terms import account_of, terms_of
 
 if TYPE_CHECKING:
+    from reservation.config import Settings
     from wms_sync.connector import Account
 
 SYSTEMS: Final = {
@@ -31,3 +33,10 @@ def connector_of(system: str, account: Account) -> Connector:
         message = f"{where}: {kind.__name__} does not say {', '.join(unsaid)}"
         raise ConfigurationError(message)
     return kind(account)
+
+
+def check_warehouses(settings: Settings) -> None:
+    """Make connector and terms of every warehouse. Raises ConfigurationError, which names it."""
+    for name, system in settings.wms.items():
+        connector_of(system.connector, account_of(name, system))
+        terms_of(name, system)

@@ -115,6 +115,9 @@ class Relay:
                 self._calls.discard(task)
             await asyncio.gather(*late, return_exceptions=True)
         with contextlib.suppress(OutboxUnavailable):
+            # A round that was broken off has used pace that only the file tells of.
+            kept = await asyncio.to_thread(self._handing.kept, self._terms.name)
+            self._kept = kept or self._kept
             await self._turn_over(begin=False)
 
     async def _turn_over(self, *, begin: bool) -> None:
@@ -246,11 +249,24 @@ class Relay:
         chosen, turns = choose(heads, turns, self._terms.priority, count)
         fit = []
         for each in self._handing.chosen([one.order_id for one in chosen]):
-            if problem := self._connector.problem(each.order()):
+            if problem := self._problem(each):
                 self._handing.refused_here(each.code, problem, at_ms)
             else:
                 fit.append(each)
         return fit, turns
+
+    def _problem(self, delivery: Delivery) -> str:
+        try:
+            return self._connector.problem(delivery.order())
+        except Exception as bug:  # noqa: BLE001 (it is told; other orders go on)
+            return self._bug(bug, (delivery,))
+
+    def _bug(self, bug: Exception, deliveries: Sequence[Delivery]) -> str:
+        """Count and tell a bug of a connector; returns it in a line."""
+        name, codes = self._terms.name, [each.code for each in deliveries[:3]]
+        metrics.WAREHOUSE_BUGS.labels(warehouse=name).inc()
+        log.error("warehouse_bug", warehouse=name, codes=codes, exc_info=bug)
+        return f"bug: {bug!r}"
 
     # -- one call --------------------------------------------------------------------------------
 
@@ -271,6 +287,8 @@ class Relay:
             return call, Heard(answer=Answer.TAKEN, created=created)
         except (PartnerFault, UnknownWord) as fault:
             return call, heard_fault(fault, response)
+        except Exception as bug:  # noqa: BLE001 (it is told; an order without fate would be stuck)
+            return call, Heard(answer=Answer.FAULT, reason=self._bug(bug, call.deliveries))
 
     # -- figures ---------------------------------------------------------------------------------
 

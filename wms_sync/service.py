@@ -1,4 +1,4 @@
-"""All loops that feed warehouses, in one process: follow the log, ask, hand over, settle."""
+"""All loops that feed warehouses, in one process: follow, ask, hand over, settle, apply."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from typing import TYPE_CHECKING
 import structlog
 
 from partners.connection import Connection
-from reservation.background import FAULT_SECONDS, repeat
+from partners.loops import Loops, run_loops
+from reservation import metrics
+from reservation.background import FAULT_SECONDS
 from reservation.database import held_alone
 from reservation.engine import Engine
-from reservation.errors import ArchiveUnavailable, Overloaded, ScriptBug, StoreUnavailable
+from reservation.errors import ArchiveUnavailable
 from wms_sync.details import Clerk
 from wms_sync.follower import Follower
 from wms_sync.outbox.file import OutboxUnavailable, outbox_path
 from wms_sync.outbox.outbox import Outbox
 from wms_sync.registry import connector_of
 from wms_sync.relay import Relay
+from wms_sync.reports.applier import Applier
+from wms_sync.reports.box import Box, reports_path
 from wms_sync.settler import Settler
 from wms_sync.terms import account_of, terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from reservation.config import Settings
     from reservation.store.store import Store
     from wms_sync.details import Details
-
-FAULTS = (ArchiveUnavailable, StoreUnavailable, Overloaded, ScriptBug)
+    from wms_sync.reports.parcels import Parcels
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +45,13 @@ async def run_warehouses(
     settings: Settings,
     stop: asyncio.Event,
     details: Details,
+    parcels: Parcels | None = None,
     *,
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> None:
-    """Feed all warehouses that have a system until `stop` is set; without one, do nothing.
+    """Feed all warehouses that have a system, and apply what they report, until `stop` is set.
+
+    Without one there is nothing to do. Without `parcels` nobody is told which have left.
 
     Of several processes that share the data directory one works, the others wait for its end.
     Raises ConfigurationError where a connector cannot be made.
@@ -58,16 +64,20 @@ async def run_warehouses(
     }
     terms = {name: terms_of(name, system) for name, system in settings.wms.items()}
     async with AsyncExitStack() as stack:
-        outbox = await _opened(settings, stack, stop)
-        if outbox is None:
+        opened = await _opened(settings, stack, stop)
+        if opened is None:
             return
+        outbox, box = opened
         engine = Engine(store, settings)
         stack.push_async_callback(engine.drain)
         policies = {name: one.priority for name, one in terms.items()}
-        loops: dict[str, Callable[[], Awaitable[float]]] = {
-            "follower": Follower(store, settings, outbox.entries, now_ms=now_ms).round,
-            "clerk": Clerk(outbox.entries, details, policies, now_ms=now_ms).round,
-            "settler": Settler(outbox, engine, now_ms=now_ms).round,
+        loops: Loops = {
+            ("follower", ""): Follower(store, settings, outbox.entries, now_ms=now_ms).round,
+            ("clerk", ""): Clerk(outbox.entries, details, policies, now_ms=now_ms).round,
+            ("settler", ""): Settler(outbox, engine, now_ms=now_ms).round,
+            ("applier", ""): Applier(
+                box, outbox.told, engine, connectors, parcels, now_ms=now_ms
+            ).round,
         }
         for name, connector in connectors.items():
             timeout = settings.wms[name].timeout_seconds
@@ -75,28 +85,30 @@ async def run_warehouses(
             stack.push_async_callback(connection.close)
             relay = Relay(connector, connection, outbox.handing(name), terms[name], now_ms=now_ms)
             stack.push_async_callback(relay.close)
-            loops[f"relay of {name}"] = relay.round
-        async with asyncio.TaskGroup() as group:
-            for title, work in loops.items():
-                group.create_task(repeat(work, name=title, stop=stop, faults=FAULTS))
+            loops["relay", name] = relay.round
+        await run_loops(loops, stop, kind="warehouse", bugs=metrics.WAREHOUSE_BUGS)
 
 
-async def _opened(settings: Settings, stack: AsyncExitStack, stop: asyncio.Event) -> Outbox | None:
-    """Open the file as the only one that works on it; None where it ends before that."""
+async def _opened(
+    settings: Settings, stack: AsyncExitStack, stop: asyncio.Event
+) -> tuple[Outbox, Box] | None:
+    """Open the files as the only one that works on them; None where it ends before that."""
     path, told = outbox_path(settings.data_dir), ""
     while not stop.is_set():
         try:
             with contextlib.ExitStack() as held:
                 held.callback(os.close, held_alone(path, fault=OutboxUnavailable))
                 outbox = Outbox(path, settings.wms)
+                held.callback(outbox.close)
+                box = Box(reports_path(settings.data_dir))
+                held.callback(box.close)
                 stack.callback(held.pop_all().close)
-        except OutboxUnavailable as error:
+        except ArchiveUnavailable as error:
             if told != str(error):
                 log.warning("warehouses_wait", reason=str(error))
             told = str(error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), FAULT_SECONDS)
         else:
-            stack.callback(outbox.close)
-            return outbox
+            return outbox, box
     return None

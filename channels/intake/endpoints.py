@@ -5,8 +5,6 @@ No key of ours opens this door: the platform's own signature does. Who has none 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +12,11 @@ import structlog
 
 from channels.intake.anomalies import tell_unread
 from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
-from channels.intake.recorder import Busy, Recorder
+from channels.model import Hint
 from channels.registry import adapter_of
 from partners.errors import MessageRefused
 from partners.model import Push
+from partners.recorder import Busy, LateRecorder
 from reservation import metrics
 from reservation.api.exchange import OK, Answer
 from reservation.api.openapi import Documented
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from channels.adapter import Adapter
-    from channels.model import Hint
     from partners.model import Reply
     from reservation.api.pipeline import Call
     from reservation.config import Settings
@@ -49,10 +47,10 @@ class Messages:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._adapters = {name: adapter_of(name, shop) for name, shop in settings.channels.items()}
-        self._path = inbox_path(settings.data_dir)
+        path = inbox_path(settings.data_dir)
+        self._recorder = LateRecorder[tuple[str, Hint]](lambda: Inbox(path), now_ms)
         self._limit = settings.max_body_bytes
         self._now_ms = now_ms
-        self._opening: asyncio.Task[tuple[Inbox, Recorder]] | None = None  # by the first message
 
     async def take(self, call: Call) -> Answer:
         """Take what a platform tells.
@@ -85,30 +83,12 @@ class Messages:
     async def _keep(self, adapter: Adapter, channel: str, hints: Sequence[Hint]) -> None:
         if not hints:
             return  # a probe
-        async with asyncio.timeout(adapter.answer_seconds * PATIENCE):
-            if self._opening is None:
-                self._opening = asyncio.create_task(self._open(), name="inbox")
-                self._opening.add_done_callback(self._opened)
-            _, recorder = await asyncio.shield(self._opening)
-            await recorder.keep(channel, hints)
-
-    async def _open(self) -> tuple[Inbox, Recorder]:
-        """Open the file, beside the loop: it may be locked for as long as a platform waits."""
-        inbox = await asyncio.to_thread(Inbox, self._path)
-        return inbox, Recorder(inbox, self._now_ms)
-
-    def _opened(self, opening: asyncio.Task[tuple[Inbox, Recorder]]) -> None:
-        if opening.cancelled() or opening.exception() is not None:
-            self._opening = None  # the next message tries again
+        told = [(channel, hint) for hint in hints]
+        await self._recorder.keep(told, adapter.answer_seconds * PATIENCE)
 
     async def close(self) -> None:
         """Keep what has been taken, and close the file."""
-        if self._opening is None:
-            return
-        with contextlib.suppress(InboxUnavailable):
-            inbox, recorder = await self._opening
-            await recorder.drain()
-            inbox.close()
+        await self._recorder.close()
 
     def endpoints(self) -> dict[str, dict[str, Endpoint]]:
         """Name the door by path and method."""

@@ -41,6 +41,7 @@ from reservation.errors import ConfigurationError, StoreUnavailable
 from reservation.security import Role, record_of
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
+from wms_sync.registry import check_warehouses
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +105,7 @@ def agents_command(
     """
     settings = settings_of(config, host=host, agents_metrics_port=metrics_port, data_dir=data_dir)
     check_channels(settings)
-    _check_warehouses(settings)
+    check_warehouses(settings)
     observed = listen_for_metrics(settings)
     simulated.leave_to_others(settings)
     note_beginnings(settings)
@@ -113,20 +114,12 @@ def agents_command(
     run_agents(settings, observed)
 
 
-def _check_warehouses(settings: Settings) -> None:
-    """Refuse systems of warehouses while no process hands anything over to them."""
-    if settings.wms:
-        names = ", ".join(f"wms.{name}" for name in settings.wms)
-        message = f"{names}: orders are not handed over to warehouses yet; leave it out"
-        raise ConfigurationError(message)
-
-
 def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> None:
     """Listen, start the store, supervise; nothing is left running, however this ends."""
     if demo:
         simulated.check_no_others(settings)
     check_channels(settings, folders=agents)
-    _check_warehouses(settings)
+    check_warehouses(settings)
     console = output()
     for text in misspelt_variables():
         console.print(Text(text, style="yellow"))

@@ -15,7 +15,6 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from channels import loops
 from channels.adapter import At
 from channels.feed.offers import look_at, offers_path
 from channels.intake.inbox import Inbox, inbox_path
@@ -27,6 +26,7 @@ from channels.simulator.dealer import Dealer
 from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop as SimulatedShop
 from channels.simulator.trade import Sku, Stage, Wanted
+from partners import loops
 from partners.model import Request
 from partners.simulation.clock import Clock
 from partners.simulation.faults import Faults

@@ -111,7 +111,7 @@ class Service:
         return found[1] if found and "try" in self.output else None
 
     def tree(self) -> dict[str, list[int]]:
-        """Find its processes by what they are: api, agents, feed, guardian, server, simulator."""
+        """Find its processes by what they are: those of KINDS."""
         kinds: dict[str, list[int]] = {kind: [] for kind in KINDS}
         for pid in _descendants(self.process.pid):
             command = _command(pid)
@@ -163,7 +163,7 @@ def on_hand(url: str, headers: dict[str, str]) -> int | None:
     return answer.json()["warehouses"][0]["on_hand"] if answer.is_success else None
 
 
-KINDS = ("api", "agents", "feed", "guardian", "server", "simulator")
+KINDS = ("api", "agents", "feed", "warehouses", "guardian", "server", "simulator")
 # How a word of the command line ends; in this order: a guardian's names the server too.
 _SIGNS = {
     "guardian": "guardian.py",
@@ -171,6 +171,7 @@ _SIGNS = {
     "api": "api",
     "agents": "agents",
     "feed": "feed",
+    "warehouses": "warehouses",
     "simulator": "simulator",
 }
 

@@ -181,7 +181,12 @@ class TestEnds:
             (
                 ["up"],
                 {"HOLDFAST_WMS": '{"hz": {"connector": "rest", "url": "http://w", "code": "1"}}'},
-                "wms.hz: orders are not handed over",
+                "wms.hz: rest needs secrets",
+            ),
+            (
+                ["agents"],
+                {"HOLDFAST_WMS": '{"hz": {"connector": "abacus", "url": "http://w", "code": "1"}}'},
+                "wms.hz: no connector 'abacus'",
             ),
         ],
     )

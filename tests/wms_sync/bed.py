@@ -15,11 +15,14 @@ from tests.wms_sync.depot import Depot, DepotConnector
 from wms_sync.connector import Account
 from wms_sync.details import Clerk
 from wms_sync.follower import Follower
-from wms_sync.model import Dispatch, Receiver
+from wms_sync.model import Dispatch, Receiver, Report, Shipped
 from wms_sync.outbox.delivery import Delivery, DeliveryState
 from wms_sync.outbox.file import outbox_path
 from wms_sync.outbox.outbox import Outbox
 from wms_sync.relay import Relay
+from wms_sync.reports.applier import Applier
+from wms_sync.reports.box import Box, reports_path
+from wms_sync.reports.reported import Reported
 from wms_sync.rules.capacity import Capacity
 from wms_sync.rules.priority import Lane, PriorityPolicy
 from wms_sync.rules.warehouse_breaker import BreakerPolicy
@@ -61,6 +64,21 @@ class Book:
         return told
 
 
+class Told:
+    """Who is told of parcels; `faults` are raised first."""
+
+    def __init__(self) -> None:
+        self.parcels: dict[str, list[str]] = {}  # of each order
+        self.faults: list[Exception] = []
+
+    async def shipped(self, reservation_id: str, report: Shipped) -> None:
+        """Take them."""
+        if self.faults:
+            raise self.faults.pop(0)
+        numbers = [parcel.tracking_number for parcel in report.parcels]
+        self.parcels.setdefault(reservation_id, []).extend(numbers)
+
+
 class Bed:
     """All of it for warehouses at one depot; the wall clock is the test's."""
 
@@ -75,6 +93,7 @@ class Bed:
         self.draw = lambda n: n - 1
         self.breaker = BreakerPolicy()
         self.outbox: Outbox | None = None
+        self.told = Told()
         self.connections: list[Connection] = []
         self.relays: dict[str, Relay] = {}
 
@@ -87,6 +106,7 @@ class Bed:
         """Begin, or begin again after a crash: nothing is told to what was there before."""
         if self.outbox is not None:
             self.outbox.close()
+            self.box.close()
         names = tuple(warehouses)
         self.outbox = Outbox(self.path, names)
         policy = PriorityPolicy()
@@ -95,6 +115,8 @@ class Bed:
         policies = dict.fromkeys(names, policy)
         self.clerk = Clerk(self.outbox.entries, self.book, policies, **clocked)
         self.settler = Settler(self.outbox, self.engine, **clocked)
+        self.box = Box(reports_path(self.settings.data_dir))
+        self.applier = Applier(self.box, self.outbox.told, self.engine, names, self.told, **clocked)
         self.relays = {}
         for name in names:
             account = Account(warehouse=name, code=name, url=self.depot.url)
@@ -124,6 +146,7 @@ class Bed:
             await connection.close()
         if self.outbox is not None:
             self.outbox.close()
+            self.box.close()
 
     # -- what happens ----------------------------------------------------------------------------
 
@@ -174,6 +197,18 @@ class Bed:
                 return
         raise AssertionError("the relay does not come to rest")
 
+    async def report(self, *reports: Report, warehouse: str = "main") -> None:
+        """Keep reports, apply what may be now, and follow what that has done."""
+        self.box.keep([(warehouse, report) for report in reports], self.now_ms)
+        await self.apply()
+
+    async def apply(self) -> None:
+        """Apply what may be now, and follow what that has done."""
+        while not await self.applier.round():
+            pass
+        while not await self.follower.round():
+            pass
+
     async def until(self, ready: Callable[[], bool], warehouse: str = "main") -> None:
         """Hand over until something is so, however slow the machine is."""
         async with asyncio.timeout(30):
@@ -199,6 +234,17 @@ class Bed:
     def state(self, number: int | str, warehouse: str = "main") -> DeliveryState:
         """Read where it is."""
         return self.part(number, warehouse).state
+
+    def for_people(self) -> list[Reported]:
+        """Read the reports that people have to see."""
+        return list(self.box.for_people())
+
+    async def level(self, sku: str = "A", warehouse: str = "main") -> tuple[int, int]:
+        """Read what is on hand and committed."""
+        stock = await self.engine.stock(sku)
+        assert stock is not None
+        level = next(one for one in stock.levels if one.warehouse == warehouse)
+        return level.on_hand, level.committed
 
     def steps(self, number: int | str) -> list[str]:
         """Read its way."""

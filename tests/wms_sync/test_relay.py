@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
+from partners.model import Response
 from reservation import metrics
 from reservation.model import Line
 from tests.wms_sync.bed import Bed, dispatch
-from tests.wms_sync.depot import BatchConnector, Depot, codes
+from tests.wms_sync.depot import BatchConnector, Depot, DepotConnector, codes
+from wms_sync.model import Created, DeliveryOrder
 from wms_sync.outbox.delivery import Anomaly, DeliveryState
 from wms_sync.rules.capacity import DAY_MS, HOUR_MS, Capacity
 from wms_sync.rules.priority import Lane
@@ -81,6 +85,46 @@ async def test_what_has_no_way_in_words_is_refused_without_a_call(bed: Bed) -> N
     assert codes(bed.depot) == ["tmall:2@main"]
     part = bed.part(1)
     assert (part.state, part.anomaly, part.reason) == (REJECTED, Anomaly.REJECTED, "no mobile")
+
+
+class Buggy(DepotConnector):
+    """Has no idea of one order, and cannot read an answer."""
+
+    has_failed = False
+
+    def problem(self, order: DeliveryOrder) -> str:
+        """Fail for one."""
+        if order.code == "tmall:1@main":
+            raise KeyError("no word")
+        return ""
+
+    def read_created(
+        self, response: Response, orders: Sequence[DeliveryOrder]
+    ) -> Sequence[Created]:
+        """Fail for another one, the first time."""
+        if orders[0].code == "tmall:2@main" and not self.has_failed:
+            self.has_failed = True
+            raise IndexError("no such row")
+        return super().read_created(response, orders)
+
+
+async def test_a_connectors_bug_holds_up_no_other_order(bed: Bed) -> None:
+    """Each is told with its trace; where nobody could read the answer the order goes again."""
+    bed.connector_kind = Buggy
+    bed.open()
+    for number in (1, 2, 3):
+        await bed.pay(number)
+    with capture_logs() as said:
+        await bed.all()
+    assert [bed.state(number) for number in (1, 2, 3)] == [REJECTED, SENT, ACCEPTED]
+    assert [bed.part(number).reason for number in (1, 2)] == [
+        "bug: KeyError('no word')",
+        "bug: IndexError('no such row')",
+    ]
+    assert sum(line["event"] == "warehouse_bug" and bool(line["exc_info"]) for line in said) == 2
+    await bed.later(3600)
+    await bed.all()
+    assert (bed.state(2), bed.depot.effects["tmall:2@main"]) == (ACCEPTED, 1)
 
 
 async def test_a_refused_order_is_an_anomaly(bed: Bed) -> None:

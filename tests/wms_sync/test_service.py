@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import random
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from reservation.config import Settings, load
 from reservation.engine import Engine
 from reservation.errors import ConfigurationError
 from reservation.model import SYSTEM, Line, Reserve, SetStock
+from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
-from tests.waiting import happens
+from reservation.warehouses import WarehouseSystem
+from tests.ops.service import Service
+from tests.waiting import happens, until
 from tests.wms_sync.bed import Book
 from tests.wms_sync.depot import Depot
 from tests.wms_sync.worker import working
+from wms_sync.model import Dispatch
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.outbox.file import OutboxUnavailable, outbox_path
 from wms_sync.outbox.reads import OutboxReads, look_at
@@ -82,6 +91,94 @@ async def test_killed_again_and_again_each_order_has_one_effect(
             while accepted(path) != orders:  # noqa: ASYNC110 (another process does it)
                 await asyncio.sleep(0.02)
     assert depot.effects == {f"tmall:{number}@main": 1 for number in range(orders)}
+
+
+def entered(path: Path) -> int:
+    """Count the orders that wait for their details."""
+
+    def count(reads: OutboxReads) -> int:
+        return sum(d.orders for d in reads.depths("main") if d.state is DeliveryState.UNDETAILED)
+
+    try:
+        return look_at(path, count) or 0
+    except OutboxUnavailable:
+        return 0
+
+
+WMS = {"main": {"connector": "tests.wms_sync.depot:DepotConnector", "url": "http://w", "code": "x"}}
+KEYS = {"HOLDFAST_ADMIN_KEY": "admin-key-of-the-warehouse-tests", "HOLDFAST_LOG_LEVEL": "info"}
+KEY = {"Authorization": f"Bearer {KEYS['HOLDFAST_ADMIN_KEY']}"}
+
+
+def order(url: str, number: int) -> None:
+    """Have an order paid."""
+    body = {
+        "reservation_id": f"tmall:{number}",
+        "lines": [{"sku": "A", "quantity": 1}],
+        "confirm": True,
+    }
+    assert httpx.post(f"{url}/v1/reservations", json=body, headers=KEY).status_code == 201
+
+
+@pytest.mark.chaos
+def test_a_process_of_its_own_feeds_warehouses_whatever_dies(tmp_path: Path) -> None:
+    """Killed, another one goes on; all end when all ends. It takes some seconds to start."""
+    wms = {"HOLDFAST_WMS": json.dumps(WMS)}
+    with Service("up", "--port", "0", "--data-dir", tmp_path / "var", **KEYS, **wms) as service:
+        url, path = service.url, outbox_path(tmp_path / "var")
+        stock = httpx.put(f"{url}/v1/stock/A", json={"on_hand": 100}, headers=KEY)
+        assert stock.status_code == 201
+        order(url, 1)
+        until(lambda: entered(path) == 1, "the order is in the outbox", seconds=30)
+        (feeding,) = service.tree()["warehouses"]
+        os.kill(feeding, signal.SIGKILL)
+        order(url, 2)
+        until(lambda: entered(path) == 2, "another one goes on", seconds=30)
+        assert service.end() == 0
+        assert "warehouses_stopped" in service.errors
+        assert service.nothing_left()
+
+
+def test_agents_alone_feed_warehouses_too(tmp_path: Path, server: EmbeddedStore) -> None:
+    """They do all that there is to do, in one process."""
+    where = {"HOLDFAST_REDIS_URL": server.url, "HOLDFAST_DURABILITY": "memory"}
+    wms = {"HOLDFAST_WMS": json.dumps(WMS)}
+    with Service("agents", "--data-dir", tmp_path / "var", **KEYS, **where, **wms) as service:
+        path = outbox_path(tmp_path / "var")
+        until(path.exists, "the outbox is made", seconds=30)
+        assert service.end() == 0
+
+
+async def test_a_bug_in_one_loop_stops_no_other(
+    store: Store, engine: Engine, settings: Settings, depot: Depot
+) -> None:
+    """Who gives details has one: orders enter all the same."""
+
+    class Buggy(Book):
+        async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
+            """Fail."""
+            raise KeyError(reservation_id)
+
+    await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
+    connector = {"connector": "tests.wms_sync.depot:DepotConnector", "url": depot.url, "code": "x"}
+    system = WarehouseSystem(**connector)
+    stop, path = asyncio.Event(), outbox_path(settings.data_dir)
+    with_system = settings.model_copy(update={"wms": {"main": system}})
+    with capture_logs() as said:
+        running = asyncio.create_task(run_warehouses(store, with_system, stop, Buggy()))
+
+        def bugs() -> int:
+            return sum(line["event"] == "warehouse_bug" for line in said)
+
+        for number in (1, 2):
+            await pay(engine, number, 1)
+
+            async def goes_on(number: int = number) -> bool:
+                return entered(path) == number and bugs() > 0
+
+            await happens(goes_on)
+        stop.set()
+        await running
 
 
 async def test_without_a_warehouse_there_is_nothing_to_do(store: Store, settings: Settings) -> None:

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def working(settings: Settings, depot: Depot, **system: object) -> Iterator[subprocess.Popen]:
-    """Run it until the end of the block, at the latest."""
-    connector = "tests.wms_sync.depot:DepotConnector"
-    unpaced = {"orders_per_day": 100_000_000, "burst": 1_000_000}
-    wms = {"connector": connector, "url": depot.url, "code": "main", **unpaced, **system}
+def working(
+    settings: Settings, depot: Depot | None = None, **system: object
+) -> Iterator[subprocess.Popen]:
+    """Run it until the end of the block, at the latest; without a depot `system` says all."""
+    wms: dict[str, object] = {"orders_per_day": 100_000_000, "burst": 1_000_000}
+    if depot is not None:
+        connector = "tests.wms_sync.depot:DepotConnector"
+        wms |= {"connector": connector, "url": depot.url, "code": "main"}
+    wms |= system
     environment = {
         "HOLDFAST_REDIS_URL": settings.redis_url,
         "HOLDFAST_DATA_DIR": str(settings.data_dir),

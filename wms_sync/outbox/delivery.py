@@ -14,6 +14,7 @@ not at the warehouse is cancelled without a call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -57,6 +58,12 @@ class Anomaly(StrEnum):
     NONE = ""
     REJECTED = "rejected"
     SHIPPED_THOUGH_RELEASED = "shipped-though-released"  # its units are on sale again
+    SHIPPED_THOUGH_CANCELLED = (
+        "shipped-though-cancelled"  # the warehouse had said that it would not
+    )
+    SHIPPED_SHORT = "shipped-short"  # nothing more leaves; the rest is reserved for it still
+    LACKING = "lacking"  # the warehouse does not have all of it
+    STUCK = "stuck"  # at the warehouse
     NOT_IN_STORE = "not-in-store"  # the warehouse has it, our stock does not know it any more
     CODE_USED = "code-used"  # its id was an earlier order's, which the warehouse has seen
 
@@ -89,6 +96,27 @@ class Delivery(Struct, frozen=True, kw_only=True):
     reason: str
     warehouse_order_id: str
     anomaly: Anomaly
+
+    def remaining(self) -> dict[str, int]:
+        """Count the units of each SKU that have not left."""
+        return {
+            line.sku: line.quantity - self.left.get(line.line_no, 0)
+            for line in self.lines
+            if line.quantity > self.left.get(line.line_no, 0)
+        }
+
+    @property
+    def is_short(self) -> bool:
+        """Say whether something of it has not left."""
+        return bool(self.remaining())
+
+    def left_of(self, remaining: Mapping[str, int]) -> dict[int, int]:
+        """Count what has left of each line number, of that which is to leave still by SKU."""
+        return {
+            line.line_no: gone
+            for line in self.lines
+            if (gone := line.quantity - max(remaining.get(line.sku, 0), 0))
+        }
 
     def order(self) -> DeliveryOrder:
         """Return what is handed over, the same in each repetition. It must have its details."""

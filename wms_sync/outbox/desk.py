@@ -153,4 +153,6 @@ class Desk(Rows):
 
 
 def _leaves(part: Delivery) -> bool:
-    return part.state is DeliveryState.SHIPPED or part.cancel is CancelState.TOO_LATE
+    if part.state is DeliveryState.SHIPPED:
+        return not part.is_short  # what did not leave never will: it is given back
+    return part.cancel is CancelState.TOO_LATE

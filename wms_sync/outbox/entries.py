@@ -89,7 +89,7 @@ class Entries:
                 self._released(part, happening.reason, at_ms)
             else:
                 units = happening.units.get(part.warehouse, {})
-                left = _remaining(part)
+                left = part.remaining()
                 left = {} if happening.whole else {s: n - units.get(s, 0) for s, n in left.items()}
                 self._has_left(part, left, at_ms)
             self._rows.set_as_of(part.code, version)
@@ -165,7 +165,7 @@ class Entries:
 
     def _has_left(self, part: Delivery, remaining: Mapping[str, int], at_ms: int) -> None:
         """Note what of a delivery is left to leave."""
-        if part.state in ENDED or remaining == _remaining(part):
+        if part.state in ENDED or remaining == part.remaining():
             return
         is_over = not any(units > 0 for units in remaining.values())
         if part.state in HERE:
@@ -179,11 +179,7 @@ class Entries:
             )
             self._rows.move(part.code, "part left otherwise", at_ms, lines=encode(lines))
             return
-        left = {
-            line.line_no: gone
-            for line in part.lines
-            if (gone := line.quantity - max(remaining.get(line.sku, 0), 0))
-        }
+        left = part.left_of(remaining)
         if not is_over:
             self._rows.move(part.code, "part shipped", at_ms, left=encode(left))
             return
@@ -222,10 +218,10 @@ class Entries:
                 left = line.quantity - line.fulfilled
                 units.setdefault(line.warehouse, {})[line.sku] = left
         paid = Confirmed(found.reservation_id, units, found.confirmed_at_ms or found.created_at_ms)
-        open_codes = {p.code for p in self._rows.parts(paid.reservation_id) if p.state not in ENDED}
+        stay = {p.code for p in self._rows.parts(paid.reservation_id) if _stays(p)}
         for warehouse, of_each in units.items():
             code = delivery_code(paid.reservation_id, warehouse)
-            if warehouse in self._warehouses and code not in open_codes:
+            if warehouse in self._warehouses and code not in stay:
                 self._enter(version, paid, warehouse, of_each, at_ms)
 
     def _compare(self, part: Delivery, found: Reservation, at_ms: int) -> None:
@@ -342,10 +338,6 @@ def _turn(part: Delivery, dispatch: Dispatch, policy: PriorityPolicy) -> Waiting
     )
 
 
-def _remaining(part: Delivery) -> dict[str, int]:
-    """Count the units of each SKU that have not left."""
-    return {
-        line.sku: line.quantity - part.left.get(line.line_no, 0)
-        for line in part.lines
-        if line.quantity > part.left.get(line.line_no, 0)
-    }
+def _stays(part: Delivery) -> bool:
+    """Say whether a row of what is paid is right: it waits, or its warehouse shipped it short."""
+    return part.state not in ENDED or (part.state is DeliveryState.SHIPPED and part.is_short)

@@ -8,6 +8,7 @@ from wms_sync.outbox.desk import Desk
 from wms_sync.outbox.entries import Entries
 from wms_sync.outbox.file import opened
 from wms_sync.outbox.handing import Handing
+from wms_sync.outbox.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,6 +25,7 @@ class Outbox(Desk):
     def __init__(self, path: Path, warehouses: Collection[str]) -> None:
         super().__init__(opened(path))
         self.entries = Entries(self._db, warehouses)
+        self.told = Told(self._db)
         self.warehouses = tuple(sorted(warehouses))
 
     def handing(self, warehouse: str) -> Handing:

@@ -7,10 +7,16 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from channels import loops
-from channels.loops import LONGEST_PAUSE_SECONDS, run_loops
+from partners import loops
+from partners.loops import FAULTS, LONGEST_PAUSE_SECONDS, Work
+from reservation import metrics
 from reservation.errors import StoreUnavailable
 from reservation.metrics import REGISTRY
+
+
+async def run_loops(works: dict[tuple[str, str], Work], stop: asyncio.Event) -> None:
+    """Run loops of channels."""
+    await loops.run_loops(works, stop, kind="channel", bugs=metrics.CHANNEL_BUGS)
 
 
 def bugs(channel: str) -> float:
@@ -54,7 +60,9 @@ async def test_after_a_bug_there_are_ever_longer_pauses() -> None:
             raise KeyError("a bug")
         return 7.0
 
-    survive = loops._surviving("mover", "buggy", work)
+    survive = loops._surviving(
+        "mover", "buggy", work, kind="channel", bugs=metrics.CHANNEL_BUGS, faults=FAULTS
+    )
     pauses = [await survive() for _ in range(8)]
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS]
     fails = False

@@ -1,0 +1,183 @@
+"""What a warehouse's reports make of rows. How much has left of one that goes on, the log tells.
+
+Each is safe to repeat: at the worst a step of the way is told twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from wms_sync.model import Progress
+from wms_sync.outbox.delivery import ENDED, HERE, Anomaly, CancelState, Delivery, DeliveryState
+from wms_sync.outbox.rows import Rows, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from contextlib import AbstractContextManager
+
+    from wms_sync.model import Progressed
+
+NOTHING_LEFT: Final = "the warehouse has closed it, and nothing of it has left"
+
+_LEFT_ALL_THE_SAME: Final = (Anomaly.SHIPPED_THOUGH_RELEASED, Anomaly.SHIPPED_THOUGH_CANCELLED)
+
+
+class Told(Rows):
+    """The reports' side of the outbox; what writes is called within `transaction`."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make what is noted within take effect as a whole, or not at all."""
+        return self._db.transaction()
+
+    def part(self, code: str) -> Delivery | None:
+        """Read a row; None where the outbox does not know it."""
+        return next(iter(self.deliveries("code = ?", (code,))), None)
+
+    def found_there(self, code: str, at_ms: int) -> None:
+        """Note that the warehouse ships what it was thought not to have: it is not handed over."""
+        part = self.part(code)
+        if part is not None and part.state in HERE:
+            state = DeliveryState.ACCEPTED
+            changes: dict[str, Any] = {"due_ms": at_ms, "reason": "", "anomaly": Anomaly.NONE}
+            self.move(code, "found there", at_ms, state=state, handed=1, **changes)
+
+    # -- what has left ---------------------------------------------------------------------------
+
+    def shipped(
+        self,
+        code: str,
+        remaining: Mapping[str, int],
+        at_ms: int,
+        *,
+        final: bool,
+        given_back: bool,
+    ) -> None:
+        """Note what may leave still, by SKU, as the store says; of a `final` report nothing will.
+
+        Of what goes on the log tells it, and of what had ended nobody else does.
+        """
+        part = self.part(code)
+        if part is not None and (final or part.state in ENDED):
+            self._over(part, remaining, NOTHING_LEFT, at_ms, given_back=given_back)
+
+    def left_loose(self, code: str, units: Mapping[str, int], at_ms: int, *, final: bool) -> None:
+        """Note that units left which were reserved for it no more."""
+        part = self.part(code)
+        if part is None:
+            return
+        changes: dict[str, Any] = {"anomaly": Anomaly.SHIPPED_THOUGH_RELEASED, "released": 1}
+        ends = final or part.state in ENDED
+        if ends and part.cancel in {CancelState.ASKED, CancelState.IN_TIME}:
+            changes["cancel"] = CancelState.TOO_LATE
+        state = DeliveryState.SHIPPED if ends and part.state is not DeliveryState.SHIPPED else None
+        detail = ", ".join(f"{number} {sku}" for sku, number in units.items())
+        self.move(code, "left though released", at_ms, detail, state=state, **changes)
+
+    def over(
+        self,
+        code: str,
+        remaining: Mapping[str, int],
+        report: Progressed,
+        at_ms: int,
+        *,
+        given_back: bool,
+    ) -> None:
+        """Note that nothing more of it leaves; `given_back`: the units are free again."""
+        part = self.part(code)
+        if part is None:
+            return
+        if part.state in ENDED or part.state in HERE:
+            self.progressed(report, at_ms)
+        else:
+            self._over(part, remaining, _reason(report), at_ms, given_back=given_back)
+
+    def _over(
+        self,
+        part: Delivery,
+        remaining: Mapping[str, int],
+        reason: str,
+        at_ms: int,
+        *,
+        given_back: bool,
+    ) -> None:
+        left = part.left_of(remaining)
+        short = any(remaining.get(line.sku, 0) > 0 for line in part.lines)
+        wanted_back = given_back or part.released or part.cancel is not CancelState.NONE
+        if left:
+            self._ended(part, left, at_ms, short=short, wanted_back=wanted_back)
+        elif part.state in ENDED:
+            pass  # nothing left, as it was thought
+        elif wanted_back:
+            self.cancel_here(part.code, reason, at_ms, cancel=CancelState.IN_TIME)
+        else:
+            state, anomaly = DeliveryState.REJECTED, Anomaly.REJECTED
+            changes: dict[str, Any] = {"anomaly": anomaly, "reason": reason}
+            self.move(part.code, "rejected", at_ms, reason, state=state, **changes)
+
+    def _ended(
+        self, part: Delivery, left: dict[int, int], at_ms: int, *, short: bool, wanted_back: bool
+    ) -> None:
+        """Let it be shipped, whole or `short`; who wanted it back gets the rest without a word."""
+        anomaly = Anomaly.SHIPPED_SHORT if short and not wanted_back else Anomaly.NONE
+        if part.state is DeliveryState.CANCELLED and part.cancel is CancelState.IN_TIME:
+            anomaly = Anomaly.SHIPPED_THOUGH_CANCELLED
+        elif part.anomaly in _LEFT_ALL_THE_SAME:
+            anomaly = part.anomaly
+        elif part.state is DeliveryState.SHIPPED and part.left == left:
+            return  # it is known: whoever has seen an anomaly to its end shall not see it again
+        cancel = part.cancel
+        if cancel in {CancelState.ASKED, CancelState.TOO_LATE}:
+            cancel = CancelState.IN_TIME if short else CancelState.TOO_LATE
+        total = sum(line.quantity for line in part.lines)
+        told = f"{sum(left.values())} of {total} have left, and nothing more will" if short else ""
+        self.move(
+            part.code,
+            "shipped short" if short else "shipped",
+            at_ms,
+            told,
+            state=DeliveryState.SHIPPED,
+            left=encode(left),
+            cancel=cancel,
+            anomaly=anomaly,
+            reason=told,
+        )
+
+    # -- what else is told -----------------------------------------------------------------------
+
+    def progressed(self, report: Progressed, at_ms: int) -> None:
+        """Note how far a warehouse says that it is; what may end it is `over`'s matter."""
+        part = self.part(report.code)
+        if part is None:
+            return
+        reason, changes, state = _reason(report), dict[str, Any](), None
+        if part.state in HERE or part.state in ENDED:
+            pass
+        elif report.progress is Progress.ACCEPTED:
+            # Where an answer is awaited that says so itself, an older word must not go before it.
+            if part.state is DeliveryState.SENT and part.doubt:
+                state, changes = DeliveryState.ACCEPTED, {"due_ms": at_ms}
+        elif report.progress is Progress.EXCEPTION:
+            changes = self._for_people(part, Anomaly.STUCK, reason)
+        self.move(report.code, f"reported {report.progress}", at_ms, reason, state=state, **changes)
+
+    def lacking(self, code: str, skus: Collection[str], reason: str, at_ms: int) -> None:
+        """Note that the warehouse does not have SKUs for it: a failed lock of each."""
+        part = self.part(code)
+        if part is None:
+            return
+        changes: dict[str, Any] = {"short": encode(list(skus))}
+        if part.state not in ENDED:
+            changes |= self._for_people(part, Anomaly.LACKING, reason)
+        self.move(code, "lacking", at_ms, reason, **changes)
+
+    @staticmethod
+    def _for_people(part: Delivery, anomaly: Anomaly, reason: str) -> dict[str, Any]:
+        """Let people see it, unless they are to see something else of it."""
+        if part.anomaly not in {Anomaly.NONE, Anomaly.STUCK, anomaly}:
+            return {}
+        asked = part.cancel is CancelState.ASKED  # its reason is what the warehouse is told
+        return {"anomaly": anomaly} if asked else {"anomaly": anomaly, "reason": reason}
+
+
+def _reason(report: Progressed) -> str:
+    return f"{report.word}: {report.reason}" if report.reason else report.word

@@ -1,0 +1,216 @@
+"""The applier: does what kept reports say, each once in effect, those of one order in their order.
+
+Whatever dies, a report that was not noted as done is applied again: stock moves by the report's
+own name, rows by what is true. So what is done twice has one effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from partners.errors import PartnerFault, UnknownWord
+from reservation import metrics
+from reservation.background import Every
+from reservation.errors import ArchiveUnavailable, InvalidRequest, Overloaded, StoreUnavailable
+from wms_sync.model import Counted, Lacking, Progressed, Shipped, StockChanged
+from wms_sync.reports.box import Fate
+from wms_sync.reports.errors import Never, NotYet
+from wms_sync.reports.orders import Applied, Orders
+from wms_sync.reports.parcels import NoParcels
+from wms_sync.reports.reported import order_of
+from wms_sync.reports.stock import Stock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from reservation.engine import Engine
+    from wms_sync.outbox.told import Told
+    from wms_sync.reports.box import Box
+    from wms_sync.reports.parcels import Parcels
+    from wms_sync.reports.reported import Reported
+
+log = structlog.get_logger(__name__)
+
+IDLE_SECONDS: Final = 0.1
+AT_ONCE: Final = 200  # reports of one round, each about something else
+FIRST_PAUSE_MS: Final = 1_000
+LONGEST_PAUSE_MS: Final = 60_000
+MOST_DOUBLINGS: Final = 20
+MOST_ATTEMPTS: Final = 12  # in vain, some minutes; where somebody is away it is tried for ever
+REMEMBER_MS: Final = 30 * 86_400_000  # what a warehouse may send again
+FORGET_SECONDS: Final = 60.0
+COUNT_SECONDS: Final = 2.0
+
+AWAY: Final = (ArchiveUnavailable, PartnerFault, UnknownWord)  # whom parcels are handed on to
+
+
+class Applier:
+    """One background loop. `now_ms` is the wall clock, `draw(n)` is chance in 0 … n-1."""
+
+    def __init__(
+        self,
+        box: Box,
+        told: Told,
+        engine: Engine,
+        warehouses: Collection[str],
+        parcels: Parcels | None = None,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        draw: Callable[[int], int] = random.randrange,
+    ) -> None:
+        self._box = box
+        self._told = told
+        self._warehouses = tuple(warehouses)
+        self._now_ms = now_ms
+        self._draw = draw
+        self._stock = Stock(box, engine, now_ms)
+        parcels = parcels or NoParcels()
+        self._orders = Orders(box, told, engine, self._stock, parcels, now_ms=now_ms)
+        self._forgetting = Every(FORGET_SECONDS)
+        self._counting = Every(COUNT_SECONDS)
+
+    async def round(self) -> float:
+        """Apply what is due; returns the seconds until the next time.
+
+        Raises OutboxUnavailable, ReportsUnavailable, StoreUnavailable and Overloaded: what was not
+        noted is applied again.
+        """
+        if self._forgetting.is_due():
+            await asyncio.to_thread(self._box.forget, self._now_ms() - REMEMBER_MS)
+        due = await asyncio.to_thread(self._box.due, self._now_ms(), AT_ONCE)
+        if due:
+            tried = await asyncio.gather(*(self._try(kept) for kept in due))
+            await asyncio.to_thread(self._note, due, tried)
+            for fault in tried:
+                if isinstance(fault, Exception):
+                    raise fault
+        if self._counting.is_due():
+            await asyncio.to_thread(self._count)
+        return 0.0 if due else IDLE_SECONDS
+
+    async def _try(self, kept: Reported) -> Applied | Fate | Exception:
+        """Apply one; a fate says why it is not applied, a fault that nothing can be just now."""
+        try:
+            return await self._apply(kept)
+        except (Overloaded, StoreUnavailable) as fault:
+            return fault
+        except AWAY as fault:
+            return self._put_off(kept, str(fault))
+        except NotYet as why:
+            return self._put_off(kept, str(why), so_often=True)
+        except (Never, InvalidRequest) as why:
+            return Fate(number=kept.number, reason=str(why))
+        except Exception as bug:  # noqa: BLE001 (it is told; what else waits is applied)
+            return self._bug(kept, bug)
+
+    async def _apply(self, kept: Reported) -> Applied:
+        report = kept.said
+        match report:
+            case Shipped():
+                return await self._orders.shipped(kept, report)
+            case Progressed():
+                return await self._orders.progressed(kept, report)
+            case Lacking():
+                return await self._orders.lacking(kept, report)
+            case StockChanged() if order_of(kept.warehouse, report.cause):
+                return await self._orders.changed(kept, report)
+            case StockChanged():
+                why = f"{report.cause_type} {report.cause}".strip() or "reported"
+            case Counted():
+                why = "counted"
+            case _:
+                raise Never(report.reason)
+        return Applied(
+            shortfalls=await self._stock.change(
+                kept, report.sku, report.delta, report.message_id, why
+            )
+        )
+
+    def _put_off(self, kept: Reported, reason: str, *, so_often: bool = False) -> Fate:
+        """Try it again after an ever longer pause with full jitter; `so_often` and no more."""
+        if so_often and kept.attempts + 1 >= MOST_ATTEMPTS:
+            return Fate(number=kept.number, reason=reason)
+        bound = min(FIRST_PAUSE_MS << min(kept.attempts, MOST_DOUBLINGS), LONGEST_PAUSE_MS)
+        due_ms = self._now_ms() + 1 + self._draw(bound)
+        return Fate(number=kept.number, reason=reason, due_ms=due_ms)
+
+    def _bug(self, kept: Reported, bug: Exception) -> Fate:
+        metrics.WAREHOUSE_BUGS.labels(warehouse=kept.warehouse).inc()
+        log.error(
+            "warehouse_bug", warehouse=kept.warehouse, report=kept.said.message_id, exc_info=bug
+        )
+        return self._put_off(kept, f"bug: {bug!r}", so_often=True)
+
+    # -- noting ----------------------------------------------------------------------------------
+
+    def _note(self, due: Sequence[Reported], tried: Sequence[Applied | Fate | Exception]) -> None:
+        """Note on rows of the outbox what was applied, then that it was."""
+        pairs = [
+            (kept, one)
+            for kept, one in zip(due, tried, strict=True)
+            if not isinstance(one, Exception)
+        ]
+        try:
+            with self._told.transaction():
+                for _, one in pairs:
+                    if isinstance(one, Applied) and one.note is not None:
+                        one.note(self._told)
+        except ArchiveUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 (found below: each by itself)
+            pairs = [(kept, self._noted_alone(kept, one)) for kept, one in pairs]
+        fates = [self._fate(kept, one) for kept, one in pairs]
+        self._box.settle(fates, self._now_ms())
+        for (kept, _), fate in zip(pairs, fates, strict=True):
+            self._tell(kept, fate)
+
+    def _noted_alone(self, kept: Reported, one: Applied | Fate) -> Applied | Fate:
+        try:
+            if isinstance(one, Applied) and one.note is not None:
+                with self._told.transaction():
+                    one.note(self._told)
+        except ArchiveUnavailable:
+            raise
+        except Exception as bug:  # noqa: BLE001 (it is told)
+            return self._bug(kept, bug)
+        return one
+
+    @staticmethod
+    def _fate(kept: Reported, one: Applied | Fate) -> Fate:
+        if isinstance(one, Fate):
+            return one
+        return Fate(number=kept.number, done=True, anomaly=one.anomaly, shortfalls=one.shortfalls)
+
+    def _tell(self, kept: Reported, fate: Fate) -> None:
+        """Count what became of a report, and say in the log what people have to see."""
+        outcome = "done" if fate.done else "dead" if fate.due_ms is None else "put_off"
+        metrics.WAREHOUSE_APPLIED.labels(warehouse=kept.warehouse, outcome=outcome).inc()
+        named = {"warehouse": kept.warehouse, "report": kept.said.message_id}
+        if not fate.done:
+            log.warning("report_not_applied", **named, outcome=outcome, reason=fate.reason)
+        if fate.anomaly:
+            log.warning("report_anomaly", **named, anomaly=fate.anomaly)
+        for short in fate.shortfalls:
+            if short.units or short.untaken:
+                log.warning(
+                    "stock_shortfall",
+                    **named,
+                    sku=short.sku,
+                    on_hand=short.on_hand,
+                    promised=short.held + short.committed,
+                    untaken=short.untaken,
+                )
+
+    def _count(self) -> None:
+        """Set the figures of what is not done."""
+        for warehouse in self._warehouses:
+            counts = self._box.counts(warehouse)
+            for state in ("waiting", "dead"):
+                labels = {"warehouse": warehouse, "state": state}
+                metrics.WAREHOUSE_REPORTS_OPEN.labels(**labels).set(counts[state])
+            metrics.WAREHOUSE_SHORTFALLS.labels(warehouse=warehouse).set(counts["shortfall"])

@@ -1,0 +1,338 @@
+"""The box of reports: kept once each by their name, and what became of them (ADR 022).
+
+Any number of processes may keep reports and look at them; one applies them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reservation.database import Database, DatabaseReader, is_there
+from reservation.errors import ArchiveUnavailable
+from wms_sync.reports.reported import (
+    Plan,
+    Reported,
+    ReportState,
+    Shortfall,
+    Unread,
+    chain_of,
+    packed,
+    unpacked,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from wms_sync.reports.reported import Said
+
+T = TypeVar("T")
+
+FORMAT: Final = 1
+MOST_OF_A_PAGE: Final = 1_000
+MOST_AT_ONCE: Final = 500  # reports that are forgotten in one go
+
+_TABLES: Final = """
+CREATE TABLE report (
+  number INTEGER PRIMARY KEY, warehouse TEXT NOT NULL, id TEXT NOT NULL, chain TEXT NOT NULL,
+  kind TEXT NOT NULL, said BLOB NOT NULL, state TEXT NOT NULL, kept_ms INTEGER NOT NULL,
+  since_ms INTEGER NOT NULL, times INTEGER NOT NULL, due_ms INTEGER NOT NULL,
+  attempts INTEGER NOT NULL, reason TEXT NOT NULL, anomaly TEXT NOT NULL, plan BLOB,
+  UNIQUE (warehouse, id)
+);
+CREATE TABLE shortfall (
+  warehouse TEXT NOT NULL, sku TEXT NOT NULL, since_ms INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+  on_hand INTEGER NOT NULL, held INTEGER NOT NULL, committed INTEGER NOT NULL,
+  untaken INTEGER NOT NULL, report TEXT NOT NULL, PRIMARY KEY (warehouse, sku)
+) WITHOUT ROWID;
+CREATE INDEX report_due ON report (due_ms, number) WHERE state = 'waiting';
+CREATE INDEX report_chain ON report (warehouse, chain, number);
+CREATE INDEX report_waiting ON report (warehouse, chain, number) WHERE state = 'waiting';
+CREATE INDEX report_for_people ON report (number)
+  WHERE state = 'dead' OR anomaly <> '' OR state = 'waiting' AND attempts > 0;
+CREATE INDEX report_dead ON report (warehouse) WHERE state = 'dead';
+CREATE INDEX report_ended ON report (since_ms) WHERE state IN ('done', 'dismissed');
+"""
+_COLUMNS: Final = (
+    "number, warehouse, chain, kind, said, state, kept_ms, since_ms, times, attempts, reason,"
+    " anomaly, plan"
+)
+_SHORTFALL: Final = "warehouse, sku, since_ms, at_ms, on_hand, held, committed, untaken, report"
+
+_plan: Final = msgspec.json.Decoder(Plan).decode
+
+
+class ReportsUnavailable(ArchiveUnavailable):
+    """The file cannot be used: nothing is acknowledged, and warehouses send again."""
+
+
+class Fate(Struct, frozen=True, kw_only=True):
+    """What became of a report: `done`, else why not and when again; never where `due_ms` is None.
+
+    `anomaly` is what people have to see all the same.
+    """
+
+    number: int
+    done: bool = False
+    reason: str = ""
+    due_ms: int | None = None
+    anomaly: str = ""
+    shortfalls: tuple[Shortfall, ...] = ()
+
+
+def reports_path(data_dir: Path) -> Path:
+    """Name the file in a data directory."""
+    return data_dir / "reports.sqlite3"
+
+
+class BoxReads:
+    """What is in the file. Every method may raise ReportsUnavailable."""
+
+    def __init__(self, db: Database | DatabaseReader) -> None:
+        self._db = db
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def for_people(self, after: int = 0, count: int = MOST_OF_A_PAGE) -> Sequence[Reported]:
+        """Page through dead reports, those tried in vain, and anomalies, behind a number."""
+        return self._reports(
+            "number > ? AND (state = 'dead' OR anomaly <> '' OR state = 'waiting' AND attempts > 0)"
+            " ORDER BY number LIMIT ?",
+            after,
+            min(count, MOST_OF_A_PAGE),
+        )
+
+    def report(self, number: int) -> Reported | None:
+        """Read one; None where there is none."""
+        return next(iter(self._reports("number = ?", number)), None)
+
+    def done_of(self, warehouse: str, code: str) -> Sequence[Reported]:
+        """Read all that was applied of an order, in the order that was done."""
+        condition = "warehouse = ? AND chain = ? AND state = 'done' ORDER BY since_ms, number"
+        return self._reports(condition, warehouse, f"order {code}")
+
+    def shortfalls(
+        self, after: tuple[str, str] = ("", ""), count: int = MOST_OF_A_PAGE
+    ) -> Sequence[Shortfall]:
+        """Page through shortfalls, by warehouse and SKU."""
+        with self._db.reading():
+            rows = self._db.execute(
+                f"SELECT {_SHORTFALL} FROM shortfall WHERE (warehouse, sku) > (?, ?)"  # noqa: S608
+                " ORDER BY warehouse, sku LIMIT ?",
+                (*after, min(count, MOST_OF_A_PAGE)),
+            ).fetchall()
+        return [Shortfall(**dict(zip(_SHORTFALL.split(", "), row, strict=True))) for row in rows]
+
+    def counts(self, warehouse: str) -> Mapping[str, int]:
+        """Count what is not done, by state, and "shortfall": SKUs."""
+        with self._db.reading():
+            return {
+                name: self._db.execute(statement, (warehouse,)).fetchone()[0]
+                for name, statement in _COUNTS.items()
+            }
+
+    def _reports(self, condition: str, *values: object) -> Sequence[Reported]:
+        with self._db.reading():
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM report WHERE {condition}",  # noqa: S608 (texts of ours)
+                values,
+            ).fetchall()
+        return [_reported(*row) for row in rows]
+
+
+_COUNTS: Final = {
+    "waiting": "SELECT COUNT(*) FROM report WHERE warehouse = ? AND state = 'waiting'",
+    "dead": "SELECT COUNT(*) FROM report WHERE warehouse = ? AND state = 'dead'",
+    "shortfall": "SELECT COUNT(*) FROM shortfall WHERE warehouse = ?",
+}
+
+
+class Box(BoxReads):
+    """The file, to write it."""
+
+    _db: Database
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Database(path, _TABLES, form=FORMAT, fault=ReportsUnavailable))
+
+    def keep(self, reports: Iterable[tuple[str, Said]], at_ms: int) -> int:
+        """Keep reports of warehouses, each once; returns how many were new.
+
+        When it returns they are on the disk.
+        """
+        with self._db.transaction():
+            return sum(self._keep(warehouse, said, at_ms) for warehouse, said in reports)
+
+    def _keep(self, warehouse: str, said: Said, at_ms: int) -> bool:
+        state = ReportState.DEAD if isinstance(said, Unread) else ReportState.WAITING
+        reason = said.reason if isinstance(said, Unread) else ""
+        row = (warehouse, said.message_id, chain_of(warehouse, said), *packed(said), state, at_ms)
+        (times,) = self._db.execute(
+            "INSERT INTO report VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 1, ?7, 0, ?8, '',"
+            " NULL) ON CONFLICT (warehouse, id) DO UPDATE SET times = times + 1 RETURNING times",
+            (*row, reason),
+        ).fetchone()
+        return bool(times == 1)
+
+    # -- applying --------------------------------------------------------------------------------
+
+    def due(self, at_ms: int, count: int) -> Sequence[Reported]:
+        """Name what is to be applied now: of each chain the first report that waits."""
+        return self._reports(
+            "state = 'waiting' AND due_ms <= ? AND NOT EXISTS (SELECT 1 FROM report earlier"
+            " WHERE earlier.warehouse = report.warehouse AND earlier.chain = report.chain"
+            " AND earlier.number < report.number AND earlier.state = 'waiting')"
+            " ORDER BY due_ms, number LIMIT ?",
+            at_ms,
+            count,
+        )
+
+    def decide(self, number: int, plan: Plan) -> None:
+        """Keep what is going to be done of a report, before it is done."""
+        with self._db.transaction():
+            self._decide(number, plan)
+
+    def _decide(self, number: int, plan: Plan) -> None:
+        self._db.execute(
+            "UPDATE report SET plan = ? WHERE number = ?", (msgspec.json.encode(plan), number)
+        )
+
+    def take(self, number: int, sku: str, units: int) -> None:
+        """Keep which change of a SKU is made instead of the one that is told."""
+        with self._db.transaction():
+            found = self.report(number)
+            plan = (None if found is None else found.plan) or Plan()
+            self._decide(number, replace(plan, taken={**plan.taken, sku: units}))
+
+    def settle(self, fates: Iterable[Fate], at_ms: int) -> None:
+        """Note what became of reports, and the shortfalls that they have led to."""
+        with self._db.transaction():
+            for fate in fates:
+                self._settle(fate, at_ms)
+
+    def _settle(self, fate: Fate, at_ms: int) -> None:
+        if fate.done:
+            self._db.execute(
+                "UPDATE report SET state = 'done', since_ms = ?, reason = '', anomaly = ?"
+                " WHERE number = ?",
+                (at_ms, fate.anomaly, fate.number),
+            )
+        elif fate.due_ms is None:
+            self._db.execute(
+                "UPDATE report SET state = 'dead', since_ms = ?, reason = ? WHERE number = ?",
+                (at_ms, fate.reason, fate.number),
+            )
+        else:
+            self._db.execute(
+                "UPDATE report SET due_ms = ?, attempts = attempts + 1, reason = ?"
+                " WHERE number = ?",
+                (fate.due_ms, fate.reason, fate.number),
+            )
+        for short in fate.shortfalls:
+            self._raise(short)
+
+    def _raise(self, short: Shortfall) -> None:
+        """Note a shortfall; one that stands gets its figures, and what was not taken adds up.
+
+        One that is none any more ends, unless something was not taken: that is for people.
+        """
+        if not (short.units or short.untaken):
+            self._db.execute(
+                "DELETE FROM shortfall WHERE warehouse = ? AND sku = ? AND untaken = 0",
+                (short.warehouse, short.sku),
+            )
+            return
+        self._db.execute(
+            "INSERT INTO shortfall VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO"
+            " UPDATE SET at_ms = ?4, on_hand = ?5, held = ?6, committed = ?7,"
+            " untaken = untaken + ?8, report = ?9",
+            msgspec.structs.astuple(short),
+        )
+
+    # -- people ----------------------------------------------------------------------------------
+
+    def retry(self, number: int, at_ms: int) -> bool:
+        """Try a dead report once more, or a waiting one at once; False where it is neither.
+
+        What nobody could read has to be sent again by the warehouse.
+        """
+        with self._db.transaction():
+            return (
+                self._db.execute(
+                    "UPDATE report SET state = 'waiting', since_ms = ?1, due_ms = ?1, attempts = 0"
+                    " WHERE number = ?2 AND state IN ('dead', 'waiting') AND kind <> 'unread'",
+                    (at_ms, number),
+                ).rowcount
+                > 0
+            )
+
+    def dismiss(self, number: int, at_ms: int) -> bool:
+        """Take a dead report, or an anomaly, off the list; False where there is none."""
+        with self._db.transaction():
+            return (
+                self._db.execute(
+                    "UPDATE report SET state = 'dismissed', since_ms = ?"
+                    " WHERE number = ? AND state = 'dead'",
+                    (at_ms, number),
+                ).rowcount
+                + self._db.execute(
+                    "UPDATE report SET anomaly = '' WHERE number = ? AND anomaly <> ''", (number,)
+                ).rowcount
+                > 0
+            )
+
+    def dismiss_shortfall(self, warehouse: str, sku: str) -> bool:
+        """Take a shortfall off the list: somebody has seen to it; False where there is none."""
+        with self._db.transaction():
+            return (
+                self._db.execute(
+                    "DELETE FROM shortfall WHERE warehouse = ? AND sku = ?", (warehouse, sku)
+                ).rowcount
+                > 0
+            )
+
+    def forget(self, before_ms: int, count: int = MOST_AT_ONCE) -> int:
+        """Forget reports that ended before a time, bounded by `count`; anomalies stay."""
+        with self._db.transaction():
+            return self._db.execute(
+                "DELETE FROM report WHERE number IN (SELECT number FROM report WHERE since_ms < ?"
+                " AND state IN ('done', 'dismissed') AND anomaly = '' LIMIT ?)",
+                (before_ms, count),
+            ).rowcount
+
+
+def look_at(path: Path, question: Callable[[BoxReads], T]) -> T | None:
+    """Ask the file, and leave it as it is; None where there is none so far."""
+    if not is_there(path):
+        return None
+    found = BoxReads(DatabaseReader(path, form=FORMAT, fault=ReportsUnavailable))
+    try:
+        return question(found)
+    finally:
+        found.close()
+
+
+def _reported(*row: Any) -> Reported:
+    """Make a report of a row of _COLUMNS."""
+    number, warehouse, chain, kind, said, state, kept_ms, since_ms, *rest = row
+    times, attempts, reason, anomaly, plan = rest
+    return Reported(
+        number=number,
+        warehouse=warehouse,
+        chain=chain,
+        said=unpacked(kind, said),
+        state=ReportState(state),
+        kept_ms=kept_ms,
+        since_ms=since_ms,
+        times=times,
+        attempts=attempts,
+        reason=reason,
+        anomaly=anomaly,
+        plan=None if plan is None else _plan(plan),
+    )
