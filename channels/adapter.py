@@ -49,6 +49,7 @@ class At:
 READ_WITH: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
         "detail": ("read_detail",),
+        "shipping": ("read_shipping",),
         "changed": ("read_changed",),
         "fetch": ("read_fetched", "confirm_fetched"),
         "token": ("read_token",),
@@ -126,6 +127,16 @@ class Adapter(ABC):
         """Read an order."""
         del response
         raise UnfinishedAdapter(self.platform, "read_detail")
+
+    def shipping(self, order_id: str, at: At) -> Request | None:
+        """Ask for an order with where it goes; None where the platform cannot be asked for that."""
+        del order_id, at
+        return None
+
+    def read_shipping(self, response: Response) -> PlatformOrder:
+        """Read an order with its `shipping`, without it where the platform does not tell it."""
+        del response
+        raise UnfinishedAdapter(self.platform, "read_shipping")
 
     def changed(self, begin_ms: int, end_ms: int, page: int, at: At) -> Request | None:
         """Ask for a page, from 1, of the orders that changed in a window; None as in `detail`."""

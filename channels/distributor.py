@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NoReturn
 from urllib.parse import quote, urlencode
 
@@ -36,6 +37,7 @@ from channels.order_document import (
     order_no_of,
     platform_order,
     read_json,
+    shipping_of,
     words_of,
 )
 from channels.order_file import OrderFile, read_file_name, read_order_file
@@ -156,7 +158,7 @@ class Distributor(Adapter):
         if changed_at_ms > now_ms + TOLERANCE_MS:
             raise Unreadable("updated_at lies in the future")
         try:
-            order = self._order(document)
+            order = self._told(document)
         except UnknownWord as error:
             return Hint(
                 message_id=message_id,
@@ -177,6 +179,18 @@ class Distributor(Adapter):
         """Read an order."""
         try:
             return self._order(read_json(_body(response), OrderDocument))
+        except Unreadable as error:
+            _unreadable(error)
+
+    def shipping(self, order_id: str, at: At) -> Request | None:
+        """Ask for an order, where the dealer can be asked: it has where it goes."""
+        return self.detail(order_id, at)
+
+    def read_shipping(self, response: Response) -> PlatformOrder:
+        """Read an order with where it goes."""
+        try:
+            document = read_json(_body(response), OrderDocument)
+            return replace(self._order(document), shipping=shipping_of(document))
         except Unreadable as error:
             _unreadable(error)
 
@@ -208,6 +222,19 @@ class Distributor(Adapter):
 
     def _order(self, document: OrderDocument) -> PlatformOrder:
         return platform_order(document, self._words, self._deducts_at)
+
+    def _told(self, document: OrderDocument) -> PlatformOrder:
+        """Read an order of a message: with where it goes, where that cannot be asked for later.
+
+        An address that cannot be read is none: nobody waits for stock because of it.
+        """
+        order = self._order(document)
+        if self._orders_path is not None:
+            return order
+        try:
+            return replace(order, shipping=shipping_of(document))
+        except Unreadable:
+            return order
 
     def _get(self, target: str, at: At) -> Request | None:
         if self._orders_path is None:

@@ -22,13 +22,16 @@ from channels.adapter import Account, Adapter, At
 from channels.douyin_orders import (
     PROBE,
     read_foreign,
+    read_going_order,
     read_message,
     read_named,
     read_order,
     shop_of,
 )
 from channels.douyin_wire import (
+    DONE,
     MAX_PUSH_BYTES,
+    GoingData,
     Message,
     OrderData,
     PageData,
@@ -59,18 +62,6 @@ _OPTIONS: Final = MappingProxyType(
         "sign_method": ("hmac-sha256", "md5"),
         "close_by": ("shelf", "stock"),
         "grant_type": ("authorization_self", "authorization_code"),
-    }
-)
-
-# A refusal of what is done already, by a part of its text: such numbers mean something else in
-# other calls. 2010021 is of a product that is off (or on) the shelf as it was asked to be, 60110 of
-# a parcel that was told before: there is nothing left to tell.
-DONE: Final = MappingProxyType(
-    {
-        "isv.idempotent-id-existed": "",
-        "isv.parameter-invalid:40010": "idempotent_id",
-        "isv.parameter-invalid:2010021": "重复",
-        "isv.business-failed:60110": "已发货",
     }
 )
 
@@ -217,6 +208,18 @@ class Douyin(Adapter):
         order = _data(response, OrderData).shop_order_detail
         try:
             return read_order(order, self.account.deducts_at)
+        except Unreadable as error:
+            raise unreadable(error) from error
+
+    def shipping(self, order_id: str, at: At) -> Request:
+        """Ask for an order: its detail has where it goes."""
+        return self.detail(order_id, at)
+
+    def read_shipping(self, response: Response) -> PlatformOrder:
+        """Read an order with where it goes: what is ciphered stays so, carriers open it."""
+        order = _data(response, GoingData).shop_order_detail
+        try:
+            return read_going_order(order, self.account.deducts_at)
         except Unreadable as error:
             raise unreadable(error) from error
 

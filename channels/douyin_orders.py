@@ -7,13 +7,17 @@ fudiwei/DotNetCore.SKIT.FlurlHttpClient.ByteDance.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from channels.douyin_wire import (
+    GoingOrder,
     Loose,
     Message,
     NamedOrder,
+    Place,
+    PostAddress,
     ShopOrder,
     SkuOrder,
     Unreadable,
@@ -23,9 +27,10 @@ from channels.douyin_wire import (
     number,
     parsed,
     required,
+    sealed,
     shaped,
 )
-from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from channels.model import Hint, OrderLine, OrderState, PlatformOrder, Shipping
 from channels.pages import unread
 from partners.errors import UnknownWord
 from reservation.shops import DeductsAt
@@ -78,6 +83,7 @@ STATES: Final = MappingProxyType(
         "4": OrderState.CLOSED,
     }
 )
+HELD_BACK: Final = frozenset({"105"})  # paid, and not to be sent before risk control lets it pass
 DEDUCTS: Final = MappingProxyType({"1": DeductsAt.ORDER, "2": DeductsAt.PAYMENT})
 
 # after_sale_status: applied for, coming back, to be sent again, sent, done, refused, failed …
@@ -131,6 +137,37 @@ def read_order(order: ShopOrder, deducts_at: DeductsAt | None) -> PlatformOrder:
         paid_at_ms=paid_at_ms,
         paid_fen=_paid(order.pay_amount, order.pay_time),
     )
+
+
+def read_going_order(order: GoingOrder, deducts_at: DeductsAt | None) -> PlatformOrder:
+    """Read an order with where it goes: nowhere while it may not ship.
+
+    Raises UnknownWord and Unreadable.
+    """
+    found, at = read_order(order, deducts_at), order.post_addr or PostAddress()
+    detail = sealed(at.detail, at.encrypt_detail)
+    if not detail or found.word in HELD_BACK:
+        return found
+    # Behind a street nobody could open a cipher: there it is left out.
+    street = _name(at.street) if at.detail else ""
+    shipping = Shipping(
+        name=sealed(order.post_receiver, order.encrypt_post_receiver),
+        mobile=sealed(order.post_tel, order.encrypt_post_tel),
+        province=_name(at.province),
+        city=_name(at.city),
+        area=_name(at.town),
+        detail_address=f"{street}{detail}",
+        zip_code=clean(order.post_code),
+        shop=clean(order.shop_name),
+        ship_by_ms=moment(order.exp_ship_time, "exp_ship_time"),
+        flag=clean(order.seller_remark_stars),
+        memo="\n".join(filter(None, (order.buyer_words, order.seller_words))),
+    )
+    return replace(found, shipping=shipping)
+
+
+def _name(place: Place | None) -> str:
+    return "" if place is None else clean(place.name)
 
 
 def read_named(said: object) -> tuple[str, int | None] | Unread:

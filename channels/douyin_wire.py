@@ -17,6 +17,7 @@ from partners.model import Response
 
 MAX_PUSH_BYTES: Final = 1_048_576  # a message has some hundred bytes; how many come is not told
 MAX_TEXT: Final = 128  # characters of anything that we keep
+MAX_CIPHER: Final = 1_024  # characters of a part of an address; others keep up to 660
 MAX_REASON: Final = 200  # characters of the platform's own text that go into our log
 LATEST_SECOND: Final = 1 << 33  # in the year 2242: what is later is no time in seconds
 
@@ -84,6 +85,45 @@ class ShopOrder(NamedOrder, frozen=True):
     pay_time: Loose = None
     pay_amount: object = None
     sku_order_list: list[SkuOrder] = []
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A province, a city, a district (`town`) or a street."""
+
+    name: Loose = None
+
+
+class PostAddress(msgspec.Struct, frozen=True):
+    """Where an order goes; `detail` is empty where it is ciphered."""
+
+    province: Place | None = None
+    city: Place | None = None
+    town: Place | None = None
+    street: Place | None = None
+    detail: Loose = None
+    encrypt_detail: Loose = None
+
+
+class GoingOrder(ShopOrder, frozen=True):
+    """An order in its detail, and where it goes."""
+
+    shop_name: Loose = None
+    post_addr: PostAddress | None = None
+    post_receiver: Loose = None
+    encrypt_post_receiver: Loose = None
+    post_tel: Loose = None
+    encrypt_post_tel: Loose = None
+    post_code: Loose = None
+    exp_ship_time: Loose = None  # by when it has to leave
+    seller_remark_stars: Loose = None
+    seller_words: str | None = None
+    buyer_words: str | None = None
+
+
+class GoingData(msgspec.Struct, frozen=True):
+    """`data` of order.orderDetail, read with where it goes."""
+
+    shop_order_detail: GoingOrder
 
 
 class OrderData(msgspec.Struct, frozen=True):
@@ -172,6 +212,15 @@ SUB_CODES: Final = {
     "isv.parameter-invalid:40004": _LATER,  # sku.syncStock: out of time, says its text
     "isv.business-failed:60118": _LATER,  # order.logisticsAdd*: the after-sale was not found out
 }
+# A refusal of what is done already, by a part of its text: such numbers mean something else in
+# other calls. 2010021 is of a product that is off (or on) the shelf as it was asked to be, 60110 of
+# a parcel that was told before: there is nothing left to tell.
+DONE: Final = {
+    "isv.idempotent-id-existed": "",
+    "isv.parameter-invalid:40010": "idempotent_id",
+    "isv.parameter-invalid:2010021": "重复",
+    "isv.business-failed:60110": "已发货",
+}
 _NEW_TOKEN: Final = frozenset(
     {"isv.access-token-expired", "isv.access-token-no-existed", "isv.access-token-missing"}
 )
@@ -213,6 +262,14 @@ def clean(value: Loose) -> str:
     text = "" if value is None else str(value).strip()
     if len(text) > MAX_TEXT or not text.isprintable():
         raise Unreadable("a text that is too long or not printable")
+    return text
+
+
+def sealed(plain: Loose, cipher: Loose) -> str:
+    """Return a text of the buyer's, or else its cipher, which carriers' labels are made with."""
+    text = str(plain or "").strip() or str(cipher or "").strip()
+    if len(text) > MAX_CIPHER or not text.isprintable():
+        raise Unreadable("an address that is too long or not printable")
     return text
 
 

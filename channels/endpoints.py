@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from channels.feed.endpoints import feed_endpoints
 from channels.intake.desk_endpoints import desk_endpoints
 from channels.parcels.endpoints import parcel_endpoints
+from channels.shipping.endpoints import shipping_endpoints
 
 if TYPE_CHECKING:
     from reservation.api.pipeline import Endpoint
@@ -15,4 +16,9 @@ if TYPE_CHECKING:
 
 def channel_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
     """Name the endpoints by path and method."""
-    return feed_endpoints(settings) | desk_endpoints(settings) | parcel_endpoints(settings)
+    return (
+        feed_endpoints(settings)
+        | desk_endpoints(settings)
+        | parcel_endpoints(settings)
+        | shipping_endpoints(settings)
+    )

@@ -34,6 +34,39 @@ class OrderLine:
     refund: str = ""  # the platform's word for where a refund of it is, "" for none
 
 
+class Lane(StrEnum):
+    """How a warehouse is to treat an order: which it takes first, which it keeps apart."""
+
+    RUSH = "rush"
+    SAMPLE = "sample"
+    NORMAL = "normal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipping:
+    """Where an order goes, and what else a warehouse asks of it. It is the buyer's (ADR 023).
+
+    What a platform keeps to itself is as it tells it: masked, or a cipher that its carriers open.
+    """
+
+    name: str = field(repr=False)
+    mobile: str = field(repr=False)
+    province: str = field(repr=False)
+    city: str = field(repr=False)
+    detail_address: str = field(repr=False)
+    area: str = field(default="", repr=False)
+    zip_code: str = field(default="", repr=False)
+    oaid: str = field(default="", repr=False)  # Tmall's token for an address that it masks
+    shop: str = ""  # its name there
+    ship_by_ms: int | None = None  # where the platform tells it
+    flag: str = ""  # the mark that the seller has put on the order, the platform's word
+    memo: str = field(default="", repr=False)  # what buyer and seller have written to it
+    lane: Lane | None = None  # where that was said of this very order
+    bench: str = ""
+    quality_check: str = ""
+    carrier: str = ""  # our code
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformOrder:
     """An order as its platform says it is: the truth that ours is moved to."""
@@ -47,6 +80,8 @@ class PlatformOrder:
     changed_at_ms: int  # of two descriptions the one that changed later is true
     paid_at_ms: int | None = None
     paid_fen: int | None = None
+    # Only where somebody asked for it, or where nobody can be asked for it later.
+    shipping: Shipping | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """An order as a dealer writes it: the document of its messages and answers, as a platform's order.
 
 Shape: `{order_no, status, created_at, updated_at, lines: [{line_no, sku, quantity, status?,
-unit_price_yuan?}], paid_at?, paid_yuan?}`; more members are ignored. Always the whole order.
+unit_price_yuan?}], paid_at?, paid_yuan?, receiver?: {name, mobile, province, city, detail_address,
+area?, zip_code?}, ship_by?, urgent?}`; more members are ignored. Always the whole order.
 Units and bounds: numbers of orders and lines are texts or whole numbers; times RFC 3339 with an
 offset; yuan a number or a text with at most two decimals; 1 … MOST_LINES lines.
 The format is ours (`docs/distributors.md`): dealers' systems have none in common.
@@ -18,7 +19,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from channels.model import OrderLine, OrderState, PlatformOrder
+from channels.model import Lane, OrderLine, OrderState, PlatformOrder, Shipping
 from partners.errors import UnknownWord
 from reservation.model import LOCAL_ID, MAX_STOCK, sku_problem
 from reservation.shops import DeductsAt
@@ -45,6 +46,7 @@ WORDS: Final[Mapping[str, OrderState]] = {
 
 MOST_LINES: Final = 1_000  # an order; as many as a reservation takes
 MOST_WORD: Final = 64  # characters of a word that is shown to somebody
+MOST_ADDRESS_PART: Final = 200  # characters
 _FEN_DIGITS: Final = 12  # before the point: what no order costs
 _CENT: Final = Decimal("0.01")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,6 +70,29 @@ class LineDocument(Struct, frozen=True):
     unit_price_yuan: Decimal | None = None
 
 
+AddressPart = Annotated[str, Meta(min_length=1, max_length=MOST_ADDRESS_PART)]
+
+
+class ReceiverDocument(Struct, frozen=True):
+    """Where an order goes, as a dealer writes it."""
+
+    name: AddressPart
+    mobile: AddressPart
+    province: AddressPart
+    city: AddressPart
+    detail_address: AddressPart
+    area: Annotated[str, Meta(max_length=MOST_ADDRESS_PART)] = ""
+    zip_code: Annotated[str, Meta(max_length=MOST_ADDRESS_PART)] = ""
+
+
+class GoingDocument(Struct, frozen=True):
+    """Where an order goes, by when, and whether before others."""
+
+    receiver: ReceiverDocument
+    ship_by: Instant | None = None
+    urgent: bool | None = None
+
+
 class Numbered(Struct, frozen=True):
     """Of an order as a dealer writes it, which one it is."""
 
@@ -83,6 +108,10 @@ class OrderDocument(Numbered, frozen=True):
     lines: Annotated[list[LineDocument], Meta(min_length=1, max_length=MOST_LINES)]
     paid_at: Instant | None = None
     paid_yuan: Decimal | None = None
+    # They move no stock: what of them cannot be read keeps no order from its own.
+    receiver: Any = None
+    ship_by: Any = None
+    urgent: Any = None
 
 
 T = TypeVar("T")
@@ -172,6 +201,29 @@ def platform_order(
         changed_at_ms=changed,
         paid_at_ms=paid_at,
         paid_fen=paid_of(lines) if paid is None else paid,
+    )
+
+
+def shipping_of(document: OrderDocument) -> Shipping | None:
+    """Read where an order goes, None where that is not told. Raises Unreadable."""
+    if document.receiver is None:
+        return None
+    said = {name: getattr(document, name) for name in ("receiver", "ship_by", "urgent")}
+    going = as_shape(said, GoingDocument)
+    to = going.receiver
+    for part in (to.name, to.mobile, to.province, to.city, to.detail_address, to.area, to.zip_code):
+        if not part.isprintable():
+            raise Unreadable("a part of the receiver is not printable, in one line")
+    return Shipping(
+        name=to.name,
+        mobile=to.mobile,
+        province=to.province,
+        city=to.city,
+        detail_address=to.detail_address,
+        area=to.area,
+        zip_code=to.zip_code,
+        ship_by_ms=None if going.ship_by is None else milliseconds(going.ship_by),
+        lane=Lane.RUSH if going.urgent else None,
     )
 
 

@@ -14,25 +14,36 @@ import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal
 from functools import partial as bound
 from typing import Any, Final
 
 from msgspec import Struct
 
-from channels.model import OrderLine, OrderState, PlatformOrder
+from channels.model import OrderLine, OrderState, PlatformOrder, Shipping
 from channels.order_document import (
     MOST_LINES,
     WORDS,
     Unreadable,
-    fen,
     milliseconds,
-    number_problem,
     order_line,
     paid_of,
 )
+from channels.order_file_cells import (
+    ADDRESS_COLUMNS,
+    CHINA,
+    address_part_cell,
+    dealer_cell,
+    id_cell,
+    missing_of,
+    price_cell,
+    ship_by_cell,
+    shipping_of,
+    sku_cell,
+    time_cell,
+    units_cell,
+    word_cell,
+)
 from reservation.csv_rows import MAX_ERRORS, RowError, UnreadableFile, rows, utf8
-from reservation.model import MAX_STOCK, sku_problem
 from reservation.shops import DeductsAt
 
 COLUMNS: Final = (
@@ -45,25 +56,15 @@ COLUMNS: Final = (
     "dealer_code",
     "unit_price_yuan",
 )
+_HEADER: Final = re.compile(r"[^\r\n]*")
 MOST_BYTES: Final = 16_777_216  # as of a stock file
 MOST_ROWS: Final = 200_000  # a peak day's 47,000 orders, four times
-CLOCK_SKEW_MS: Final = 300_000  # that an order may be younger than its file
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
-CHINA: Final = "+08:00"  # of a time without an offset, and of the one in a name
 _FILE_NAME: Final = re.compile(
     r"(?P<dealer>[A-Za-z0-9_-]{1,32})_(?P<time>[0-9]{14})\.csv", re.ASCII
 )
 _SHA256: Final = re.compile(rb"\s*(?P<hash>[0-9A-Fa-f]{64})(\s+\*?[^\r\n]*)?\s*", re.ASCII)
-# RFC 3339, or as a spreadsheet writes a time anew: 2026/1/22 10:00.
-_TIME: Final = re.compile(
-    r"([0-9]{4})([-/])([0-9]{1,2})\2([0-9]{1,2})[ Tt]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?"
-    r"(?:\.([0-9]{1,9}))?([Zz]|[+-][0-9]{2}:[0-9]{2})?",
-    re.ASCII,
-)
-_UNITS: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
-_YUAN: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?", re.ASCII)
-_ROUNDED: Final = re.compile(r"[0-9.]+E\+[0-9]+", re.ASCII)
 
 
 class OrderFileName(Struct, frozen=True):
@@ -89,6 +90,7 @@ class _Line(Struct, frozen=True):
     line: OrderLine
     word: str
     time_ms: int
+    shipping: Shipping | None
 
 
 def read_file_name(name: str) -> OrderFileName:
@@ -132,7 +134,9 @@ def read_order_file(
     reading = _Reading(name, words)
     try:
         _check(raw, sha256)
-        for number, fields in rows(_text(raw), COLUMNS):
+        text = _text(raw)
+        reading.columns = _columns(text)
+        for number, fields in rows(text, reading.columns):
             reading.take(number, fields)
     except UnreadableFile as unreadable:
         errors = (*reading.errors[: MAX_ERRORS - 1], unreadable.error)
@@ -150,6 +154,7 @@ class _Reading:
     """A file while its rows are gathered to orders."""
 
     def __init__(self, name: OrderFileName, words: Mapping[str, OrderState]) -> None:
+        self.columns: tuple[str, ...] = COLUMNS
         self.rows = 0
         self.broken = 0  # errors in all
         self.errors: list[RowError] = []
@@ -158,14 +163,16 @@ class _Reading:
         self._gathered: dict[str, dict[str, _Line]] = {}  # by order, then by line
         self._tainted: set[str] = set()  # orders with a bad row
         self._readers: tuple[tuple[str, Callable[[str], Any]], ...] = (
-            ("order_no", _id),
-            ("line_no", _id),
-            ("sku", _sku),
-            ("qty", _units),
-            ("order_time", bound(_time, name.written_at_ms)),
-            ("status", bound(_word, words)),
-            ("dealer_code", bound(_dealer, name.dealer)),
-            ("unit_price_yuan", _price),
+            ("order_no", id_cell),
+            ("line_no", id_cell),
+            ("sku", sku_cell),
+            ("qty", units_cell),
+            ("order_time", bound(time_cell, name.written_at_ms)),
+            ("status", bound(word_cell, words)),
+            ("dealer_code", bound(dealer_cell, name.dealer)),
+            ("unit_price_yuan", price_cell),
+            *((column, address_part_cell) for column in ADDRESS_COLUMNS[:-1]),
+            ("ship_by", ship_by_cell),
         )
 
     def take(self, number: int, fields: list[str]) -> None:
@@ -192,11 +199,11 @@ class _Reading:
                 yield _order(order_no, list(lines.values()), self._changed_at_ms, deducts_at)
 
     def _problems(self, number: int, fields: list[str]) -> list[tuple[str | None, str]]:
-        if len(fields) != len(COLUMNS):
-            return [(None, f"has {len(fields)} columns, not {len(COLUMNS)}")]
+        if len(fields) != len(self.columns):
+            return [(None, f"has {len(fields)} columns, not {len(self.columns)}")]
         values: list[Any] = []
         problems: list[tuple[str | None, str]] = []
-        for (column, read), text in zip(self._readers, fields, strict=True):
+        for (column, read), text in zip(self._readers, fields, strict=False):
             try:
                 values.append(read(text))
             except Unreadable as error:
@@ -204,7 +211,10 @@ class _Reading:
         return problems or self._join(number, values)
 
     def _join(self, number: int, values: list[Any]) -> list[tuple[str | None, str]]:
-        order_no, line_no, sku, units, time_ms, word, _, price = values
+        order_no, line_no, sku, units, time_ms, word, _, price, *address = values
+        if missing := missing_of(address):
+            return missing
+        shipping = shipping_of(address)
         lines = self._gathered.setdefault(order_no, {})
         if line_no in lines:
             return [("line_no", f"stands in row {lines[line_no].row} already, for the same order")]
@@ -213,8 +223,11 @@ class _Reading:
         first = next(iter(lines.values()), None)
         if first is not None and first.time_ms != time_ms:
             return [("order_time", f"is not that of row {first.row}, of the same order")]
+        told = next((line for line in lines.values() if line.shipping is not None), None)
+        if told is not None and shipping not in {None, told.shipping}:
+            return [("receiver_name", f"another receiver than row {told.row}, of the same order")]
         line = order_line(line_no, sku, units, self._words[word], price)
-        lines[line_no] = _Line(number, line, word, time_ms)
+        lines[line_no] = _Line(number, line, word, time_ms, shipping)
         return []
 
 
@@ -231,7 +244,15 @@ def _order(
         created_at_ms=rows_[0].time_ms,
         changed_at_ms=changed_at_ms,
         paid_fen=paid_of(lines),
+        shipping=next((row.shipping for row in rows_ if row.shipping is not None), None),
     )
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    """Say which header a file is to have: that with where orders go, where it begins so."""
+    first = _HEADER.match(text)
+    told = first is not None and ADDRESS_COLUMNS[0] in first.group()
+    return (*COLUMNS, *ADDRESS_COLUMNS) if told else COLUMNS
 
 
 def _state_of(lines: tuple[OrderLine, ...]) -> OrderState:
@@ -278,63 +299,3 @@ def _text(raw: bytes) -> str:
             f"the file is neither UTF-8 nor GB18030 (byte {error.start}); save it as CSV UTF-8"
         )
         raise UnreadableFile(RowError(0, None, message)) from None
-
-
-def _id(text: str) -> str:
-    problem = number_problem(text)
-    if problem is None:
-        return text
-    if _ROUNDED.fullmatch(text):
-        problem = "was rounded by a spreadsheet; make its column text before it is filled"
-    raise Unreadable(problem)
-
-
-def _sku(text: str) -> str:
-    problem = sku_problem(text)
-    if problem:
-        raise Unreadable(problem)
-    return text
-
-
-def _units(text: str) -> int:
-    if not _UNITS.fullmatch(text) or not 1 <= int(text) <= MAX_STOCK:
-        raise Unreadable(f"is no integer from 1 to {MAX_STOCK}, written in digits only")
-    return int(text)
-
-
-def _time(written_at_ms: int, text: str) -> int:
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise Unreadable("is no time like 2026-01-22T10:00:00+08:00 or 2026/1/22 10:00")
-    year, _, month, day, hour, minute, second, fraction, offset = match.groups()
-    try:
-        time = datetime.fromisoformat(
-            f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute}:{second or '00'}.{fraction or '0'}"
-            f"{(offset or CHINA).upper()}"
-        )
-    except ValueError as error:
-        raise Unreadable(f"is no time: {error}") from None
-    at_ms = milliseconds(time)
-    if at_ms > written_at_ms + CLOCK_SKEW_MS:
-        raise Unreadable("is later than the file, by the time in its name")
-    return at_ms
-
-
-def _word(words: Mapping[str, OrderState], text: str) -> str:
-    if text not in words:
-        raise Unreadable(f"is none of {', '.join(words)}")
-    return text
-
-
-def _dealer(dealer: str, text: str) -> str:
-    if text != dealer:
-        raise Unreadable(f"is not {dealer}, whose file this is by its name")
-    return text
-
-
-def _price(text: str) -> int | None:
-    if not text:
-        return None
-    if not _YUAN.fullmatch(text):
-        raise Unreadable("is no price in yuan, like 129.00, with at most two decimals")
-    return fen(Decimal(text))

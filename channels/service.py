@@ -28,6 +28,7 @@ from channels.intake.sweeper import Sweeper
 from channels.parcels.announcer import Announcer, is_mute
 from channels.parcels.parcels import Parcels, parcels_path
 from channels.registry import adapter_of, window_of
+from channels.shipping.addresses import Addresses, addresses_path
 from channels.tokens import TokenFile
 from channels.transport import Platform
 from partners.loops import Loops, run_loops
@@ -38,22 +39,30 @@ from reservation.engine import Engine
 from reservation.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from channels.feed.listings import Window
+    from channels.intake.withdrawal import Withdrawal
+    from channels.model import PlatformOrder
     from reservation.config import Settings
     from reservation.store.store import Store
 
-T = TypeVar("T", Inbox, Offers, Parcels)
+T = TypeVar("T", Addresses, Inbox, Offers, Parcels)
 
 log = structlog.get_logger(__name__)
 
 
-async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) -> None:
+async def run_channels(
+    store: Store,
+    settings: Settings,
+    stop: asyncio.Event,
+    withdrawal: Withdrawal | None = None,
+) -> None:
     """Move the orders of all channels until `stop` is set.
 
-    Without any channel there is nothing to do.
+    `withdrawal` is asked before what is committed is given back. Without any channel there is
+    nothing to do.
 
     Of several processes that share the data directory one works, the others wait for its end.
     """
@@ -67,6 +76,14 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
         parcels = await _opened(lambda path: Parcels(path, settings.channels), at, stack, stop)
         if parcels is None:
             return
+        addresses = await _opened(Addresses, addresses_path(settings.data_dir), stack, stop)
+        if addresses is None:
+            return
+
+        def remember(channel: str, orders: Sequence[PlatformOrder], at_ms: int) -> None:
+            parcels.remember(channel, orders, at_ms)
+            addresses.remember(channel, orders, at_ms)
+
         engine = Engine(store, settings)
         stack.push_async_callback(engine.drain)
         loops: Loops = {("janitor", ""): Janitor(inbox, settings).round}
@@ -74,9 +91,10 @@ async def run_channels(store: Store, settings: Settings, stop: asyncio.Event) ->
             with _left_out_where_wrong(name):
                 platform = _platform(name, settings, stack)
                 adapter = platform.adapter
-                remember = parcels.remember if is_mute(adapter) else None
-                mover = Mover(platform, inbox, engine, settings, remember=remember)
-                loops["mover", name] = mover.round
+                keep = remember if is_mute(adapter) else None
+                loops["mover", name] = Mover(
+                    platform, inbox, engine, settings, remember=keep, withdrawal=withdrawal
+                ).round
                 loops["lookout", name] = Lookout(name, inbox, engine, settings).round
                 loops["announcer", name] = Announcer(
                     platform,
@@ -155,15 +173,19 @@ def _left_out_where_wrong(channel: str) -> Iterator[None]:
         log.exception("channel_left_out", channel=channel, remedy=remedy)
 
 
-def _platform(name: str, settings: Settings, stack: AsyncExitStack) -> Platform:
-    """Make the way to a channel's platform."""
+def platform_of(name: str, settings: Settings) -> Platform:
+    """Make the way to a channel's platform; who makes it closes it. Raises ConfigurationError."""
     shop = settings.channels[name]
-    platform = Platform(
+    return Platform(
         adapter_of(name, shop),
         shop.token,
         calls_per_second=shop.calls_per_second,
         kept=TokenFile(settings.data_dir, name, shop),
     )
+
+
+def _platform(name: str, settings: Settings, stack: AsyncExitStack) -> Platform:
+    platform = platform_of(name, settings)
     stack.push_async_callback(platform.close)
     return platform
 

@@ -29,7 +29,17 @@ from channels.adapter import Account, Adapter
 from channels.model import Hint, Unread
 from channels.pages import page_of
 from channels.tmall_messages import MESSAGES_AT_ONCE, Fetched, hints_of, order_in
-from channels.tmall_trade import FIELDS, Trade, id_of, order_of
+from channels.tmall_trade import (
+    DETAIL,
+    FIELDS,
+    GOING,
+    SHIPPING_FIELDS,
+    GoingTrade,
+    Trade,
+    going_order_of,
+    id_of,
+    order_of,
+)
 from partners.errors import Malformed, Misdirected, PartnerFault, Stale
 from partners.model import Reply
 from partners.taobao import text_of_time, time_of_text
@@ -55,13 +65,7 @@ _XML: Final = "text/xml;charset=utf-8"
 # Source: developer.alibaba.com/docs/api.htm?apiId=47902. TOP takes "isp." for: again, later.
 _REPLY: Final = "<response><success>%s</success>%s</response>"
 _PROBLEM: Final = "<error_code>%s</error_code><error_message>%s</error_message>"
-
-
 _NOTHING: Final = msgspec.Raw(b"null")
-
-
-class _Detail(msgspec.Struct):
-    trade: Trade | None = None
 
 
 class _Found(msgspec.Struct):
@@ -89,7 +93,6 @@ class _Done(_Success):
     shipping: _Success | None = None
 
 
-_DETAIL: Final = msgspec.json.Decoder(_Detail)
 _CHANGED: Final = msgspec.json.Decoder(_Changed)
 _TRADES: Final = msgspec.json.Decoder(_Trades)
 _EACH: Final = msgspec.json.Decoder(list[msgspec.Raw] | None)
@@ -189,9 +192,22 @@ class Tmall(Adapter):
 
     def read_detail(self, response: Response) -> PlatformOrder:
         """Read a trade."""
-        detail = _answer(response, "trade_fullinfo_get_response", _DETAIL)
+        detail = _answer(response, "trade_fullinfo_get_response", DETAIL)
         try:
             return order_of(detail.trade or Trade(), self._deducts_at)
+        except ValueError as wrong:
+            raise top.unreadable(wrong) from wrong
+
+    def shipping(self, order_id: str, at: At) -> Request:
+        """Ask for a trade with where it goes: masked, and the token that opens it to carriers."""
+        fields = {"fields": SHIPPING_FIELDS, "include_oaid": "include_oaid"}
+        return self._call("taobao.trade.fullinfo.get", at, tid=order_id, **fields)
+
+    def read_shipping(self, response: Response) -> PlatformOrder:
+        """Read a trade with where it goes."""
+        detail = _answer(response, "trade_fullinfo_get_response", GOING)
+        try:
+            return going_order_of(detail.trade or GoingTrade(), self._deducts_at)
         except ValueError as wrong:
             raise top.unreadable(wrong) from wrong
 

@@ -6,11 +6,12 @@ Source: taobao.trade.fullinfo.get (apiId 54), bububa/opentaobao:metadata/assets/
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from channels.model import OrderLine, OrderState, PlatformOrder
+from channels.model import OrderLine, OrderState, PlatformOrder, Shipping
 from channels.top import fen_of_yuan
 from partners.errors import UnknownWord
 from partners.taobao import time_of_text
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 # What of a trade is asked for: nothing of the buyer.
 FIELDS: Final = (
     "tid,tid_str,status,payment,created,modified,pay_time,consign_time,step_trade_status,orders"
+)
+# And where it goes, asked for when a warehouse has to know. `send_time` is before when it leaves,
+# `est_con_time` when the seller means to send it, each a time or a sentence.
+SHIPPING_FIELDS: Final = (
+    f"{FIELDS},title,seller_flag,seller_memo,buyer_message,send_time,est_con_time,oaid,"
+    "receiver_name,receiver_mobile,receiver_phone,receiver_state,receiver_city,receiver_district,"
+    "receiver_town,receiver_address,receiver_zip"
 )
 
 _UNPAID, _PAID = OrderState.UNPAID, OrderState.PAID
@@ -42,6 +50,7 @@ STATES: Final[Mapping[str, OrderState]] = {
     "TRADE_CLOSED": _CLOSED,  # refunded after it was paid; what had left then stays left
     "TRADE_CLOSED_BY_TAOBAO": _CLOSED,  # before it was paid
 }
+HELD_BACK: Final = frozenset({"PAID_FORBID_CONSIGN"})  # paid, and to be sent when it is let pass
 # A presale is paid in two steps, and what its status says of payment is this. None: nothing.
 STEPS: Final[Mapping[str, OrderState | None]] = {
     "": None,
@@ -113,6 +122,39 @@ class Trade(msgspec.Struct):
     orders: _Lines | list[_Line] | None = None
 
 
+class GoingTrade(Trade):
+    """A trade, and where it goes."""
+
+    title: str | None = None  # the shop's name
+    seller_flag: _Number = None
+    seller_memo: str | None = None
+    buyer_message: str | None = None
+    send_time: str | None = None
+    est_con_time: str | None = None
+    oaid: str | None = None
+    receiver_name: str | None = None
+    receiver_mobile: str | None = None
+    receiver_phone: str | None = None
+    receiver_state: str | None = None
+    receiver_city: str | None = None  # none of a district that belongs to no city
+    receiver_district: str | None = None
+    receiver_town: str | None = None
+    receiver_address: str | None = None
+    receiver_zip: str | None = None
+
+
+class _Detail(msgspec.Struct):
+    trade: Trade | None = None
+
+
+class _Going(msgspec.Struct):
+    trade: GoingTrade | None = None
+
+
+DETAIL: Final = msgspec.json.Decoder(_Detail)
+GOING: Final = msgspec.json.Decoder(_Going)
+
+
 def id_of(*values: int | str | None) -> str:
     """Return the first of a trade's, or a line's, ids that is there. Raises ValueError."""
     return _matching(_TRADE_ID, *values)
@@ -142,6 +184,37 @@ def order_of(trade: Trade, deducts_at: DeductsAt) -> PlatformOrder:
         paid_at_ms=time_of_text(trade.pay_time or "") if is_paid else None,
         paid_fen=_fen(trade.payment) if is_paid else None,
     )
+
+
+def going_order_of(trade: GoingTrade, deducts_at: DeductsAt) -> PlatformOrder:
+    """Read a trade with where it goes: nowhere while it may not ship. Raises as `order_of`."""
+    order = order_of(trade, deducts_at)
+    if not trade.receiver_address or trade.status in HELD_BACK:
+        return order
+    city = trade.receiver_city or trade.receiver_district or ""
+    shipping = Shipping(
+        name=trade.receiver_name or "",
+        mobile=trade.receiver_mobile or trade.receiver_phone or "",
+        province=trade.receiver_state or "",
+        city=city,
+        area=trade.receiver_district or "" if trade.receiver_city else "",
+        detail_address=f"{trade.receiver_town or ''}{trade.receiver_address}",
+        zip_code=trade.receiver_zip or "",
+        oaid=trade.oaid or "",
+        shop=trade.title or "",
+        ship_by_ms=_time(trade.send_time) or _time(trade.est_con_time),
+        flag=str(trade.seller_flag or ""),
+        memo="\n".join(filter(None, (trade.buyer_message, trade.seller_memo))),
+    )
+    return replace(order, shipping=shipping)
+
+
+def _time(text: str | None) -> int | None:
+    """Read a time; a sentence is none."""
+    try:
+        return time_of_text(text or "")
+    except ValueError:
+        return None
 
 
 def _line(line: _Line, word: str, step: str, *, is_paid: bool) -> OrderLine:

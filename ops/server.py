@@ -17,6 +17,7 @@ import uvloop
 from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from channels.service import run_channels, tell_channels
+from channels.shipping.forgetting import forget_addresses
 from ops import logs
 from ops.alerts.endpoints import alert_endpoints
 from ops.alerts.service import run_alerts
@@ -26,6 +27,8 @@ from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
 from ops.listening import Neighbours, address_of, take_waiting
 from ops.warehouse_details import details_of
+from ops.warehouse_parcels import parcels_of
+from ops.warehouse_withdrawal import withdrawal_of
 from reservation.api import create_app, create_observed_app
 from reservation.api.hardening import BoundedServer, collect_rarely, server_options
 from reservation.api.sessions import session_secret
@@ -52,7 +55,8 @@ AGENTS_WORK: Sequence[Work] = (
     lambda store, settings, stop: Archivist(store, settings).run(stop),
     lambda store, settings, stop: HealthMonitor(store, settings).run(stop),
     run_alerts,
-    run_channels,
+    lambda store, settings, stop: run_channels(store, settings, stop, withdrawal_of(settings)),
+    forget_addresses,
     lambda store, settings, stop: Roll(store, settings).run(stop),
 )
 
@@ -148,7 +152,11 @@ def run_warehouses(settings: Settings) -> int:
 
 async def feed_warehouses(store: Store, settings: Settings, stop: asyncio.Event) -> None:
     """Feed all warehouses that have a system until `stop` is set."""
-    await service.run_warehouses(store, settings, stop, details_of(store, settings))
+    details = details_of(store, settings)
+    try:
+        await service.run_warehouses(store, settings, stop, details, parcels_of(settings))
+    finally:
+        await details.close()
 
 
 async def serve_api(

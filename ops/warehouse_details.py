@@ -1,24 +1,160 @@
-"""Who knows what a warehouse must know of an order: so far nobody, beside its reservation."""
+"""What warehouses must know of orders, from where it is known: the channels (ADR 023).
+
+What was told of an order goes first; else its platform is asked, at its pace, when the clerk needs
+it. Nothing of the buyer is kept on the way.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from channels.model import OrderState
+from channels.service import platform_of
+from channels.shipping.addresses import addresses_path, look_at
+from channels.shipping.lanes import treatment_of
+from partners.errors import PartnerFault
+from reservation.engine import Engine
+from reservation.errors import ConfigurationError
+from reservation.shops import SHIP_WITHIN_HOURS
+from wms_sync.model import Dispatch, Receiver
+from wms_sync.rules.priority import Lane
 
 if TYPE_CHECKING:
+    from channels.model import PlatformOrder, Shipping
+    from channels.shipping.addresses import Told
+    from channels.transport import Platform
     from reservation.config import Settings
+    from reservation.model import Reservation
+    from reservation.shops import Shop
     from reservation.store.store import Store
-    from wms_sync.details import Details
+
+log = structlog.get_logger(__name__)
+
+LANE: Final = "shipping"  # it has a platform's pace to itself: what moves orders does not wait
+HOUR_MS: Final = 3_600_000
 
 
-def details_of(store: Store, settings: Settings) -> Details:
-    """Say who is asked for the details of orders."""
-    del store, settings
-    return _Nobody()
+def details_of(store: Store, settings: Settings) -> ChannelDetails:
+    """Make the one who knows; close it when nobody asks any more."""
+    return ChannelDetails(store, settings)
 
 
-class _Nobody:
-    """Knows no address and no ship-by of any order: it waits, visibly, as `undetailed`."""
+class ChannelDetails:
+    """What `wms_sync.details.Details` asks for, of any channel's orders."""
 
-    async def dispatch_of(self, reservation_id: str) -> None:
-        """Tell that they are not known."""
-        del reservation_id
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._engine = Engine(store, settings)
+        self._settings = settings
+        self._path = addresses_path(settings.data_dir)
+        self._platforms: dict[str, Platform] = {}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for platform in self._platforms.values():
+            await platform.close()
+        await self._engine.drain()
+
+    async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
+        """Tell the details of an order; None where they are not known yet.
+
+        Raises PartnerFault, UnknownWord, AddressesUnavailable and StoreUnavailable.
+        """
+        ours = (await self._engine.reservation(reservation_id)).reservation
+        if ours is None:
+            return None
+        told = await asyncio.to_thread(
+            look_at, self._path, lambda addresses: addresses.told(reservation_id)
+        )
+        order = told.order if told is not None else await self._asked(reservation_id)
+        shipping = _shipping(told, order)
+        if shipping is None or (order is not None and order.state is OrderState.CLOSED):
+            return None  # what was refunded meanwhile is on its way back
+        shop = self._settings.channels.get(ours.channel)
+        name = ours.channel if shop is None else self._platform(ours.channel).adapter.platform
+        return _dispatch(ours, order, shipping, shop, name)
+
+    async def _asked(self, reservation_id: str) -> PlatformOrder | None:
+        """Ask the platform of an order; None where there is none that can be asked."""
+        channel, _, order_id = reservation_id.partition(":")
+        if channel not in self._settings.channels:
+            return None
+        platform = self._platform(channel)
+        adapter = platform.adapter
+        try:
+            order = await platform.ask(
+                lambda at: adapter.shipping(order_id, at), adapter.read_shipping, lane=LANE
+            )
+        except PartnerFault as fault:
+            if fault.after_seconds is not None:
+                platform.be_quiet(fault.after_seconds)
+            raise
+        if order is not None and order.order_id != order_id:
+            what = f"{order_id} was asked for, {order.order_id} answered"
+            raise PartnerFault("another-order", what, again=True)
+        return order
+
+    def _platform(self, channel: str) -> Platform:
+        if channel not in self._platforms:
+            try:
+                self._platforms[channel] = platform_of(channel, self._settings)
+            except ConfigurationError as error:  # it was right when the service began
+                log.error("details_lack", channel=channel, reason=str(error))  # noqa: TRY400
+                raise PartnerFault("settings", str(error), again=True) from error
+        return self._platforms[channel]
+
+
+def _shipping(told: Told | None, order: PlatformOrder | None) -> Shipping | None:
+    if told is not None:
+        return told.shipping
+    return None if order is None else order.shipping
+
+
+def _dispatch(
+    ours: Reservation,
+    order: PlatformOrder | None,
+    shipping: Shipping,
+    shop: Shop | None,
+    platform: str,
+) -> Dispatch:
+    placed_ms = ours.created_at_ms if order is None else order.created_at_ms
+    paid_ms = order.paid_at_ms if order is not None else None
+    paid_ms = paid_ms or ours.confirmed_at_ms
+    hours = SHIP_WITHIN_HOURS if shop is None else shop.ship_within_hours
+    treatment = treatment_of(shipping, (line.sku for line in ours.lines), shop)
+    return Dispatch(
+        lane=Lane(treatment.lane),
+        ship_by_ms=shipping.ship_by_ms or (paid_ms or placed_ms) + hours * HOUR_MS,
+        placed_ms=placed_ms,
+        paid_ms=paid_ms,
+        platform=platform,
+        shop=shipping.shop,
+        receiver=Receiver(
+            name=shipping.name,
+            mobile=shipping.mobile,
+            province=shipping.province,
+            city=shipping.city,
+            detail_address=shipping.detail_address,
+            area=shipping.area,
+            zip_code=shipping.zip_code,
+            oaid=shipping.oaid,
+        ),
+        carrier=shipping.carrier or ("" if shop is None else shop.carrier),
+        bench=treatment.bench,
+        quality_check=treatment.quality_check,
+        prices={} if order is None else _prices(order),
+    )
+
+
+def _prices(order: PlatformOrder) -> dict[str, int]:
+    """Say what was paid for a unit of each SKU, rounded down; of lines that tell it."""
+    paid: Counter[str] = Counter()
+    units: Counter[str] = Counter()
+    for line in order.lines:
+        if line.paid_fen is not None:
+            paid[line.sku] += line.paid_fen
+            units[line.sku] += line.quantity
+    return {sku: paid[sku] // units[sku] for sku in units if units[sku]}

@@ -20,6 +20,13 @@ MOST_SECRETS = 4  # at once: the new one and the old ones, while a secret is rot
 _URL: Final = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _PLATFORM = r"^[a-z][a-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*(:[A-Za-z_][A-Za-z0-9_]*)?$"
 
+SHIP_WITHIN_HOURS: Final = 48  # of payment, where nobody says more: what platforms allow as a rule
+MOST_PATTERNS: Final = 1_000
+
+# A code of ours, or with a * at its end all that begin so.
+SkuPattern = Annotated[str, Field(min_length=1, max_length=64)]
+Word = Annotated[str, Field(min_length=1, max_length=64)]
+
 
 class DeductsAt(StrEnum):
     """When a platform takes stock off what it shows: 拍下减库存 or 付款减库存."""
@@ -53,6 +60,30 @@ class Showing(BaseModel):
             message = f"floor {self.floor} is above ceiling {self.ceiling}"
             raise ValueError(message)
         return self
+
+
+class Urgent(BaseModel):
+    """Which orders go before others in the warehouse, by any of these."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    skus: tuple[SkuPattern, ...] = Field((), max_length=MOST_PATTERNS)
+    flags: tuple[Word, ...] = Field(
+        (), max_length=MOST_PATTERNS, description="marks of the seller on an order"
+    )
+    words: tuple[Word, ...] = Field(
+        (), max_length=MOST_PATTERNS, description="in what buyer or seller wrote to it"
+    )
+
+
+class Samples(BaseModel):
+    """Which orders are samples, and how the warehouse treats them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    skus: tuple[SkuPattern, ...] = Field((), max_length=MOST_PATTERNS)
+    bench: str = Field("", max_length=64, description="the packing bench that is kept for them")
+    quality_check: str = Field("", max_length=200, description="the instruction for inspection")
 
 
 class Shop(BaseModel):
@@ -89,6 +120,14 @@ class Shop(BaseModel):
     carriers: dict[str, Annotated[str, Field(min_length=1, max_length=64)]] = Field(
         default_factory=dict, description="its code of a carrier by ours, where the two differ"
     )
+    # What a warehouse's system is told of an order of this channel.
+    ship_within_hours: int = Field(
+        SHIP_WITHIN_HOURS, ge=1, le=8_760, description="of payment, where the platform says nothing"
+    )
+    carrier: str = Field("", max_length=64, description="ours, of all its orders [the warehouse's]")
+    urgent: Urgent = Field(default_factory=Urgent)
+    samples: Samples = Field(default_factory=Samples)
+
     sweep_seconds: int = Field(
         60, ge=1, le=86_400, description="between two looks for what nobody told us"
     )

@@ -44,6 +44,7 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     carrier: str = ""  # our code of the carrier; "": the warehouse's choice
     bench: str = ""  # of a sample: the packing bench that is kept for samples
     quality_check: str = ""  # of a sample: the instruction for its inspection
+    prices: dict[str, int] = {}  # fen paid for a unit, by SKU, as far as they are known
 
 
 class DeliveryLine(Struct, frozen=True, kw_only=True):

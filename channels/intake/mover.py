@@ -17,12 +17,13 @@ from channels.intake.anomalies import tell
 from channels.intake.beginnings import BEGINS_BEFORE_MS
 from channels.intake.looks import LookState, Seen
 from channels.intake.moves import Anomaly, Conflict, next_step, state_of
+from channels.intake.withdrawal import NoWarehouses, Verdict, next_look_ms
 from channels.model import OrderState
 from partners.errors import PartnerFault, UnknownWord
 from reservation import metrics
 from reservation.background import Every
 from reservation.errors import InvalidRequest
-from reservation.model import RESERVATION_ID, Confirm, Origin, Reserve, State
+from reservation.model import RESERVATION_ID, Confirm, Origin, Release, Reserve, State
 from reservation.status import Status
 from reservation.times import rfc3339
 
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 
     from channels.intake.inbox import Inbox
     from channels.intake.looks import Look
+    from channels.intake.withdrawal import Withdrawal
     from channels.model import PlatformOrder
     from channels.transport import Platform
     from partners.model import Response
     from reservation.config import Settings
     from reservation.engine import Engine
-    from reservation.model import Operation, Outcome
+    from reservation.model import Operation, Outcome, Reservation
 
 log = structlog.get_logger(__name__)
 
@@ -62,10 +64,15 @@ _SHORT: Final = {
 }
 
 
+class _Asked(Exception):
+    """A warehouse was asked for an order: look again whether it has come back."""
+
+
 class Mover:
     """One background loop for one channel. `now_ms` is the wall clock, `chance` is in [0, 1).
 
-    `remember` is told the orders that were seen to, with the channel and the time.
+    `remember` is told the orders that were seen to, with the channel and the time. `withdrawal` is
+    asked before what is committed is given back.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class Mover:
         settings: Settings,
         *,
         remember: Callable[[str, Sequence[PlatformOrder], int], None] | None = None,
+        withdrawal: Withdrawal | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -88,6 +96,7 @@ class Mover:
         self._ttl_ms = settings.default_ttl_seconds * 1000
         self._warehouse = settings.default_warehouse
         self._remember = remember
+        self._withdrawal = withdrawal or NoWarehouses()
         self._origin = Origin(actor=f"channel {self._channel}")
         self._now_ms = now_ms
         self._chance = chance
@@ -138,13 +147,14 @@ class Mover:
     async def _see_to(self, look: Look) -> tuple[Look, Seen] | None:
         """See to one order; returns how it was seen where it is done, else it was put off."""
         seen: Seen | None = None
+        conflict: Conflict | None = None
         try:
             order, asked_ms = await self._truth(look)
             if order is not None and order.order_id != look.order_id:
                 what = f"{look.order_id} was asked for, {order.order_id} answered"
                 raise PartnerFault("another-order", what, again=True)  # noqa: TRY301
             if order is None:
-                conflict: Conflict | None = Conflict(Anomaly.UNKNOWN_WORD, look.unknown)
+                conflict = Conflict(Anomaly.UNKNOWN_WORD, look.unknown)
             else:
                 conflict, spent = await self._move(look, order)
                 seen = Seen(order, self._now_ms(), asked_ms, spent)
@@ -156,6 +166,10 @@ class Mover:
             conflict = Conflict(Anomaly.INVALID, str(error))
         except PartnerFault as fault:
             await self._put_off(look, fault)
+            return None
+        except _Asked:
+            due_ms = next_look_ms(look.since_ms, self._now_ms())
+            await asyncio.to_thread(self._inbox.wait, look, due_ms, "", None, 0)
             return None
         if conflict is None and seen is not None:
             return look, seen
@@ -202,6 +216,8 @@ class Mover:
             )
             if step is None or isinstance(step, Conflict):
                 return step, spent
+            if isinstance(step, Release) and await self._leaves(ours, step):
+                return None, spent
             if look.rejected_ms and _is_taking(step) and state_of(order) is OrderState.PAID:
                 return _rejected(look.rejected_ms, ""), spent
             if look.unfit and isinstance(step, Reserve) and step.confirm:
@@ -216,6 +232,20 @@ class Mover:
             # Any other refusal says that somebody else has moved it: compare anew.
             ours = (await self._engine.reservation(reservation_id)).reservation
         raise PartnerFault("restless", "somebody else moves this order, too", again=True)
+
+    async def _leaves(self, ours: Reservation | None, release: Release) -> bool:
+        """Ask whether what is committed can be kept back before it is given back.
+
+        Raises _Asked where it is given back by whoever was asked, or not at all.
+        """
+        if ours is None or ours.state is not State.CONFIRMED:
+            return False  # what is held nobody else has
+        verdict = await self._withdrawal.ask(ours, release.reason)
+        if verdict is Verdict.ASKED:
+            raise _Asked
+        if verdict is Verdict.TOO_LATE:
+            log.warning("refunded_too_late", reservation_id=ours.reservation_id)
+        return verdict is Verdict.TOO_LATE
 
     async def _short_of(self, step: Reserve) -> Conflict | None:
         """Read what an order that did not fit before is still short of, None where it may fit now.

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from channels.distributor import Distributor
-from channels.model import OrderState
-from partners.errors import Malformed
+from channels.model import Lane, OrderState, Shipping
+from partners.errors import Malformed, PartnerFault
 from reservation.shops import DeductsAt
 from tests.channels.dealer import (
     DAY,
     NOW_MS,
+    answer,
     dealer,
     line,
     order,
@@ -212,3 +213,54 @@ def test_what_changed_in_the_future_is_malformed() -> None:
 def test_what_is_no_order_is_malformed(body: bytes | dict[str, Any]) -> None:
     with pytest.raises(Malformed):
         read(body)
+
+
+RECEIVER = {
+    "name": "张三",
+    "mobile": "138",
+    "province": "浙江",
+    "city": "杭州",
+    "detail_address": "路 1 号",
+}
+HERE = Shipping(name="张三", mobile="138", province="浙江", city="杭州", detail_address="路 1 号")
+
+
+@pytest.mark.parametrize(
+    ("members", "shipping"),
+    [
+        ({}, None),
+        ({"receiver": RECEIVER}, HERE),
+        (
+            {"receiver": {**RECEIVER, "area": "余杭", "zip_code": "310000", "more": 1}},
+            replace(HERE, area="余杭", zip_code="310000"),
+        ),
+        (
+            {"receiver": RECEIVER, "ship_by": "2026-01-23T10:00:00+08:00", "urgent": True},
+            replace(HERE, ship_by_ms=DAY + 86_400_000 + 7_200_000, lane=Lane.RUSH),
+        ),
+        ({"receiver": RECEIVER, "urgent": False}, HERE),
+        # What of it cannot be read keeps no order from its stock.
+        ({"receiver": "张三, 杭州"}, None),
+        ({"receiver": {**RECEIVER, "name": ""}}, None),
+        ({"receiver": {**RECEIVER, "city": "x" * 201}}, None),
+        ({"receiver": {**RECEIVER, "city": "杭\n州"}}, None),
+        ({"receiver": RECEIVER, "ship_by": "2026-01-23"}, None),
+        ({"receiver": RECEIVER, "urgent": "yes"}, None),
+    ],
+)
+def test_where_an_order_goes(members: dict[str, Any], shipping: Shipping | None) -> None:
+    """It may stand in an order that nobody can be asked for later; else it is not kept."""
+    told = order_of(order(**members))
+    assert told == replace(order_of(order()), shipping=shipping)
+    (hint,) = dealer(orders_path="/orders").read_push(push(order(**members)), NOW_MS)
+    assert hint.order == order_of(order())
+
+
+def test_a_dealer_that_is_asked_for_an_address_has_to_write_one() -> None:
+    """What cannot be read is said then: the order's stock is there already."""
+    adapter = dealer(orders_path="/orders")
+    document = {**order()["data"], "receiver": RECEIVER}
+    assert adapter.read_shipping(answer(document)).shipping == HERE
+    assert adapter.read_detail(answer(document)).shipping is None
+    with pytest.raises(PartnerFault, match="city"):
+        adapter.read_shipping(answer({**document, "receiver": {**RECEIVER, "city": 1}}))

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels import order_file
-from channels.model import OrderLine, OrderState, PlatformOrder
+from channels.model import OrderLine, OrderState, PlatformOrder, Shipping
 from channels.order_file import OrderFile, OrderFileName, read_file_name, read_order_file
+from channels.order_file_cells import ADDRESS_COLUMNS
 from reservation.csv_rows import UnreadableFile
 from reservation.shops import DeductsAt
 
@@ -360,3 +361,65 @@ def test_whatever_is_in_a_file_is_an_order_or_an_error(lines: list[str], tail: b
 @given(raw=st.binary(), sha256=st.none() | st.binary(max_size=80))
 def test_no_bytes_at_all_are_an_exception(raw: bytes, sha256: bytes | None) -> None:
     assert read_order_file(raw, name=NAME, sha256=sha256).errors
+
+
+# -- where orders go -----------------------------------------------------------------------------
+
+GOING = ",".join((HEADER, *ADDRESS_COLUMNS))
+HERE = "张三,138,浙江,杭州,余杭区,路 1 号,2026-01-23 10:00"
+NOWHERE = ",,,,,,"
+
+
+def going(*lines: str, **options: Any) -> OrderFile:
+    return read_order_file("\r\n".join([GOING, *lines]).encode(), name=NAME, **options)
+
+
+def test_a_file_may_say_where_orders_go() -> None:
+    """In any row of an order; an order of which no row does goes nowhere that we know."""
+    file = going(
+        f"{row()},{NOWHERE}",
+        f"{row(line_no='2')},{HERE}",
+        f"{row(line_no='3')},{HERE}",
+        f"{row(order_no='8')},{NOWHERE}",
+        f"{row(order_no='9')},李四,139,上海,上海,,路 2 号,",
+    )
+    assert file.errors == ()
+    assert [order.shipping for order in file.orders] == [
+        Shipping(
+            name="张三",
+            mobile="138",
+            province="浙江",
+            city="杭州",
+            area="余杭区",
+            detail_address="路 1 号",
+            ship_by_ms=1_769_133_600_000,
+        ),
+        None,
+        Shipping(name="李四", mobile="139", province="上海", city="上海", detail_address="路 2 号"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "column"),
+    [
+        (",138,浙江,杭州,余杭区,路 1 号,", "receiver_name"),
+        ("张三,138,浙江,杭州,余杭区,,", "receiver_address"),
+        (",,,,,,2026-01-23 10:00", "receiver_name"),
+        (f"{'x' * 201},138,浙江,杭州,余杭区,路 1 号,", "receiver_name"),
+        ("张三,138,浙江,杭州,余杭区,路\t1 号,", "receiver_address"),
+        ("张三,138,浙江,杭州,余杭区,路 1 号,tomorrow", "ship_by"),
+        ("李四,138,浙江,杭州,余杭区,路 1 号,2026-01-23 10:00", "receiver_name"),
+    ],
+)
+def test_an_address_that_is_none_is_a_bad_row(address: str, column: str) -> None:
+    """In part, too long, of several lines, or another one than of the same order's other row."""
+    file = going(f"{row()},{HERE}", f"{row(line_no='2')},{address}")
+    assert file.orders == ()
+    assert (file.errors[0].row, file.errors[0].column) == (2, column)
+
+
+def test_a_header_has_all_of_where_orders_go_or_none() -> None:
+    """What lacks is said by the header that it should be."""
+    content = f"{HEADER},receiver_name\n{row()},张三\n".encode()
+    (error,) = read_order_file(content, name=NAME).errors
+    assert GOING in error.reason

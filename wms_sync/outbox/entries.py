@@ -320,12 +320,17 @@ class Entries:
             at_ms,
             turn.lane,
             state=DeliveryState.PENDING,
+            lines=encode([_priced(line, dispatch) for line in part.lines]),
             dispatch=encode(dispatch),
             lane=turn.lane,
             ship_by_ms=turn.ship_by_ms,
             turn_ms=turn.turn_ms,
             reason="",
         )
+
+
+def _priced(line: DeliveryLine, dispatch: Dispatch) -> DeliveryLine:
+    return replace(line, price_fen=dispatch.prices.get(line.sku, line.price_fen))
 
 
 def _turn(part: Delivery, dispatch: Dispatch, policy: PriorityPolicy) -> Waiting:

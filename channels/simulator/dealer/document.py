@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
+from channels.simulator.receiver import receiver_of, ship_by_ms
 from channels.simulator.trade import Event, Happening, Line, Order, Stage
 
 CHINA: Final = timezone(timedelta(hours=8))
@@ -85,6 +86,16 @@ class Book:
         if order.paid_at_ms is not None:
             view["paid_at"] = written(order.paid_at_ms)
             view["paid_yuan"] = yuan(order.amount_fen)
+            to, by_ms = receiver_of(order), ship_by_ms(order)
+            view["receiver"] = {
+                "name": to.name,
+                "mobile": to.mobile,
+                "province": to.province,
+                "city": to.city or to.district,
+                "area": to.district,
+                "detail_address": f"{to.town}{to.address}",
+            }
+            view["ship_by"] = None if by_ms is None else written(by_ms)
         return {**view, "lines": lines}
 
 

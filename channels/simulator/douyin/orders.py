@@ -8,6 +8,7 @@ fields that tell what was ordered and where it is.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from channels.simulator.douyin.after_sales import AfterSales
 from channels.simulator.douyin.app import AnId, App, Ids, Settings
 from channels.simulator.douyin.call import Call
 from channels.simulator.douyin.problems import Problem, failed, invalid, missing, refused_value
+from channels.simulator.receiver import receiver_of, ship_by_ms
 from channels.simulator.shop import Shop
 from channels.simulator.trade import Deducts, Line, Order, Refused, Stage
 
@@ -219,8 +221,9 @@ class Orders:
             "order_amount": order.amount_fen,
             "pay_amount": order.amount_fen,
             "post_amount": 0,
-            "buyer_words": "",
-            "seller_words": "",
+            "buyer_words": order.notes.get("buyer_message", ""),
+            "seller_words": order.notes.get("seller_memo", ""),
+            "seller_remark_stars": int(order.notes.get("seller_flag", "0")),
             "doudian_open_id": f"1@#{order.buyer}",
             "logistics_info": [_parcel_view(lines, write) for lines in parcels.values()],
             "sku_order_list": [
@@ -250,6 +253,8 @@ class Orders:
             "order_expire_time": UNPAID_SECONDS,
             "pay_type": 0 if order.paid_at_ms is None else 1,
             "cancel_reason": order.notes.get("cancel_reason", ""),
+            "exp_ship_time": seconds(ship_by_ms(order)),
+            **_going(order),
         }
 
     def _main_status(self, order: Order) -> tuple[int, str]:
@@ -301,6 +306,33 @@ class Orders:
             ],
             "after_sale_info": self._after_sales.view(line),
         }
+
+
+def _going(order: Order) -> dict[str, Any]:
+    """Tell where an order goes: what tells who the buyer is comes as a cipher, and masked."""
+    to = receiver_of(order)
+    return {
+        "post_addr": {
+            "province": {"name": to.province, "id": "33"},
+            "city": {"name": to.city or to.district, "id": "3301"},
+            "town": {"name": to.district, "id": "330110"},
+            "street": {"name": to.town, "id": "330110005"},
+            "detail": "",
+            "encrypt_detail": ciphered(to.address, "##"),
+        },
+        "post_receiver": "",
+        "post_tel": "",
+        "post_code": "0",
+        "encrypt_post_receiver": ciphered(to.name, "##"),
+        "encrypt_post_tel": ciphered(to.mobile, "$$"),
+        "mask_post_receiver": f"{to.name[:1]}*",
+        "mask_post_tel": f"1********{to.mobile[-2:]}",
+    }
+
+
+def ciphered(text: str, mark: str) -> str:
+    """Write a text as it is kept from us: by its form alone a cipher, anybody could open it."""
+    return f"{mark}{b64encode(text.encode()).decode()}*CgYIASAHKAE={mark[0]}1{mark}"
 
 
 def _parcel_view(lines: list[Line], write: WriteId) -> dict[str, Any]:

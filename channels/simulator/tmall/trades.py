@@ -6,9 +6,11 @@ developer.alibaba.com docs/api.htm?apiId=128 (the order of the list).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Final
 
+from channels.simulator.receiver import receiver_of, ship_by_ms
 from channels.simulator.shop import Shop
 from channels.simulator.tmall.call import Call, written
 from channels.simulator.tmall.problems import (
@@ -81,7 +83,7 @@ class Trades:
             order = self._shop.order(call.id("tid"))
         except Refused:
             raise no_such_trade() from None
-        return {"trade": self._trade(order, fields)}
+        return {"trade": self._trade(order, fields, opens=bool(call.optional("include_oaid")))}
 
     def increment(self, call: Call) -> dict[str, Any]:
         """List the orders that have changed in a while, the latest change first."""
@@ -123,7 +125,7 @@ class Trades:
             raise of_logistics(refused) from None
         return {"shipping": {"is_success": True}}
 
-    def _trade(self, order: Order, fields: _Fields) -> dict[str, Any]:
+    def _trade(self, order: Order, fields: _Fields, *, opens: bool = False) -> dict[str, Any]:
         wanted, of_lines = fields
         lines = list(order.lines.values())
         only = lines[0] if len(lines) == 1 else None
@@ -148,6 +150,7 @@ class Trades:
             "end_time": written(order.ended_at_ms),
             "step_trade_status": _step(order),
             "step_paid_fee": order.notes.get("step_paid_fee"),
+            **_going(order, opens=opens),
         }
         shown = {
             name: value for name, value in view.items() if name in wanted and value is not None
@@ -155,6 +158,33 @@ class Trades:
         if of_lines is not None:
             shown["orders"] = {"order": [_line(line, of_lines) for line in lines]}
         return shown
+
+
+def _going(order: Order, *, opens: bool) -> dict[str, Any]:
+    """Tell where an order goes: masked, and with `opens` the token that carriers open it by."""
+    to, notes = receiver_of(order), order.notes
+    return {
+        "receiver_name": f"{to.name[:1]}**",
+        "receiver_mobile": f"*******{to.mobile[-4:]}",
+        "receiver_state": to.province,
+        "receiver_city": to.city or None,
+        "receiver_district": to.district,
+        "receiver_town": to.town,
+        "receiver_address": f"{to.address[:2]}***",
+        "receiver_zip": "000000",
+        "oaid": oaid_of(order) if opens else None,
+        "est_con_time": written(ship_by_ms(order)),
+        "seller_flag": int(notes.get("seller_flag", "0")),
+        "seller_memo": notes.get("seller_memo"),
+        "buyer_message": notes.get("buyer_message"),
+    }
+
+
+def oaid_of(order: Order) -> str:
+    """Make the token of an order's address: it opens that of no other order."""
+    to = receiver_of(order)
+    said = f"{order.order_id}\n{to.name}\n{to.mobile}\n{to.address}"
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 _Fields = tuple[frozenset[str], frozenset[str] | None]  # of the trade; of its lines, if any

@@ -6,6 +6,7 @@ from channels.adapter import Adapter, At
 from channels.intake.desk import Desk
 from channels.intake.looks import LookState
 from channels.intake.mover import Mover
+from channels.intake.withdrawal import Withdrawal
 from channels.model import Hint, OrderLine, OrderState, PlatformOrder
 from channels.registry import adapter_of
 from channels.transport import Platform
@@ -60,6 +61,7 @@ class Bed:
         kind: str = "corner:Corner",
         *,
         begun_ms: int | None = 0,
+        withdrawal: Withdrawal | None = None,
     ) -> None:
         if begun_ms is not None:
             inbox.begun("corner", begun_ms)
@@ -74,6 +76,7 @@ class Bed:
             settings,
             now_ms=lambda: self.now_ms,
             chance=lambda: 1.0,
+            withdrawal=withdrawal,
         )
         self._messages = 0
 

@@ -64,6 +64,15 @@ async def test_the_document(
             "updated_at": "2026-01-22T18:00:00.001+08:00",
             "paid_at": "2026-01-22T18:00:00.000+08:00",
             "paid_yuan": "229.40",
+            "receiver": {
+                "name": "钱多多",
+                "mobile": "13800000004",
+                "province": "河南省",
+                "city": "济源市",
+                "area": "济源市",
+                "detail_address": "天坛街道文一西路 783 号",
+            },
+            "ship_by": "2026-01-24T18:00:00.000+08:00",
             "lines": [
                 {
                     "line_no": 1,
