@@ -25,6 +25,7 @@ from ops.awaited import AwaitedStore
 from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
 from ops.listening import Neighbours, address_of, take_waiting
+from ops.way import way_endpoints
 from reservation.api import create_app, create_observed_app
 from reservation.api.hardening import BoundedServer, collect_rarely, server_options
 from reservation.api.sessions import session_secret
@@ -35,6 +36,8 @@ from reservation.health.monitor import HealthMonitor
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from reservation.sweeper import Sweeper
+from wms_sync.endpoints import warehouse_endpoints
+from wms_sync.showing import Showing
 
 log = structlog.get_logger(__name__)
 
@@ -147,7 +150,7 @@ async def serve_api(
     store = AwaitedStore(settings)
     engine = Engine(store, settings)
     keyring = Keyring(store.client)
-    messages = Messages(settings)
+    messages, showing = Messages(settings), Showing(settings)
     server = Server(
         uvicorn.Config(
             create_app(
@@ -156,7 +159,11 @@ async def serve_api(
                 settings,
                 secret=session_secret(settings.data_dir),
                 pages=board_pages(),
-                more=alert_endpoints(settings) | messages.endpoints() | channel_endpoints(settings),
+                more=alert_endpoints(settings)
+                | messages.endpoints()
+                | channel_endpoints(settings)
+                | warehouse_endpoints(settings, showing)
+                | way_endpoints(engine, settings, showing),
             ),
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours
