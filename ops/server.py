@@ -29,6 +29,7 @@ from ops.listening import Neighbours, address_of, take_waiting
 from ops.warehouse_details import details_of
 from ops.warehouse_parcels import parcels_of
 from ops.warehouse_withdrawal import withdrawal_of
+from ops.way import way_endpoints
 from reservation.api import create_app, create_observed_app
 from reservation.api.hardening import BoundedServer, collect_rarely, server_options
 from reservation.api.sessions import session_secret
@@ -40,7 +41,9 @@ from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from reservation.sweeper import Sweeper
 from wms_sync import service
+from wms_sync.endpoints import warehouse_endpoints
 from wms_sync.reports.endpoints import Reports
+from wms_sync.showing import Showing
 
 log = structlog.get_logger(__name__)
 
@@ -170,7 +173,7 @@ async def serve_api(
     store = AwaitedStore(settings)
     engine = Engine(store, settings)
     keyring = Keyring(store.client)
-    messages, reports = Messages(settings), Reports(settings)
+    messages, reports, showing = Messages(settings), Reports(settings), Showing(settings)
     server = Server(
         uvicorn.Config(
             create_app(
@@ -182,7 +185,9 @@ async def serve_api(
                 more=alert_endpoints(settings)
                 | messages.endpoints()
                 | reports.endpoints()
-                | channel_endpoints(settings),
+                | channel_endpoints(settings)
+                | warehouse_endpoints(settings, showing)
+                | way_endpoints(engine, settings, showing),
             ),
             **server_options(),
             log_level="warning",  # its own words about starting and ending add nothing to ours

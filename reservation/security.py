@@ -60,6 +60,7 @@ class Action(StrEnum):
     WRITE_STOCK = "write_stock"
     SET_BREAKERS = "set_breakers"
     SEND_ALERTS = "send_alerts"
+    READ_RECEIVERS = "read_receivers"
     MOVE_CLOCK = "move_clock"
 
 
@@ -92,6 +93,7 @@ _TABLE: Final = {
     Action.WRITE_STOCK: (_NONE, _NONE, _ANY, _ANY),
     Action.SET_BREAKERS: (_NONE, _NONE, _ANY, _ANY),
     Action.SEND_ALERTS: (_NONE, _NONE, _ANY, _ANY),
+    Action.READ_RECEIVERS: (_NONE, _NONE, _NONE, _ANY),
     Action.MOVE_CLOCK: (_NONE, _NONE, _NONE, _ANY),
 }
 

@@ -310,6 +310,7 @@ class Relay:
     def _count(self) -> None:
         """Set the figures of what waits."""
         name, now_ms = self._terms.name, self._now_ms()
+        self._handing.note_pulse(now_ms)
         for depth in self._handing.depths(name):
             labels = {"warehouse": name, "state": depth.state, "lane": depth.lane}
             metrics.WAREHOUSE_ORDERS.labels(**labels).set(depth.orders)

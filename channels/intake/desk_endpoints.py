@@ -141,7 +141,7 @@ class Anomalies:
             OK,
             {
                 "figures": [_figure_json(one) for one in figures],
-                "items": [_look_json(look) for look in page],
+                "items": [look_json(look) for look in page],
                 "next": last,
             },
         )
@@ -160,7 +160,7 @@ class Anomalies:
         return json_answer(
             OK,
             {
-                **_look_json(look),
+                **look_json(look),
                 "order": None if shown is None else _order_json(*shown),
                 "messages": [_message_json(one) for one in messages],
             },
@@ -257,7 +257,8 @@ def _place(text: str) -> tuple[int, str, str] | None:
     return (int(found[1]), found[2], found[3]) if found else None
 
 
-def _look_json(look: Look) -> dict[str, Any]:
+def look_json(look: Look) -> dict[str, Any]:
+    """Write an order that is not where its platform says, as JSON."""
     waits = look.state is LookState.WAITING
     return {
         "channel": look.channel,

@@ -145,14 +145,14 @@ class ParcelPost:
                 Problem(Slug.IDEMPOTENCY_KEY_REUSED, f"{detail}repeat that, or choose another id.")
             )
         if kept is Kept.REPLAYED:
-            return json_answer(OK, _parcel_json(notice), REPLAYED)
-        return json_answer(CREATED, _parcel_json(notice))
+            return json_answer(OK, parcel_json(notice), REPLAYED)
+        return json_answer(CREATED, parcel_json(notice))
 
     async def of_order(self, call: Call) -> Answer:
         """List the parcels of an order, and whether its platform has been told."""
         order = self._order(call, Action.READ_RESERVATIONS)
         found = await self._look(lambda parcels: parcels.of_order(*order)) or []
-        return json_answer(OK, {"items": [_parcel_json(one) for one in found]})
+        return json_answer(OK, {"items": [parcel_json(one) for one in found]})
 
     async def listed(self, call: Call) -> Answer:
         """List the parcels of a channel, the oldest first."""
@@ -165,7 +165,7 @@ class ParcelPost:
         found = await self._look(lambda told: told.page(channel, states, after or 0, count)) or []
         page = found[: asked.limit]
         last = str(page[-1].number) if len(found) > asked.limit else None
-        return json_answer(OK, {"items": [_parcel_json(one) for one in page], "next": last})
+        return json_answer(OK, {"items": [parcel_json(one) for one in page], "next": last})
 
     async def send_again(self, call: Call) -> Answer:
         """Tell a channel again of all parcels that it has refused."""
@@ -301,7 +301,8 @@ def _place(text: str) -> int | None:
     return int(text) if _PLACE.fullmatch(text) else None
 
 
-def _parcel_json(notice: Notice) -> dict[str, Any]:
+def parcel_json(notice: Notice) -> dict[str, Any]:
+    """Write a parcel as JSON."""
     lines = [
         {"sku": line.sku, "warehouse": line.warehouse, "quantity": line.quantity}
         for line in notice.lines

@@ -35,6 +35,7 @@ def _application() -> typer.Typer:
     from ops.cli.replay import replay_command  # noqa: PLC0415
     from ops.cli.serve import agents_command, api_command, up_command  # noqa: PLC0415
     from ops.cli.stock import stock_app  # noqa: PLC0415
+    from ops.cli.warehouses import warehouses_app  # noqa: PLC0415
 
     app = typer.Typer(
         name="holdfast",
@@ -59,6 +60,7 @@ def _application() -> typer.Typer:
     app.add_typer(channels_app, name="channels")
     app.add_typer(keys_app, name="keys")
     app.add_typer(stock_app, name="stock")
+    app.add_typer(warehouses_app, name="warehouses")
     return app
 
 

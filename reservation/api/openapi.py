@@ -14,7 +14,7 @@ from reservation.api.forms import SKU_SCHEMA, NeverNull, ReservationId, anchored
 from reservation.api.problem_views import PROBLEM_VIEWS
 from reservation.api.problems import KINDS, Slug
 from reservation.api.views import ReservationView, View
-from reservation.model import CHANNEL, RESERVATION_ID
+from reservation.model import CHANNEL, RESERVATION_ID, WAREHOUSE
 from reservation.security import PERMISSIONS, Action, Role, Scope
 
 if TYPE_CHECKING:
@@ -71,6 +71,16 @@ PATH_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": "string", "minLength": 1},
         "description": "A platform's number of an order, percent-encoded; - for none.",
         "example": "4705288465508532862",
+    },
+    "warehouse": {
+        "schema": {"type": "string", "pattern": anchored(WAREHOUSE)},
+        "description": "Our name of a warehouse.",
+        "example": "main",
+    },
+    "code": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "<reservation id>@<warehouse>, percent-encoded.",
+        "example": "tmall:2601220001@main",
     },
     "delivery_id": {
         "schema": {"type": "string"},
@@ -154,6 +164,7 @@ def document(
                 "history",
                 "board",
                 "channels",
+                "warehouses",
                 "operation",
             )
         ],

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -24,6 +24,9 @@ from wms_sync.model import DeliveryLine, DeliveryOrder, Dispatch
 from wms_sync.rules.pacing import Pace
 from wms_sync.rules.priority import Lane, Turns
 from wms_sync.rules.warehouse_breaker import WarehouseBreaker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class DeliveryState(StrEnum):
@@ -38,6 +41,7 @@ class DeliveryState(StrEnum):
     CANCELLED = "cancelled"  # it will not leave
 
 
+WAITS: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.SENT)
 ENDED: Final = (DeliveryState.SHIPPED, DeliveryState.CANCELLED)
 # In these the warehouse certainly has nothing of it.
 HERE: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.REJECTED)
@@ -155,6 +159,30 @@ class Depth(Struct, frozen=True):
     oldest_ms: int | None
 
 
+class Came(Struct, frozen=True):
+    """How many orders of a kind came: of a lane, with about the same time until their turn.
+
+    `slack_ms` is that time on average; `lately` of the orders came in the last part of the time.
+    """
+
+    lane: Lane
+    slack_ms: int
+    orders: int
+    lately: int
+
+
+class Beat(Struct, frozen=True):
+    """What a warehouse took in `file.SLOT_MS` from `at_ms` on, and what waited for it then.
+
+    `oldest_ms` is when the oldest of that had entered; None where nothing waited, or nobody looked.
+    """
+
+    at_ms: int
+    handed: int
+    waiting: int | None
+    oldest_ms: int | None
+
+
 class Wish(Struct, frozen=True, kw_only=True):
     """That an order does not leave, and what became of it; of an `open` one parts may leave still.
 
@@ -167,3 +195,10 @@ class Wish(Struct, frozen=True, kw_only=True):
     open: bool
     verdict: str  # what was told at its end
     attempts: int
+
+
+def waiting_in(depths: Sequence[Depth]) -> tuple[int, int | None]:
+    """Count the orders that a warehouse does not have so far, and date the oldest's entry."""
+    waits = [one for one in depths if one.state in WAITS and one.orders]
+    oldest = min((one.oldest_ms for one in waits if one.oldest_ms is not None), default=None)
+    return sum(one.orders for one in waits), oldest

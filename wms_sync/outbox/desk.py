@@ -16,6 +16,7 @@ from wms_sync.outbox.delivery import (
     DeliveryState,
     Wish,
 )
+from wms_sync.outbox.file import SLOT_MS
 from wms_sync.outbox.rows import Rows
 
 if TYPE_CHECKING:
@@ -135,8 +136,9 @@ class Desk(Rows):
     # -- keeping house ---------------------------------------------------------------------------
 
     def forget(self, before_ms: int, count: int = MOST_AT_ONCE) -> int:
-        """Forget what ended before a time, and wishes, bounded by `count` of each."""
+        """Forget what ended before a time, the pulse, and wishes, bounded by `count`."""
         with self._db.transaction():
+            self._db.execute("DELETE FROM pulse WHERE slot < ?", (before_ms // SLOT_MS,))
             return (
                 self._db.execute(
                     "DELETE FROM delivery WHERE code IN (SELECT code FROM delivery"

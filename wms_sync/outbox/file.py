@@ -10,6 +10,7 @@ from reservation.errors import ArchiveUnavailable
 
 FORMAT: Final = 1
 NEVER: Final = 1 << 62  # due: not before somebody says so
+SLOT_MS: Final = 300_000  # of `pulse`: how much was handed over, and what waited at its beginning
 
 # A trigger is one line: statements are told apart by a semicolon at a line's end.
 _TABLES: Final = """
@@ -34,6 +35,14 @@ CREATE TABLE wish (
   open INTEGER NOT NULL, verdict TEXT NOT NULL, due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE warehouse (name TEXT PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE pulse (
+  warehouse TEXT NOT NULL, slot INTEGER NOT NULL, handed INTEGER NOT NULL,
+  waiting INTEGER, oldest_ms INTEGER, PRIMARY KEY (warehouse, slot)
+) WITHOUT ROWID;
+CREATE TRIGGER pulse_beats AFTER UPDATE OF state ON delivery\
+ WHEN new.state = 'accepted' AND old.state <> 'accepted' BEGIN\
+ INSERT INTO pulse VALUES (new.warehouse, new.since_ms / 300000, 1, NULL, NULL)\
+ ON CONFLICT DO UPDATE SET handed = handed + 1; END;
 CREATE TABLE tally (
   warehouse TEXT NOT NULL, state TEXT NOT NULL, lane TEXT NOT NULL, orders INTEGER NOT NULL,
   PRIMARY KEY (warehouse, state, lane)
@@ -58,7 +67,8 @@ CREATE INDEX delivery_oldest ON delivery (warehouse, state, lane, entered_ms)
   WHERE state NOT IN ('shipped', 'cancelled');
 CREATE INDEX delivery_cancel ON delivery (warehouse, due_ms)
   WHERE state = 'accepted' AND cancel = 'asked';
-CREATE INDEX delivery_page ON delivery (warehouse, state, since_ms, code);
+CREATE INDEX delivery_page ON delivery (warehouse, state, lane, since_ms, code);
+CREATE INDEX delivery_came ON delivery (warehouse, entered_ms, lane, turn_ms);
 CREATE INDEX delivery_parts ON delivery (reservation_id, warehouse);
 CREATE INDEX delivery_ended ON delivery (since_ms) WHERE state IN ('shipped', 'cancelled');
 CREATE INDEX delivery_anomaly ON delivery (since_ms, code) WHERE anomaly <> '';

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wms_sync.outbox.delivery import Anomaly, CancelState, Delivery, DeliveryState, Kept
-from wms_sync.outbox.file import NEVER
+from wms_sync.outbox.delivery import Anomaly, CancelState, Delivery, DeliveryState, Kept, waiting_in
+from wms_sync.outbox.file import NEVER, SLOT_MS
 from wms_sync.outbox.rows import Rows, encode
 
 if TYPE_CHECKING:
@@ -51,6 +51,24 @@ class Handing(Rows):
         self._db.execute(
             "INSERT OR REPLACE INTO warehouse VALUES (?, ?)", (self._warehouse, encode(kept))
         )
+
+    def note_pulse(self, at_ms: int) -> None:
+        """Note what waits, once in each slot of time, in a transaction of its own."""
+        slot = at_ms // SLOT_MS
+        with self._db.reading():
+            is_noted = self._db.execute(
+                "SELECT 1 FROM pulse WHERE warehouse = ? AND slot = ? AND waiting IS NOT NULL",
+                (self._warehouse, slot),
+            ).fetchone()
+        if is_noted:
+            return
+        waiting, oldest_ms = waiting_in(self.depths(self._warehouse))
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT INTO pulse VALUES (?1, ?2, 0, ?3, ?4)"
+                " ON CONFLICT DO UPDATE SET waiting = ?3, oldest_ms = ?4",
+                (self._warehouse, slot, waiting, oldest_ms),
+            )
 
     # -- what goes next --------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from reservation.database import Database, DatabaseReader, is_there
 from wms_sync.model import DeliveryLine, Dispatch
 from wms_sync.outbox.delivery import (
     Anomaly,
+    Beat,
+    Came,
     CancelState,
     Delivery,
     DeliveryState,
@@ -21,7 +23,7 @@ from wms_sync.outbox.delivery import (
     Step,
     Wish,
 )
-from wms_sync.outbox.file import FORMAT, OutboxUnavailable
+from wms_sync.outbox.file import FORMAT, SLOT_MS, OutboxUnavailable
 from wms_sync.rules.priority import Lane, Waiting
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ COLUMNS: Final = (
 _WAITING: Final = (
     "SELECT code, lane, ship_by_ms, entered_ms, turn_ms FROM delivery WHERE state = 'pending'"
     " AND warehouse = ? AND lane = ? ORDER BY turn_ms, entered_ms, code LIMIT ?"
+)
+_PLACES: Final = (
+    "SELECT since_ms, code FROM delivery WHERE warehouse = ? AND state = ? AND lane = ?"
+    " AND (since_ms, code) > (?, ?) ORDER BY since_ms, code LIMIT ?"
 )
 _WISH: Final = "reservation_id, reason, asked_ms, open, verdict, attempts"
 
@@ -96,17 +102,27 @@ class OutboxReads:
         return [Depth(DeliveryState(row[0]), Lane(row[1]), *row[2:]) for row in rows]
 
     def page(
-        self, warehouse: str, state: DeliveryState, after: tuple[int, str], count: int
+        self,
+        warehouse: str,
+        state: DeliveryState | None,
+        after: tuple[int, str],
+        count: int,
+        *,
+        lane: Lane | None = None,
     ) -> Sequence[Delivery]:
-        """Page through the deliveries in a state, the longest in it first, behind `(since, code)`.
+        """Page through the deliveries of a warehouse, the longest in its state first.
 
-        `count` is 1 … 1,000.
+        It begins behind `(since, code)`; `count` is 1 … 1,000.
+        Cost: O(count) for each state and lane, however many there are.
         """
-        return self.deliveries(
-            "warehouse = ? AND state = ? AND (since_ms, code) > (?, ?)"
-            " ORDER BY since_ms, code LIMIT ?",
-            (warehouse, state, *after, min(count, MOST_OF_A_PAGE)),
-        )
+        count = min(count, MOST_OF_A_PAGE)
+        places: list[tuple[int, str]] = []
+        with self._db.reading():
+            for one in DeliveryState if state is None else (state,):
+                for each in Lane if lane is None else (lane,):
+                    places += self._db.execute(_PLACES, (warehouse, one, each, *after, count))
+            codes = [code for _, code in sorted(places)[:count]]
+            return [one for code in codes for one in self.deliveries("code = ?", (code,))]
 
     def anomalies(self, after: tuple[int, str], count: int) -> Sequence[Delivery]:
         """Page through what people have to look into, the oldest first, behind `(since, code)`."""
@@ -114,6 +130,15 @@ class OutboxReads:
             "anomaly <> '' AND (since_ms, code) > (?, ?) ORDER BY since_ms, code LIMIT ?",
             (*after, min(count, MOST_OF_A_PAGE)),
         )
+
+    def anomaly_counts(self) -> Mapping[str, int]:
+        """Count what people have to look into, by warehouse."""
+        with self._db.reading():
+            return dict(
+                self._db.execute(
+                    "SELECT warehouse, count(*) FROM delivery WHERE anomaly <> '' GROUP BY 1"
+                ).fetchall()
+            )
 
     def waiting(self, warehouse: str, count: int) -> Mapping[Lane, Sequence[Waiting]]:
         """Name the first deliveries of each lane that wait for their turn, by their place."""
@@ -133,6 +158,43 @@ class OutboxReads:
                 "SELECT kept FROM warehouse WHERE name = ?", (warehouse,)
             ).fetchone()
         return None if row is None else _kept(row[0])
+
+    def known_warehouses(self) -> Sequence[str]:
+        """Name the warehouses for which anything was ever entered."""
+        with self._db.reading():
+            rows = self._db.execute("SELECT DISTINCT warehouse FROM tally ORDER BY 1").fetchall()
+        return [warehouse for (warehouse,) in rows]
+
+    def came(
+        self, warehouse: str, since_ms: int, lately_ms: int, kind_ms: int
+    ) -> tuple[Sequence[Came], int | None]:
+        """Count the orders that entered behind a time by kind, and date the first one of all.
+
+        Of a kind are those of a lane whose time until their turn is the same in whole `kind_ms`.
+        Cost: O(orders in that time).
+        """
+        with self._db.reading():
+            first = self._db.execute(
+                "SELECT min(entered_ms) FROM delivery WHERE warehouse = ?", (warehouse,)
+            ).fetchone()[0]
+            rows = self._db.execute(
+                "SELECT lane, sum(turn_ms - entered_ms) / count(*), count(*),"
+                " sum(entered_ms > ?3) FROM delivery"
+                " WHERE warehouse = ?1 AND entered_ms > ?2 AND turn_ms > 0"
+                " GROUP BY lane, (turn_ms - entered_ms + ?4 / 2) / ?4",
+                (warehouse, since_ms, lately_ms, kind_ms),
+            ).fetchall()
+        return [Came(Lane(lane), *figures) for lane, *figures in rows], first
+
+    def pulse(self, warehouse: str, since_ms: int) -> Sequence[Beat]:
+        """Tell what a warehouse took since a time, slot by slot; where nothing happened none is."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT slot, handed, waiting, oldest_ms FROM pulse"
+                " WHERE warehouse = ? AND slot >= ? ORDER BY slot",
+                (warehouse, since_ms // SLOT_MS),
+            ).fetchall()
+        return [Beat(slot * SLOT_MS, *figures) for slot, *figures in rows]
 
     @property
     def position(self) -> str:

@@ -42,7 +42,12 @@ def foresee(lanes: Mapping[Lane, Sequence[Waiting]], outlook: Outlook) -> Foreca
 
     Cost: O(waiting); ADR 019 has the figure for 47,000 orders.
     """
-    queue = Queue(lanes, outlook)
+    return forecast_of(Queue(lanes, outlook))
+
+
+def forecast_of(queue: Queue) -> Forecast:
+    """Foresee a queue that is kept, to ask it for more. Cost: as `foresee`."""
+    outlook = queue.outlook
     handed: dict[str, int | None] = {}
     late: list[int] = []  # when they entered
     for part in (queue.rush, queue.others):

@@ -106,7 +106,7 @@ class Queue:
     """
 
     def __init__(self, lanes: Mapping[Lane, Sequence[Waiting]], outlook: Outlook) -> None:
-        self._outlook = outlook
+        self.outlook = outlook
         self._intake = outlook.intake()
         rush = list(lanes.get(Lane.RUSH, ()))
         others = sorted([*lanes.get(Lane.SAMPLE, ()), *lanes.get(Lane.NORMAL, ())], key=PLACE)
@@ -129,10 +129,8 @@ class Queue:
         of: int,
     ) -> Part:
         curves, waiting = [curve for _, curve in other_comes], len(other) * ORDER
-        served = left_by(
-            curves, waiting, self._intake, self._outlook.credit, most=of - least, of=of
-        )
-        side = Side(self._outlook.now_ms, served, comes)
+        served = left_by(curves, waiting, self._intake, self.outlook.credit, most=of - least, of=of)
+        side = Side(self.outlook.now_ms, served, comes)
         turns = [order.turn_ms for order in orders]
         return Part(orders, side, least, of, waiting, curves, turns)
 
@@ -142,15 +140,13 @@ class Queue:
 
     def handed_at(self, order: Waiting) -> int | None:
         """Estimate one order, in the queue or about to enter it. Cost: O(log waiting)."""
-        part = self.part(order.lane)
-        ahead = bisect_left(part.orders, PLACE(order), key=PLACE)
-        return part.side.handed_at(ahead, order.turn_ms)
+        return self.part(order.lane).side.handed_at(self.place(order), order.turn_ms)
 
     def emptied_ms(self) -> int | None:
         """Return when nothing waits any more, None where not within the horizon."""
-        waiting = (len(self.rush.orders) + len(self.others.orders)) * ORDER - self._outlook.credit
+        waiting = (len(self.rush.orders) + len(self.others.orders)) * ORDER - self.outlook.credit
         if waiting <= 0:
-            return self._outlook.now_ms
+            return self.outlook.now_ms
         curves = [*self.rush.other_comes, *self.others.other_comes]
         for start, end, (rate, *comes) in spans([self._intake, *curves], self._intake.end_ms):
             falls = rate - sum(comes)
@@ -162,8 +158,8 @@ class Queue:
     def breaches_to_come(self) -> tuple[int, int | None]:
         """Return how many expected orders will be stuck, and when the first of them enters."""
         broken, first = 0, None
-        for kind in self._outlook.arrivals:
-            curve = kind.curve(self._outlook.now_ms, self._outlook.end_ms)
+        for kind in self.outlook.arrivals:
+            curve = kind.curve(self.outlook.now_ms, self.outlook.end_ms)
             for (start, excess), (end, excess_then) in pairwise(self._excesses(kind)):
                 since, until = _above_zero(start, excess, end, excess_then)
                 orders = curve.at(until) - curve.at(since)
@@ -172,9 +168,12 @@ class Queue:
                     first = since
         return broken // ORDER, first
 
-    def _excesses(self, kind: Arrivals) -> Iterable[tuple[int, int]]:
-        """Return `(entering, wait above what is stuck)` for expected orders of one kind."""
-        part, outlook = self.part(kind.lane), self._outlook
+    def expected(self, kind: Arrivals) -> Iterable[tuple[int, int]]:
+        """Return `(entering, handed over)` for expected orders of one kind, one each `STEP_MS`.
+
+        What is not handed over within the horizon is told as at its end.
+        """
+        part, outlook = self.part(kind.lane), self.outlook
         waiting, unused = len(part.orders) * ORDER, 0
         for enters_ms in range(outlook.now_ms, outlook.now_ms + LOOK_AHEAD_MS + 1, STEP_MS):
             come = waiting + sum(curve.at(enters_ms) for _, curve in part.side.overtakers)
@@ -182,8 +181,31 @@ class Queue:
             unused = max(unused, part.side.served.at(enters_ms) - come)
             turn_ms = enters_ms + kind.slack_ms
             at_ms = part.side.handed_at(part.ahead(turn_ms), turn_ms, unused=unused)
-            at_ms = self._intake.end_ms if at_ms is None else max(at_ms, enters_ms)
-            yield enters_ms, at_ms - enters_ms - outlook.stuck_ms
+            yield enters_ms, self._intake.end_ms if at_ms is None else max(at_ms, enters_ms)
+
+    def _excesses(self, kind: Arrivals) -> Iterable[tuple[int, int]]:
+        """Return `(entering, wait above what is stuck)` for expected orders of one kind."""
+        for enters_ms, at_ms in self.expected(kind):
+            yield enters_ms, at_ms - enters_ms - self.outlook.stuck_ms
+
+    def place(self, order: Waiting) -> int:
+        """Return how many of the waiting go before an order on its side of the queue."""
+        part = self.part(order.lane)
+        return bisect_left(part.orders, PLACE(order), key=PLACE)
+
+    def waits(self, times: Sequence[int]) -> list[tuple[int, int]]:
+        """Return `(orders that wait, credits a millisecond that leave)` at ascending times."""
+        curves = [*self.rush.other_comes, *self.others.other_comes]
+        waiting = (len(self.rush.orders) + len(self.others.orders)) * ORDER - self.outlook.credit
+        waiting, seen, told = max(waiting, 0), 0, list[tuple[int, int]]()
+        for start, end, (rate, *comes) in spans([self._intake, *curves], self._intake.end_ms):
+            grows = sum(comes) - rate
+            while seen < len(times) and times[seen] < end:
+                then = waiting + grows * (times[seen] - start)
+                told.append((max(then, 0) // ORDER, rate if then > 0 else min(rate, sum(comes))))
+                seen += 1
+            waiting = max(waiting + grows * (end - start), 0)
+        return told
 
     def needed_per_hour(self) -> int:
         """Return the steady orders an hour, once it resumes, with which nobody else gets stuck.
@@ -191,7 +213,7 @@ class Queue:
         Who has less than `NOTICE_MS` left from then is left out. Somewhat less is enough where the
         other side's orders come late in the time rather than evenly.
         """
-        outlook, needed = self._outlook, 0
+        outlook, needed = self.outlook, 0
         since_ms = max(outlook.now_ms, outlook.resumes_ms)
         first_ms = since_ms + NOTICE_MS
         for part in (self.rush, self.others):

@@ -199,8 +199,8 @@ export function read(path) {
   return request("GET", path);
 }
 
-export function send(path) {
-  return request("POST", path, {});
+export function send(path, body = {}) {
+  return request("POST", path, body);
 }
 
 document.getElementById("language").onclick = () => {

@@ -1,4 +1,4 @@
-// The chart of a SKU's balances.
+// The chart of a SKU's balances, and what it shares with others.
 
 import { clock, count } from "./format.js";
 import { currentLanguage, t } from "./text.js";
@@ -28,9 +28,17 @@ export function balanceChart(canvas) {
   };
 }
 
+// A colour of the stylesheet, as a canvas needs it.
+export function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+export function axisStyle() {
+  return { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+}
+
 function made(canvas, data) {
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+  const axis = axisStyle();
   const series = (label, name) => ({
     label, stroke: colour(name), fill: `${colour(name)}22`, width: 2, points: { show: false },
     paths: window.uPlot.paths.stepped({ align: 1 }), value: (_, value) => (value === null ? "" : count(value)),
@@ -53,7 +61,7 @@ function latest(chart) {
   if (chart.cursor.idx == null) chart.setLegend({ idx: chart.data[0].length - 1 }, false);
 }
 
-function timeAxis(axis) {
+export function timeAxis(axis) {
   const told = (splits) => {
     const seconds = splits[1] - splits[0] < 60 ? "2-digit" : undefined;
     const form = { hour: "2-digit", minute: "2-digit", second: seconds, hour12: false };

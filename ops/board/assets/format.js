@@ -48,3 +48,10 @@ export function moment(time) {
   const day = at.toDateString() === new Date().toDateString() ? "" : `${at.getMonth() + 1}-${at.getDate()} `;
   return day + clock(time);
 }
+
+// A time of day for pictures and sentences, with its day where that is not the one of `reference`.
+export function shortTime(time, reference) {
+  const at = new Date(time);
+  const day = at.toDateString() === new Date(reference).toDateString() ? "" : `${at.getMonth() + 1}-${at.getDate()} `;
+  return day + at.toLocaleTimeString(currentLanguage() === "zh" ? "zh-CN" : "en-GB", { hour: "2-digit", minute: "2-digit", hour12: false });
+}

@@ -10,6 +10,8 @@ import { orderPage } from "./order.js";
 import { overview } from "./overview.js";
 import { skuPage } from "./sku.js";
 import { currentLanguage, t } from "./text.js";
+import { warehouses } from "./warehouses.js";
+import { wayPage } from "./way.js";
 
 const UNDONE = ["orders_unfit", "letters_dead", "not_closed", "parcels_dead"]; // what people see to on the page of the channels
 
@@ -30,7 +32,9 @@ function frame(state) {
   const desk = document.getElementById("channels");
   put(desk, undone ? t("channelsUndone", { n: count(undone) }) : t("channelsLink"));
   classed(desk, undone ? "alerts bad" : "alerts");
-  for (const link of [told, desk]) show(link, Boolean(state.session) && state.session.role !== "channel");
+  const houses = document.getElementById("warehouses");
+  put(houses, t("housesLink"));
+  for (const link of [told, desk, houses]) show(link, Boolean(state.session) && state.session.role !== "channel");
   const who = state.session ? `${state.session.name} · ${state.session.role}` : "";
   put(document.getElementById("who"), who);
   const out = document.getElementById("sign-out");
@@ -61,6 +65,8 @@ function pageOf(hash) {
   if (name === "sku") return skuPage(rest.join("/"));
   if (name === "alerts") return alerts();
   if (name === "channels" && rest.length > 1) return orderPage(rest[0], rest[1] === "~" ? "" : rest[1]);
+  if (name === "warehouses") return warehouses();
+  if (name === "order" && rest[0]) return wayPage(rest[0]);
   return name === "channels" ? channels() : overview();
 }
 

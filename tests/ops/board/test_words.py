@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+import ops.way
+import wms_sync.outbox
 from channels.feed.policy import AT_RISK, SUSPENDED
 from channels.intake.looks import LookState
 from channels.intake.moves import Anomaly
 from channels.model import OrderState
 from ops.board.pages import ASSETS
+from ops.way import Where
 from reservation.api.problems import Slug
 from reservation.events.entries import KINDS
 from reservation.events.timeline import MARKED
-from reservation.model import HealthStatus
+from reservation.model import HealthStatus, State
 from reservation.receivers import ReceiverKind
+from wms_sync.outbox.delivery import Anomaly as Amiss
+from wms_sync.outbox.delivery import CancelState, DeliveryState
+from wms_sync.rules.priority import Lane
+from wms_sync.rules.warehouse_breaker import BreakerState
 
 OURS = [path for path in sorted(ASSETS.glob("*.js")) if not path.name.startswith("uPlot")]
 SCRIPTS = "\n".join(path.read_text() for path in OURS if path.name != "text.js")
+OUTBOX = "\n".join(path.read_text() for path in Path(wms_sync.outbox.__path__[0]).glob("*.py"))
+WAY = Path(ops.way.__file__).read_text()
 REASONS = {"failed locks", "failed lock in half-open"}  # of a breaker, written by `_breaker.lua`
 # What the service says is looked up as it is; a slug without words is shown itself.
 TOLD = {*KINDS.values(), *MARKED.values(), *HealthStatus, *ReceiverKind, *REASONS}
@@ -32,6 +42,24 @@ TOLD_ORDERS = {
     *(f"{word} {kind}" for word in ("kind", "todo") for kind in (*Anomaly, "platform")),
     *(f"order {state}" for state in LookState),
     *(f"line {state}" for state in OrderState),
+}
+# What is told of warehouses, and of an order's way.
+STEPS = {
+    *re.findall(r'move\(\s*[\w.]+,\s*"([^"]+)"', OUTBOX),
+    *("sent", "sent again", "put off", "unknown"),  # the one or the other
+    *re.findall(r'Where\.\w+, [^)\n]*?"(\w+)"', WAY),
+    *re.findall(r'\*where, "(\w+)"', WAY),
+    *State,
+}
+TOLD_HOUSES = {
+    *(f"calls {state}" for state in BreakerState),
+    *(f"lane {lane}" for lane in Lane),
+    *(f"delivery {state}" for state in DeliveryState),
+    *(f"{word} {kind}" for word in ("amiss", "amissTodo") for kind in Amiss if kind),
+    *(f"cancel {state}" for state in CancelState if state),
+    *(f"where {where}" for where in Where),
+    *(f"step {what}" for what in STEPS),
+    "told not-told",
 }
 MAY_BE_TOLD = {slug.value for slug in Slug}
 WORD = re.compile(r'(?:^|[{,\s])(?:"([^"\n]+)"|(\w+)): (?=")')
@@ -53,7 +81,7 @@ def said() -> set[str]:
     texts = set(LITERAL.findall(SCRIPTS))
     acts = {f"{act}{part}" for act in ("suspend", "reopen") for part in ("", "Title", "Meaning")}
     problems = {f"problem {slug}" for slug in MAY_BE_TOLD}
-    return texts | acts | problems | TOLD | TOLD_CHANNELS | TOLD_ORDERS | MAY_BE_TOLD
+    return texts | acts | problems | TOLD | TOLD_CHANNELS | TOLD_HOUSES | TOLD_ORDERS | MAY_BE_TOLD
 
 
 def asked() -> set[str]:
@@ -72,7 +100,7 @@ def test_both_languages_have_the_same_words() -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_word_that_is_said_is_there(language: str) -> None:
-    assert asked() | TOLD | TOLD_CHANNELS | TOLD_ORDERS <= words(language)
+    assert asked() | TOLD | TOLD_CHANNELS | TOLD_HOUSES | TOLD_ORDERS <= words(language)
     assert len(asked()) > 60
 
 

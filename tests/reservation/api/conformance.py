@@ -12,8 +12,11 @@ import jsonschema_rs
 from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from ops.alerts.endpoints import alert_endpoints
+from ops.way import way_endpoints
 from reservation.api import create_app
 from reservation.config import Settings
+from wms_sync.endpoints import warehouse_endpoints
+from wms_sync.showing import Showing
 
 # Answers that every path may give and none documents for itself; 401 where figures need a key.
 UNIVERSAL = {401, 404, 405, 413, 500, 503}
@@ -48,6 +51,8 @@ def _document() -> dict[str, Any]:
     settings = Settings(test_clock=True)
     more = alert_endpoints(settings) | Messages(settings).endpoints()
     more |= channel_endpoints(settings)
+    showing = Showing(settings)
+    more |= warehouse_endpoints(settings, showing) | way_endpoints(nothing, settings, showing)
     return create_app(nothing, nothing, settings, more=more).openapi()
 
 

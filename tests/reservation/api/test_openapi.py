@@ -24,6 +24,7 @@ from schemathesis.config import SchemathesisConfig
 from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from ops.alerts.endpoints import alert_endpoints
+from ops.way import way_endpoints
 from reservation.api import create_app
 from reservation.api.hardening import BoundedServer, server_options
 from reservation.config import Settings
@@ -34,6 +35,8 @@ from reservation.security import Role
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from tests.reservation.api.conftest import SKU
+from wms_sync.endpoints import warehouse_endpoints
+from wms_sync.showing import Showing
 
 EXAMPLES = int(os.environ.get("HOLDFAST_SCHEMATHESIS_EXAMPLES", "3"))
 
@@ -99,6 +102,10 @@ class Service(threading.Thread):
         await engine.set_stock(SetStock(SKU, "main", 10_000), SYSTEM)
         more = alert_endpoints(self._settings) | Messages(self._settings).endpoints()
         more |= channel_endpoints(self._settings)
+        showing = Showing(self._settings)
+        more |= warehouse_endpoints(self._settings, showing) | way_endpoints(
+            engine, self._settings, showing
+        )
         app = create_app(engine, keyring, self._settings, more=more)
         self._server = BoundedServer(uvicorn.Config(app, **server_options()))
         stop = asyncio.Event()

@@ -12,9 +12,9 @@ import pytest
 from reservation.store.positions import Version
 from tests.wms_sync.bed import NOW_MS, dispatch
 from wms_sync.model import Created
-from wms_sync.outbox.delivery import DeliveryState, Kept
+from wms_sync.outbox.delivery import Beat, DeliveryState, Kept
 from wms_sync.outbox.entries import Confirmed, Released
-from wms_sync.outbox.file import OutboxUnavailable
+from wms_sync.outbox.file import SLOT_MS, OutboxUnavailable
 from wms_sync.outbox.outbox import Outbox
 from wms_sync.outbox.reads import look_at
 from wms_sync.outbox.rows import FIRST_STEPS, LAST_STEPS
@@ -167,8 +167,9 @@ def test_what_is_asked_all_the_time_reads_by_an_index(outbox: Outbox) -> None:
     outbox.page("main", DeliveryState.ACCEPTED, (0, ""), 10)
     outbox.parts("tmall:1")
     outbox.depths("main")
+    outbox.pulse("main", NOW_MS)
     outbox._db._db.set_trace_callback(None)
-    assert len(asked) == 12
+    assert len(asked) == 15
     for statement in asked:
         plan = [row[3] for row in outbox._db.execute(f"EXPLAIN QUERY PLAN {statement}")]
         walks = [
@@ -176,3 +177,31 @@ def test_what_is_asked_all_the_time_reads_by_an_index(outbox: Outbox) -> None:
         ]
         assert not walks, (statement, plan)
         assert not any("TEMP B-TREE" in step for step in plan), (statement, plan)
+
+
+def test_what_came_is_counted_without_a_look_at_a_row(outbox: Outbox) -> None:
+    """An index has all that is asked for: a day's orders are many."""
+    asked: list[str] = []
+    outbox._db._db.set_trace_callback(asked.append)
+    outbox.came("main", 0, 0, 1)
+    outbox._db._db.set_trace_callback(None)
+    plans = [outbox._db._db.execute(f"EXPLAIN QUERY PLAN {one}").fetchall() for one in asked]
+    assert ["COVERING INDEX delivery_came" in plan[0][3] for plan in plans] == [True, True]
+
+
+def test_hand_overs_are_counted_by_the_time_of_their_acceptance(outbox: Outbox) -> None:
+    """Whatever becomes of them later, until the slot is forgotten with what ended then."""
+    take(outbox, paid(1), paid(2))
+    detail(outbox, 1, 2)
+    handing = outbox.handing("main")
+    for number, at_ms in ((1, NOW_MS), (2, NOW_MS + SLOT_MS)):
+        send(outbox, f"tmall:{number}@main")
+        with handing.transaction():
+            handing.answered(Created(code=f"tmall:{number}@main", accepted=True), at_ms)
+    first_ms = NOW_MS // SLOT_MS * SLOT_MS
+    assert outbox.pulse("main", 0) == [
+        Beat(first_ms, 1, None, None),
+        Beat(first_ms + SLOT_MS, 1, None, None),
+    ]
+    outbox.forget(NOW_MS + SLOT_MS, 10)
+    assert [beat.at_ms for beat in outbox.pulse("main", 0)] == [first_ms + SLOT_MS]
