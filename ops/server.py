@@ -41,6 +41,7 @@ from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from reservation.sweeper import Sweeper
 from wms_sync import service
+from wms_sync.clock import clock_of
 from wms_sync.endpoints import warehouse_endpoints
 from wms_sync.reports.endpoints import Reports
 from wms_sync.showing import Showing
@@ -173,7 +174,10 @@ async def serve_api(
     store = AwaitedStore(settings)
     engine = Engine(store, settings)
     keyring = Keyring(store.client)
-    messages, reports, showing = Messages(settings), Reports(settings), Showing(settings)
+    clock = clock_of(settings)
+    messages = Messages(settings)
+    reports = Reports(settings, now_ms=clock.now_ms)
+    showing = Showing(settings, clock.now_ms)
     server = Server(
         uvicorn.Config(
             create_app(
