@@ -1,4 +1,4 @@
-"""The festival day in fast motion: three platforms, Holdfast, and a warehouse that takes too little.
+"""The festival day in fast motion: platforms, Holdfast, and a warehouse that is full.
 
 All of it runs for real, in processes of its own, over HTTP: buyers order at simulated platforms,
 these tell Holdfast in their own words, it hands over to a simulated warehouse, and that reports.

@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 import typer
 from rich.console import Console
@@ -23,7 +23,6 @@ from ops.day.play import play
 from ops.day.report import write_report
 from ops.day.verdicts import verdicts_of
 from reservation.errors import HoldfastError
-from wms_sync.clock import WORLD
 
 SPEED: Final = 300.0
 FASTEST: Final = 20_000.0  # a day in four seconds: the loops' pauses are an hour of it then
@@ -44,7 +43,7 @@ class Screen:
         self._task = self._bar.add_task("the day", total=1.0, told="", visible=False)
         self._hour = -1
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> Self:
         """Show it."""
         if self._console.is_terminal:
             self._bar.start()
@@ -98,7 +97,7 @@ def day(
         f"{orders:,} orders, a warehouse that takes {share:,} a day, {speed:g} times as fast:"
         f" {86_400 / speed:.0f} s and what comes before and after"
     )
-    started_ms = WORLD.now_ms()
+    started_at = time.strftime("%Y-%m-%d %H:%M:%S")
     try:
         with Screen(console) as screen:
             played = asyncio.run(
@@ -117,7 +116,7 @@ def day(
         style, word = ("green", "kept") if one.kept else ("bold red", "NOT KEPT")
         table.add_row(one.rule, one.wanted, one.measured, Text(word, style=style))
     console.print(table)
-    report = write_report(folder, played, verdicts, started_ms)
+    report = write_report(folder, played, verdicts, started_at)
     console.print(f"report   {report}", soft_wrap=True)
     if not all(one.kept for one in verdicts):
         raise typer.Exit(ANSWER_IS_NO)

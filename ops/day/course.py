@@ -1,4 +1,4 @@
-"""The course of the day, from what the outbox noted: what waited, how old it was, what left. Pure."""
+"""The course of the day, from what the outbox noted: what came, waited and left. Pure."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from wms_sync.terms import Terms
 
 LOOKS: Final = 96  # in a day: each quarter of an hour
-LEAST_SECONDS: Final = 1.0  # of real time between two looks: they cost the CPU of others
+REST: Final = 15.0  # times as long as a look took nothing is looked at: it costs CPU of others
 ONE_IN: Final = 8  # orders whose estimates are kept
 EACH_LOOKS: Final = 4  # of one order an estimate is kept every so many looks
 
@@ -67,10 +68,12 @@ class Lookout:
 
     async def run(self, tell: Callable[[Look], None]) -> None:
         """Look until cancelled."""
-        pause = max(LEAST_SECONDS, 86_400 / LOOKS / self._clock.speed)
+        pause = 86_400 / LOOKS / self._clock.speed
         while True:
+            began = time.monotonic()
             await self.look(tell)
-            await asyncio.sleep(pause)
+            took = time.monotonic() - began
+            await asyncio.sleep(max(pause - took, REST * took))
 
     async def look(self, tell: Callable[[Look], None] = lambda _: None) -> None:
         """Look once."""

@@ -60,7 +60,7 @@ async def play(
         lookout = Lookout(stage.data_dir, terms, stage.clock)
         begins_ms = await _dawn(stage)
         ends_ms = begins_ms + DAY_MS
-        bought = await _day(stage, plan, lookout, teller, begins_ms, ends_ms)
+        bought = await _day(stage, plan, lookout, teller, begins_ms)
         await lookout.look()
         teller.step("the day is over: what is on its way arrives")
         settled = await _evening(stage, bought)
@@ -93,7 +93,7 @@ async def _dawn(stage: Stage) -> int:
 
 
 async def _day(
-    stage: Stage, plan: Plan, lookout: Lookout, teller: Teller, begins_ms: int, ends_ms: int
+    stage: Stage, plan: Plan, lookout: Lookout, teller: Teller, begins_ms: int
 ) -> Bought:
     bought, warned = Bought(), False
     last: list[Look] = []
@@ -125,7 +125,7 @@ async def _day(
             if task.done():
                 task.result()
         await buying
-        left_ms = ends_ms - stage.clock.now_ms()
+        left_ms = begins_ms + DAY_MS - stage.clock.now_ms()
         await asyncio.sleep(max(0.0, left_ms / 1000 / stage.clock.speed))
     finally:
         for task in (buying, *watching):

@@ -200,7 +200,7 @@ async def set_up(
     await warehouse.say("PUT", "/settings", {"spread": 0.5})
     await warehouse.say("PUT", "/qimen/settings", {"tolerance_ms": FRESH_SECONDS * 1000})
     config = folder / "holdfast.toml"
-    config.write_text(_config(partners, own, listings, folder, clock, capacity))
+    config.write_text(_config(partners, own, listings, folder, clock=clock, capacity=capacity))
     config.chmod(0o600)  # it has their secrets
     data_dir, key = folder / "data", secrets.token_hex(24)
     holdfast = Process("holdfast", folder)
@@ -242,6 +242,7 @@ def _config(
     own: dict[str, str],
     listings: dict[str, str],
     folder: Path,
+    *,
     clock: WarehouseClock,
     capacity: int,
 ) -> str:

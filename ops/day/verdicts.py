@@ -131,13 +131,13 @@ def _audit(day: Day) -> Verdict:
 
 
 def _pace(day: Day) -> Verdict:
-    """What left: by what the outbox noted before each call."""
+    """Judge what left, by what the outbox noted before each call."""
     most, bound = day.course.most_in_an_hour, day.capacity // 24 + BURST
     return Verdict("left within any hour", f"at most {bound:,}", f"{most:,}", most <= bound)
 
 
 def _warehouse_pace(day: Day) -> Verdict:
-    """What came there; our machine's delays are part of it."""
+    """Judge what came there; our machine's delays are part of it."""
     intake = day.books.house["intake"]
     most, bound = intake["most_taken_in_an_hour"], day.capacity // 24 + BURST + TRANSIT
     return Verdict("taken within any hour", f"at most {bound:,}", f"{most:,}", most <= bound)
@@ -165,7 +165,7 @@ def _rush(day: Day) -> Verdict:
 
 
 def _samples(day: Day) -> Verdict:
-    """Samples carry their bench and inspection, and nothing else does."""
+    """Judge whether samples carry bench and inspection, and nothing else does."""
     placed, wrong = day.bought.placed, 0
     for name, row in day.books.rows.items():
         order = placed.get(name)
