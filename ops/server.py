@@ -156,10 +156,11 @@ def run_warehouses(settings: Settings) -> int:
 
 async def feed_warehouses(store: Store, settings: Settings, stop: asyncio.Event) -> None:
     """Feed all warehouses that have a system until `stop` is set."""
-    details = details_of(store, settings)
+    details, parcels = details_of(store, settings), parcels_of(settings)
     try:
-        await service.run_warehouses(store, settings, stop, details, parcels_of(settings))
+        await service.run_warehouses(store, settings, stop, details, parcels)
     finally:
+        parcels.close()
         await details.close()
 
 

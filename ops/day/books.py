@@ -18,6 +18,7 @@ from reservation.store.keys import SENTINEL
 from reservation.store.records import unpack_reservation
 from reservation.store.store import Store
 from wms_sync.model import Dispatch
+from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.outbox.file import outbox_path
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from reservation.config import Settings
 
 PAGE: Final = 1_000
+WAITS: Final = frozenset({DeliveryState.UNDETAILED, DeliveryState.PENDING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Row:
     state: str
     entered_ms: int
     sent_ms: int | None  # when it left for the warehouse the first time
+    gone_ms: int | None  # since when it does not wait any more
     bench: str
     quality_check: str
     anomaly: str
@@ -131,11 +134,12 @@ def _read_outbox(path: Path, books: Books) -> None:
             again[code] += what != "sent"
         books.sent_twice = sum(again.values())
         rows = db.execute(
-            "SELECT code, reservation_id, lane, state, entered_ms, dispatch, anomaly FROM delivery"
+            "SELECT code, reservation_id, lane, state, entered_ms, since_ms, dispatch, anomaly"
+            " FROM delivery"
             " WHERE warehouse = ?",
             (WAREHOUSE,),
         )
-        for code, reservation_id, lane, state, entered_ms, dispatch, anomaly in rows:
+        for code, reservation_id, lane, state, entered_ms, since_ms, dispatch, anomaly in rows:
             details = None if dispatch is None else told(dispatch)
             books.rows[reservation_id] = Row(
                 code,
@@ -144,6 +148,7 @@ def _read_outbox(path: Path, books: Books) -> None:
                 state,
                 entered_ms,
                 sent.get(code),
+                sent.get(code, None if state in WAITS else since_ms),
                 "" if details is None else details.bench,
                 "" if details is None else details.quality_check,
                 anomaly,

@@ -45,7 +45,7 @@ def course_of(rows: Iterable[Row], begins_ms: int, ends_ms: int) -> Course:
     breaches = [
         row.entered_ms + STUCK_MS
         for row in rows
-        if (ends_ms if row.sent_ms is None else min(row.sent_ms, ends_ms))
+        if (ends_ms if row.gone_ms is None else min(row.gone_ms, ends_ms))
         > row.entered_ms + STUCK_MS
     ]
     return Course(
@@ -73,8 +73,8 @@ def _depth(rows: Sequence[Row], times: Sequence[int]) -> list[int]:
     moves: Counter[int] = Counter()
     for row in rows:
         moves[row.entered_ms] += 1
-        if row.sent_ms is not None:
-            moves[row.sent_ms] -= 1
+        if row.gone_ms is not None:
+            moves[row.gone_ms] -= 1
     depths, waits = list[int](), 0
     pending = sorted(moves.items(), reverse=True)
     for at_ms in times:
@@ -87,7 +87,7 @@ def _depth(rows: Sequence[Row], times: Sequence[int]) -> list[int]:
 def _oldest(rows: Sequence[Row], times: Sequence[int]) -> list[int]:
     """Say how old the oldest that waits is; `rows` by when they entered."""
     oldest, first = list[int](), 0
-    gone = [row.sent_ms for row in rows]
+    gone = [row.gone_ms for row in rows]
     for at_ms in times:
         # Who has left stays so: what is passed over is never looked at again.
         while first < len(rows) and gone[first] is not None and (gone[first] or 0) <= at_ms:
@@ -105,7 +105,7 @@ def _per_hour(moments: Iterable[int], times: Sequence[int]) -> list[int]:
 def rush_waits(rows: Iterable[Row], ends_ms: int) -> list[int]:
     """Say how long rush orders waited for their hand-over, ascending; one that waits, till now."""
     return sorted(
-        (ends_ms if row.sent_ms is None else row.sent_ms) - row.entered_ms
+        (ends_ms if row.gone_ms is None else row.gone_ms) - row.entered_ms
         for row in rows
         if row.lane == Lane.RUSH
     )

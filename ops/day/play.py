@@ -54,7 +54,9 @@ async def play(
     plan = planned(orders, seed)
     async with AsyncExitStack() as stack:
         teller.step("the processes start")
-        stage = await set_up(stack, folder, plan.stock, capacity=capacity, speed=speed)
+        stage = await set_up(
+            stack, folder, plan.stock, orders=orders, capacity=capacity, speed=speed
+        )
         settings = load(stage.config, data_dir=stage.data_dir, admin_key=stage.key)
         terms = terms_of(WAREHOUSE, settings.wms[WAREHOUSE])
         lookout = Lookout(stage.data_dir, terms, stage.clock)

@@ -26,7 +26,7 @@ from wms_sync.clock import WarehouseClock
 
 HOST: Final = "127.0.0.1"
 ORIGIN_MS: Final = 1_801_929_600_000  # midnight of 2027-02-07 in China, in the festival's week
-SETTING_SECONDS: Final = 8.0  # from the first process to the first order; it may take longer
+SETTING_SECONDS: Final = 5.0  # from the first process to the first order; it may take longer
 START_SECONDS: Final = 60.0
 END_SECONDS: Final = 20.0
 ANSWER_SECONDS: Final = 60.0
@@ -40,6 +40,11 @@ BURST: Final = 20  # orders at once, after a quiet moment
 # beside its burst, or it would take our machine's delays for too many orders.
 TRANSIT: Final = 20
 PRICE_FEN: Final = 9_900
+# What a platform lets us call, as no real one lets us call at will: half more than the orders of a
+# peak if all were its own, for each kind of call. What the feed tells is bounded by it.
+PEAK: Final = 2.6  # of the curve, times its average
+CALLS_PER_ORDER: Final = 1.5
+LEAST_CALLS: Final = 20.0
 # A minute of real time is hours of the day: what is signed is fresh for as long as real calls take.
 FRESH_SECONDS: Final = 86_400
 
@@ -153,7 +158,13 @@ async def asked(
 
 
 async def set_up(
-    stack: AsyncExitStack, folder: Path, stock: dict[str, int], *, capacity: int, speed: float
+    stack: AsyncExitStack,
+    folder: Path,
+    stock: dict[str, int],
+    *,
+    orders: int,
+    capacity: int,
+    speed: float,
 ) -> Stage:
     """Start everything and fill the shelves; ends with the stack. Raises StageFailed."""
     http = await stack.enter_async_context(
@@ -200,7 +211,14 @@ async def set_up(
     await warehouse.say("PUT", "/settings", {"spread": 0.5})
     await warehouse.say("PUT", "/qimen/settings", {"tolerance_ms": FRESH_SECONDS * 1000})
     config = folder / "holdfast.toml"
-    config.write_text(_config(partners, own, listings, folder, clock=clock, capacity=capacity))
+    config.write_text(
+        _config(
+            *(partners, own, listings, folder),
+            clock=clock,
+            capacity=capacity,
+            calls=max(LEAST_CALLS, CALLS_PER_ORDER * PEAK * orders * speed / 86_400),
+        )
+    )
     config.chmod(0o600)  # it has their secrets
     data_dir, key = folder / "data", secrets.token_hex(24)
     holdfast = Process("holdfast", folder)
@@ -245,6 +263,7 @@ def _config(
     *,
     clock: WarehouseClock,
     capacity: int,
+    calls: float,
 ) -> str:
     """Write the settings, as for real partners."""
     for name in ("tmall", "douyin"):
@@ -252,13 +271,14 @@ def _config(
     options = {
         "customer_id": CUSTOMER,
         "freshness_seconds": str(FRESH_SECONDS),
+        "shop": "旗舰店",  # of a dealer's orders, which name none
         "sender_name": "仓管",
         "sender_mobile": "13900000000",
         "sender_province": "浙江省",
         "sender_city": "杭州市",
         "sender_address": "余杭区 1 号",
     }
-    common: dict[str, object] = {"deducts_at": "order", "calls_per_second": 2000}
+    common: dict[str, object] = {"deducts_at": "order", "calls_per_second": min(calls, 10_000.0)}
     ways: dict[str, dict[str, object]] = {
         "urgent": {"words": [URGENT_WORD], "skus": [EXPRESS_SKU]},
         "samples": {"skus": list(SAMPLE_SKUS), "bench": BENCH, "quality_check": CHECK},

@@ -67,6 +67,7 @@ def verdicts_of(day: Day) -> list[Verdict]:
         _all_placed(day),
         _none_lost(day),
         _all_known(day),
+        _none_refused(day),
         _none_oversold(day),
         _stock_equal(day),
         _audit(day),
@@ -103,6 +104,14 @@ def _all_known(day: Day) -> Verdict:
     undetailed = sum(row.state == DeliveryState.UNDETAILED for row in day.books.rows.values())
     without = unknown + undetailed + (last.without_estimate if last else 1)
     return Verdict("queued without an estimate", "0", f"{without:,}", without == 0)
+
+
+def _none_refused(day: Day) -> Verdict:
+    """Judge whether the warehouse takes all of them: nothing of this day is wrong with any."""
+    left = [row for row in day.books.rows.values() if row.anomaly]
+    told = ", ".join(f"{row.code} {row.anomaly}" for row in left[:NAMED])
+    measured = f"{len(left):,}{f': {told}' if told else ''}"
+    return Verdict("left to people", "0", measured, not left)
 
 
 def _none_oversold(day: Day) -> Verdict:
@@ -197,6 +206,6 @@ def _in_time(day: Day) -> Verdict:
 def stuck(day: Day) -> int:
     """Count what had waited too long at the end of the day."""
     return sum(
-        row.sent_ms is None and day.ends_ms - row.entered_ms > STUCK_MS
+        row.gone_ms is None and day.ends_ms - row.entered_ms > STUCK_MS
         for row in day.books.rows.values()
     )

@@ -78,7 +78,7 @@ def fates(day: Day) -> list[Sequence[str]]:
 
 def lanes(day: Day) -> list[Sequence[str]]:
     """Tell how long orders of each lane waited that were handed over within the day."""
-    rows = []
+    rows: list[Sequence[str]] = []
     for lane in day.course.waiting:
         of_lane = [row for row in day.books.rows.values() if row.lane == lane]
         waits = sorted(

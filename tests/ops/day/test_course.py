@@ -15,7 +15,7 @@ def row(code: str, entered_hour: float, sent_hour: float | None, lane: str = "no
     """Make a delivery by the hours of the day."""
     sent_ms = None if sent_hour is None else BEGINS_MS + round(sent_hour * HOUR_MS)
     entered_ms = BEGINS_MS + round(entered_hour * HOUR_MS)
-    return Row(code, code, lane, "accepted", entered_ms, sent_ms, "", "", "")
+    return Row(code, code, lane, "accepted", entered_ms, sent_ms, sent_ms, "", "", "")
 
 
 def test_what_waits_is_what_entered_and_has_not_left() -> None:
@@ -53,7 +53,7 @@ def test_a_rush_order_that_still_waits_has_waited_until_now() -> None:
 
 
 def test_an_estimate_is_judged_by_its_wait() -> None:
-    """Off by an hour of four is a quarter; what left at once, or later than the day, is not judged."""
+    """Off by an hour of four is a quarter; what left at once or later is not judged."""
     rows = [row("a", 0, 5), row("b", 0, 1.1), row("c", 0, None)]
     said = BEGINS_MS + HOUR_MS
     estimates = [Estimate(code, said, BEGINS_MS + 6 * HOUR_MS) for code in "abc"]

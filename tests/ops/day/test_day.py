@@ -20,6 +20,7 @@ JUDGED = (
     "orders placed",
     "orders lost",
     "queued without an estimate",
+    "left to people",
     "units oversold",
     "stock on both sides",
     "audit of the store",
@@ -44,9 +45,7 @@ class Silent:
 
 def test_a_short_day_loses_nothing_and_sells_nothing_twice(tmp_path: Path) -> None:
     """300 orders at three platforms, a warehouse that takes 120: 15 s, of which 9 are starts."""
-    day = asyncio.run(
-        play(tmp_path, Silent(), orders=300, capacity=120, speed=15_000, seed=4)
-    )
+    day = asyncio.run(play(tmp_path, Silent(), orders=300, capacity=120, speed=15_000, seed=4))
     verdicts = {one.rule: one for one in verdicts_of(day)}
     assert [verdicts[rule] for rule in JUDGED if not verdicts[rule].kept] == []
     fates = day.books.fates
