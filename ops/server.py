@@ -156,12 +156,11 @@ def run_warehouses(settings: Settings) -> int:
 
 async def feed_warehouses(store: Store, settings: Settings, stop: asyncio.Event) -> None:
     """Feed all warehouses that have a system until `stop` is set."""
-    details, parcels = details_of(store, settings), parcels_of(settings)
-    try:
-        await service.run_warehouses(store, settings, stop, details, parcels)
-    finally:
-        parcels.close()
-        await details.close()
+    if not settings.wms:
+        return
+    with contextlib.closing(parcels_of(settings)) as parcels:
+        async with contextlib.aclosing(details_of(store, settings)) as details:
+            await service.run_warehouses(store, settings, stop, details, parcels)
 
 
 async def serve_api(
@@ -175,10 +174,9 @@ async def serve_api(
     store = AwaitedStore(settings)
     engine = Engine(store, settings)
     keyring = Keyring(store.client)
-    clock = clock_of(settings)
-    messages = Messages(settings)
-    reports = Reports(settings, now_ms=clock.now_ms)
-    showing = Showing(settings, clock.now_ms)
+    now_ms = clock_of(settings).now_ms
+    messages, reports = Messages(settings), Reports(settings, now_ms=now_ms)
+    showing = Showing(settings, now_ms)
     server = Server(
         uvicorn.Config(
             create_app(

@@ -55,7 +55,7 @@ class ChannelDetails:
         self._addresses: AddressReads | None = None
         self._opening = Lock()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
         for platform in self._platforms.values():
             await platform.close()

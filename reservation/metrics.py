@@ -351,6 +351,35 @@ WAREHOUSE_BREAKER: Final = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+WAREHOUSE_DRIFT_UNITS: Final = Gauge(
+    "holdfast_warehouse_drift_units",
+    "Units by which a warehouse certainly differs from our levels: missing, surplus, or foreign"
+    " (bound there to orders that are not ours).",
+    ("warehouse", "direction"),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_SHORT_UNITS: Final = Gauge(
+    "holdfast_warehouse_short_units",
+    "Units that are promised to orders and are not in the warehouse.",
+    ("warehouse",),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_SKUS_CHECKED: Final = Counter(
+    "holdfast_warehouse_skus_checked_total",
+    "SKUs whose level was compared with the warehouse's, by verdict: agrees, differs, moved"
+    " (ours changed meanwhile: it is looked at again), or refused (it cannot be asked for).",
+    ("warehouse", "verdict"),
+    registry=REGISTRY,
+)
+WAREHOUSE_PASS_AGE_SECONDS: Final = Gauge(
+    "holdfast_warehouse_pass_age_seconds",
+    "For how long not all SKUs of a warehouse have been compared: since the last whole pass.",
+    ("warehouse",),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 ALERT_SENDINGS: Final = Counter(
     "holdfast_alert_sendings_total",
     "Messages sent to receivers of alerts, by kind and result: delivered, put_off, refused or"

@@ -101,6 +101,23 @@ class WarehouseSystem(BaseModel):
     )
     lanes: LanePolicy = Field(default_factory=LanePolicy)
 
+    # What it has is compared with our levels (ADR 024).
+    stock_calls_per_minute: float = Field(
+        6, ge=0, le=600, allow_inf_nan=False, description="questions what there is; 0 asks none"
+    )
+    stock_pass_minutes: int = Field(
+        60, ge=1, le=10_080, description="all SKUs are asked for once in so long, at most"
+    )
+    drift_looks: int = Field(3, ge=2, le=10, description="that a difference has to outlast")
+    drift_apart_minutes: float = Field(
+        10, gt=0, le=1_440, allow_inf_nan=False, description="from one of these to the next"
+    )
+    repair_units_at_most: int = Field(
+        0, ge=0, le=1_000_000, description="of a SKU, mended by itself; 0 only reports"
+    )
+    repair_percent_at_most: int = Field(100, ge=1, le=100, description="of what is there")
+    repairs_per_day: int = Field(50, ge=1, le=100_000, description="of a warehouse, at most")
+
     @field_validator("secrets")
     @classmethod
     def _secrets_are_not_blank(cls, value: tuple[str, ...]) -> tuple[str, ...]:

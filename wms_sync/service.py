@@ -1,4 +1,4 @@
-"""All loops that feed warehouses, in one process: follow, ask, hand over, settle, apply."""
+"""All loops for warehouses, in one process: follow, ask, hand over, settle, apply, compare."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ from wms_sync.details import Clerk
 from wms_sync.follower import Follower
 from wms_sync.outbox.file import OutboxUnavailable, outbox_path
 from wms_sync.outbox.outbox import Outbox
+from wms_sync.reconciliation.file import reconciliation_path
+from wms_sync.reconciliation.findings import Findings
+from wms_sync.reconciliation.ours import Ours
+from wms_sync.reconciliation.reconciler import Reconciler
 from wms_sync.registry import connector_of
 from wms_sync.relay import Relay
 from wms_sync.reports.applier import Applier
 from wms_sync.reports.box import Box, reports_path
 from wms_sync.settler import Settler
-from wms_sync.terms import account_of, terms_of
+from wms_sync.terms import account_of, stock_terms_of, terms_of
 
 if TYPE_CHECKING:
     from reservation.config import Settings
@@ -69,6 +73,8 @@ async def run_warehouses(
         outbox, box = opened
         engine = Engine(store, settings)
         stack.push_async_callback(engine.drain)
+        findings = Findings(reconciliation_path(settings.data_dir))
+        stack.callback(findings.close)
         policies = {name: one.priority for name, one in terms.items()}
         loops: Loops = {
             ("follower", ""): Follower(
@@ -89,6 +95,11 @@ async def run_warehouses(
             relay = Relay(connector, connection, outbox.handing(name), terms[name], now_ms=now_ms)
             stack.push_async_callback(relay.close)
             loops["relay", name] = relay.round
+            if stock_terms := stock_terms_of(name, settings.wms[name]):
+                ours = Ours(name, store, engine, outbox_path(settings.data_dir))
+                loops["reconciler", name] = Reconciler(
+                    connector, connection, ours, findings, stock_terms, now_ms=now_ms
+                ).round
         await run_loops(loops, stop, kind="warehouse", bugs=metrics.WAREHOUSE_BUGS)
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from reservation.errors import ConfigurationError
 from wms_sync.connector import Account
+from wms_sync.reconciliation.rule import MINUTE_MS, Policy
 from wms_sync.rules.capacity import HOUR_MS, Capacity, Shift
 from wms_sync.rules.priority import PriorityPolicy
 from wms_sync.rules.warehouse_breaker import BreakerPolicy
 
 if TYPE_CHECKING:
     from reservation.warehouses import WarehouseSystem
-
-MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +27,16 @@ class Terms:
     calls_in_flight: int = 4
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockTerms:
+    """How what a warehouse has is compared with our levels."""
+
+    name: str
+    policy: Policy = field(default_factory=Policy)
+    call_ms: int = 10_000  # from one question to the next
+    pass_ms: int = 60 * MINUTE_MS  # from the beginning of a pass to that of the next, at least
+
+
 def account_of(name: str, system: WarehouseSystem) -> Account:
     """Say who we are at a warehouse."""
     return Account(
@@ -38,6 +47,25 @@ def account_of(name: str, system: WarehouseSystem) -> Account:
         app_key=system.app_key,
         secrets=system.secrets,
         options=system.options,
+    )
+
+
+def stock_terms_of(name: str, system: WarehouseSystem) -> StockTerms | None:
+    """Say how stock is compared; None where it is not."""
+    if not system.stock_calls_per_minute:
+        return None
+    policy = Policy(
+        looks=system.drift_looks,
+        apart_ms=round(system.drift_apart_minutes * MINUTE_MS),
+        repair_units=system.repair_units_at_most,
+        repair_percent=system.repair_percent_at_most,
+        repairs_a_day=system.repairs_per_day,
+    )
+    return StockTerms(
+        name=name,
+        policy=policy,
+        call_ms=round(MINUTE_MS / system.stock_calls_per_minute),
+        pass_ms=system.stock_pass_minutes * MINUTE_MS,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -208,6 +208,15 @@ class History:
         more = len(rows) > limit
         return Page(rows[:limit], rows[limit - 1]["id"] if more else None, stock.as_of_ms)
 
+    async def written(self, since: Mapping[str, str], *, up_to: str) -> set[str]:
+        """Name the levels (sku@warehouse) that were set or adjusted behind a position each."""
+        return await self._ask(
+            up_to,
+            lambda archive: {
+                level for level, position in since.items() if _is_written(archive, level, position)
+            },
+        )
+
     async def proof(self, sku: str) -> Proof | None:
         """Compute a SKU's balances from its history and from its live reservations, and compare.
 
@@ -307,6 +316,16 @@ class History:
 
 def _since(archive: ArchiveReader) -> Version:
     return version_key(archive.since) if archive.since else _FROM_THE_START
+
+
+def _is_written(archive: ArchiveReader, level: str, position: str) -> bool:
+    ms, sequence = version_key(position)
+    entries = archive.entries_of(split_level_key(level)[0], after=(ms, sequence + 1))
+    return any(
+        event.kind in "SA" and event.subject == level
+        for _, fields in entries
+        for event in read_entry(fields).events
+    )
 
 
 class _Account:

@@ -112,9 +112,9 @@ class Market:
             ),
         }
         self.settings = self.settings.model_copy(update={"channels": channels})
-        await self.details.close()
+        await self.details.aclose()
         self.details = details_of(self.store, self.settings)
-        stack.push_async_callback(self.details.close)
+        stack.push_async_callback(self.details.aclose)
 
     async def sell(self, channel: str, *units: int, sku: str = "A", **notes: str) -> Order:
         """Have an order of so many units, line by line, placed, paid and reserved."""
@@ -364,4 +364,4 @@ async def test_where_nobody_can_be_asked_the_address_is_kept(
     )
     assert (of_file.ship_by_ms, of_file.prices) == (1_769_133_600_000, {"A": 990})
     assert await details.dispatch_of("dealer:F2") is None
-    await details.close()
+    await details.aclose()

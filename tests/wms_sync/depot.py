@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -57,12 +57,12 @@ class DepotConnector(Connector):
         """Nobody asks."""
 
     def stock(self, skus: Sequence[str], now_ms: int) -> Request:
-        """Nobody asks."""
-        raise NotImplementedError
+        """Ask what there is."""
+        return self._request("stock", {"skus": list(skus)})
 
     def read_stock(self, response: Response) -> Sequence[Count]:
-        """Nobody asks."""
-        return ()
+        """Read it."""
+        return [Count(**one) for one in self._read(response)["stock"]]
 
     def read_reports(self, push: Push, now_ms: int) -> Sequence[Report]:
         """Nobody tells."""
@@ -116,6 +116,12 @@ class Faults:
         return self.script.pop(0) if self.script else self.chance()
 
 
+async def nothing_amiss(skus: list[str]) -> int | None:
+    """Answer a question about stock; a status would refuse it."""
+    del skus
+    return None
+
+
 class Depot:
     """The warehouse: takes each code once; what is `packed` is not cancelled any more.
 
@@ -131,6 +137,9 @@ class Depot:
         self.packed: set[str] = set()
         self.refuses: dict[str, dict] = {}  # by code
         self.calls: list[tuple[str, tuple[str, ...]]] = []
+        self.goods: dict[str, tuple[int, int]] = {}  # free and locked, as a test says
+        self.asked: list[list[str]] = []  # SKUs of each question
+        self.asking: Callable[[list[str]], Awaitable[int | None]] = nothing_amiss
         self.faults = Faults()
         self.before: Callable[[str, tuple[str, ...]], None] = lambda verb, codes: None
         self.gate: asyncio.Event | None = None  # calls wait for it
@@ -164,7 +173,17 @@ class Depot:
         finally:
             writer.close()
 
+    async def _told(self, skus: list[str]) -> tuple[int, bytes]:
+        self.asked.append(skus)
+        if (status := await self.asking(skus)) is not None:
+            return status, b""
+        known = [sku for sku in skus if sku in self.goods]
+        stock = [{"sku": k, "free": self.goods[k][0], "locked": self.goods[k][1]} for k in known]
+        return 200, json.dumps({"stock": stock}).encode()
+
     async def _answer(self, verb: str, said: dict) -> tuple[int, bytes] | None:
+        if verb == "stock":
+            return await self._told(said["skus"])
         codes = tuple(one["code"] for one in said.get("orders", ())) or (said.get("code"),)
         self.calls.append((verb, codes))
         self.before(verb, codes)

@@ -30,6 +30,7 @@ def working(
 ) -> Iterator[subprocess.Popen]:
     """Run it until the end of the block, at the latest; without a depot `system` says all."""
     wms: dict[str, object] = {"orders_per_day": 100_000_000, "burst": 1_000_000}
+    wms["stock_calls_per_minute"] = 0
     if depot is not None:
         connector = "tests.wms_sync.depot:DepotConnector"
         wms |= {"connector": connector, "url": depot.url, "code": "main"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from reservation.database import Database, DatabaseReader, is_there
 from wms_sync.model import DeliveryLine, Dispatch
@@ -43,12 +44,25 @@ _WAITING: Final = (
     "SELECT code, lane, ship_by_ms, entered_ms, turn_ms FROM delivery WHERE state = 'pending'"
     " AND warehouse = ? AND lane = ? ORDER BY turn_ms, entered_ms, code LIMIT ?"
 )
+_HANDED: Final = (
+    "SELECT lines, left FROM delivery WHERE warehouse = ? AND state IN ('sent', 'accepted')"
+)
 _PLACES: Final = (
     "SELECT since_ms, code FROM delivery WHERE warehouse = ? AND state = ? AND lane = ?"
     " AND (since_ms, code) > (?, ?) ORDER BY since_ms, code LIMIT ?"
 )
 _WISH: Final = "reservation_id, reason, asked_ms, open, verdict, attempts"
 
+
+class _Units(Struct, gc=False):
+    """What of a line is counted."""
+
+    line_no: int
+    sku: str
+    quantity: int
+
+
+_units: Final = msgspec.json.Decoder(tuple[_Units, ...]).decode
 _lines: Final = msgspec.json.Decoder(tuple[DeliveryLine, ...]).decode
 _left: Final = msgspec.json.Decoder(dict[int, int]).decode
 _dispatch: Final = msgspec.json.Decoder(Dispatch).decode
@@ -150,6 +164,24 @@ class OutboxReads:
                 ]
                 for lane in Lane
             }
+
+    def handed_units(self, warehouse: str) -> Mapping[str, int] | None:
+        """Sum the units of each SKU of orders that are at a warehouse, or may be.
+
+        Never too few, as of a level that is read afterwards. None where the log was not read so far
+        as to know all orders. Cost: O(orders at the warehouse).
+        """
+        with self._db.reading():
+            if warehouse not in (self._db.fact("warehouses") or "").split():
+                return None
+            rows = self._db.execute(_HANDED, (warehouse,)).fetchall()
+        units: dict[str, int] = {}
+        for lines, left in rows:
+            gone = _left(left)
+            for line in _units(lines):
+                remaining = line.quantity - gone.get(line.line_no, 0)
+                units[line.sku] = units.get(line.sku, 0) + remaining
+        return units
 
     def kept(self, warehouse: str) -> Kept | None:
         """Read what is kept of a warehouse's pace, turns and breaker; None where it is new."""

@@ -2,6 +2,7 @@
 
 GET  /simulator/items[/CODE]        what there is: free, set aside, gone, by kind
 POST /simulator/items               put goods in; nobody is told
+POST /simulator/miscounts           units are gone, or there, of which nobody is told
 POST /simulator/changes             units come or go, and it is reported
 POST /simulator/counts              a stock count, which is believed and reported
 GET  /simulator/orders[/CODE]       what has become of them; ?after=CODE&limit=&status=
@@ -45,6 +46,12 @@ class Units(Form):
 
 class Goods(Form):
     """Goods that are put in."""
+
+    items: list[Units]
+
+
+class Miscounts(Form):
+    """Units that are there (or, below 0, gone), and nobody knows."""
 
     items: list[Units]
 
@@ -119,6 +126,7 @@ class Site(World):
             ("/items", "GET"): self._items,
             ("/items", "POST"): self._put_in,
             ("/items/{code:path}", "GET"): self._item,
+            ("/miscounts", "POST"): self._miscount,
             ("/changes", "POST"): self._change,
             ("/counts", "POST"): self._count,
             ("/orders", "GET"): self._orders,
@@ -155,6 +163,12 @@ class Site(World):
             goods.check_change(item_code, kind, units)  # all or nothing
         levels = [self.warehouse.put_in(*key, units) for key, units in sums.items()]
         return {"items": [_level_view(level) for level in levels]}
+
+    async def _miscount(self, request: Request) -> Any:
+        form = await read(request, Miscounts)
+        changes = [(each.item_code, each.inventory_type, each.units) for each in form.items]
+        self.warehouse.miscount(changes)
+        return {}
 
     async def _change(self, request: Request) -> Any:
         form = await read(request, Changes)

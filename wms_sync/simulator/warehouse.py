@@ -107,6 +107,19 @@ class Warehouse(Aisles):
         self.catch_up()
         return self.goods.change(item_code, kind, units)
 
+    def miscount(self, changes: Sequence[tuple[str, Kind, int]]) -> None:
+        """Let free units be gone or be there of which nobody is told, all or nothing.
+
+        Raises Refused.
+        """
+        self.catch_up()
+        for item_code, kind, by in changes:
+            check(by != 0, "units are not 0")
+            self.goods.check_change(item_code, kind, by)
+        check(len({each[:2] for each in changes}) == len(changes), "an item is there twice")
+        for item_code, kind, by in changes:
+            self.goods.change(item_code, kind, by)
+
     def change(
         self, changes: Sequence[tuple[str, Kind, int]], document: str, document_type: str = ""
     ) -> None:

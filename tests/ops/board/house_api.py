@@ -1,6 +1,6 @@
 """An API of its own that knows systems of warehouses, beside a service that has the store.
 
-No command starts one while orders are not handed over to warehouses.
+Nothing is handed over there: what a test has put into the outbox stays as it is.
 """
 
 from __future__ import annotations

@@ -113,6 +113,11 @@ async def test_what_is_closed_after_its_release_is_cancelled(bed: Bed) -> None:
     assert (bed.state(1), bed.part(1).anomaly) == (CANCELLED, Anomaly.NONE)
     await bed.all()
     assert (await bed.level(), len(bed.depot.calls)) == ((1_000, 0), 1)
+    await handed(bed, 2, Line("A", "main", 3))
+    await bed.report(shipped(2, final=False))
+    await bed.release(2)
+    await bed.report(closed(2, name="end"))
+    assert (bed.state(2), bed.part(2).left, bed.part(2).anomaly) == (SHIPPED, {1: 1}, "")
 
 
 async def test_two_warehouses_ship_an_order_each_its_own_part(bed: Bed) -> None:
