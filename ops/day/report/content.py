@@ -54,7 +54,9 @@ def charts(day: Day) -> dict[str, Any]:
 def tiles(day: Day) -> list[tuple[str, str, str]]:
     """Name the figures that stand first."""
     books, fates = day.books, day.books.fates
-    handed = sum(row.sent_ms is not None for row in books.rows.values())
+    handed = sum(
+        row.sent_ms is not None and row.sent_ms < day.ends_ms for row in books.rows.values()
+    )
     return [
         ("orders", f"{len(books.platforms):,}", f"at {len(CHANNELS)} platforms"),
         ("handed over", f"{handed:,}", f"of {day.capacity:,} that the warehouse takes"),
