@@ -351,6 +351,21 @@ WAREHOUSE_BREAKER: Final = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+WAREHOUSE_ANOMALIES: Final = Gauge(
+    "holdfast_warehouse_anomalies",
+    "Orders of a warehouse that a person has to look into: it refused them, or worse.",
+    ("warehouse",),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_FIRST_BREACH: Final = Gauge(
+    "holdfast_warehouse_first_breach_seconds",
+    "In how long the first order of those that wait or are expected will have waited 8 hours; +Inf"
+    " where none will. Foreseen once a minute.",
+    ("warehouse",),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 WAREHOUSE_DRIFT_UNITS: Final = Gauge(
     "holdfast_warehouse_drift_units",
     "Units by which a warehouse certainly differs from our levels: missing, surplus, or foreign"

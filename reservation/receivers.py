@@ -27,14 +27,17 @@ class ReceiverKind(StrEnum):
 
 
 class AlertType(StrEnum):
-    """What people are alerted to: transitions of breaker and health, what stays undone of channels.
+    """What people are alerted to: transitions of breaker and health, what stays undone elsewhere.
 
     The worst first.
     """
 
     NOT_CLOSED = "channel.not_closed"  # a channel may still sell what it must not
+    HOUSE_SILENT = "warehouse.silent"  # its system does not answer: nothing is handed over
+    HOUSE_LATE_AHEAD = "warehouse.late_ahead"  # orders will have waited 8 hours (R04)
     SUSPENDED = "breaker.opened"
     ANOMALY = "order.anomaly"  # an order is not where its platform says it is
+    HOUSE_AMISS = "warehouse.anomaly"  # an order that a warehouse has refused, or worse
     DEAD_LETTER = "channel.dead_letter"  # a channel was not told what it may sell
     DEAD_PARCEL = "channel.dead_parcel"  # nor that a parcel has left
     ON_TRIAL = "breaker.half_opened"

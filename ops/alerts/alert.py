@@ -27,6 +27,18 @@ _OF_BREAKER: Final = {
 }
 _OF_HEALTH: Final = {"at_risk": AlertType.AT_RISK, "healthy": AlertType.HEALTHY}
 
+OF_CHANNELS: Final = frozenset(
+    {
+        AlertType.NOT_CLOSED,
+        AlertType.ANOMALY,
+        AlertType.DEAD_LETTER,
+        AlertType.DEAD_PARCEL,
+    }
+)
+OF_HOUSES: Final = frozenset(
+    {AlertType.HOUSE_SILENT, AlertType.HOUSE_LATE_AHEAD, AlertType.HOUSE_AMISS}
+)
+
 
 class Shortage(Struct, frozen=True):
     """What a failed lock asked for and what there was, in units; a webhook has these members."""
@@ -70,11 +82,15 @@ class Alert(Struct, frozen=True, kw_only=True):
     kind: str = ""  # of an anomaly; of a dead letter: whom it was for
     units: int = 0  # that a dead letter tells
     parcel: str = ""  # the fulfilment id of one that is not told
+    late_ms: int = 0  # when the first order will have waited too long; 0: none that waits or comes
+    stuck: int = 0  # orders that have
+    needed_per_hour: int = 0  # the rate that would avert it
+    per_hour: int = 0  # what the warehouse takes
 
     @property
     def about(self) -> str:
-        """Name what it is about, for lists: the SKU, or the order with its channel."""
-        return self.sku or f"{self.channel}:{self.order_id}".rstrip(":")
+        """Name what it is about: the SKU, the order with its channel, or the warehouse."""
+        return self.sku or f"{self.channel}:{self.order_id}".rstrip(":") or self.warehouse
 
 
 def may_alert(fields: dict[str, str]) -> bool:

@@ -1,7 +1,7 @@
 """Many alerts as one message that people can read, within what a robot takes. Pure.
 
 One alert is told in full; a few in a line each; a burst by name. Each bears a link to its page. Of
-what stands undone with channels a burst tells how many, and the first few with their figures.
+what stands undone a burst tells how many, and the first few with their figures.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ops.alerts.wording import HEADLINES, headline_of, is_of_channels, name_of
+from ops.alerts.wording import HEADLINES, headline_of, is_standing, name_of
 from reservation.receivers import AlertType
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _by_name(alerts: Sequence[Alert], words: Words) -> list[str]:
     told = [f"{words.time(first)} – {words.time(last, zone=True)}"]
     for headline, some in _by_headline(alerts):
         told.append(f"**{words.count(headline, len(some))}**")
-        if not is_of_channels(some[0]):
+        if not is_standing(some[0]):
             told.append("> " + words.text("list").join(_linked(alert, words) for alert in some))
             continue
         told += [_line(alert, words) for alert in some[:FIRST_FEW]]

@@ -24,7 +24,7 @@ async def run_alerts(store: Store, settings: Settings, stop: asyncio.Event) -> N
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(Alerter(store, settings, outbox).run(stop))
-            if settings.channels:
+            if settings.channels or settings.wms:
                 group.create_task(Watcher(settings, outbox).run(stop))
             for name in settings.alerts:
                 group.create_task(Courier(name, settings, outbox).run(stop))

@@ -1,8 +1,8 @@
-"""The watcher: sees what stands undone with channels, and notes whom each of it is to be told.
+"""The watcher: sees what stands undone with channels and warehouses, and notes whom to tell.
 
-That is no event of the log: the channels' files say what stands now, the outbox what of it was
-noted before. The two are compared, so none is missed and none is told twice, whatever dies; where
-the outbox is new, all that stands is told.
+That is no event of the log: their files say what stands now, the outbox what of it was noted
+before. The two are compared, so none is missed and none is told twice, whatever dies; where the
+outbox is new, all that stands is told.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from channels.intake.desk import look_at as look_at_desk
 from channels.intake.inbox import inbox_path
 from channels.parcels.parcels import NoticeState, ParcelReads, parcels_path
 from channels.parcels.parcels import look_at as look_at_parcels
+from ops.alerts.houses import Houses
 from ops.alerts.standing import alert_of_letter, alert_of_order, alert_of_parcel
 from reservation.background import repeat
 from reservation.errors import ArchiveUnavailable
@@ -40,7 +41,7 @@ _ENDS: Final = frozenset({NoticeState.ACKNOWLEDGED, NoticeState.NOT_TOLD})
 
 
 class Watcher:
-    """One background loop over the channels' files of a data directory."""
+    """One background loop over the files of channels and warehouses in a data directory."""
 
     def __init__(self, settings: Settings, outbox: SharedOutbox) -> None:
         self._channels = tuple(settings.channels)
@@ -48,6 +49,7 @@ class Watcher:
         self._inbox = inbox_path(settings.data_dir)
         self._offers = offers_path(settings.data_dir)
         self._parcel_file = parcels_path(settings.data_dir)
+        self._houses = Houses(settings)
         self._shared = outbox
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -69,7 +71,7 @@ class Watcher:
         known = {alert.id: alert for alert in outbox.standing()}
         new: list[Alert] = []
         over: list[str] = []
-        for found in (self._orders, self._letters, self._parcels):
+        for found in (self._orders, self._letters, self._parcels, self._houses.look):
             stands, gone = found(known)
             new += [alert for alert in stands if alert.id not in known]
             over += gone

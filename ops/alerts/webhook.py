@@ -13,6 +13,7 @@ import orjson
 from msgspec.structs import asdict
 from standardwebhooks import Webhook as Signer
 
+from ops.alerts.alert import OF_CHANNELS, OF_HOUSES
 from ops.alerts.receiving import Request, judged_by_status
 from reservation.receivers import AlertType
 from reservation.times import rfc3339, rfc3339_or_none
@@ -56,7 +57,7 @@ class Webhook:
 def alert_json(alert: Alert, words: Words) -> dict[str, Any]:
     """Write an alert for a program.
 
-    `event_id` is that of the event of the log that it tells of; of channels, of what stands undone.
+    `event_id` is that of the event of the log that it tells of, or of what stands undone.
     """
     told: dict[str, Any] = {
         "event_id": alert.id,
@@ -64,19 +65,11 @@ def alert_json(alert: Alert, words: Words) -> dict[str, Any]:
         "at": rfc3339(alert.at_ms),
         "link": words.link(alert),
     }
-    if alert.type is AlertType.ANOMALY:
-        order = {"channel": alert.channel, "order_id": alert.order_id or None}
-        return {**told, **order, "kind": alert.kind, "reason": alert.reason}
-    if alert.type is AlertType.DEAD_PARCEL:
-        parcel = {"order_id": alert.order_id, "fulfilment_id": alert.parcel}
-        return {**told, "channel": alert.channel, **parcel, "reason": alert.reason}
+    if alert.type in OF_HOUSES:
+        return {**told, "warehouse": alert.warehouse, **_of_house(alert)}
+    if alert.type in OF_CHANNELS:
+        return {**told, "channel": alert.channel, **_of_channel(alert)}
     told["sku"] = alert.sku
-    if alert.type is AlertType.NOT_CLOSED:
-        why = {"closes": alert.closes, "reason": alert.reason}
-        return {**told, "channel": alert.channel, **why}
-    if alert.type is AlertType.DEAD_LETTER:
-        what = {"kind": alert.kind, "units": alert.units, "exposure_weight": alert.weight}
-        return {**told, "channel": alert.channel, **what, "reason": alert.reason}
     told["levels"] = [asdict(level) for level in alert.levels]
     if alert.warehouse:
         return {
@@ -93,3 +86,30 @@ def alert_json(alert: Alert, words: Words) -> dict[str, Any]:
         "retry_at": rfc3339_or_none(alert.retry_at_ms or None),
         "shortages": [asdict(one) for one in alert.shortages],
     }
+
+
+def _of_house(alert: Alert) -> dict[str, Any]:
+    """Write what is amiss with a warehouse, or with an order there."""
+    if alert.type is AlertType.HOUSE_AMISS:
+        order = {"channel": alert.channel, "order_id": alert.order_id}
+        return {**order, "kind": alert.kind, "reason": alert.reason}
+    return {
+        "stuck": alert.stuck,
+        "first_breach_at": rfc3339_or_none(alert.late_ms or None),
+        "needed_per_hour": alert.needed_per_hour,
+        "orders_per_hour": alert.per_hour,
+    }
+
+
+def _of_channel(alert: Alert) -> dict[str, Any]:
+    """Write what stands undone with a channel."""
+    reason = {"reason": alert.reason}
+    match alert.type:
+        case AlertType.ANOMALY:
+            return {"order_id": alert.order_id or None, "kind": alert.kind, **reason}
+        case AlertType.DEAD_PARCEL:
+            return {"order_id": alert.order_id, "fulfilment_id": alert.parcel, **reason}
+        case AlertType.NOT_CLOSED:
+            return {"sku": alert.sku, "closes": alert.closes, **reason}
+    what = {"kind": alert.kind, "units": alert.units, "exposure_weight": alert.weight}
+    return {"sku": alert.sku, **what, **reason}

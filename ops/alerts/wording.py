@@ -18,7 +18,7 @@ from msgspec.structs import asdict
 
 from channels.feed.offers import Kind
 from channels.intake.moves import Anomaly
-from ops.alerts.alert import Alert
+from ops.alerts.alert import OF_CHANNELS, OF_HOUSES, Alert
 from ops.alerts.standing import GIVEN_UP
 from reservation.receivers import AlertType, Language
 
@@ -47,14 +47,6 @@ _SAID: Final = (
     ({Anomaly.UNKNOWN_SKU}, re.compile(r" in ([A-Za-z0-9_-]{1,32})(?=,|$)"), "in warehouse"),
     ({Anomaly.UNKNOWN_SKU}, re.compile(r"^no code of ours on lines (.+)$"), "nameless"),
 )
-_OF_CHANNELS: Final = frozenset(
-    {
-        AlertType.NOT_CLOSED,
-        AlertType.ANOMALY,
-        AlertType.DEAD_LETTER,
-        AlertType.DEAD_PARCEL,
-    }
-)
 # That much its headline says.
 _SAID_ALREADY: Final = re.compile(
     r"^beyond what is held: |, and its stock was given back$"
@@ -76,6 +68,16 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "channel.dead_letter": "库存未能更新到渠道",
         "channel.dead_parcel": "发货未能回传平台",
         "channel.not_closed": "渠道未下架，仍可下单",
+        "warehouse.silent": "仓库系统无响应",
+        "warehouse.late_ahead": "订单即将超时",
+        "warehouse.anomaly": "仓库订单异常",
+        "late at": "{at} 首单等待满 8 小时，除非每小时接 {needed} 单；当前每小时 {rate} 单",
+        "not late": "预计没有订单会等待超过 8 小时",
+        "stuck": "已有 {n} 单等待超过 8 小时",
+        "amiss rejected": "仓库拒单",
+        "amiss shipped-though-released": "库存已释放但已出库",
+        "amiss not-in-store": "库存中没有该占用",
+        "amiss code-used": "单号曾被使用",
         "breaker.half_opened": "进入试探",
         "breaker.closed": "已恢复销售",
         "health.at_risk": "库存有风险",
@@ -137,6 +139,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "todo channel.dead_parcel": "到平台后台核对该订单，修正后在看板上重发，或手动发货后忽略",
         "todo channel.not_closed": "请立即到平台后台手动下架，否则会超卖；"
         "修正商品对应关系或授权后在看板上重发。系统也会每几分钟自动重试",
+        "todo warehouse.silent": "请联系仓库或检查网络；系统会自动重试，恢复后按优先级继续下发",
+        "todo warehouse.late_ahead": "请仓库增加产能，或提前告知买家；看板可试算需要的产能",
+        "todo warehouse.anomaly": "在看板上按原因重试、忽略或拦截",
         "todo health.healthy": "直播曝光可恢复，无需操作",
     },
     Language.EN: {
@@ -153,6 +158,17 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "channel.dead_letter": "not told to its channel",
         "channel.dead_parcel": "with a parcel its platform was not told of",
         "channel.not_closed": "NOT CLOSED at its channel",
+        "warehouse.silent": "does not answer",
+        "warehouse.late_ahead": "will have orders waiting longer than 8 hours",
+        "warehouse.anomaly": "amiss at its warehouse",
+        "late at": "the first order will have waited 8 hours at {at} unless it takes {needed} an "
+        "hour; now it takes {rate}",
+        "not late": "nobody will wait longer than 8 hours, as far as can be foreseen",
+        "stuck": "{n} orders have waited longer than 8 hours",
+        "amiss rejected": "rejected by the warehouse",
+        "amiss shipped-though-released": "shipped, though its stock was given back",
+        "amiss not-in-store": "our stock does not know it any more",
+        "amiss code-used": "its number was used before",
         "breaker.half_opened": "on trial",
         "breaker.closed": "open again",
         "health.at_risk": "at risk",
@@ -228,6 +244,12 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "todo channel.not_closed": "Take it off the platform's shop by hand now, or it is "
         "oversold. Mend its listing or the channel's authorisation and send it again on the board; "
         "it is tried every few minutes by itself, too",
+        "todo warehouse.silent": "Call the warehouse, or look at the network. It is tried by "
+        "itself and goes on by priority once it answers",
+        "todo warehouse.late_ahead": "Have the warehouse take more, or tell the buyers in time; "
+        "the board says what a rate would do",
+        "todo warehouse.anomaly": "Retry it, dismiss it or keep it back on the board, as the "
+        "reason says",
         "todo health.healthy": "Nothing. The livestream may show it as before",
     },
 }
@@ -253,13 +275,20 @@ class Words:
         if alert.type is AlertType.ANOMALY:
             order = quote(alert.order_id or "~", safe="")
             return f"{self._board_url}#/channels/{alert.channel}/{order}"
-        if is_of_channels(alert):
+        if alert.type is AlertType.HOUSE_AMISS:
+            return f"{self._board_url}#/order/{quote(alert.about, safe='')}"
+        if alert.type in OF_HOUSES:
+            return f"{self._board_url}#/warehouses"
+        if alert.type in OF_CHANNELS:
             return f"{self._board_url}#/channels"
         return f"{self._board_url}#/sku/{quote(alert.sku, safe='')}"
 
     def board_link(self, alerts: Sequence[Alert]) -> str:
         """Name the page on the board where all of it can be seen."""
-        return self._board_url + ("#/channels" if all(map(is_of_channels, alerts)) else "")
+        kinds = {alert.type for alert in alerts}
+        if kinds <= OF_HOUSES:
+            return f"{self._board_url}#/warehouses"
+        return self._board_url + ("#/channels" if kinds <= OF_CHANNELS else "")
 
     def time(self, at_ms: int, *, zone: bool = False) -> str:
         """Write a time as people read it where the deployment is."""
@@ -273,7 +302,7 @@ class Words:
     def why(self, alert: Alert) -> str:
         """Say what brought it about."""
         match alert.type:
-            case kind if kind in _OF_CHANNELS:
+            case kind if kind in OF_CHANNELS | OF_HOUSES:
                 return self._why_undone(alert)
             case AlertType.AT_RISK | AlertType.HEALTHY:
                 return self._ratio(alert)
@@ -314,8 +343,22 @@ class Words:
         return self.text("count", what=self.text(headline), n=number)
 
     def _why_undone(self, alert: Alert) -> str:
+        if alert.type in OF_HOUSES:
+            return self._why_amiss(alert)
         unfit = alert.type is AlertType.ANOMALY
         return self._why_unfit(alert) if unfit else self._why_untold(alert)
+
+    def _why_amiss(self, alert: Alert) -> str:
+        """Say what is amiss with a warehouse, or with an order there."""
+        if alert.type is AlertType.HOUSE_AMISS:
+            reason = _shortened(harmless(alert.reason))
+            return self.text(f"amiss {alert.kind}") + (f"; {reason}" if reason else "")
+        stuck = self.text("stuck", n=alert.stuck) if alert.stuck else ""
+        if not alert.late_ms:
+            return stuck or self.text("not late")
+        figures = {"needed": alert.needed_per_hour, "rate": alert.per_hour}
+        late = self.text("late at", at=self.time(alert.late_ms), **figures)
+        return f"{stuck}; {late}" if stuck else late
 
     def _why_untold(self, alert: Alert) -> str:
         """Say what a channel was not told, and what it answered."""
@@ -358,6 +401,8 @@ def harmless(text: str) -> str:
 def name_of(alert: Alert) -> str:
     """Name what an alert is about: the SKU (at a warehouse, told to a channel), or the order."""
     name = harmless(alert.about)
+    if alert.about == alert.warehouse:
+        return name
     if alert.type in {AlertType.DEAD_LETTER, AlertType.NOT_CLOSED}:
         return f"{name} → {alert.channel}"
     return f"{name} @ {alert.warehouse}" if alert.warehouse else name
@@ -368,9 +413,9 @@ def headline_of(alert: Alert) -> str:
     return f"{alert.type} {alert.kind}" if alert.type is AlertType.ANOMALY else alert.type.value
 
 
-def is_of_channels(alert: Alert) -> bool:
-    """Say whether it tells what stands undone with a channel."""
-    return alert.type in _OF_CHANNELS
+def is_standing(alert: Alert) -> bool:
+    """Say whether it tells what stands undone with a channel or a warehouse."""
+    return alert.type in OF_CHANNELS | OF_HOUSES
 
 
 def _shortened(text: str) -> str:

@@ -318,6 +318,7 @@ _SUMMED: Final = {
     ("holdfast_channel_offers", "dead"): "letters_dead",
     ("holdfast_channel_offers", "not_closed"): "not_closed",
     ("holdfast_channel_parcels", "dead"): "parcels_dead",
+    ("holdfast_warehouse_anomalies", ""): "houses_amiss",
 }
 
 

@@ -14,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from reservation import metrics
 
 BOUNDED_LABELS = {
+    "direction",
+    "verdict",
     "route",
     "method",
     "status",

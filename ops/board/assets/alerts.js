@@ -73,11 +73,16 @@ function receiverRow(receiver) {
 }
 
 function pageOf(alert) {
+  if (alert.type.startsWith("warehouse.")) return alert.channel === null ? "#/warehouses" : `#/order/${encodeURIComponent(`${alert.channel}:${alert.order_id}`)}`;
   return alert.sku === null ? `#/channels/${segments(alert)}` : `#/sku/${encodeURIComponent(alert.sku)}`;
 }
 
+function nameIn(alert) {
+  return alert.sku ?? (alert.channel === null ? alert.warehouse : `${alert.channel}:${nameOf(alert)}`);
+}
+
 function letterRow(letter, load, error) {
-  const pages = new Map(letter.first.map((alert) => [pageOf(alert), alert.sku ?? `${alert.channel}:${nameOf(alert)}`]));
+  const pages = new Map(letter.first.map((alert) => [pageOf(alert), nameIn(alert)]));
   const more = pages.size > MOST_NAMED || letter.alerts > letter.first.length;
   const named = [...pages].slice(0, MOST_NAMED).flatMap(([href, name], index) => [index ? ", " : "", node("a", { href }, name)]);
   const button = node("button", { type: "button", class: "small" }, t("resend"));

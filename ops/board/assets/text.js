@@ -109,7 +109,7 @@ const WORDS = {
     parcel: "Parcel", act: "",
     dismissParcels: "Its parcels leave the list, and that is all: its platform is not told of them. Do so where you have told it by hand.",
     letterMade: "{at}, sent {n} times", letterAlert: "1 alert:", letterAlerts: "{n} alerts:",
-    housesLink: "Warehouses", noHouses: "The settings name no system of a warehouse: docs/warehouses.md says how.",
+    housesLink: "Warehouses", housesUndone: "Warehouses: {n} open", noHouses: "The settings name no system of a warehouse: docs/warehouses.md says how.",
     housesUnreadable: "What waits for warehouses cannot be read. Look whether the agents run and the disk has room; "
       + "“holdfast doctor” says more.",
     houseWaiting: "Waiting for it", oldestWaits: "the oldest for {time}", houseUsed: "Capacity used, last hour",
@@ -274,7 +274,7 @@ const WORDS = {
     parcel: "包裹", act: "",
     dismissParcels: "只将该订单的包裹从列表移除，不会再通知平台。请在已到平台手动发货后使用。",
     letterMade: "{at}，已发 {n} 次", letterAlert: "1 条：", letterAlerts: "{n} 条：",
-    housesLink: "仓库", noHouses: "配置中没有仓库系统，做法见 docs/warehouses.md。",
+    housesLink: "仓库", housesUndone: "仓库：{n} 项待处理", noHouses: "配置中没有仓库系统，做法见 docs/warehouses.md。",
     housesUnreadable: "无法读取待下发订单。请检查后台代理是否在运行、磁盘是否已满；"
       + "“holdfast doctor” 会给出详情。",
     houseWaiting: "待下发", oldestWaits: "最久已等 {time}", houseUsed: "近一小时产能利用",

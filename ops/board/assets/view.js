@@ -33,7 +33,9 @@ function frame(state) {
   put(desk, undone ? t("channelsUndone", { n: count(undone) }) : t("channelsLink"));
   classed(desk, undone ? "alerts bad" : "alerts");
   const houses = document.getElementById("warehouses");
-  put(houses, t("housesLink"));
+  const amiss = state.samples.at(-1)?.houses_amiss ?? 0;
+  put(houses, amiss ? t("housesUndone", { n: count(amiss) }) : t("housesLink"));
+  classed(houses, amiss ? "alerts bad" : "alerts");
   for (const link of [told, desk, houses]) show(link, Boolean(state.session) && state.session.role !== "channel");
   const who = state.session ? `${state.session.name} · ${state.session.role}` : "";
   put(document.getElementById("who"), who);
