@@ -9,7 +9,7 @@ WORKERS ?= 2
 # Compiled once: without it each of the processes that we start would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check bench bench-check chaos loadtest clean
+.PHONY: help run test check bench bench-check chaos loadtest day clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ chaos: $(VENV)/.dev ## the long fault suites; see docs/testing.md
 
 loadtest: $(VENV)/.loadtest ## a festival day in 144 s and a livestream's burst, proven; HOLDFAST_URL names a service
 	@$(BIN)/python -m loadtest run festival_day livestream_burst $(ARGS)
+
+day: $(VENV)/.server ## the festival day in fast motion: 47,000 orders, a warehouse for 18,000 (docs/day.md)
+	@$(BIN)/python -m ops.day $(ARGS)
 
 clean: ## remove the environment and the data of `make run`
 	rm -rf $(VENV) var

@@ -41,6 +41,7 @@ from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from reservation.sweeper import Sweeper
 from wms_sync import service
+from wms_sync.clock import clock_of
 from wms_sync.endpoints import warehouse_endpoints
 from wms_sync.reports.endpoints import Reports
 from wms_sync.showing import Showing
@@ -157,8 +158,9 @@ async def feed_warehouses(store: Store, settings: Settings, stop: asyncio.Event)
     """Feed all warehouses that have a system until `stop` is set."""
     if not settings.wms:
         return
-    async with contextlib.aclosing(details_of(store, settings)) as details:
-        await service.run_warehouses(store, settings, stop, details, parcels_of(settings))
+    with contextlib.closing(parcels_of(settings)) as parcels:
+        async with contextlib.aclosing(details_of(store, settings)) as details:
+            await service.run_warehouses(store, settings, stop, details, parcels)
 
 
 async def serve_api(
@@ -172,7 +174,9 @@ async def serve_api(
     store = AwaitedStore(settings)
     engine = Engine(store, settings)
     keyring = Keyring(store.client)
-    messages, reports, showing = Messages(settings), Reports(settings), Showing(settings)
+    now_ms = clock_of(settings).now_ms
+    messages, reports = Messages(settings), Reports(settings, now_ms=now_ms)
+    showing = Showing(settings, now_ms)
     server = Server(
         uvicorn.Config(
             create_app(

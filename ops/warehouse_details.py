@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from channels.model import OrderState
 from channels.service import platform_of
-from channels.shipping.addresses import addresses_path, look_at
+from channels.shipping.addresses import addresses_path, reads_of
 from channels.shipping.lanes import treatment_of
 from partners.errors import PartnerFault
 from reservation.engine import Engine
@@ -25,7 +26,7 @@ from wms_sync.rules.priority import Lane
 
 if TYPE_CHECKING:
     from channels.model import PlatformOrder, Shipping
-    from channels.shipping.addresses import Told
+    from channels.shipping.addresses import AddressReads, Told
     from channels.transport import Platform
     from reservation.config import Settings
     from reservation.model import Reservation
@@ -51,11 +52,16 @@ class ChannelDetails:
         self._settings = settings
         self._path = addresses_path(settings.data_dir)
         self._platforms: dict[str, Platform] = {}
+        self._addresses: AddressReads | None = None
+        self._opening = Lock()
 
     async def aclose(self) -> None:
         """Close the connections."""
         for platform in self._platforms.values():
             await platform.close()
+        if self._addresses is not None:
+            self._addresses.close()
+            self._addresses = None
         await self._engine.drain()
 
     async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
@@ -66,9 +72,7 @@ class ChannelDetails:
         ours = (await self._engine.reservation(reservation_id)).reservation
         if ours is None:
             return None
-        told = await asyncio.to_thread(
-            look_at, self._path, lambda addresses: addresses.told(reservation_id)
-        )
+        told = await asyncio.to_thread(self._told, reservation_id)
         order = told.order if told is not None else await self._asked(reservation_id)
         shipping = _shipping(told, order)
         if shipping is None or (order is not None and order.state is OrderState.CLOSED):
@@ -76,6 +80,13 @@ class ChannelDetails:
         shop = self._settings.channels.get(ours.channel)
         name = ours.channel if shop is None else self._platform(ours.channel).adapter.platform
         return _dispatch(ours, order, shipping, shop, name)
+
+    def _told(self, reservation_id: str) -> Told | None:
+        """Look at what was told of an order; the file is opened once it is there, and once."""
+        with self._opening:
+            if self._addresses is None:
+                self._addresses = reads_of(self._path)
+        return None if self._addresses is None else self._addresses.told(reservation_id)
 
     async def _asked(self, reservation_id: str) -> PlatformOrder | None:
         """Ask the platform of an order; None where there is none that can be asked."""

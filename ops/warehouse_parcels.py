@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import structlog
@@ -46,6 +47,14 @@ class ChannelParcels:
         self._path = parcels_path(settings.data_dir)
         self._channels = frozenset(settings.channels)
         self._now_ms = now_ms
+        self._kept: Parcels | None = None  # opened by the first parcel, and once
+        self._opening = Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     async def shipped(self, reservation_id: str, report: Shipped) -> None:
         """Take what has left of an order, once by the report's `message_id`.
@@ -58,23 +67,21 @@ class ChannelParcels:
 
     def _add(self, reservation_id: str, report: Shipped) -> None:
         warehouse = report.code.rpartition("@")[2]
-        parcels = Parcels(self._path, self._channels)
-        try:
-            for parcel, items in _contents(report):
-                name = message_id("parcel", report.message_id, parcel.tracking_number)
-                lines = [Line(sku, warehouse, units) for sku, units in items]
-                kept, _ = parcels.add(
-                    reservation_id,
-                    name,
-                    company=parcel.carrier,
-                    tracking_number=parcel.tracking_number,
-                    lines=lines,
-                    at_ms=self._now_ms(),
-                )
-                if kept is Kept.REUSED:  # the warehouse says something else under the same name
-                    log.error("parcel_told_otherwise", order=reservation_id, parcel=name)
-        finally:
-            parcels.close()
+        with self._opening:
+            parcels = self._kept = self._kept or Parcels(self._path, self._channels)
+        for parcel, items in _contents(report):
+            name = message_id("parcel", report.message_id, parcel.tracking_number)
+            lines = [Line(sku, warehouse, units) for sku, units in items]
+            kept, _ = parcels.add(
+                reservation_id,
+                name,
+                company=parcel.carrier,
+                tracking_number=parcel.tracking_number,
+                lines=lines,
+                at_ms=self._now_ms(),
+            )
+            if kept is Kept.REUSED:  # the warehouse says something else under the same name
+                log.error("parcel_told_otherwise", order=reservation_id, parcel=name)
 
 
 def _contents(report: Shipped) -> Iterator[tuple[Parcel, Sequence[tuple[str, int]]]]:

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from channels.intake.withdrawal import Verdict
+from wms_sync.clock import clock_of
 from wms_sync.outbox import desk
 from wms_sync.outbox.desk import Desk
 from wms_sync.outbox.file import opened, outbox_path
@@ -31,7 +32,7 @@ _VERDICTS: Final[Mapping[desk.Verdict, Verdict]] = {
 
 def withdrawal_of(settings: Settings) -> OutboxWithdrawal:
     """Make the one who keeps orders back."""
-    return OutboxWithdrawal(settings)
+    return OutboxWithdrawal(settings, now_ms=clock_of(settings).now_ms)
 
 
 class OutboxWithdrawal:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -23,9 +24,9 @@ from pydantic_settings import (
 
 from reservation.errors import ConfigurationError
 from reservation.model import CHANNEL, WAREHOUSE
-from reservation.receivers import RECEIVER_NAME, Receiver
+from reservation.receivers import RECEIVER_NAME, Receiver, is_loopback
 from reservation.shops import Shop
-from reservation.warehouses import WarehouseSystem
+from reservation.warehouses import FastClock, WarehouseSystem
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -135,6 +136,9 @@ class Settings(BaseSettings):
     wms: dict[str, WarehouseSystem] = Field(
         default_factory=dict, description="by warehouse; in TOML a table [wms.NAME] each"
     )
+    warehouse_clock: FastClock | None = Field(
+        None, description="simulated warehouses have a time of their own; never production"
+    )
 
     # Limits of a request: more is invalid, never truncated.
     max_quantity_per_line: int = Field(10_000, ge=1, le=1_000_000_000)
@@ -229,6 +233,15 @@ class Settings(BaseSettings):
         for name in self.wms:
             if self.warehouses is not None and name not in self.warehouses:
                 message = f"wms names {name!r}, which warehouses does not"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _only_simulated_warehouses_have_another_time(self) -> Self:
+        for name, system in self.wms.items():
+            host = urlsplit(system.url).hostname or ""
+            if self.warehouse_clock is not None and not is_loopback(host):
+                message = f"warehouse_clock is for simulations on this machine: wms.{name} is not"
                 raise ValueError(message)
         return self
 

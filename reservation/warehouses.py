@@ -20,6 +20,18 @@ MINUTE_MS: Final = 60_000
 MOST_ORDERS_PER_DAY: Final = 100_000_000
 MOST_BURST: Final = 1_000_000
 MOST_SHIFTS: Final = 24
+LATEST_MS: Final = 32_503_680_000_000  # the year 3000: far enough from where dates end
+FASTEST: Final = 100_000.0  # a day in less than a second
+
+
+class FastClock(BaseModel):
+    """The time of simulated warehouses: `origin_ms` at the world's `since_ms`, then so fast."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    since_ms: int = Field(ge=0, le=LATEST_MS, description="of the world's time, ms since 1970")
+    origin_ms: int = Field(ge=0, le=LATEST_MS, description="what the clock shows then")
+    speed: float = Field(ge=1, le=FASTEST, allow_inf_nan=False, description="its seconds in one")
 
 
 class ShiftTimes(BaseModel):

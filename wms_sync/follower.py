@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from msgspec.structs import replace
 
 from reservation import metrics
 from reservation.errors import PositionLost
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from reservation.config import Settings
+    from reservation.model import Reservation
     from reservation.store.store import Store
     from wms_sync.outbox.entries import Entries
 
@@ -41,7 +43,10 @@ _LEFT: Final = "F"
 
 
 class Follower:
-    """One background loop for all warehouses. `now_ms` is the wall clock."""
+    """One background loop for all warehouses. `now_ms` is their clock.
+
+    `at` tells what that clock showed at an instant of the store's time.
+    """
 
     def __init__(
         self,
@@ -50,11 +55,13 @@ class Follower:
         entries: Entries,
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        at: Callable[[int], int] = lambda store_ms: store_ms,
     ) -> None:
         self._store = store
         self._path = archive_path(settings.data_dir)
         self._entries = entries
         self._now_ms = now_ms
+        self._at = at
 
     async def round(self) -> float:
         """Take in what is new; returns the seconds until the next look.
@@ -75,10 +82,13 @@ class Follower:
             return 0.0
         if found:
             await asyncio.to_thread(
-                self._entries.take, _happenings(found), found[-1][0], self._now_ms()
+                self._entries.take,
+                _happenings(found, self._at),
+                found[-1][0],
+                self._now_ms(),
             )
         more = len(found) == ENTRIES_PER_READ
-        lag = (self._now_ms() - version_key(found[-1][0])[0]) / 1000 if more else 0.0
+        lag = (self._now_ms() - self._at(version_key(found[-1][0])[0])) / 1000 if more else 0.0
         metrics.FEED_LAG_SECONDS.labels(feed="warehouses").set(max(0.0, lag))
         return 0.0 if more else POLL_SECONDS
 
@@ -91,7 +101,9 @@ class Follower:
         met: set[str] = set()
         async for version, chunk in self._store.scan("reservations"):
             reservations = [
-                unpack_reservation(name, record) for name, record in chunk if name != SENTINEL
+                _dated(unpack_reservation(name, record), self._at)
+                for name, record in chunk
+                if name != SENTINEL
             ]
             met |= await asyncio.to_thread(
                 self._entries.compare, version_key(version), reservations, self._now_ms()
@@ -106,14 +118,26 @@ class Follower:
         await asyncio.to_thread(self._entries.compared, begun)
 
 
-def _happenings(entries: Iterable[RawEntry]) -> Iterator[tuple[Version, Happening]]:
+def _happenings(
+    entries: Iterable[RawEntry], at: Callable[[int], int]
+) -> Iterator[tuple[Version, Happening]]:
     """Name what entries say that concerns warehouses, each with its place."""
     for text, fields in entries:
         version = version_key(text)
         for event in read_entry(fields).events:
-            happening = _happening(event, version[0])
+            happening = _happening(event, at(version[0]))
             if happening is not None:
                 yield version, happening
+
+
+def _dated(reservation: Reservation, at: Callable[[int], int]) -> Reservation:
+    """Date a reservation by the clock of warehouses, as far as its row is dated by it."""
+    paid_ms = reservation.confirmed_at_ms
+    return replace(
+        reservation,
+        created_at_ms=at(reservation.created_at_ms),
+        confirmed_at_ms=None if paid_ms is None else at(paid_ms),
+    )
 
 
 def _happening(event: LoggedEvent, at_ms: int) -> Happening | None:

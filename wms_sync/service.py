@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from reservation.background import FAULT_SECONDS
 from reservation.database import held_alone
 from reservation.engine import Engine
 from reservation.errors import ArchiveUnavailable
+from wms_sync.clock import Redated, clock_of
 from wms_sync.details import Clerk
 from wms_sync.follower import Follower
 from wms_sync.outbox.file import OutboxUnavailable, outbox_path
@@ -34,8 +34,6 @@ from wms_sync.settler import Settler
 from wms_sync.terms import account_of, stock_terms_of, terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from reservation.config import Settings
     from reservation.store.store import Store
     from wms_sync.details import Details
@@ -50,12 +48,11 @@ async def run_warehouses(
     stop: asyncio.Event,
     details: Details,
     parcels: Parcels | None = None,
-    *,
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> None:
     """Feed all warehouses that have a system, and apply what they report, until `stop` is set.
 
-    Without one there is nothing to do. Without `parcels` nobody is told which have left.
+    Without one there is nothing to do. Without `parcels` nobody is told which have left. All of it
+    goes by the clock of the settings.
 
     Of several processes that share the data directory one works, the others wait for its end.
     Raises ConfigurationError where a connector cannot be made.
@@ -67,6 +64,8 @@ async def run_warehouses(
         for name, system in settings.wms.items()
     }
     terms = {name: terms_of(name, system) for name, system in settings.wms.items()}
+    clock = clock_of(settings)
+    now_ms = clock.now_ms
     async with AsyncExitStack() as stack:
         opened = await _opened(settings, stack, stop)
         if opened is None:
@@ -78,8 +77,12 @@ async def run_warehouses(
         stack.callback(findings.close)
         policies = {name: one.priority for name, one in terms.items()}
         loops: Loops = {
-            ("follower", ""): Follower(store, settings, outbox.entries, now_ms=now_ms).round,
-            ("clerk", ""): Clerk(outbox.entries, details, policies, now_ms=now_ms).round,
+            ("follower", ""): Follower(
+                store, settings, outbox.entries, now_ms=now_ms, at=clock.at
+            ).round,
+            ("clerk", ""): Clerk(
+                outbox.entries, Redated(details, clock), policies, now_ms=now_ms
+            ).round,
             ("settler", ""): Settler(outbox, engine, now_ms=now_ms).round,
             ("applier", ""): Applier(
                 box, outbox.told, engine, connectors, parcels, now_ms=now_ms

@@ -127,11 +127,18 @@ class Addresses(AddressReads):
             ).rowcount
 
 
-def look_at(path: Path, question: Callable[[AddressReads], T]) -> T | None:
-    """Ask the file, and leave it as it is; None where there is none so far."""
+def reads_of(path: Path) -> AddressReads | None:
+    """Open the file to read; None where there is none so far. Close it."""
     if not is_there(path):
         return None
-    found = AddressReads(DatabaseReader(path, form=FORMAT, fault=AddressesUnavailable))
+    return AddressReads(DatabaseReader(path, form=FORMAT, fault=AddressesUnavailable))
+
+
+def look_at(path: Path, question: Callable[[AddressReads], T]) -> T | None:
+    """Ask the file, and leave it as it is; None where there is none so far."""
+    found = reads_of(path)
+    if found is None:
+        return None
     try:
         return question(found)
     finally:

@@ -8,6 +8,7 @@ id is a text.
     GET  /simulator/items[/ID]            what is shown: stock, listed
     POST /simulator/items/ID              {"listed"?, "stock"?: {sku_id: units}}
     POST /simulator/orders                place one: lines by outer_id, or by item_id and sku_id
+    POST /simulator/orders/batch          {"orders"}: several, each on its own
     GET  /simulator/orders[/ID]           what has become of it; ?after=ID&limit=
     POST /simulator/orders/ID/{pay,cancel,finish}
     POST /simulator/orders/ID/ship        {"company", "tracking_number", "lines"?}
@@ -27,11 +28,13 @@ from channels.simulator.forms import (
     Lines,
     NewItem,
     NewOrder,
+    NewOrders,
     OneLine,
     Shipment,
 )
 from channels.simulator.shop import Shop
 from channels.simulator.trade import (
+    Order,
     RefundStage,
     Refusal,
     Refused,
@@ -61,6 +64,7 @@ class ShopDesk:
             ("/items/{item_id}", "POST"): self._change_item,
             ("/orders", "POST"): self._place,
             ("/orders", "GET"): self._orders,
+            ("/orders/batch", "POST"): self._place_several,
             (one, "GET"): self._order,
             (one + "/pay", "POST"): self._pay,
             (one + "/cancel", "POST"): self._cancel,
@@ -112,15 +116,27 @@ class ShopDesk:
         return item_view(shop.item(item_id))
 
     async def _place(self, request: Request) -> Any:
-        form, shop = await read(request, NewOrder), self._shop
-        wanted = []
+        return order_view(self._placed(await read(request, NewOrder)))
+
+    async def _place_several(self, request: Request) -> Any:
+        """Place each by itself; returns its id, or why it was not placed, in their order."""
+        said: list[dict[str, str]] = []
+        for form in (await read(request, NewOrders)).orders:
+            try:
+                said.append({"order_id": self._placed(form).order_id})
+            except Refused as refused:
+                said.append({"error": str(refused)})
+        return {"orders": said}
+
+    def _placed(self, form: NewOrder) -> Order:
+        shop, wanted = self._shop, []
         for line in form.lines:
             item_id, sku_id = line.item_id, line.sku_id
             if line.outer_id:
                 item, sku = shop.coded(line.outer_id, item_id)
                 item_id, sku_id = item.item_id, sku.sku_id
             wanted.append(Wanted(item_id, sku_id, line.quantity))
-        order = shop.place(
+        return shop.place(
             wanted,
             order_id=form.order_id,
             buyer=form.buyer,
@@ -128,7 +144,6 @@ class ShopDesk:
             oversell=form.oversell,
             notes=form.notes,
         )
-        return order_view(order)
 
     async def _orders(self, request: Request) -> Any:
         orders = self._shop.orders

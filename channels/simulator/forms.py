@@ -54,6 +54,12 @@ class NewOrder(Form):
     notes: dict[str, str] = field(default_factory=dict)
 
 
+class NewOrders(Form):
+    """Orders that buyers place in the same moment, each on its own."""
+
+    orders: list[NewOrder]
+
+
 class Shipment(Form):
     """A parcel that the merchant sends from the platform's own pages."""
 

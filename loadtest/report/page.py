@@ -10,9 +10,9 @@ from typing import Any
 
 from loadtest.report.content import Content
 
-_HERE = Path(__file__).parent
+ASSETS = Path(__file__).parent
 # The charting library is shipped with the board, a floor above: read as a file, never imported.
-_BOARD = _HERE.parents[1] / "ops" / "board" / "assets"
+BOARD_ASSETS = ASSETS.parents[1] / "ops" / "board" / "assets"
 # What charts there are: key of its data, title, what it says.
 CHARTS: Sequence[tuple[str, str, str]] = (
     ("rate", "Calls a second", "By verb, in the second in which the plan wanted them sent."),
@@ -47,8 +47,8 @@ def page(content: Content, charts: Mapping[str, Any]) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title>
-<style>{_read(_BOARD / "uPlot.min.css")}
-{_read(_HERE / "report.css")}</style>
+<style>{_read(BOARD_ASSETS / "uPlot.min.css")}
+{_read(ASSETS / "report.css")}</style>
 </head>
 <body>
 <main>
@@ -65,9 +65,9 @@ def page(content: Content, charts: Mapping[str, Any]) -> str:
 <section><h2>Proof</h2>{_proof(content)}</section>
 <section><h2>Setting</h2>{_table((), content.setting)}</section>
 </main>
-<script>{_read(_BOARD / "uPlot.iife.min.js")}</script>
+<script>{_read(BOARD_ASSETS / "uPlot.iife.min.js")}</script>
 <script type="application/json" id="data">{data}</script>
-<script>{_read(_HERE / "report.js")}</script>
+<script>{_read(ASSETS / "report.js")}</script>
 </body>
 </html>
 """

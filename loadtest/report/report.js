@@ -18,9 +18,10 @@
   const kinds = {
     latency: { logarithmic: true },
     stock: { stacked: true },
-    memory: { seconds: data.service.seconds, lines: data.service.memory },
-    lateness: { lines: data.generator.lateness },
-    cores: { lines: data.generator.cores },
+    memory: { seconds: data.service?.seconds, lines: data.service?.memory },
+    lateness: { lines: data.generator?.lateness },
+    cores: { lines: data.generator?.cores },
+    ...data.kinds,
   };
 
   function draw(key) {
@@ -55,6 +56,7 @@
           fill: kind.stacked || names.length === 1 ? `${colour(`--c${index % 8}`)}44` : undefined,
           width: 1.5,
           points: { show: false },
+          spanGaps: kind.gaps === true,
           value: (_chart, _value, _series, at) => number(at === null ? null : lines[index][at]),
         })),
       ],

@@ -126,6 +126,10 @@ def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> N
     if settings.test_clock:
         warning = "HOLDFAST_TEST_CLOCK is set: the store's clock can be moved. NEVER IN PRODUCTION."
         console.print(Text(warning, style="bold red"))
+    if settings.warehouse_clock is not None:
+        speed = f"{settings.warehouse_clock.speed:g}"
+        warning = f"The clock of warehouses runs {speed} times too fast. NEVER IN PRODUCTION."
+        console.print(Text(warning, style="bold red"))
     with contextlib.ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in listen(settings)]
         platforms = stack.enter_context(simulated.opened()) if demo else None

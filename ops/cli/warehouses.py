@@ -13,6 +13,7 @@ from rich.table import Table
 from ops.cli.endings import output
 from ops.cli.options import ConfigOption, DataDirOption, JsonOption, settings_of
 from reservation.errors import ConfigurationError, HoldfastError
+from wms_sync.clock import clock_of
 from wms_sync.desk_endpoints import delivery_json
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.outbox.desk import Verdict
@@ -308,7 +309,7 @@ def _showing(config: Path | None, data_dir: Path | None) -> Showing:
             " the directory in which the agents keep it"
         )
         raise HoldfastError(message)
-    return Showing(settings)
+    return Showing(settings, clock_of(settings).now_ms)
 
 
 def _no_warehouse(showing: Showing, warehouse: str) -> ConfigurationError:

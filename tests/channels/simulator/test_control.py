@@ -59,6 +59,18 @@ async def test_an_order_can_come_paid_under_an_id_of_its_own(desk: Desk, catfood
     assert (status, list(refusal)) == (409, ["error"])
 
 
+async def test_several_orders_are_placed_each_on_its_own(desk: Desk, catfood: Item) -> None:
+    """One that is refused says why in its place, and hinders no other."""
+    named = {**ORDER, "order_id": "2601220001", "paid": True}
+    status, said = await desk.ask("POST", "/orders/batch", {"orders": [named, named, ORDER]})
+    assert status == 200
+    first, refused, last = said["orders"]
+    assert (first, list(refused)) == ({"order_id": "2601220001"}, ["error"])
+    _, found = await desk.ask("GET", "/orders")
+    stages = [(order["order_id"], order["stage"]) for order in found["orders"]]
+    assert stages == [("2601220001", "paid"), (last["order_id"], "unpaid")]
+
+
 async def test_an_order_can_be_cancelled(desk: Desk, catfood: Item) -> None:
     """Before it is paid."""
     _, order = await desk.ask("POST", "/orders", ORDER)
