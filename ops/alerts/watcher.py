@@ -23,6 +23,7 @@ from ops.alerts.standing import alert_of_letter, alert_of_order, alert_of_parcel
 from reservation.background import repeat
 from reservation.errors import ArchiveUnavailable
 from reservation.receivers import AlertType
+from wms_sync.clock import clock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ class Watcher:
         self._inbox = inbox_path(settings.data_dir)
         self._offers = offers_path(settings.data_dir)
         self._parcel_file = parcels_path(settings.data_dir)
-        self._houses = Houses(settings)
+        self._houses = Houses(settings, clock_of(settings).now_ms)
         self._shared = outbox
 
     async def run(self, stop: asyncio.Event) -> None:
