@@ -7,10 +7,11 @@ off by Ctrl-C.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 from rich.console import Console
@@ -23,6 +24,11 @@ from ops.day.play import play
 from ops.day.report import write_report
 from ops.day.verdicts import verdicts_of
 from reservation.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from ops.day.verdicts import Day
 
 SPEED: Final = 100.0  # what two cores carry of 47,000 orders; docs/day.md has what was measured
 FASTEST: Final = 20_000.0  # a day in four seconds: the loops' pauses are an hour of it then
@@ -100,13 +106,12 @@ def day(
     started_at = time.strftime("%Y-%m-%d %H:%M:%S")
     try:
         with Screen(console) as screen:
-            played = asyncio.run(
-                play(folder, screen, orders=orders, capacity=share, speed=speed, seed=seed)
-            )
+            playing = play(folder, screen, orders=orders, capacity=share, speed=speed, seed=seed)
+            played = asyncio.run(_until_told(playing))
     except HoldfastError as error:
         console.print(Text(f"it could not be played: {error}", style="red"))
         raise typer.Exit(NOT_PLAYED) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(CUT_OFF) from None
     verdicts = verdicts_of(played)
     table = Table(box=None)
@@ -120,6 +125,13 @@ def day(
     console.print(f"report   {report}", soft_wrap=True)
     if not all(one.kept for one in verdicts):
         raise typer.Exit(ANSWER_IS_NO)
+
+
+async def _until_told(playing: Coroutine[Any, Any, Day]) -> Day:
+    """Play until SIGTERM, which ends it as Ctrl-C does: nothing is left running."""
+    task = asyncio.ensure_future(playing)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 if __name__ == "__main__":
