@@ -88,19 +88,21 @@ def main() -> int:
         from ops.demonstration import shop  # noqa: PLC0415 (see above)
 
         return shop.run(settings, brief.simulates, brief.listeners[0], brief.service_url)
-    from ops import server  # noqa: PLC0415 (see above)
+    if sys.argv[1] == "api":
+        from ops import server  # noqa: PLC0415 (see above)
+
+        return server.run_api(
+            settings, brief.listeners, serving=brief.serving, drain_seconds=brief.drain_seconds
+        )
+    from ops import loops  # noqa: PLC0415 (see above)
 
     match sys.argv[1]:
-        case "agents":
-            return server.run_agents(settings, apart=True)
         case "feed":
-            return server.run_feed(settings)
+            return loops.run_feed(settings)
         case "warehouses":
-            return server.run_warehouses(settings)
+            return loops.run_warehouses(settings)
         case _:
-            return server.run_api(
-                settings, brief.listeners, serving=brief.serving, drain_seconds=brief.drain_seconds
-            )
+            return loops.run_agents(settings, apart=True)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 import uvicorn
@@ -16,31 +14,20 @@ import uvloop
 
 from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
-from channels.service import run_channels, tell_channels
-from channels.shipping.forgetting import forget_addresses
 from ops import logs
 from ops.alerts.endpoints import alert_endpoints
-from ops.alerts.service import run_alerts
-from ops.attendance import Roll
 from ops.awaited import AwaitedStore
 from ops.board.pages import board_pages
 from ops.heartbeat import ended_where_it_hangs
-from ops.listening import Neighbours, address_of, take_waiting
-from ops.warehouse_details import details_of
-from ops.warehouse_parcels import parcels_of
-from ops.warehouse_withdrawal import withdrawal_of
+from ops.lifetime import cancel, leave_on_fault, on_end
+from ops.listening import Neighbours, take_waiting
 from ops.way import way_endpoints
-from reservation.api import create_app, create_observed_app
+from reservation.api.application import create_app
 from reservation.api.hardening import BoundedServer, collect_rarely, server_options
 from reservation.api.sessions import session_secret
 from reservation.config import Settings
 from reservation.engine import Engine
-from reservation.events.archivist import Archivist
-from reservation.health.monitor import HealthMonitor
 from reservation.store.keyring import Keyring
-from reservation.store.store import Store
-from reservation.sweeper import Sweeper
-from wms_sync import service
 from wms_sync.clock import clock_of
 from wms_sync.endpoints import warehouse_endpoints
 from wms_sync.reports.endpoints import Reports
@@ -49,20 +36,6 @@ from wms_sync.showing import Showing
 log = structlog.get_logger(__name__)
 
 CLOSE_SECONDS = 2.0  # of the time to drain: for closing the engine, when requests have ended
-TELLING_SECONDS = 1  # for the series that are being told when the agents end
-
-
-# One background loop, or several: it begins at once, and ends when the event is set.
-Work = Callable[[Store, Settings, asyncio.Event], Coroutine[Any, Any, None]]
-AGENTS_WORK: Sequence[Work] = (
-    lambda store, settings, stop: Sweeper(store, settings).run(stop),
-    lambda store, settings, stop: Archivist(store, settings).run(stop),
-    lambda store, settings, stop: HealthMonitor(store, settings).run(stop),
-    run_alerts,
-    lambda store, settings, stop: run_channels(store, settings, stop, withdrawal_of(settings)),
-    forget_addresses,
-    lambda store, settings, stop: Roll(store, settings).run(stop),
-)
 
 
 class Server(BoundedServer):
@@ -126,43 +99,6 @@ def run_api(
     return 0
 
 
-def run_agents(
-    settings: Settings, observed: socket.socket | None = None, *, apart: bool = False
-) -> int:
-    """Run the background loops until SIGTERM or SIGINT, and tell their series at `observed`.
-
-    Without it nothing is served: the API of the same supervisor sums them up. `apart` others of
-    them are that tell channels and feed warehouses: in processes of their own.
-    """
-    logs.configure(level=settings.log_level, form=settings.log_format)
-    works = AGENTS_WORK if apart else [*AGENTS_WORK, tell_channels, feed_warehouses]
-    uvloop.run(serve_loops(settings, works, "agents_stopped", observed))
-    return 0
-
-
-def run_feed(settings: Settings) -> int:
-    """Tell channels what they may sell until SIGTERM or SIGINT."""
-    logs.configure(level=settings.log_level, form=settings.log_format)
-    uvloop.run(serve_loops(settings, [tell_channels], "feed_stopped"))
-    return 0
-
-
-def run_warehouses(settings: Settings) -> int:
-    """Feed warehouses, and take in what they report, until SIGTERM or SIGINT."""
-    logs.configure(level=settings.log_level, form=settings.log_format)
-    uvloop.run(serve_loops(settings, [feed_warehouses], "warehouses_stopped"))
-    return 0
-
-
-async def feed_warehouses(store: Store, settings: Settings, stop: asyncio.Event) -> None:
-    """Feed all warehouses that have a system until `stop` is set."""
-    if not settings.wms:
-        return
-    with contextlib.closing(parcels_of(settings)) as parcels:
-        async with contextlib.aclosing(details_of(store, settings)) as details:
-            await service.run_warehouses(store, settings, stop, details, parcels)
-
-
 async def serve_api(
     settings: Settings,
     listeners: Sequence[socket.socket],
@@ -209,76 +145,21 @@ async def serve_api(
         store.looked.set()
         engine.feed.close()  # who follows is told the end, and connects to another worker
 
-    _on_end(leave)
+    on_end(leave)
     opening = asyncio.create_task(store.open_when_there(seed_admin_key), name="store awaited")
-    opening.add_done_callback(_leave_on_fault(leave))
+    opening.add_done_callback(leave_on_fault(leave))
     try:
         # A worker that replaces another must not refuse what the rest of them could serve.
         await store.looked.wait()
         with ended_where_it_hangs():
             await server.serve_listeners()
     finally:
-        await _cancel(opening)
+        await cancel(opening)
         await messages.close()
         await reports.close()
         await keyring.close()
         await engine.close()
         log.info("api_drained")
-
-
-async def serve_loops(
-    settings: Settings,
-    works: Iterable[Work],
-    ending: str,
-    observed: socket.socket | None = None,
-) -> None:
-    """Run loops as soon as the store is there; each ends between two rounds, then `ending` is said.
-
-    Their series are told from the beginning, while the store is away as well.
-    """
-    store = AwaitedStore(settings)
-    keyring = Keyring(store.client)
-    tellers = [] if observed is None else [_teller(settings, keyring, observed)]
-    stop = asyncio.Event()
-
-    def leave() -> None:
-        stop.set()
-        for teller in tellers:
-            teller.should_exit = True
-
-    _on_end(leave)
-    opening = asyncio.create_task(store.open_when_there(), name="store awaited")
-    opening.add_done_callback(_leave_on_fault(leave))
-    stopped = asyncio.create_task(stop.wait())
-
-    async def work() -> None:
-        await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        await _together(*(one(store, settings, stop) for one in works))
-
-    try:
-        with ended_where_it_hangs():
-            await _together(work(), *(teller.serve_listeners() for teller in tellers))
-    finally:
-        await _cancel(opening)
-        stopped.cancel()
-        await keyring.close()
-        await store.close()
-        log.info(ending)
-
-
-def _teller(settings: Settings, keyring: Keyring, listener: socket.socket) -> Server:
-    """Make the server that tells the series of a process without an API."""
-
-    def tell() -> None:
-        log.info("metrics_served", address=f"{address_of(listener)}/metrics")
-
-    config = uvicorn.Config(
-        create_observed_app(keyring, settings),
-        **server_options(),
-        log_level="warning",
-        timeout_graceful_shutdown=TELLING_SECONDS,
-    )
-    return Server(config, listeners=[listener], serving=tell)
 
 
 async def _seed_admin_key(settings: Settings, keyring: Keyring) -> None:
@@ -288,34 +169,3 @@ async def _seed_admin_key(settings: Settings, keyring: Keyring) -> None:
             "admin_key_revoked",
             remedy="give another HOLDFAST_ADMIN_KEY, or remove admin.key for a new one",
         )
-
-
-async def _together(*loops: Coroutine[Any, Any, None]) -> None:
-    """Run loops until all have ended; the fault of one ends the others, and is raised."""
-    async with asyncio.TaskGroup() as group:
-        for loop in loops:
-            group.create_task(loop)
-
-
-def _on_end(action: Callable[[], object]) -> None:
-    """Do `action` when SIGTERM or SIGINT asks us to leave."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, action)
-
-
-def _leave_on_fault(leave: Callable[[], None]) -> Callable[[asyncio.Task[None]], None]:
-    """Make a task whose fault ends the process: the supervisor logs it and starts us anew."""
-
-    def done(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            leave()
-
-    return done
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    """End a task and take its fault, which is raised here where it has one."""
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

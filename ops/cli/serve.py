@@ -109,7 +109,7 @@ def agents_command(
     observed = listen_for_metrics(settings)
     simulated.leave_to_others(settings)
     note_beginnings(settings)
-    from ops.server import run_agents  # noqa: PLC0415 (half a second of imports)
+    from ops.loops import run_agents  # noqa: PLC0415 (half a second of imports)
 
     run_agents(settings, observed)
 

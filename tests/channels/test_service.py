@@ -141,6 +141,7 @@ def test_a_process_of_its_own_tells_channels_whatever_dies(
         assert service.nothing_left()
 
 
+@pytest.mark.chaos
 def test_where_no_channel_is_named_nobody_tells_any(tmp_path: Path) -> None:
     with Service("up", "--port", "0", "--data-dir", tmp_path / "var", **SETTINGS) as service:
         assert service.url
@@ -307,6 +308,7 @@ async def test_a_dealer_that_cannot_be_asked_is_told_of_parcels_by_its_own_lines
     parcels.close()
 
 
+@pytest.mark.chaos
 def test_a_platform_that_there_is_not_is_said_before_anything_starts(tmp_path: Path) -> None:
     """Exit code 2, with the channel's name; nothing is left."""
     path = tmp_path / "holdfast.toml"

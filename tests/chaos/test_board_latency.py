@@ -71,6 +71,7 @@ async def _changes(deployment: Deployment) -> AsyncIterator[tuple[float, dict[st
                 yield time.monotonic(), json.loads(line.removeprefix("data: "))
 
 
+@pytest.mark.chaos
 @sizes(5, 200, "trips")
 async def test_the_board_shows_a_trip_in_time(
     tmp_path: Path, program: str, trips: int, say: Say, record: Record

@@ -95,6 +95,7 @@ async def _same(wires: list[Wire], number: int) -> None:
             assert (level["held"], level["committed"]) == (0, 2)
 
 
+@pytest.mark.chaos
 @sizes(3, 1_000)
 async def test_the_same_id_at_once(
     tmp_path: Path, program: str, rounds: int, say: Say, record: Record

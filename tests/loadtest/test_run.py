@@ -284,6 +284,7 @@ def test_a_service_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("role", ["unknown", "viewer", "ops"])
 def test_a_key_that_may_not_is_said(
     role: str, service: Service, data_dir: Path, tmp_path: Path
@@ -317,6 +318,7 @@ def test_reports_that_cannot_be_written_are_said(within: str, tmp_path: Path) ->
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.chaos
 def test_a_directory_without_figures_is_said(tmp_path: Path) -> None:
     """Also one whose figures are none."""
     (tmp_path / "figures.json").write_text("{}")

@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from ops import logs
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.security import Role

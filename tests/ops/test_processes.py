@@ -134,6 +134,7 @@ class TestUp:
             assert put_stock(url, headers, number) in {200, 201}
         assert {_puts_counted(url) - before for _ in range(10)} == {20}
 
+    @pytest.mark.chaos
     def test_it_warns_of_the_test_clock(self, tmp_path: Path) -> None:
         """A clock that can be moved is said loudly."""
         with Service(
@@ -231,6 +232,7 @@ class TestKilled:
             (directory,) = (data_dir / "run").iterdir()  # the dead parent's is cleared away
             assert f"-{service.process.pid}-" in directory.name
 
+    @pytest.mark.chaos
     def test_the_parent_while_a_child_does_not_listen(self, up: Service) -> None:
         """A worker that is stuck when its parent dies leaves as soon as it runs again."""
         victim = up.tree()["api"][0]
@@ -247,7 +249,7 @@ class TestEnd:
     @pytest.mark.parametrize(
         "number",
         [
-            signal.SIGTERM,
+            pytest.param(signal.SIGTERM, marks=pytest.mark.chaos),
             signal.SIGINT,
             pytest.param(signal.SIGHUP, marks=pytest.mark.chaos),
         ],
@@ -282,6 +284,7 @@ class TestEnd:
         assert answer.startswith(b"HTTP/1.1 201")
         assert up.process.wait(30) == 0
 
+    @pytest.mark.chaos
     def test_a_second_signal_does_not_wait(self, up: Service) -> None:
         """Who presses Ctrl-C twice does not wait for a worker that hangs."""
         victim = up.tree()["api"][0]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ops.way import way_endpoints
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.security import Role

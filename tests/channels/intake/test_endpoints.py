@@ -23,7 +23,7 @@ from channels.intake.looks import NO_ORDER
 from channels.model import Hint
 from partners.model import Push
 from reservation import metrics
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.shops import Shop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from loadtest.baselines import bare_echo, fastapi_echo
 from loadtest.bench.machine import baseline_hashes
@@ -25,6 +26,7 @@ def test_no_baseline_has_changed() -> None:
     assert baseline_hashes() == HASHES
 
 
+@pytest.mark.chaos
 async def test_the_echoes_answer_as_much_as_the_product(service: RunningService) -> None:
     """Else they would have less to send."""
     headers = {"authorization": f"Bearer {service.admin_key}"}

@@ -42,6 +42,7 @@ def _held(service: RunningService) -> int:
     return answer.json()["warehouses"][0]["held"]
 
 
+@pytest.mark.chaos
 def test_every_request_is_answered_once(service: RunningService, serving: Serving) -> None:
     before, first = _held(service), next(NUMBERS)
     numbers = range(first + 1, first + 301)

@@ -13,7 +13,7 @@ import pytest
 from ops.alerts.deliveries import DeliveryState, outbox_path
 from ops.alerts.endpoints import alert_endpoints
 from ops.alerts.outbox import Outbox
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.config import Settings
 from reservation.database import LOCK_SECONDS
 from reservation.engine import Engine

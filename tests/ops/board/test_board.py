@@ -134,6 +134,7 @@ async def test_a_viewer_looks_and_cannot_act(deployment: Deployment, page: Page)
     await expect(page.get_by_role("button", name="Suspend", exact=True)).to_have_count(0)
 
 
+@pytest.mark.chaos
 async def test_a_wrong_key_is_told_and_signing_out_ends_it(
     deployment: Deployment, page: Page
 ) -> None:

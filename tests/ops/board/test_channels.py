@@ -98,6 +98,7 @@ async def test_an_order_that_cannot_be_covered_is_seen_opened_and_covered(
     assert told() == 1
 
 
+@pytest.mark.chaos
 async def test_what_a_channel_was_not_told_is_seen_and_told_again(
     selling: Deployment, page: Page, shop: CornerShop
 ) -> None:
@@ -166,6 +167,7 @@ async def test_a_closing_that_its_platform_refuses_is_seen_alerted_and_sent_agai
     await expect(page.locator("#channels")).to_have_text("Channels", timeout=SECONDS)
 
 
+@pytest.mark.chaos
 async def test_parcels_that_a_channel_was_not_told_of_are_seen_and_seen_to_on_a_phone_in_chinese(
     selling: Deployment, browser: Browser
 ) -> None:
@@ -258,6 +260,7 @@ async def test_many_are_read_page_by_page_and_channel_by_channel(
         await expect(page.get_by_role("button", name=name)).to_have_count(0)
 
 
+@pytest.mark.chaos
 async def test_one_is_dismissed_with_the_keyboard_on_a_phone_in_chinese(
     deployment: Deployment, browser: Browser
 ) -> None:

@@ -84,6 +84,7 @@ async def test_a_timeline_is_read_on_only_where_its_sku_moves(
     assert len(asked) <= 3
 
 
+@pytest.mark.chaos
 async def test_a_sign_out_that_failed_is_told(deployment: Deployment, page: Page) -> None:
     """Who is still signed in is not shown the door."""
     await sign_in(page, deployment.url)

@@ -144,6 +144,7 @@ async def test_orders_that_will_be_late_are_seen_before_they_are_with_what_would
     await expect(number).to_have_value("72")
 
 
+@pytest.mark.chaos
 async def test_a_warehouse_that_does_not_answer_and_orders_it_refused_are_seen_and_seen_to(
     houses: str, filled: Filled, page: Page
 ) -> None:
@@ -192,6 +193,7 @@ async def test_a_warehouse_that_does_not_answer_and_orders_it_refused_are_seen_a
     await expect(page.locator(".part-state")).to_have_text("cancelled")
 
 
+@pytest.mark.chaos
 async def test_one_order_is_followed_on_a_phone_in_chinese_by_a_viewer(
     deployment: Deployment, houses: str, filled: Filled, browser: Browser
 ) -> None:

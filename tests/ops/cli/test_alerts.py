@@ -59,6 +59,7 @@ async def test_one_is_tried_out(tmp_path: Path, robots: tuple[WeComRobot, DingTa
     assert "no receiver 'nobody': there are console, duty, ops" in said
 
 
+@pytest.mark.chaos
 async def test_it_waits_until_the_receiver_may_be_sent_to(
     tmp_path: Path, robots: tuple[WeComRobot, DingTalkRobot]
 ) -> None:

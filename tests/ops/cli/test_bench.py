@@ -39,6 +39,7 @@ LONG = ("verbs", "breaker", "engine", "http", "scale", "latency", "memory", "pos
     "suite",
     [pytest.param(name, marks=[pytest.mark.chaos] if name in LONG else []) for name in SHORT],
 )
+@pytest.mark.chaos
 def test_a_suite_says_what_it_compared(suite: str) -> None:
     """A short run: its figures mean nothing, but they are all there."""
     if suite == "postgres":

@@ -107,6 +107,7 @@ def test_a_replay_ends_with_figures_and_a_clean_audit(ask, tmp_path: Path) -> No
     assert "known before, no effect" in again.stdout
 
 
+@pytest.mark.chaos
 def test_stock_may_come_from_a_file(ask, tmp_path: Path) -> None:
     """`--stock FILE` is an import; a bad one is refused before an order is sent."""
     file = orders(tmp_path, "f1,tmall,2026-01-22T10:00:00Z,CLI-F,6")

@@ -43,6 +43,7 @@ class Silent:
         """Say nothing."""
 
 
+@pytest.mark.chaos
 def test_a_short_day_loses_nothing_and_sells_nothing_twice(tmp_path: Path) -> None:
     """300 orders at three platforms, a warehouse that takes 120: 15 s, of which 9 are starts."""
     day = asyncio.run(play(tmp_path, Silent(), orders=300, capacity=120, speed=15_000, seed=4))

@@ -21,7 +21,7 @@ from ops.demonstration.play import play
 from ops.demonstration.shop import simulated
 from ops.demonstration.stage import Pace
 from partners.simulation.serving import application, server
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.store.keyring import Keyring

@@ -13,7 +13,7 @@ from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from ops.alerts.endpoints import alert_endpoints
 from ops.way import way_endpoints
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.config import Settings
 from wms_sync.endpoints import warehouse_endpoints
 from wms_sync.showing import Showing

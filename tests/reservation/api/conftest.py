@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from reservation.api import Application, create_app
+from reservation.api.application import Application, create_app
 from reservation.api.express import Express
 from reservation.config import Settings
 from reservation.engine import Engine

@@ -18,7 +18,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from reservation import metrics
-from reservation.api import Application, create_app, entrance
+from reservation.api import entrance
+from reservation.api.application import Application, create_app
 from reservation.api.express import Taken
 from reservation.api.express_connection import ExpressHttp
 from reservation.config import Settings

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from reservation.api import Application, create_app, entrance
+from reservation.api import entrance
+from reservation.api.application import Application, create_app
 from reservation.api.known_heads import MOST_BYTES, MOST_FIELDS, MOST_HEADS, KnownHeads
 from reservation.config import Settings
 from reservation.engine import Engine

@@ -25,7 +25,7 @@ from channels.endpoints import channel_endpoints
 from channels.intake.endpoints import Messages
 from ops.alerts.endpoints import alert_endpoints
 from ops.way import way_endpoints
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.api.hardening import BoundedServer, server_options
 from reservation.config import Settings
 from reservation.engine import Engine

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from reservation.api import create_app, entrance
+from reservation.api import entrance
+from reservation.api.application import create_app
 from reservation.api.problems import KINDS, Slug
 from reservation.api.refusals import fault, refusal, stock_refusal
 from reservation.config import Settings

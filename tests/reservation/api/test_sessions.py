@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.api.sessions import COOKIE, LIFE_SECONDS, Sessions, session_secret
 from reservation.config import Settings
 from reservation.engine import Engine

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import Match, Route
 
-from reservation.api import Application
+from reservation.api.application import Application
 from reservation.api.exchange import Exchange
 from reservation.api.pipeline import Resource
 

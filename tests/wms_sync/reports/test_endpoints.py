@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 
 from partners.model import Push
 from reservation import metrics
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.store.keyring import Keyring

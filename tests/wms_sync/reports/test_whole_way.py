@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from partners.simulation.clock import Clock
 from partners.simulation.faults import Faults, Rates
 from partners.simulation.serving import beside, served
-from reservation.api import create_app
+from reservation.api.application import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.model import SYSTEM, Line, Reserve, SetBreakerPolicy, SetStock
