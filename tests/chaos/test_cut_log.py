@@ -175,6 +175,7 @@ async def _check_cut(settings: Settings, expected: State, *, more_work: bool) ->
         assert _state(server.url) == after
 
 
+@pytest.mark.chaos
 @sizes(20, 1_000, "cuts")
 async def test_the_log_is_cut_off(
     tmp_path: Path, program: str, cuts: int, say: Say, record: Record

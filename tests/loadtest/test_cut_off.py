@@ -29,6 +29,7 @@ SOME_CALLS_BYTES = 20_000  # of a history: so much is on disk once it plays
         pytest.param(signal.SIGINT, 2, marks=pytest.mark.chaos),
     ],
 )
+@pytest.mark.chaos
 def test_a_run_that_is_cut_off_ends_in_proof(
     number: signal.Signals, generators: int, service: RunningService, tmp_path: Path, start: Start
 ) -> None:

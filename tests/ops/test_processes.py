@@ -401,6 +401,7 @@ class TestAgents:
                 assert httpx.get(url).status_code == 401
                 assert httpx.get(url, headers=headers).status_code == 200
 
+    @pytest.mark.chaos
     def test_without_being_asked_they_listen_nowhere(self, tmp_path: Path) -> None:
         """Nor below `up`, whatever the setting says: its API tells the sums."""
         store = EmbeddedStore(Settings(data_dir=tmp_path / "store"))

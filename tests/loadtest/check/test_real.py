@@ -32,6 +32,7 @@ def _judge_real(tmp_path: Path, seconds: float) -> None:
     print(report.counts, dict(report.judged))
 
 
+@pytest.mark.chaos
 def test_the_real_service_is_clean(tmp_path: Path):
     """Three seconds of orders, payments, cancels and lost answers on three SKUs that run short."""
     _judge_real(tmp_path, 3)

@@ -48,6 +48,7 @@ async def alerting(
         assert secret not in running.errors
 
 
+@pytest.mark.chaos
 async def test_what_nobody_took_is_shown_and_sent_again(
     alerting: Deployment, page: Page, robots: tuple[WeComRobot, DingTalkRobot]
 ) -> None:

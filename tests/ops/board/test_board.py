@@ -291,6 +291,7 @@ def channelled(tmp_path: Path) -> Iterator[Deployment]:
         made.client.close()
 
 
+@pytest.mark.chaos
 async def test_a_skus_page_says_what_channels_have_been_told(
     channelled: Deployment, page: Page
 ) -> None:

@@ -126,6 +126,7 @@ async def test_what_a_channel_was_not_told_is_seen_and_told_again(
     await happens(is_told)  # the page says so as soon as nothing is left to send again
 
 
+@pytest.mark.chaos
 async def test_a_closing_that_its_platform_refuses_is_seen_alerted_and_sent_again(
     selling: Deployment, page: Page, shop: CornerShop, robot: WeComRobot
 ) -> None:

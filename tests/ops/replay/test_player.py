@@ -124,6 +124,7 @@ async def test_refusals_are_told_apart(gateway: Gateway, idle_clock: IdleClock) 
     assert figures.problems == {"unknown-sku": 1}
 
 
+@pytest.mark.chaos
 async def test_the_real_orders_come_out_as_a_count_by_hand(
     gateway: Gateway, idle_clock: IdleClock, store: Store
 ) -> None:
