@@ -35,8 +35,8 @@ def alive(pid: int) -> bool:
         return not Path("/proc/self").exists()
 
 
-async def happens(condition: Callable[[], Awaitable[bool]]) -> None:
+async def happens(condition: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
     """Wait until a condition holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 (what another task does has no event)
             await asyncio.sleep(0.005)

@@ -14,11 +14,11 @@ from channels.intake.anomalies import tell_unread
 from channels.intake.inbox import Inbox, InboxUnavailable, inbox_path
 from channels.model import Hint
 from channels.registry import adapter_of
+from partners.door import answer_of, push_of
 from partners.errors import MessageRefused
-from partners.model import Push
 from partners.recorder import Busy, LateRecorder
 from reservation import metrics
-from reservation.api.exchange import OK, Answer
+from reservation.api.exchange import OK
 from reservation.api.openapi import Documented
 from reservation.api.pipeline import BodyRule, Endpoint
 from reservation.api.problems import Problem, Refused, Slug
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from channels.adapter import Adapter
-    from partners.model import Reply
+    from reservation.api.exchange import Answer
     from reservation.api.pipeline import Call
     from reservation.config import Settings
 
@@ -65,20 +65,20 @@ class Messages:
                 Problem(Slug.NOT_FOUND, "There is no channel of this name that takes messages.")
             )
         try:
-            hints = adapter.read_push(_push(call), self._now_ms())
+            hints = adapter.read_push(push_of(call), self._now_ms())
         except MessageRefused as why:
             _count(channel, why.reason)
             log.warning("message_refused", channel=channel, reason=why.reason, why=str(why))
-            return _answer(adapter.refuse(why))
+            return answer_of(adapter.refuse(why))
         try:
             await self._keep(adapter, channel, hints)
         except (Busy, InboxUnavailable, TimeoutError) as error:
             _count(channel, "put_off")
             log.warning("message_put_off", channel=channel, why=str(error) or type(error).__name__)
-            return _answer(adapter.later())
+            return answer_of(adapter.later())
         _count(channel, "kept", len(hints))
         tell_unread(channel, hints)
-        return _answer(adapter.acknowledge())
+        return answer_of(adapter.acknowledge())
 
     async def _keep(self, adapter: Adapter, channel: str, hints: Sequence[Hint]) -> None:
         if not hints:
@@ -100,19 +100,6 @@ class Messages:
         )
         body = BodyRule(None, self._limit)
         return {PATH: {"POST": Endpoint(self.take, None, body, told)}}
-
-
-def _push(call: Call) -> Push:
-    exchange = call.exchange
-    return Push(
-        call.body,
-        {name.decode("latin-1"): text.decode("latin-1") for name, text in exchange.headers.items()},
-        exchange.query.decode("latin-1"),
-    )
-
-
-def _answer(reply: Reply) -> Answer:
-    return Answer(reply.status, reply.body, reply.content_type.encode())
 
 
 def _count(channel: str, outcome: str, messages: int = 1) -> None:

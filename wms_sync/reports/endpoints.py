@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from partners.door import answer_of, push_of
 from partners.errors import MessageRefused, UnknownWord
-from partners.model import Push
 from partners.recorder import Busy, LateRecorder
 from reservation import metrics
-from reservation.api.exchange import OK, Answer
+from reservation.api.exchange import OK
 from reservation.api.openapi import Documented
 from reservation.api.pipeline import BodyRule, Endpoint
 from reservation.api.problems import Problem, Refused, Slug
@@ -26,7 +26,7 @@ from wms_sync.terms import account_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from partners.model import Reply
+    from reservation.api.exchange import Answer
     from reservation.api.pipeline import Call
     from reservation.config import Settings
     from wms_sync.connector import Connector
@@ -69,22 +69,22 @@ class Reports:
             )
         reports: Sequence[Said]
         try:
-            reports = connector.read_reports(_push(call), self._now_ms())
+            reports = connector.read_reports(push_of(call), self._now_ms())
         except MessageRefused as why:
             _count(warehouse, why.reason)
             log.warning("report_refused", warehouse=warehouse, reason=why.reason, why=str(why))
-            return _answer(connector.refuse(why))
+            return answer_of(connector.refuse(why))
         except UnknownWord as why:
             # It is kept for people, and not taken: once its word is known it can be read.
             log.error("report_unread", warehouse=warehouse, why=str(why))  # noqa: TRY400 (no bug)
             await self._kept(connector, warehouse, [unread(str(why), call.body)])
             _count(warehouse, "unread")
-            return _answer(connector.later())
+            return answer_of(connector.later())
         if not await self._kept(connector, warehouse, reports):
             _count(warehouse, "put_off")
-            return _answer(connector.later())
+            return answer_of(connector.later())
         _count(warehouse, "kept", len(reports))
-        return _answer(connector.acknowledge())
+        return answer_of(connector.acknowledge())
 
     async def _kept(self, connector: Connector, warehouse: str, reports: Sequence[Said]) -> bool:
         """Keep reports, if there are any; False where they are not kept in time."""
@@ -113,19 +113,6 @@ class Reports:
         )
         body = BodyRule(None, self._limit)
         return {PATH: {"POST": Endpoint(self.take, None, body, told)}}
-
-
-def _push(call: Call) -> Push:
-    exchange = call.exchange
-    return Push(
-        call.body,
-        {name.decode("latin-1"): text.decode("latin-1") for name, text in exchange.headers.items()},
-        exchange.query.decode("latin-1"),
-    )
-
-
-def _answer(reply: Reply) -> Answer:
-    return Answer(reply.status, reply.body, reply.content_type.encode())
 
 
 def _count(warehouse: str, outcome: str, reports: int = 1) -> None:

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -21,6 +22,7 @@ from reservation.model import SYSTEM, Line, Reserve, SetBreakerPolicy, SetStock
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from reservation.warehouses import WarehouseSystem
+from tests.waiting import happens
 from tests.wms_sync.qimen_house import OPTIONS, SECRET
 from tests.wms_sync.worker import working
 from wms_sync.outbox.delivery import Anomaly, DeliveryState
@@ -198,6 +200,13 @@ async def _play(
 ) -> None:
     told = system.model_dump(mode="json") | {"orders_per_day": 100_000_000, "burst": 1_000_000}
     box, warehouse = Box(reports_path(settings.data_dir)), simulator.site.warehouse
+
+    async def has_orders(wanted: int) -> bool:
+        return len(warehouse.orders) >= wanted
+
+    async def is_over() -> bool:
+        return _is_over(settings, simulator, box, orders)
+
     with ExitStack() as stack:
         first = stack.enter_context(working(settings, **told))
         for kill in range(kills):
@@ -205,15 +214,11 @@ async def _play(
             part, before = orders // kills, len(warehouse.orders)
             await pay(engine, range(kill * part, (kill + 1) * part), chance)
             wanted = before + chance.randrange(1, part)
-            async with asyncio.timeout(60):
-                while len(warehouse.orders) < wanted:  # noqa: ASYNC110 (others do it)
-                    await asyncio.sleep(0.005)
+            await happens(partial(has_orders, wanted), seconds=60)
             first.kill()
             first.wait()
             first = standby
-        async with asyncio.timeout(60 + orders / 20):
-            while not _is_over(settings, simulator, box, orders):  # noqa: ASYNC110 (others do it)
-                await asyncio.sleep(0.02)
+        await happens(is_over, seconds=60 + orders / 20)
     box.close()
 
 
