@@ -22,9 +22,8 @@ from wms_sync.views import (
     DeliveryWholeView,
     SeenToView,
     VerdictView,
-    order_json,
-    whole_json,
 )
+from wms_sync.written import order_json, whole_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,7 +13,8 @@ from reservation.errors import InvalidRequest
 from reservation.security import Action
 from reservation.times import rfc3339
 from wms_sync.rules.capacity import MOST_ORDERS_PER_DAY
-from wms_sync.views import ForecastView, WarehousesView, forecast_json, warehouse_json
+from wms_sync.views import ForecastView, WarehousesView
+from wms_sync.written import forecast_json, warehouse_json
 
 if TYPE_CHECKING:
     from reservation.api.pipeline import Call

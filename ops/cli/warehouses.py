@@ -21,7 +21,7 @@ from wms_sync.outbox.reads import look_at
 from wms_sync.rules.capacity import MOST_ORDERS_PER_DAY
 from wms_sync.rules.priority import Lane
 from wms_sync.showing import Showing, done_at
-from wms_sync.views import forecast_json, order_json, warehouse_json
+from wms_sync.written import forecast_json, order_json, warehouse_json
 
 if TYPE_CHECKING:
     from pathlib import Path

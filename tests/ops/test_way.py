@@ -13,25 +13,27 @@ from reservation.engine import Engine
 from reservation.model import SYSTEM, Confirm, Line, Reserve, SetStock
 from reservation.security import Role
 from tests.channels.asked import Asked
+from tests.conftest import Clock
 from tests.wms_sync.bed import NOW_MS
 from tests.wms_sync.shown import Filled, ask, filled, hour
 
 __all__ = ["ask", "filled", "hour"]
 
 
-async def hold(engine: Engine) -> None:
-    """Have order 1 held, then paid."""
+async def hold(engine: Engine, clock: Clock) -> None:
+    """Have order 1 held, then paid a second later: at once it would be one that came paid."""
     await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
     step = Reserve("tmall:1", (Line("A", "main", 2),), 1_800_000)
     assert (await engine.reserve(step, SYSTEM)).status.ok
+    await clock.advance(1)
     assert (await engine.confirm(Confirm("tmall:1"), SYSTEM)).status.ok
 
 
 async def test_an_order_is_followed_from_its_message_to_its_parcel(
-    ask: Asked, engine: Engine, settings: Settings, filled: Filled
+    ask: Asked, engine: Engine, clock: Clock, settings: Settings, filled: Filled
 ) -> None:
     """In the order of time, whichever room knows of it; its receiver is an admin's to see."""
-    await hold(engine)
+    await hold(engine, clock)
     with closing(Desk(inbox_path(settings.data_dir))) as desk:
         hint = Hint(message_id="m1", topic="TradePaid", order_id="1")
         desk.keep([("tmall", hint)], NOW_MS - 9_000)
