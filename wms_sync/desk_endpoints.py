@@ -10,11 +10,11 @@ from reservation.api.exchange import JSON, OK, Answer, json_answer
 from reservation.api.forms import anchored
 from reservation.api.openapi import Documented
 from reservation.api.pipeline import BodyRule, Endpoint
-from reservation.api.problems import Problem, Refused, Slug
+from reservation.api.problems import Refused, Slug
 from reservation.api.query import LIMIT_PARAMETER, ListQuery, after_parameter, filter_parameter
-from reservation.model import RESERVATION_ID, WAREHOUSE
 from reservation.security import Action, Scope
 from reservation.times import rfc3339
+from wms_sync.named import CODE, by, code_of, done, unknown, warehouse_of
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.rules.priority import Lane
 from wms_sync.views import (
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from wms_sync.outbox.reads import OutboxReads
     from wms_sync.showing import Showing
 
-_CODE: Final = re.compile(rf"({RESERVATION_ID.pattern})@({WAREHOUSE.pattern})", re.ASCII)
-_PLACE: Final = re.compile(rf"[0-9]{{1,16}},{_CODE.pattern}", re.ASCII)
+_PLACE: Final = re.compile(rf"[0-9]{{1,16}},{CODE.pattern}", re.ASCII)
 _START: Final = (-1, "")
 
 
@@ -54,11 +53,11 @@ class Orders:
         state, lane = asked.one_of("state", DeliveryState), asked.one_of("lane", Lane)
         after = asked.place(_place) or _START
         asked.check()
-        name, count = _warehouse(call), asked.limit + 1
+        name, count = warehouse_of(call), asked.limit + 1
 
         def ask(reads: OutboxReads) -> Sequence[Delivery]:
             if name not in self._showing.terms and name not in reads.known_warehouses():
-                raise Refused(_unknown("There is no such warehouse."))
+                raise Refused(unknown("There is no such warehouse."))
             return reads.page(name, state, after, count, lane=lane)
 
         return await self._page(ask, asked.limit, is_known=name in self._showing.terms)
@@ -78,7 +77,7 @@ class Orders:
 
         Its receiver is shown to an admin key only; others see that there is one.
         """
-        code, now_ms = _code(call), self._showing.now_ms()
+        code, now_ms = code_of(call), self._showing.now_ms()
         shows = may_see_receivers(call.key)
 
         def ask(reads: OutboxReads) -> dict[str, Any] | None:
@@ -86,20 +85,20 @@ class Orders:
 
         found = await self._showing.look(ask)
         if found is None:
-            raise Refused(_unknown("No such order has entered."))
+            raise Refused(unknown("No such order has entered."))
         return json_answer(OK, found)
 
     async def retry(self, call: Call) -> Answer:
         """Hand an order over once more that the warehouse has rejected, in its old place."""
-        code, by, now_ms = _code(call), _by(call), self._showing.now_ms()
-        done = await self._showing.do(lambda desk: desk.retry(code, by, now_ms))
-        return _done(done, "No such order is rejected.")
+        code, who, now_ms = code_of(call), by(call), self._showing.now_ms()
+        is_done = await self._showing.do(lambda desk: desk.retry(code, who, now_ms))
+        return done(is_done, "No such order is rejected.")
 
     async def dismiss(self, call: Call) -> Answer:
         """Take an order off the list of anomalies, since a person has seen to it."""
-        code, by, now_ms = _code(call), _by(call), self._showing.now_ms()
-        done = await self._showing.do(lambda desk: desk.dismiss(code, by, now_ms))
-        return _done(done, "No such order is on the list of anomalies.")
+        code, who, now_ms = code_of(call), by(call), self._showing.now_ms()
+        is_done = await self._showing.do(lambda desk: desk.dismiss(code, who, now_ms))
+        return done(is_done, "No such order is on the list of anomalies.")
 
     async def cancel(self, call: Call) -> Answer:
         """Ask that an order does not leave, all parts of it; safe to repeat.
@@ -108,16 +107,16 @@ class Orders:
         is told by the order. Its stock is given back once no part can leave: do not release it.
         """
         reason = self.decoder.reason(call.body)
-        code, by, now_ms = _code(call), _by(call), self._showing.now_ms()
+        code, who, now_ms = code_of(call), by(call), self._showing.now_ms()
 
         def ask(desk: Desk) -> Verdict | None:
             for found in desk.deliveries("code = ?", (code,)):
-                return desk.ask_cancel(found.reservation_id, f"{reason} ({by})", now_ms)
+                return desk.ask_cancel(found.reservation_id, f"{reason} ({who})", now_ms)
             return None
 
         verdict = await self._showing.do(ask)
         if verdict is None:
-            raise Refused(_unknown("No such order has entered."))
+            raise Refused(unknown("No such order has entered."))
         return json_answer(OK, {"verdict": verdict})
 
     async def _page(
@@ -135,7 +134,7 @@ class Orders:
 
         answer = await self._showing.look(read)
         if answer is None and not is_known:
-            raise Refused(_unknown("There is no such warehouse."))
+            raise Refused(unknown("There is no such warehouse."))
         items, last = answer or ([], None)
         return json_answer(OK, {"as_of": rfc3339(now_ms), "items": items, "next": last})
 
@@ -212,35 +211,6 @@ def desk_endpoints(settings: Settings, showing: Showing) -> dict[str, dict[str, 
         f"{order}/dismiss": {"POST": Endpoint(some.dismiss, write, None, dismiss)},
         f"{order}/cancel": {"POST": Endpoint(some.cancel, write, body, cancel)},
     }
-
-
-def _warehouse(call: Call) -> str:
-    name = call.segment("warehouse")
-    if name is None or not WAREHOUSE.fullmatch(name):
-        raise Refused(_unknown("There is no such warehouse."))
-    return name
-
-
-def _code(call: Call) -> str:
-    """Take the code of the path. Raises Refused (404) where it is of another warehouse."""
-    name, code = _warehouse(call), call.segment("code")
-    if code is None or not _CODE.fullmatch(code) or code.rpartition("@")[2] != name:
-        raise Refused(_unknown("No order of this warehouse has such a code."))
-    return code
-
-
-def _by(call: Call) -> str:
-    return "" if call.key is None else call.key.name
-
-
-def _done(done: bool | None, otherwise: str) -> Answer:  # noqa: FBT001 (an answer of the desk)
-    if not done:
-        raise Refused(_unknown(otherwise))
-    return json_answer(OK, {})
-
-
-def _unknown(detail: str) -> Problem:
-    return Problem(Slug.NOT_FOUND, detail)
 
 
 def _place(text: str) -> tuple[int, str] | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wms_sync.desk_endpoints import desk_endpoints
 from wms_sync.forecast_endpoints import forecast_endpoints
+from wms_sync.left_endpoints import left_endpoints
 
 if TYPE_CHECKING:
     from reservation.api.pipeline import Endpoint
@@ -15,4 +16,5 @@ if TYPE_CHECKING:
 
 def warehouse_endpoints(settings: Settings, showing: Showing) -> dict[str, dict[str, Endpoint]]:
     """Name the endpoints by path and method."""
-    return forecast_endpoints(showing) | desk_endpoints(settings, showing)
+    some = desk_endpoints(settings, showing)
+    return forecast_endpoints(showing) | some | left_endpoints(showing)

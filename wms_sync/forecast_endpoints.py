@@ -9,9 +9,11 @@ from reservation.api.openapi import Documented
 from reservation.api.pipeline import Endpoint
 from reservation.api.problems import Problem, Refused, Slug
 from reservation.api.query import parameters
-from reservation.errors import InvalidRequest
+from reservation.api.refusals import off_the_loop
+from reservation.errors import ArchiveUnavailable, InvalidRequest
 from reservation.security import Action
 from reservation.times import rfc3339
+from wms_sync.outbox.reads import look_at
 from wms_sync.rules.capacity import MOST_ORDERS_PER_DAY
 from wms_sync.views import ForecastView, WarehousesView
 from wms_sync.written import forecast_json, warehouse_json
@@ -47,28 +49,11 @@ class Forecasts:
         parameters(call.exchange.query, known=())
         now_ms = self._showing.now_ms()
 
-        def ask(reads: OutboxReads) -> list[dict[str, Any]]:
-            anomalies = reads.anomaly_counts()
-            names = sorted({*self._showing.terms, *reads.known_warehouses()})
-            return [
-                warehouse_json(
-                    name,
-                    self._showing.terms.get(name),
-                    self._showing.foreseen(reads, name),
-                    reads.depths(name),
-                    anomalies=anomalies.get(name, 0),
-                    now_ms=now_ms,
-                )
-                for name in names
-            ]
-
-        items = await self._showing.look(ask)
-        if items is None:  # nothing was handed over so far
-            terms = sorted(self._showing.terms.items())
-            items = [
-                warehouse_json(name, one, None, (), anomalies=0, now_ms=now_ms)
-                for name, one in terms
-            ]
+        items = await off_the_loop(
+            lambda: warehouses_json(self._showing, now_ms),
+            ArchiveUnavailable,
+            "The outbox, or what else is left to people, cannot be read",
+        )
         return json_answer(OK, {"as_of": rfc3339(now_ms), "items": items})
 
     async def forecast(self, call: Call) -> Answer:
@@ -91,6 +76,31 @@ class Forecasts:
             detail = "The settings name no such warehouse, or nothing has waited for it so far."
             raise Refused(Problem(Slug.NOT_FOUND, detail))
         return json_answer(OK, found)
+
+
+def warehouses_json(showing: Showing, now_ms: int) -> list[dict[str, Any]]:
+    """Write all warehouses, by name. Raises ArchiveUnavailable."""
+
+    def written(name: str, reads: OutboxReads | None, anomalies: int) -> dict[str, Any]:
+        return warehouse_json(
+            name,
+            showing.terms.get(name),
+            None if reads is None else showing.foreseen(reads, name),
+            () if reads is None else reads.depths(name),
+            anomalies=anomalies,
+            left=showing.left.counts(name),
+            now_ms=now_ms,
+        )
+
+    def ask(reads: OutboxReads) -> list[dict[str, Any]]:
+        anomalies = reads.anomaly_counts()
+        names = sorted({*showing.terms, *reads.known_warehouses()})
+        return [written(name, reads, anomalies.get(name, 0)) for name in names]
+
+    rows = look_at(showing.path, ask)
+    if rows is None:  # nothing was handed over so far
+        rows = [written(name, None, 0) for name in sorted(showing.terms)]
+    return rows
 
 
 def _rate(call: Call) -> int | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from reservation.api.refusals import off_the_loop
 from reservation.database import is_there
 from wms_sync.foresight import Foresight
+from wms_sync.left import Left
 from wms_sync.outbox.desk import Desk
 from wms_sync.outbox.file import OutboxUnavailable, opened, outbox_path
 from wms_sync.outbox.reads import OutboxReads, look_at
@@ -30,7 +31,9 @@ T = TypeVar("T")
 
 
 class Showing:
-    """One installation's outbox; `now_ms` is the clock by which its warehouses are fed.
+    """One installation's outbox, and what else is left to people there.
+
+    `now_ms` is the clock by which its warehouses are fed.
 
     Raises ConfigurationError where the settings of one cannot be.
     """
@@ -41,6 +44,7 @@ class Showing:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.path = outbox_path(settings.data_dir)
+        self.left = Left(settings.data_dir)
         self.terms = {name: terms_of(name, system) for name, system in settings.wms.items()}
         self.now_ms = now_ms
         self._foresight = Foresight(self.terms, now_ms)

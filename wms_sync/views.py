@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import Field
 
 from reservation.api.views import View, time_field
+from wms_sync.left_views import ComparisonView
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
 from wms_sync.outbox.desk import Verdict
 from wms_sync.rules.priority import Lane
@@ -70,6 +71,14 @@ class WarehouseView(View):
     oldest_age_seconds: int | None = Field(description="For how long the oldest of them waits.")
     counts: list[CountView]
     anomalies: int = Field(ge=0, description="Orders that a person has to look into.")
+    reports: int = Field(ge=0, description="Reports of it that a person has to look into.")
+    shortfalls: int = Field(
+        ge=0, description="SKUs of which less is there than is promised, or than has gone."
+    )
+    drifts: int = Field(ge=0, description="Lasting differences that a person has to look into.")
+    comparison: ComparisonView | None = Field(
+        description="How far its stock is compared with ours; null: nothing was compared so far."
+    )
     forecast: OutlookView | None
 
 

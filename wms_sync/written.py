@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from reservation.times import rfc3339, rfc3339_or_none
+from wms_sync.left_written import counts_json
 from wms_sync.outbox.delivery import CancelState, DeliveryState, waiting_in
 from wms_sync.rules.capacity import WHOLE
 from wms_sync.rules.warehouse_breaker import BreakerState
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wms_sync.foresight import Foreseen, Point
+    from wms_sync.left import Counts
     from wms_sync.model import Receiver
     from wms_sync.outbox.delivery import Delivery, Depth, Step, Wish
     from wms_sync.terms import Terms
@@ -28,6 +30,7 @@ def warehouse_json(
     depths: Sequence[Depth],
     *,
     anomalies: int,
+    left: Counts,
     now_ms: int,
 ) -> dict[str, Any]:
     """Write a warehouse; `terms` is None where the settings do not name it."""
@@ -67,6 +70,7 @@ def warehouse_json(
             if one.orders
         ],
         "anomalies": anomalies,
+        **counts_json(left),
     }
 
 

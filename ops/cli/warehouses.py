@@ -15,13 +15,14 @@ from ops.cli.options import ConfigOption, DataDirOption, JsonOption, settings_of
 from reservation.errors import ConfigurationError, HoldfastError
 from wms_sync.clock import clock_of
 from wms_sync.desk_endpoints import delivery_json
+from wms_sync.forecast_endpoints import warehouses_json
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.outbox.desk import Verdict
 from wms_sync.outbox.reads import look_at
 from wms_sync.rules.capacity import MOST_ORDERS_PER_DAY
 from wms_sync.rules.priority import Lane
 from wms_sync.showing import Showing, done_at
-from wms_sync.written import forecast_json, order_json, warehouse_json
+from wms_sync.written import forecast_json, order_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,28 +54,7 @@ def list_warehouses(
 ) -> None:
     """List the warehouses: how each is fed, what waits, and what will be late."""
     showing = _showing(config, data_dir)
-    now_ms = showing.now_ms()
-
-    def ask(reads: OutboxReads) -> list[dict[str, Any]]:
-        anomalies = reads.anomaly_counts()
-        return [
-            warehouse_json(
-                name,
-                showing.terms.get(name),
-                showing.foreseen(reads, name),
-                reads.depths(name),
-                anomalies=anomalies.get(name, 0),
-                now_ms=now_ms,
-            )
-            for name in sorted({*showing.terms, *reads.known_warehouses()})
-        ]
-
-    rows = look_at(showing.path, ask)
-    if rows is None:
-        rows = [
-            warehouse_json(name, terms, None, (), anomalies=0, now_ms=now_ms)
-            for name, terms in sorted(showing.terms.items())
-        ]
+    rows = warehouses_json(showing, showing.now_ms())
     if as_json:
         output().print_json(json.dumps(rows))
         return

@@ -82,6 +82,11 @@ PATH_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "description": "<reservation id>@<warehouse>, percent-encoded.",
         "example": "tmall:2601220001@main",
     },
+    "number": {
+        "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
+        "description": "A report's, as the list of reports has it.",
+        "example": "17",
+    },
     "delivery_id": {
         "schema": {"type": "string"},
         "description": "A message's id, as the list of alerts has it.",

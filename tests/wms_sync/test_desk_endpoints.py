@@ -10,6 +10,7 @@ from tests.channels.asked import Asked
 from tests.wms_sync.bed import NOW_MS
 from tests.wms_sync.shown import Filled, ask, filled, hour
 from wms_sync.outbox.delivery import DeliveryState
+from wms_sync.outbox.entries import Confirmed
 from wms_sync.outbox.file import outbox_path
 from wms_sync.rules.priority import Lane
 
@@ -58,6 +59,20 @@ async def test_orders_are_listed_page_by_page_narrowed_by_state_and_lane(
     (east,) = (await ask("GET", "/v1/warehouses/east/orders"))["items"]  # not in the settings
     assert (east["code"], east["position"]) == ("tmall:9@east", None)
     await ask("GET", "/v1/warehouses/west/orders", status=404)
+
+
+async def test_a_page_may_have_a_thousand_and_says_that_there_are_more(
+    ask: Asked, filled: Filled
+) -> None:
+    paid = [
+        ((10 + number, 0), Confirmed(f"tmall:{number:04}", {"main": {"A": 1}}, NOW_MS))
+        for number in range(1_001)
+    ]
+    filled.outbox.entries.take(paid, "2000-0", NOW_MS)
+    page = await ask("GET", f"{ORDERS}?limit=1000")
+    assert (len(page["items"]), page["next"]) == (1_000, f"{NOW_MS},tmall:0999@main")
+    last = await ask("GET", f"{ORDERS}?limit=1000&after={page['next']}")
+    assert [one["code"] for one in last["items"]] == ["tmall:1000@main"]
 
 
 async def test_one_has_its_way_its_lines_and_its_estimate(ask: Asked, filled: Filled) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_OF_A_PAGE: Final = 1_000
+MOST_OF_A_PAGE: Final = 1_001  # with the one that says whether there is another page
 
 COLUMNS: Final = (
     "code, reservation_id, warehouse, lines, left, dispatch, lane, ship_by_ms, entered_ms, turn_ms,"
@@ -126,7 +126,7 @@ class OutboxReads:
     ) -> Sequence[Delivery]:
         """Page through the deliveries of a warehouse, the longest in its state first.
 
-        It begins behind `(since, code)`; `count` is 1 … 1,000.
+        It begins behind `(since, code)`; `count` is 1 … 1,001.
         Cost: O(count) for each state and lane, however many there are.
         """
         count = min(count, MOST_OF_A_PAGE)

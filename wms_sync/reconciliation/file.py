@@ -42,6 +42,7 @@ CREATE TABLE note (
 CREATE INDEX note_age ON note (at_ms);
 CREATE TABLE walk (warehouse TEXT PRIMARY KEY, walk BLOB NOT NULL) WITHOUT ROWID;
 """
+_LATER: Final = ("CREATE INDEX IF NOT EXISTS drift_of_all ON drift (state, number)",)
 
 
 class ReconciliationUnavailable(ArchiveUnavailable):
@@ -55,4 +56,4 @@ def reconciliation_path(data_dir: Path) -> Path:
 
 def opened(path: Path) -> Database:
     """Open the file, to work on it. Raises ReconciliationUnavailable."""
-    return Database(path, _TABLES, form=FORMAT, fault=ReconciliationUnavailable)
+    return Database(path, _TABLES, form=FORMAT, fault=ReconciliationUnavailable, later=_LATER)

@@ -89,3 +89,12 @@ class Walk(Struct, frozen=True, kw_only=True):
     began_ms: int  # of the pass that is under way, or the last one
     ended_ms: int | None = None  # of the last whole one
     after: str | None = ""  # the SKU behind which it goes on; None between two
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far the comparison has come, in SKUs."""
+
+    walk: Walk
+    skus: int  # that were ever looked at
+    checked: int  # since the pass began that is under way, or the last one
+    suspected: int  # that differ, for certain or not yet

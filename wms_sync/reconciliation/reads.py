@@ -11,7 +11,16 @@ import msgspec
 
 from reservation.database import Database, DatabaseReader, is_there
 from wms_sync.reconciliation.file import FORMAT, ReconciliationUnavailable
-from wms_sync.reconciliation.model import Drift, DriftState, Note, Shortfall, Sku, Verdict, Walk
+from wms_sync.reconciliation.model import (
+    Drift,
+    DriftState,
+    Note,
+    Progress,
+    Shortfall,
+    Sku,
+    Verdict,
+    Walk,
+)
 from wms_sync.reconciliation.rule import Figures, Gap, Suspicion
 
 if TYPE_CHECKING:
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_OF_A_PAGE: Final = 1_000
+MOST_OF_A_PAGE: Final = 1_001  # with the one that says whether there is another page
 
 _DRIFT: Final = (
     "number, warehouse, sku, state, since_ms, found_ms, seen_ms, gap, figures, delta,"
@@ -99,10 +108,17 @@ class ReconciliationReads:
 
     # -- all of them -----------------------------------------------------------------------------
 
+    def all_drifts(self, state: DriftState, after: int, count: int) -> Sequence[Drift]:
+        """Page through those of all warehouses, as `drifts` does."""
+        return self._drifts(
+            "state = ? AND number > ? ORDER BY number LIMIT ?",
+            (state, after, min(count, MOST_OF_A_PAGE)),
+        )
+
     def drifts(self, warehouse: str, state: DriftState, after: int, count: int) -> Sequence[Drift]:
         """Page through drifts in a state in the order in which they were found, behind a number.
 
-        `count` is 1 … 1,000.
+        `count` is 1 … 1,001.
         """
         return self._drifts(
             "warehouse = ? AND state = ? AND number > ? ORDER BY number LIMIT ?",
@@ -121,6 +137,47 @@ class ReconciliationReads:
             "warehouse = ? AND sku > ? ORDER BY sku LIMIT ?",
             (warehouse, after, min(count, MOST_OF_A_PAGE)),
         )
+
+    def open_shortfalls(self, after: tuple[str, str], count: int) -> Sequence[Shortfall]:
+        """Page through those of all warehouses that nobody has dismissed, by warehouse and SKU."""
+        return self._shortfalls(
+            "by = '' AND (warehouse, sku) > (?, ?) ORDER BY warehouse, sku LIMIT ?",
+            (*after, min(count, MOST_OF_A_PAGE)),
+        )
+
+    def open_shortfalls_of(self, warehouse: str) -> Sequence[str]:
+        """Name the SKUs of a warehouse's shortfalls that nobody has dismissed."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT sku FROM shortfall WHERE warehouse = ? AND by = '' ORDER BY sku",
+                (warehouse,),
+            ).fetchall()
+        return [sku for (sku,) in rows]
+
+    def open_drifts(self, warehouse: str) -> int:
+        """Count drifts that a person has to look into."""
+        with self._db.reading():
+            (count,) = self._db.execute(
+                "SELECT count(*) FROM drift WHERE warehouse = ? AND state = ?",
+                (warehouse, DriftState.OPEN),
+            ).fetchone()
+        return int(count)
+
+    def progress(self, warehouse: str) -> Progress | None:
+        """Tell how far the comparison of a warehouse has come; None where none has begun.
+
+        Cost: O(SKUs of the warehouse).
+        """
+        walk = self.walk(warehouse)
+        if walk is None:
+            return None
+        with self._db.reading():
+            skus, checked, suspected = self._db.execute(
+                "SELECT count(*), coalesce(sum(looked_ms >= ?), 0), count(suspicion) FROM sku"
+                " WHERE warehouse = ?",
+                (walk.began_ms, warehouse),
+            ).fetchone()
+        return Progress(walk=walk, skus=skus, checked=checked, suspected=suspected)
 
     def drift_units(self, warehouse: str) -> Mapping[str, int]:
         """Sum the certain units of open drifts: missing, surplus, and foreign ones."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FORMAT: Final = 1
-MOST_OF_A_PAGE: Final = 1_000
+MOST_OF_A_PAGE: Final = 1_001  # with the one that says whether there is another page
 MOST_AT_ONCE: Final = 500  # reports that are forgotten in one go
 
 _TABLES: Final = """
@@ -102,8 +102,7 @@ class BoxReads:
     def for_people(self, after: int = 0, count: int = MOST_OF_A_PAGE) -> Sequence[Reported]:
         """Page through dead reports, those tried in vain, and anomalies, behind a number."""
         return self._reports(
-            "number > ? AND (state = 'dead' OR anomaly <> '' OR state = 'waiting' AND attempts > 0)"
-            " ORDER BY number LIMIT ?",
+            f"number > ? AND {_FOR_PEOPLE} ORDER BY number LIMIT ?",
             after,
             min(count, MOST_OF_A_PAGE),
         )
@@ -121,16 +120,35 @@ class BoxReads:
         self, after: tuple[str, str] = ("", ""), count: int = MOST_OF_A_PAGE
     ) -> Sequence[Shortfall]:
         """Page through shortfalls, by warehouse and SKU."""
+        return self._shortfalls(
+            "(warehouse, sku) > (?, ?) ORDER BY warehouse, sku LIMIT ?",
+            *after,
+            min(count, MOST_OF_A_PAGE),
+        )
+
+    def count_for_people(self, warehouse: str) -> int:
+        """Count what `for_people` has of a warehouse."""
+        with self._db.reading():
+            (count,) = self._db.execute(
+                f"SELECT COUNT(*) FROM report WHERE {_FOR_PEOPLE} AND warehouse = ?",  # noqa: S608
+                (warehouse,),
+            ).fetchone()
+        return int(count)
+
+    def shortfall(self, warehouse: str, sku: str) -> Shortfall | None:
+        """Read that of a SKU; None where there is none."""
+        return next(iter(self._shortfalls("warehouse = ? AND sku = ?", warehouse, sku)), None)
+
+    def shortfalls_of(self, warehouse: str) -> Sequence[str]:
+        """Name the SKUs of a warehouse's shortfalls."""
         with self._db.reading():
             rows = self._db.execute(
-                f"SELECT {_SHORTFALL} FROM shortfall WHERE (warehouse, sku) > (?, ?)"  # noqa: S608
-                " ORDER BY warehouse, sku LIMIT ?",
-                (*after, min(count, MOST_OF_A_PAGE)),
+                "SELECT sku FROM shortfall WHERE warehouse = ? ORDER BY sku", (warehouse,)
             ).fetchall()
-        return [Shortfall(**dict(zip(_SHORTFALL.split(", "), row, strict=True))) for row in rows]
+        return [sku for (sku,) in rows]
 
     def counts(self, warehouse: str) -> Mapping[str, int]:
-        """Count what is not done, by state, and "shortfall": SKUs."""
+        """Count what is not done, by state, "anomaly": done and to be seen, "shortfall": SKUs."""
         with self._db.reading():
             return {
                 name: self._db.execute(statement, (warehouse,)).fetchone()[0]
@@ -145,10 +163,23 @@ class BoxReads:
             ).fetchall()
         return [_reported(*row) for row in rows]
 
+    def _shortfalls(self, condition: str, *values: object) -> Sequence[Shortfall]:
+        with self._db.reading():
+            rows = self._db.execute(
+                f"SELECT {_SHORTFALL} FROM shortfall WHERE {condition}",  # noqa: S608 (ours)
+                values,
+            ).fetchall()
+        return [Shortfall(**dict(zip(_SHORTFALL.split(", "), row, strict=True))) for row in rows]
 
+
+_FOR_PEOPLE: Final = "(state = 'dead' OR anomaly <> '' OR state = 'waiting' AND attempts > 0)"
 _COUNTS: Final = {
     "waiting": "SELECT COUNT(*) FROM report WHERE warehouse = ? AND state = 'waiting'",
     "dead": "SELECT COUNT(*) FROM report WHERE warehouse = ? AND state = 'dead'",
+    "anomaly": (
+        f"SELECT COUNT(*) FROM report WHERE {_FOR_PEOPLE}"  # noqa: S608 (a text of ours)
+        " AND anomaly <> '' AND state = 'done' AND warehouse = ?"
+    ),
     "shortfall": "SELECT COUNT(*) FROM shortfall WHERE warehouse = ?",
 }
 
@@ -257,32 +288,40 @@ class Box(BoxReads):
 
     # -- people ----------------------------------------------------------------------------------
 
-    def retry(self, number: int, at_ms: int) -> bool:
+    def retry(self, number: int, by: str, at_ms: int) -> bool:
         """Try a dead report once more, or a waiting one at once; False where it is neither.
 
-        What nobody could read has to be sent again by the warehouse.
+        What nobody could read has to be sent again by the warehouse. `by` is who wants it: that
+        stands in its place until it fails again.
         """
         with self._db.transaction():
             return (
                 self._db.execute(
-                    "UPDATE report SET state = 'waiting', since_ms = ?1, due_ms = ?1, attempts = 0"
+                    "UPDATE report SET state = 'waiting', since_ms = ?1, due_ms = ?1, attempts = 0,"
+                    " reason = ?3"
                     " WHERE number = ?2 AND state IN ('dead', 'waiting') AND kind <> 'unread'",
-                    (at_ms, number),
+                    (at_ms, number, f"retried by {by}"),
                 ).rowcount
                 > 0
             )
 
-    def dismiss(self, number: int, at_ms: int) -> bool:
-        """Take a dead report, or an anomaly, off the list; False where there is none."""
+    def dismiss(self, number: int, by: str, at_ms: int) -> bool:
+        """Take a dead report, or an anomaly, off the list; False where there is none.
+
+        Its reason says from then on who has, behind what it was.
+        """
+        seen_to = f" (dismissed by {by})"
         with self._db.transaction():
             return (
                 self._db.execute(
-                    "UPDATE report SET state = 'dismissed', since_ms = ?"
+                    "UPDATE report SET state = 'dismissed', since_ms = ?, reason = reason || ?"
                     " WHERE number = ? AND state = 'dead'",
-                    (at_ms, number),
+                    (at_ms, seen_to, number),
                 ).rowcount
                 + self._db.execute(
-                    "UPDATE report SET anomaly = '' WHERE number = ? AND anomaly <> ''", (number,)
+                    "UPDATE report SET anomaly = '', reason = anomaly || ?"
+                    " WHERE number = ? AND anomaly <> ''",
+                    (seen_to, number),
                 ).rowcount
                 > 0
             )

@@ -70,14 +70,23 @@ def test_people_see_what_is_tried_in_vain_what_is_dead_and_anomalies(box: Box) -
     )
     assert [one.number for one in box.for_people()] == [1, 2, 3]
     assert [one.number for one in box.for_people(1, 1)] == [2]
-    assert box.counts("main") == {"waiting": 2, "dead": 1, "shortfall": 0}
-    assert [box.dismiss(number, 2_000) for number in (1, 2, 3, 4, 9)] == [
+    assert box.counts("main") == {"waiting": 2, "dead": 1, "anomaly": 1, "shortfall": 0}
+    assert (box.count_for_people("main"), box.count_for_people("east")) == (3, 0)
+    assert [box.dismiss(number, "li", 2_000) for number in (1, 2, 3, 4, 9)] == [
         *(False, True, True, False, False)
     ]
-    assert [box.retry(number, 2_000) for number in (1, 2, 3, 9)] == [True, False, False, False]
+    assert [box.retry(number, "li", 2_000) for number in (1, 2, 3, 9)] == [
+        True,
+        False,
+        False,
+        False,
+    ]
     assert box.for_people() == []
     assert [box.report(number).state for number in (1, 2, 3)] == [
         *(ReportState.WAITING, ReportState.DISMISSED, ReportState.DONE)
+    ]
+    assert [box.report(number).reason for number in (1, 2, 3)] == [
+        *("retried by li", "never (dismissed by li)", "more (dismissed by li)")
     ]
 
 

@@ -156,8 +156,8 @@ async def test_a_word_in_no_table_is_shown_and_sent_again(
     )
     assert "<status>BARTERED</status>" in one.said.body
     assert box.due(NOW_MS, 9) == []
-    assert not box.retry(one.number, NOW_MS)
-    assert box.dismiss(one.number, NOW_MS)
+    assert not box.retry(one.number, "li", NOW_MS)
+    assert box.dismiss(one.number, "li", NOW_MS)
     assert box.for_people() == []
     box.close()
     assert counted("unread") == before + 2

@@ -165,7 +165,7 @@ async def test_more_than_was_ordered_moves_what_was(
     )
     (kept,) = bed.for_people()
     assert (kept.anomaly, kept.state) == (anomaly, ReportState.DONE)
-    assert bed.box.dismiss(kept.number, bed.now_ms)
+    assert bed.box.dismiss(kept.number, "li", bed.now_ms)
     assert bed.for_people() == []
 
 
@@ -461,7 +461,7 @@ async def test_an_order_that_nobody_knows_is_tried_again_and_then_for_people(bed
     assert kept.state is ReportState.DEAD
     assert kept.reason == "the outbox knows no order tmall:1@main for main"
     await handed(bed, 1)
-    assert bed.box.retry(kept.number, bed.now_ms)
+    assert bed.box.retry(kept.number, "li", bed.now_ms)
     await bed.apply()
     assert (bed.state(1), bed.for_people()) == (SHIPPED, [])
 

@@ -87,7 +87,7 @@ async def test_a_sku_that_we_do_not_have_is_for_people(bed: Bed) -> None:
     assert kept.state is ReportState.DEAD
     assert kept.reason == "there is no level of NEW in main: import it, then try again"
     await bed.stock("NEW", 0)
-    assert bed.box.retry(kept.number, bed.now_ms)
+    assert bed.box.retry(kept.number, "li", bed.now_ms)
     await bed.apply()
     assert (await bed.level("NEW"), bed.for_people()) == ((5, 0), [])
 
