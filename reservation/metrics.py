@@ -291,8 +291,8 @@ WAREHOUSE_APPLIED: Final = Counter(
 )
 WAREHOUSE_REPORTS_OPEN: Final = Gauge(
     "holdfast_warehouse_reports_open",
-    "Kept reports that are not applied, by warehouse and state: waiting, or dead (a person has to"
-    " look).",
+    "Kept reports by warehouse and state: waiting, dead (not applied: a person has to look), or"
+    " anomaly (applied, and a person has to look).",
     ("warehouse", "state"),
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
@@ -371,6 +371,13 @@ WAREHOUSE_DRIFT_UNITS: Final = Gauge(
     "Units by which a warehouse certainly differs from our levels: missing, surplus, or foreign"
     " (bound there to orders that are not ours).",
     ("warehouse", "direction"),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_FINDINGS: Final = Gauge(
+    "holdfast_warehouse_findings",
+    "Drifts and shortfalls, in SKUs, that the comparison has found and nobody has dismissed.",
+    ("warehouse", "kind"),
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )

@@ -35,9 +35,12 @@ class AlertType(StrEnum):
     NOT_CLOSED = "channel.not_closed"  # a channel may still sell what it must not
     HOUSE_SILENT = "warehouse.silent"  # its system does not answer: nothing is handed over
     HOUSE_LATE_AHEAD = "warehouse.late_ahead"  # orders will have waited 8 hours (R04)
+    HOUSE_SHORT = "warehouse.shortfall"  # less is there than is promised, or than has gone
     SUSPENDED = "breaker.opened"
     ANOMALY = "order.anomaly"  # an order is not where its platform says it is
     HOUSE_AMISS = "warehouse.anomaly"  # an order that a warehouse has refused, or worse
+    HOUSE_REPORT_DEAD = "warehouse.report_dead"  # a report that cannot be applied, or is odd
+    HOUSE_DRIFT = "warehouse.drift"  # what a warehouse has differs from our books, and lasts
     DEAD_LETTER = "channel.dead_letter"  # a channel was not told what it may sell
     DEAD_PARCEL = "channel.dead_parcel"  # nor that a parcel has left
     ON_TRIAL = "breaker.half_opened"

@@ -99,9 +99,13 @@ class Left:
         """Page through what people have to see of reports, behind a number."""
         return look_at_reports(self._reports, lambda box: box.for_people(after, count)) or ()
 
+    def report_by(self, number: int) -> Reported | None:
+        """Read a report; None where there is none."""
+        return look_at_reports(self._reports, lambda box: box.report(number))
+
     def report(self, warehouse: str, number: int) -> Reported | None:
         """Read a report of a warehouse; None where it has none of that number."""
-        found = look_at_reports(self._reports, lambda box: box.report(number))
+        found = self.report_by(number)
         return found if found is not None and found.warehouse == warehouse else None
 
     def retry_report(self, warehouse: str, number: int, by: str, at_ms: int) -> bool:

@@ -35,9 +35,14 @@ OF_CHANNELS: Final = frozenset(
         AlertType.DEAD_PARCEL,
     }
 )
-OF_HOUSES: Final = frozenset(
-    {AlertType.HOUSE_SILENT, AlertType.HOUSE_LATE_AHEAD, AlertType.HOUSE_AMISS}
+OF_FINDINGS: Final = frozenset(
+    {AlertType.HOUSE_SHORT, AlertType.HOUSE_DRIFT, AlertType.HOUSE_REPORT_DEAD}
 )
+OF_HOUSES: Final = OF_FINDINGS | {
+    AlertType.HOUSE_SILENT,
+    AlertType.HOUSE_LATE_AHEAD,
+    AlertType.HOUSE_AMISS,
+}
 
 
 class Shortage(Struct, frozen=True):
@@ -80,12 +85,19 @@ class Alert(Struct, frozen=True, kw_only=True):
     channel: str = ""
     order_id: str = ""  # its platform's; "" too: messages that name none
     kind: str = ""  # of an anomaly; of a dead letter: whom it was for
-    units: int = 0  # that a dead letter tells
+    units: int = 0  # that a dead letter tells, are missing of a promise, certainly differ
     parcel: str = ""  # the fulfilment id of one that is not told
     late_ms: int = 0  # when the first order will have waited too long; 0: none that waits or comes
     stuck: int = 0  # orders that have
     needed_per_hour: int = 0  # the rate that would avert it
     per_hour: int = 0  # what the warehouse takes
+    report: int = 0  # the number of a warehouse's report
+    promised: int = 0  # of a shortfall: units
+    untaken: int = 0  # units that have gone by reports, and were not there
+    number: int = 0  # of a drift
+    low: int = 0  # of a drift: its range in units, below 0 what is missing
+    high: int = 0
+    foreign: int = 0  # units bound at the warehouse to orders that are not ours
 
     @property
     def about(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from ops.alerts.alert import OF_HOUSES, Alert
+from ops.alerts.alert import OF_FINDINGS, OF_HOUSES, Alert
 from reservation.receivers import AlertType
 from wms_sync.foresight import Foresight
 from wms_sync.outbox.file import outbox_path
@@ -55,7 +55,7 @@ class Houses:
         """Say what stands, and what of the known is over. Raises OutboxUnavailable."""
         if not self._names:
             return [], []
-        ours = {one.id: one for one in known.values() if one.type in OF_HOUSES}
+        ours = {one.id: one for one in known.values() if one.type in OF_HOUSES - OF_FINDINGS}
         found = look_at(self._path, lambda reads: list(self._standing(reads, ours)))
         stands = {alert.id: alert for alert in found or ()}
         return list(stands.values()), [one for one in ours if one not in stands]

@@ -18,6 +18,7 @@ from channels.intake.desk import look_at as look_at_desk
 from channels.intake.inbox import inbox_path
 from channels.parcels.parcels import NoticeState, ParcelReads, parcels_path
 from channels.parcels.parcels import look_at as look_at_parcels
+from ops.alerts.findings import Findings
 from ops.alerts.houses import Houses
 from ops.alerts.standing import alert_of_letter, alert_of_order, alert_of_parcel
 from reservation.background import repeat
@@ -51,6 +52,7 @@ class Watcher:
         self._offers = offers_path(settings.data_dir)
         self._parcel_file = parcels_path(settings.data_dir)
         self._houses = Houses(settings, clock_of(settings).now_ms)
+        self._findings = Findings(settings)
         self._shared = outbox
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,7 +74,8 @@ class Watcher:
         known = {alert.id: alert for alert in outbox.standing()}
         new: list[Alert] = []
         over: list[str] = []
-        for found in (self._orders, self._letters, self._parcels, self._houses.look):
+        houses = (self._houses.look, self._findings.look)
+        for found in (self._orders, self._letters, self._parcels, *houses):
             stands, gone = found(known)
             new += [alert for alert in stands if alert.id not in known]
             over += gone

@@ -93,6 +93,17 @@ def _of_house(alert: Alert) -> dict[str, Any]:
     if alert.type is AlertType.HOUSE_AMISS:
         order = {"channel": alert.channel, "order_id": alert.order_id}
         return {**order, "kind": alert.kind, "reason": alert.reason}
+    match alert.type:
+        case AlertType.HOUSE_REPORT_DEAD:
+            about = {"channel": alert.channel or None, "order_id": alert.order_id or None}
+            about |= {"sku": alert.sku or None, "number": alert.report}  # type: ignore[dict-item]
+            return {**about, "kind": alert.kind, "reason": alert.reason}
+        case AlertType.HOUSE_SHORT:
+            units = {"missing": alert.units, "promised": alert.promised, "untaken": alert.untaken}
+            return {"sku": alert.sku, **units}
+        case AlertType.HOUSE_DRIFT:
+            difference = {"low": alert.low, "high": alert.high, "foreign": alert.foreign}
+            return {"sku": alert.sku, "units": alert.units, "range": difference}
     return {
         "stuck": alert.stuck,
         "first_breach_at": rfc3339_or_none(alert.late_ms or None),

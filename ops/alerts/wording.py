@@ -18,7 +18,7 @@ from msgspec.structs import asdict
 
 from channels.feed.offers import Kind
 from channels.intake.moves import Anomaly
-from ops.alerts.alert import OF_CHANNELS, OF_HOUSES, Alert
+from ops.alerts.alert import OF_CHANNELS, OF_FINDINGS, OF_HOUSES, Alert
 from ops.alerts.standing import GIVEN_UP
 from reservation.receivers import AlertType, Language
 
@@ -71,6 +71,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "warehouse.silent": "仓库系统无响应",
         "warehouse.late_ahead": "订单即将超时",
         "warehouse.anomaly": "仓库订单异常",
+        "warehouse.shortfall": "仓库实物少于承诺",
+        "warehouse.report_dead": "仓库回传待人工处理",
+        "warehouse.drift": "仓库实物与账面不符",
         "late at": "{at} 首单等待满 8 小时，除非每小时接 {needed} 单；当前每小时 {rate} 单",
         "not late": "预计没有订单会等待超过 8 小时",
         "stuck": "已有 {n} 单等待超过 8 小时",
@@ -78,6 +81,18 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "amiss shipped-though-released": "库存已释放但已出库",
         "amiss not-in-store": "库存中没有该占用",
         "amiss code-used": "单号曾被使用",
+        "amiss shipped-short": "少发，其余不会再发",
+        "amiss shipped-though-cancelled": "仓库已取消但仍发货",
+        "amiss lacking": "仓库缺货",
+        "amiss stuck": "卡在仓库",
+        "short": "承诺 {promised} 件，缺 {units} 件",
+        "gone beyond": "仓库已出 {untaken} 件，账上没有",
+        "drift missing": "比账面少 {range} 件",
+        "drift surplus": "比账面多 {range} 件",
+        "drift foreign": "另有 {foreign} 件被非我方订单占用",
+        "from to": "{least}–{most}",
+        "report dead": "第 {report} 号；{reason}",
+        "report odd": "第 {report} 号已入账；{reason}",
         "breaker.half_opened": "进入试探",
         "breaker.closed": "已恢复销售",
         "health.at_risk": "库存有风险",
@@ -142,6 +157,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "todo warehouse.silent": "请联系仓库或检查网络；系统会自动重试，恢复后按优先级继续下发",
         "todo warehouse.late_ahead": "请仓库增加产能，或提前告知买家；看板可试算需要的产能",
         "todo warehouse.anomaly": "在看板上按原因重试、忽略或拦截",
+        "todo warehouse.shortfall": "请仓库盘点或补货，或决定哪些订单不发；处理后在看板上忽略",
+        "todo warehouse.report_dead": "在看板上查看原因，修正后重试；已另行处理的请忽略",
+        "todo warehouse.drift": "请仓库盘点并回传，或更正库存；看板上可重新比对，已知悉的请忽略",
         "todo health.healthy": "直播曝光可恢复，无需操作",
     },
     Language.EN: {
@@ -161,6 +179,9 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "warehouse.silent": "does not answer",
         "warehouse.late_ahead": "will have orders waiting longer than 8 hours",
         "warehouse.anomaly": "amiss at its warehouse",
+        "warehouse.shortfall": "less at the warehouse than is promised",
+        "warehouse.report_dead": "reported by the warehouse and left to people",
+        "warehouse.drift": "not as many at the warehouse as in our books",
         "late at": "the first order will have waited 8 hours at {at} unless it takes {needed} an "
         "hour; now it takes {rate}",
         "not late": "nobody will wait longer than 8 hours, as far as can be foreseen",
@@ -169,6 +190,18 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "amiss shipped-though-released": "shipped, though its stock was given back",
         "amiss not-in-store": "our stock does not know it any more",
         "amiss code-used": "its number was used before",
+        "amiss shipped-short": "shipped short, nothing more leaves",
+        "amiss shipped-though-cancelled": "shipped, though the warehouse had cancelled it",
+        "amiss lacking": "units lack there",
+        "amiss stuck": "stuck at the warehouse",
+        "short": "{units} of {promised} promised are not there",
+        "gone beyond": "{untaken} more have gone than we had",
+        "drift missing": "{range} fewer than in our books",
+        "drift surplus": "{range} more than in our books",
+        "drift foreign": "{foreign} bound there to orders that are not ours",
+        "from to": "{least} to {most}",
+        "report dead": "report {report}; {reason}",
+        "report odd": "report {report} was applied; {reason}",
         "breaker.half_opened": "on trial",
         "breaker.closed": "open again",
         "health.at_risk": "at risk",
@@ -248,6 +281,12 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "itself and goes on by priority once it answers",
         "todo warehouse.late_ahead": "Have the warehouse take more, or tell the buyers in time; "
         "the board says what a rate would do",
+        "todo warehouse.shortfall": "Have it counted or restocked there, or decide which orders do "
+        "not leave; then dismiss it on the board",
+        "todo warehouse.report_dead": "The board says why. Mend that and retry it, or dismiss it "
+        "once you have seen to it",
+        "todo warehouse.drift": "Have it counted there and reported, or correct the stock; have it "
+        "looked at again or dismiss it on the board",
         "todo warehouse.anomaly": "Retry it, dismiss it or keep it back on the board, as the "
         "reason says",
         "todo health.healthy": "Nothing. The livestream may show it as before",
@@ -353,12 +392,35 @@ class Words:
         if alert.type is AlertType.HOUSE_AMISS:
             reason = _shortened(harmless(alert.reason))
             return self.text(f"amiss {alert.kind}") + (f"; {reason}" if reason else "")
+        if alert.type in OF_FINDINGS:
+            return self._why_found(alert)
         stuck = self.text("stuck", n=alert.stuck) if alert.stuck else ""
         if not alert.late_ms:
             return stuck or self.text("not late")
         figures = {"needed": alert.needed_per_hour, "rate": alert.per_hour}
         late = self.text("late at", at=self.time(alert.late_ms), **figures)
         return f"{stuck}; {late}" if stuck else late
+
+    def _why_found(self, alert: Alert) -> str:
+        """Say what a report or the comparison has found."""
+        if alert.type is AlertType.HOUSE_REPORT_DEAD:
+            reason = _shortened(harmless(alert.reason))
+            return self.text(f"report {alert.kind}", report=alert.report, reason=reason)
+        said = []
+        if alert.type is AlertType.HOUSE_SHORT:
+            if alert.units:
+                said.append(self.text("short", units=alert.units, promised=alert.promised))
+            if alert.untaken:
+                said.append(self.text("gone beyond", untaken=alert.untaken))
+            return "; ".join(said)
+        if alert.units:
+            least, most = sorted((abs(alert.low), abs(alert.high)))
+            both = str(least) if least == most else self.text("from to", least=least, most=most)
+            direction = "missing" if alert.units < 0 else "surplus"
+            said.append(self.text(f"drift {direction}", range=both))
+        if alert.foreign:
+            said.append(self.text("drift foreign", foreign=alert.foreign))
+        return "; ".join(said)
 
     def _why_untold(self, alert: Alert) -> str:
         """Say what a channel was not told, and what it answered."""

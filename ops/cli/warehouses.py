@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -11,9 +10,10 @@ import typer
 from rich.table import Table
 
 from ops.cli.endings import output
-from ops.cli.options import ConfigOption, DataDirOption, JsonOption, settings_of
+from ops.cli.options import ConfigOption, DataDirOption, JsonOption
+from ops.cli.warehouse_files import BY, MOST_SHOWN, WarehouseArgument, now_ms, showing_of, text
+from ops.cli.warehouse_left import left_app
 from reservation.errors import ConfigurationError, HoldfastError
-from wms_sync.clock import clock_of
 from wms_sync.desk_endpoints import delivery_json
 from wms_sync.forecast_endpoints import warehouses_json
 from wms_sync.outbox.delivery import DeliveryState
@@ -21,28 +21,25 @@ from wms_sync.outbox.desk import Verdict
 from wms_sync.outbox.reads import look_at
 from wms_sync.rules.capacity import MOST_ORDERS_PER_DAY
 from wms_sync.rules.priority import Lane
-from wms_sync.showing import Showing, done_at
+from wms_sync.showing import done_at
 from wms_sync.written import forecast_json, order_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reservation.config import Settings
     from wms_sync.outbox.desk import Desk
     from wms_sync.outbox.reads import OutboxReads
+    from wms_sync.showing import Showing
 
 T = TypeVar("T")
-
-MOST_SHOWN = 1_000  # of a list
-BY = "command line"  # who did it, where a key is named elsewhere
 
 warehouses_app = typer.Typer(
     help="Warehouses whose systems take orders from Holdfast: what waits, what will be late, "
     "what they refused.",
     no_args_is_help=True,
 )
+warehouses_app.add_typer(left_app)
 
-WarehouseArgument = Annotated[str, typer.Argument(help="Our name of the warehouse.")]
 CodeArgument = Annotated[
     str, typer.Argument(metavar="CODE", help="The order's code: RESERVATION-ID@WAREHOUSE.")
 ]
@@ -53,7 +50,7 @@ def list_warehouses(
     *, data_dir: DataDirOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """List the warehouses: how each is fed, what waits, and what will be late."""
-    showing = _showing(config, data_dir)
+    showing = showing_of(config, data_dir)
     rows = warehouses_json(showing, showing.now_ms())
     if as_json:
         output().print_json(json.dumps(rows))
@@ -61,21 +58,23 @@ def list_warehouses(
     if not rows:
         typer.echo("the settings name no system of a warehouse: see docs/warehouses.md")
         return
-    names = ("warehouse", "waiting", "oldest", "an hour", "used", "pace", "breaker", "anomalies")
-    table = Table(*names, "first 8 h", "needed", box=None)
+    names = ("warehouse", "waiting", "oldest", "an hour", "used", "pace", "breaker")
+    left = ("anomalies", "reports", "shortfalls", "drifts")
+    table = Table(*names, *left, "checked", "first 8 h", "needed", box=None)
     for row in rows:
         forecast, breaker = row["forecast"] or {}, row["breaker"] or {}
         table.add_row(
             row["warehouse"],
             str(row["waiting"]),
             _span(row["oldest_age_seconds"]),
-            _text(row["orders_per_hour"]),
+            text(row["orders_per_hour"]),
             _percent(row["capacity_used"]),
             _percent(row["pace"]),
-            _text(breaker.get("state")),
-            str(row["anomalies"]),
-            _text(forecast.get("first_breach_at")),
-            _text(forecast.get("needed_per_hour")),
+            text(breaker.get("state")),
+            *(str(row[name]) for name in left),
+            _checked(row["comparison"]),
+            text(forecast.get("first_breach_at")),
+            text(forecast.get("needed_per_hour")),
         )
     output().print(table)
 
@@ -91,7 +90,7 @@ def list_orders(
     as_json: JsonOption = False,
 ) -> None:
     """List orders of a warehouse, the longest in their state first; a thousand at most."""
-    showing = _showing(config, data_dir)
+    showing = showing_of(config, data_dir)
     start = (-1, "")
 
     def ask(reads: OutboxReads) -> list[dict[str, Any]]:
@@ -116,11 +115,11 @@ def show_order(
     as_json: JsonOption = False,
 ) -> None:
     """Show one order: where it is, when it is handed over, its whole way."""
-    showing = _showing(config, data_dir)
-    now_ms = showing.now_ms()
+    showing = showing_of(config, data_dir)
+    as_of_ms = showing.now_ms()
     found = look_at(
         showing.path,
-        lambda reads: delivery_json(reads, showing, code, now_ms, shows_receiver=False),
+        lambda reads: delivery_json(reads, showing, code, as_of_ms, shows_receiver=False),
     )
     if found is None:
         raise _no_order(code)
@@ -154,7 +153,7 @@ def show_forecast(
     as_json: JsonOption = False,
 ) -> None:
     """Foresee the queue of a warehouse: what breaks 8 hours, and which rate would avert it."""
-    showing = _showing(config, data_dir)
+    showing = showing_of(config, data_dir)
     if warehouse not in showing.terms:
         raise _no_warehouse(showing, warehouse)
 
@@ -175,9 +174,9 @@ def show_forecast(
         for point in found["ahead"][::4]:
             table.add_row(
                 point["at"],
-                _text(point["waiting"]),
+                text(point["waiting"]),
                 _span(point["oldest_age_seconds"]),
-                _text(point["handed_per_hour"]),
+                text(point["handed_per_hour"]),
                 str(point["orders_per_hour"]),
             )
         output().print(table)
@@ -188,7 +187,7 @@ def list_anomalies(
     *, data_dir: DataDirOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """List orders that a person has to look into, with the reason."""
-    showing = _showing(config, data_dir)
+    showing = showing_of(config, data_dir)
     found = look_at(
         showing.path,
         lambda reads: [order_json(one, None) for one in reads.anomalies((-1, ""), MOST_SHOWN)],
@@ -200,7 +199,7 @@ def list_anomalies(
 @warehouses_app.command("retry")
 def retry(code: CodeArgument, data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
     """Hand over once more what a warehouse has rejected, in its old place."""
-    if not _do(config, data_dir, lambda desk: desk.retry(code, BY, _now_ms())):
+    if not _do(config, data_dir, lambda desk: desk.retry(code, BY, now_ms())):
         message = f"{code} is not rejected: 'holdfast warehouses order {code}' says where it is"
         raise HoldfastError(message)
     typer.echo(f"{code} waits for its turn again")
@@ -211,7 +210,7 @@ def dismiss(
     code: CodeArgument, data_dir: DataDirOption = None, config: ConfigOption = None
 ) -> None:
     """Take an order off the list of anomalies, since you have seen to it."""
-    if not _do(config, data_dir, lambda desk: desk.dismiss(code, BY, _now_ms())):
+    if not _do(config, data_dir, lambda desk: desk.dismiss(code, BY, now_ms())):
         message = f"{code} is not on the list: 'holdfast warehouses anomalies' shows it"
         raise HoldfastError(message)
     typer.echo(f"{code} is off the list")
@@ -228,7 +227,7 @@ def cancel(
 
     def ask(desk: Desk) -> Verdict | None:
         for found in desk.deliveries("code = ?", (code,)):
-            return desk.ask_cancel(found.reservation_id, f"{reason} ({BY})", _now_ms())
+            return desk.ask_cancel(found.reservation_id, f"{reason} ({BY})", now_ms())
         return None
 
     verdict = _do(config, data_dir, ask)
@@ -247,7 +246,7 @@ _VERDICTS = {
 
 
 def _do(config: Path | None, data_dir: Path | None, deed: Callable[[Desk], T]) -> T | None:
-    return done_at(_showing(config, data_dir).path, deed)
+    return done_at(showing_of(config, data_dir).path, deed)
 
 
 def _print_orders(rows: Sequence[dict[str, Any]], *, as_json: bool, none: str) -> None:
@@ -261,7 +260,7 @@ def _print_orders(rows: Sequence[dict[str, Any]], *, as_json: bool, none: str) -
     table = Table(*names, box=None)
     columns = ("code", "state", "since", "lane", "ship_by", "position", "estimated_at")
     for row in rows:
-        table.add_row(*(_text(row[name]) for name in (*columns, "anomaly", "reason")))
+        table.add_row(*(text(row[name]) for name in (*columns, "anomaly", "reason")))
     output().print(table)
 
 
@@ -280,18 +279,6 @@ def _sentence(found: dict[str, Any]) -> str:
     )
 
 
-def _showing(config: Path | None, data_dir: Path | None) -> Showing:
-    """Read the settings. Raises HoldfastError where their directory is none."""
-    settings: Settings = settings_of(config, data_dir=data_dir)
-    if not settings.data_dir.is_dir():
-        message = (
-            f"{settings.data_dir} has nothing of warehouses: give --data-dir or HOLDFAST_DATA_DIR"
-            " the directory in which the agents keep it"
-        )
-        raise HoldfastError(message)
-    return Showing(settings, clock_of(settings).now_ms)
-
-
 def _no_warehouse(showing: Showing, warehouse: str) -> ConfigurationError:
     known = ", ".join(sorted(showing.terms)) or "none: give --config"
     return ConfigurationError(f"the settings name no warehouse {warehouse!r}; they name {known}")
@@ -301,20 +288,17 @@ def _no_order(code: str) -> HoldfastError:
     return HoldfastError(f"no order {code!r} has entered: a code is RESERVATION-ID@WAREHOUSE")
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _text(value: object) -> str:
-    return "–" if value is None else str(value)
+def _checked(comparison: dict[str, Any] | None) -> str:
+    """Say how many SKUs the pass that is under way has checked, or the last one."""
+    return text(None if comparison is None else f"{comparison['checked']}/{comparison['skus']}")
 
 
 def _percent(value: float | None) -> str:
-    return _text(None if value is None else f"{value:.0%}")
+    return text(None if value is None else f"{value:.0%}")
 
 
 def _span(seconds: int | None) -> str:
     if seconds is None:
-        return _text(None)
+        return text(None)
     minutes = seconds // 60
     return f"{minutes // 60} h {minutes % 60:02} min"

@@ -319,6 +319,10 @@ _SUMMED: Final = {
     ("holdfast_channel_offers", "not_closed"): "not_closed",
     ("holdfast_channel_parcels", "dead"): "parcels_dead",
     ("holdfast_warehouse_anomalies", ""): "houses_amiss",
+    ("holdfast_warehouse_reports_open", "dead"): "houses_amiss",
+    ("holdfast_warehouse_reports_open", "anomaly"): "houses_amiss",
+    ("holdfast_warehouse_shortfalls", ""): "houses_amiss",
+    ("holdfast_warehouse_findings", ""): "houses_amiss",
 }
 
 

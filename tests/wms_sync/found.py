@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,7 @@ class Found:
     findings: Findings
     now_ms: int = NOW_MS
     told: int = 0
+    policy: Policy = POLICY
 
     def report(self, said: Shipped | Counted | None = None, *, warehouse: str = "main") -> int:
         """Keep a report; its number."""
@@ -96,7 +99,7 @@ class Found:
             known=True, free=free, locked=locked, on_hand=on_hand, promised=promised, handed=handed
         )
         seen = Seen(sku=sku, figures=figures, version="5-0")
-        self.findings.take(warehouse, [seen], POLICY, self.now_ms)
+        self.findings.take(warehouse, [seen], self.policy, self.now_ms)
 
     def drift(self, sku: str, free: int, **figures: int) -> None:
         """Look so often that a difference is certain."""
@@ -109,11 +112,18 @@ class Found:
         self.findings.keep_walk(warehouse, walk)
 
 
+@contextmanager
+def opened(data_dir: Path, now_ms: int = NOW_MS) -> Iterator[Found]:
+    """Open both files as the loops do."""
+    with (
+        closing(Box(reports_path(data_dir))) as box,
+        closing(Findings(reconciliation_path(data_dir))) as findings,
+    ):
+        yield Found(box, findings, now_ms)
+
+
 @pytest.fixture
 def found(settings: Settings) -> Iterator[Found]:
-    """Open both files as the loops do."""
-    box = Box(reports_path(settings.data_dir))
-    findings = Findings(reconciliation_path(settings.data_dir))
-    yield Found(box, findings)
-    findings.close()
-    box.close()
+    """Open those of the settings' data directory."""
+    with opened(settings.data_dir) as made:
+        yield made

@@ -22,6 +22,7 @@ ORDERS = "/v1/warehouses/main/orders"
 async def test_before_anything_waits_there_is_nothing(ask: Asked, settings: Settings) -> None:
     """And looking makes no file, nor does what cannot be done."""
     assert (await ask("GET", ORDERS))["items"] == []
+    await ask("GET", "/v1/warehouses/west/orders", status=404)
     assert (await ask("GET", "/v1/warehouses/anomalies"))["items"] == []
     await ask("GET", f"{ORDERS}/tmall:1@main", status=404)
     for verb in ("retry", "dismiss"):
@@ -53,6 +54,7 @@ async def test_orders_are_listed_page_by_page_narrowed_by_state_and_lane(
     assert [one["position"] for one in rows] == [1, 1, 2, None]
     assert rows[3]["estimated_at"] is None
     assert rows[0]["estimated_at"] is not None
+    assert (await ask("GET", f"{ORDERS}?limit=4"))["next"] is None
     (rush,) = (await ask("GET", f"{ORDERS}?state=pending&lane=rush"))["items"]
     assert rush["code"] == "tmall:1@main"
     assert (await ask("GET", f"{ORDERS}?state=accepted&lane=rush"))["items"] == []
@@ -127,7 +129,8 @@ async def test_what_was_rejected_is_listed_tried_again_and_dismissed(
     assert (row["code"], row["anomaly"], row["reason"]) == (first, "rejected", "no such SKU")
     (row,) = (await ask("GET", f"/v1/warehouses/anomalies?after={page['next']}"))["items"]
     assert row["code"] == second
-    await ask("POST", f"{ORDERS}/{first}/retry", Role.VIEWER, 403)
+    for verb in ("retry", "dismiss"):
+        await ask("POST", f"{ORDERS}/{first}/{verb}", Role.VIEWER, 403)
     await ask("POST", f"{ORDERS}/{first}/retry", Role.OPS)
     found = await ask("GET", f"{ORDERS}/{first}")
     assert (found["state"], found["anomaly"]) == ("pending", None)

@@ -59,6 +59,18 @@ async def test_a_warehouse_tells_its_pace_breaker_counts_and_anomalies(
     }
 
 
+async def test_a_warehouse_that_is_fed_as_ever_tells_no_pause_and_no_retry(
+    ask: Asked, filled: Filled
+) -> None:
+    """Also where it asked for peace once, or did not answer."""
+    filled.wait("1")
+    breaker = WarehouseBreaker(BreakerState.CLOSED, retry_at_ms=NOW_MS - 5_000)
+    filled.keep(Pace(NOW_MS, paused_until_ms=NOW_MS), breaker)
+    (main,) = (await ask("GET", "/v1/warehouses"))["items"]
+    assert main["breaker"] == {"state": "closed", "retry_at": None}
+    assert main["paused_until"] is None
+
+
 async def test_what_was_used_of_the_capacity_is_that_of_the_last_hour(
     ask: Asked, filled: Filled, hour: Hour
 ) -> None:
@@ -126,9 +138,27 @@ async def test_the_picture_begins_where_the_past_ends(
     assert len(found["ahead"]) == 97
 
 
-@pytest.mark.parametrize("rate", ["0", "-1", "1.5", "x", "99999999", "", "1&orders_per_hour=2"])
+@pytest.mark.parametrize(
+    "rate",
+    [
+        *("0", "-1", "1.5", "x", "99999999", "", "1&orders_per_hour=2"),
+        pytest.param("9" * 5_000, id="more digits than are read"),
+    ],
+)
 async def test_an_impossible_rate_is_422(ask: Asked, filled: Filled, rate: str) -> None:
     await ask("GET", f"{FORECAST}?orders_per_hour={rate}", Role.VIEWER, 422)
+
+
+async def test_another_parameter_is_422(ask: Asked, filled: Filled) -> None:
+    await ask("GET", f"{FORECAST}?x=1", Role.VIEWER, 422)
+    await ask("GET", "/v1/warehouses?x=1", Role.VIEWER, 422)
+
+
+async def test_one_of_which_nothing_came_is_told_beside_others(ask: Asked, filled: Filled) -> None:
+    """The settings name it: that is enough."""
+    filled.wait("1", warehouse="east")
+    rows = (await ask("GET", "/v1/warehouses"))["items"]
+    assert [(one["warehouse"], one["waiting"]) for one in rows] == [("east", 1), ("main", 0)]
 
 
 async def test_only_a_warehouse_of_the_settings_is_foreseen(ask: Asked, filled: Filled) -> None:

@@ -265,6 +265,12 @@ class Reconciler:
         for direction, units in self._findings.drift_units(name).items():
             labels = {"warehouse": name, "direction": direction}
             metrics.WAREHOUSE_DRIFT_UNITS.labels(**labels).set(units)
+        found = {
+            "drift": self._findings.open_drifts(name),
+            "shortfall": len(self._findings.open_shortfalls_of(name)),
+        }
+        for kind, skus in found.items():
+            metrics.WAREHOUSE_FINDINGS.labels(warehouse=name, kind=kind).set(skus)
         metrics.WAREHOUSE_SHORT_UNITS.labels(warehouse=name).set(self._findings.short_units(name))
         walk = self._findings.walk(name)
         since_ms = now_ms if walk is None else walk.ended_ms or walk.first_ms

@@ -210,7 +210,7 @@ class Applier:
         """Set the figures of what is not done."""
         for warehouse in self._warehouses:
             counts = self._box.counts(warehouse)
-            for state in ("waiting", "dead"):
+            for state in ("waiting", "dead", "anomaly"):
                 labels = {"warehouse": warehouse, "state": state}
                 metrics.WAREHOUSE_REPORTS_OPEN.labels(**labels).set(counts[state])
             metrics.WAREHOUSE_SHORTFALLS.labels(warehouse=warehouse).set(counts["shortfall"])

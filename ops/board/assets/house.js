@@ -1,7 +1,7 @@
 // One warehouse: how it is fed, what waits by lane and for how long, and what becomes of it.
 
 import { classed, node, put, show, style } from "./dom.js";
-import { count, percent, shortTime, span } from "./format.js";
+import { ago, count, percent, shortTime, span } from "./format.js";
 import { forecast } from "./forecast.js";
 import { t } from "./text.js";
 
@@ -16,12 +16,13 @@ export function house(first) {
   const tiles = ["houseWaiting", "houseUsed", "housePace", "houseBreaker"].map(tile);
   const lanes = LANES.map(lane);
   const states = node("p", { class: "help states" });
+  const compared = node("p", { class: "help compared" });
   const ahead = forecast(name);
   const root = node(
     "section", { class: "house", "data-warehouse": name },
     node("div", { class: "title" }, node("h2", { class: "house-name" }, name), badge), why,
     node("div", { class: "tiles" }, ...tiles.map((one) => one.root)),
-    node("div", { class: "lanes" }, ...lanes.map((one) => one.root)), states, ahead.root,
+    node("div", { class: "lanes" }, ...lanes.map((one) => one.root)), states, compared, ahead.root,
   );
   return {
     root,
@@ -49,6 +50,7 @@ export function house(first) {
       lanes.forEach((one) => one.update(item, late));
       put(states, STATES.map((each) => [each, sum(item, (row) => row.state === each)])
         .filter(([, orders]) => orders).map(([each, orders]) => `${t(`delivery ${each}`)} ${count(orders)}`).join(" · "));
+      put(compared, comparison(item));
       ahead.update(item.foreseen);
     },
   };
@@ -94,6 +96,16 @@ function lane(name) {
 
 function sum(item, fits) {
   return item.counts.filter(fits).reduce((all, row) => all + row.orders, 0);
+}
+
+// Say how far its stock is compared with ours.
+function comparison({ comparison: told, as_of: at }) {
+  if (!told) return t("notCompared");
+  const figures = { checked: count(told.checked), skus: count(told.skus), n: count(told.suspected) };
+  const said = [t(told.under_way ? "comparedNow" : "comparedLast", figures)];
+  said.push(told.ended_at ? t("passEnded", { ago: ago(told.ended_at, Date.parse(at)) }) : t("noPass"));
+  if (told.suspected) said.push(t("suspectedNow", figures));
+  return said.join(" · ");
 }
 
 function stateOf(item) {

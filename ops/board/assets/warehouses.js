@@ -5,6 +5,7 @@ import { read } from "./board.js";
 import { arrange, fault, node, put, show } from "./dom.js";
 import { explained, orderSearch } from "./follow.js";
 import { house } from "./house.js";
+import { leftToPeople } from "./left.js";
 import { t } from "./text.js";
 
 const PAUSE_MS = 5000; // between two looks: it is foreseen anew as rarely
@@ -16,11 +17,12 @@ export function warehouses() {
   const rows = new Map();
   const none = node("p", { class: "empty", hidden: "" }, t("noHouses"));
   const amiss = amissOrders(undone.say, () => load());
+  const left = leftToPeople(undone.say, () => load());
   const root = node(
     "div", { class: "detail" },
     node("a", { href: "#/", class: "back" }, `← ${t("back")}`),
     node("div", { class: "title" }, node("h1", {}, t("housesLink")), node("span", { class: "grow" }), orderSearch()),
-    unread.root, undone.root, none, list, amiss.root,
+    unread.root, undone.root, none, list, amiss.root, left.root,
   );
   let asking = false;
   let askedAt = 0;
@@ -35,8 +37,10 @@ export function warehouses() {
       }
       arrange(list, rows, told.items, (item) => item.warehouse, house);
       show(none, !told.items.length);
-      await amiss.load();
-      show(amiss.root, told.items.length > 0);
+      for (const one of [amiss, left]) {
+        await one.load();
+        show(one.root, told.items.length > 0);
+      }
       unread.say("");
     } catch (problem) {
       unread.say(explained(problem));

@@ -9,6 +9,7 @@ import pytest
 
 import ops.way
 import wms_sync.outbox
+import wms_sync.reconciliation
 from channels.feed.policy import AT_RISK, SUSPENDED
 from channels.intake.looks import LookState
 from channels.intake.moves import Anomaly
@@ -20,6 +21,7 @@ from reservation.events.entries import KINDS
 from reservation.events.timeline import MARKED
 from reservation.model import HealthStatus, State
 from reservation.receivers import ReceiverKind
+from wms_sync.left_views import ReportKind
 from wms_sync.outbox.delivery import Anomaly as Amiss
 from wms_sync.outbox.delivery import CancelState, DeliveryState
 from wms_sync.rules.priority import Lane
@@ -28,6 +30,9 @@ from wms_sync.rules.warehouse_breaker import BreakerState
 OURS = [path for path in sorted(ASSETS.glob("*.js")) if not path.name.startswith("uPlot")]
 SCRIPTS = "\n".join(path.read_text() for path in OURS if path.name != "text.js")
 OUTBOX = "\n".join(path.read_text() for path in Path(wms_sync.outbox.__path__[0]).glob("*.py"))
+RECONCILIATION = "\n".join(
+    path.read_text() for path in Path(wms_sync.reconciliation.__path__[0]).glob("*.py")
+)
 WAY = Path(ops.way.__file__).read_text()
 REASONS = {"failed locks", "failed lock in half-open"}  # of a breaker, written by `_breaker.lua`
 # What the service says is looked up as it is; a slug without words is shown itself.
@@ -51,6 +56,9 @@ STEPS = {
     *re.findall(r'\*where, "(\w+)"', WAY),
     *State,
 }
+# How a report stands that people see, and what is noted of a SKU.
+REPORTS = ("dead", "waiting", "odd", "unread")
+NOTES = set(re.findall(r'_note(?:_drift)?\([^"]*?"([a-z ]+)"', RECONCILIATION))
 TOLD_HOUSES = {
     *(f"calls {state}" for state in BreakerState),
     *(f"lane {lane}" for lane in Lane),
@@ -60,6 +68,9 @@ TOLD_HOUSES = {
     *(f"where {where}" for where in Where),
     *(f"step {what}" for what in STEPS),
     "told not-told",
+    *(f"told {kind}" for kind in ReportKind),
+    *(f"{word} {how}" for word in ("report", "reportTodo") for how in REPORTS),
+    *(f"note {what}" for what in NOTES),
 }
 MAY_BE_TOLD = {slug.value for slug in Slug}
 WORD = re.compile(r'(?:^|[{,\s])(?:"([^"\n]+)"|(\w+)): (?=")')
