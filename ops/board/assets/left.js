@@ -82,8 +82,10 @@ function entry({ key, href, name, place, inner, acts, say, load }) {
   };
 }
 
+// `looked` of an act: what an item was last looked at. Done, the act rests until that is another time.
 function button(act, say, load) {
   let item = null;
+  let asked = null;
   const root = node("button", { type: "button", class: act.quiet ? "small quiet" : "small" }, t(act.text));
   const work = async () => {
     await send(act.path(item));
@@ -95,18 +97,25 @@ function button(act, say, load) {
       root.disabled = true;
       say("");
       try {
+        const before = act.looked?.(item);
         await work();
-        if (act.said) say(t(act.said));
+        asked = before ?? null;
       } catch (problem) {
         say(explained(problem));
       } finally {
-        root.disabled = false;
+        rest();
       }
     };
+  function rest() {
+    root.disabled = asked !== null && asked === act.looked(item);
+    if (!root.disabled) asked = null;
+    put(root, t(root.disabled ? "asked" : act.text));
+  }
   return {
     root,
     update(fresh) {
       item = fresh;
+      if (asked !== null) rest();
       show(root, mayAct() && act.fits(fresh));
     },
   };
@@ -160,9 +169,10 @@ function reportRow(item, say, load) {
 }
 
 function said(report) {
-  const lines = [t("reportCame", { at: moment(report.kept_at), n: count(report.times) })];
+  const lines = [t(report.times > 1 ? "reportCameAgain" : "reportCame", { at: moment(report.kept_at), n: count(report.times) })];
   if (report.masked) lines.push(t("reportMasked"));
-  const shown = report.body ?? (report.said && JSON.stringify(report.said, null, 1));
+  const told = Object.entries({ ...report.said, ...report.plan && { plan: report.plan } });
+  const shown = report.masked ? "" : report.body ?? told.map(([name, value]) => `${name}: ${JSON.stringify(value)}`).join("\n");
   const parts = lines.map((line) => node("p", { class: "help" }, line));
   return shown ? [...parts, node("pre", {}, shown)] : parts;
 }
@@ -178,30 +188,30 @@ function ofComparison(item, dismissed, meaning, looks, say, load) {
     key: ofSku(item), href: `#/sku/${encodeURIComponent(item.sku)}`, name: item.sku, place: item.warehouse, say, load,
     inner: inside("itsHistory", skuPath(item), history, say),
     acts: [
-      { text: "lookAgain", path: (one) => `${skuPath(one)}/look`, fits: looks },
+      { text: "lookAgain", path: (one) => `${skuPath(one)}/look`, fits: (one) => looks(one) !== undefined, looked: looks },
       { text: "dismiss", quiet: true, path: (one) => `${skuPath(one)}/${dismissed}/dismiss`, fits: () => true, asks: (one) => one.sku, meaning },
     ],
   });
 }
 
 function shortfallRow(item, say, load) {
-  const row = ofComparison(item, "shortfall", "dismissShortfall", (one) => one.compared !== null, say, load);
+  const row = ofComparison(item, "shortfall", "dismissShortfall", (one) => one.compared?.seen_at, say, load);
   row.root.querySelector(".action > .plain").hidden = item.compared === null;
   return {
     root: row.root,
     update(fresh) {
       const why = fresh.missing ? [t("shortOf", { n: count(fresh.missing), promised: count(fresh.promised) })] : [];
       if (fresh.untaken) why.push(t("goneBeyond", { n: count(fresh.untaken) }));
-      const by = [fresh.reported && t("byReports"), fresh.compared && t("byComparison")].filter(Boolean).join(", ");
+      const by = [fresh.reported && t("byReports"), fresh.compared && t("byComparison")].filter(Boolean).join(t("comma"));
       row.update(fresh, {
-        badge: t("shortBadge", { n: count(fresh.missing || fresh.untaken) }), why: why.join("; "), todo: `${t("toldBy", { who: by })} ${t("shortTodo")}`,
+        badge: t("shortBadge", { n: count(fresh.missing || fresh.untaken) }), why: why.join(t("comma")), todo: `${t("toldBy", { who: by })} ${t("shortTodo")}`,
       });
     },
   };
 }
 
 function driftRow(item, say, load) {
-  const row = ofComparison(item, "drift", "dismissDrift", () => true, say, load);
+  const row = ofComparison(item, "drift", "dismissDrift", (one) => one.seen_at, say, load);
   return {
     root: row.root,
     update(fresh) {
@@ -221,15 +231,20 @@ function difference({ low, high, foreign }) {
   const [least, most] = [Math.min(Math.abs(low), Math.abs(high)), Math.max(Math.abs(low), Math.abs(high))];
   const units = least === most ? count(least) : `${count(least)}–${count(most)}`;
   const said = t(high < 0 ? "fewerThere" : "moreThere", { n: units });
-  return bound ? `${said}, ${bound}` : said;
+  return bound ? said + t("comma") + bound : said;
 }
 
 function history(found) {
   const last = t("lastLook", { at: moment(found.looked_at), what: difference(found.range) });
   const rows = found.history.map((note) => {
     const name = `note ${note.what}`;
-    const more = note.range ? difference(note.range) : note.detail ?? "";
+    const more = note.range ? difference(note.range) : short(note.detail ?? "");
     return node("li", {}, node("time", {}, moment(note.at)), node("b", {}, has(name) ? t(name) : note.what), node("span", {}, more));
   });
   return [node("p", { class: "help" }, last), node("ol", { class: "tape" }, ...rows.reverse())];
+}
+
+// What is noted of a shortfall has its figures in it.
+function short(detail) {
+  return detail.replace(/^(\d+) of (\d+) promised are not there$/, (_, n, promised) => t("shortOf", { n, promised }));
 }

@@ -128,6 +128,11 @@ async def test_orders_that_will_be_late_are_seen_before_they_are_with_what_would
         re.compile(r"3 h \d+ min of 8 h")
     )
     await expect(house.locator(".states")).to_have_text("waiting 720 · at the warehouse 432")
+    await expect(house.locator(".compared")).to_have_text(
+        "Its stock was not compared with ours so far."
+    )
+    calm = "No report, shortfall or difference is left to people."
+    await expect(page.get_by_text(calm)).to_be_visible()
     await expect(house.locator("canvas")).to_have_count(2)
     outcome = house.locator(".forecast > .why")
     await expect(outcome).to_be_hidden()
