@@ -93,12 +93,13 @@ class Found:
         promised: int = 0,
         on_hand: int = 100,
         warehouse: str = "main",
+        written: bool = False,
     ) -> None:
         """Look at a SKU once; our books have a hundred of it where nothing else is said."""
         figures = Figures(
             known=True, free=free, locked=locked, on_hand=on_hand, promised=promised, handed=handed
         )
-        seen = Seen(sku=sku, figures=figures, version="5-0")
+        seen = Seen(sku=sku, figures=figures, version="5-0", written=written)
         self.findings.take(warehouse, [seen], self.policy, self.now_ms)
 
     def drift(self, sku: str, free: int, **figures: int) -> None:

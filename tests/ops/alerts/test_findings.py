@@ -182,6 +182,29 @@ def test_a_drift_is_told_once_and_again_when_it_is_another_one(watch: Watch, fou
     assert (told["units"], told["range"]) == (-6, {"low": -10, "high": -6, "foreign": 0})
 
 
+def test_one_that_came_back_while_nobody_looked_is_another_one(watch: Watch, found: Found) -> None:
+    """Though it is of as many units."""
+    found.drift("A", 90)
+    (first,) = watch.look()
+    found.look("A", 100)
+    found.drift("A", 90)
+    (second,) = watch.look()
+    assert (first.units, second.units) == (-10, -10)
+    assert list(watch.known) == [second.id]
+
+
+def test_more_that_is_bound_to_others_is_another_drift(watch: Watch, found: Found) -> None:
+    """Also where the range is as it was."""
+    found.drift("A", 100, locked=3)
+    (alert,) = watch.look()
+    assert (alert.low, alert.high, alert.foreign) == (3, 3, 3)
+    found.look("A", 99, locked=4, written=True)  # our level was written: all begins anew
+    found.drift("A", 99, locked=4)
+    (more,) = watch.look()
+    assert (more.low, more.high, more.foreign) == (3, 3, 4)
+    assert alert_json(more, EN)["range"]["foreign"] == 4
+
+
 def test_a_drift_that_is_mended_by_itself_is_no_news(watch: Watch, found: Found) -> None:
     """One that was told stands while it is being mended: refused, it is not told again."""
     found.drift("A", 95)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from reservation import metrics
 from reservation.api import board
 from reservation.engine import Engine
 from reservation.events.archive import ArchiveReader
@@ -253,3 +254,25 @@ async def test_a_timeline_knows_what_stood_still(ops: Caller, clock: Clock, tmal
     drawn = (await ops("GET", f"/v1/board/skus/{SKU}/timeline?minutes=60")).json()
     assert [point[1] for point in drawn["points"]] == [1_500, 1_600, 1_600]
     assert [point[2] for point in drawn["points"]][-1] == 0
+
+
+def test_what_is_left_to_people_of_warehouses_is_one_figure() -> None:
+    """Orders, reports that are dead or odd, shortfalls and drifts; not what is tried by itself."""
+    left = [
+        metrics.WAREHOUSE_ANOMALIES.labels(warehouse="north"),
+        metrics.WAREHOUSE_REPORTS_OPEN.labels(warehouse="north", state="dead"),
+        metrics.WAREHOUSE_REPORTS_OPEN.labels(warehouse="north", state="anomaly"),
+        metrics.WAREHOUSE_SHORTFALLS.labels(warehouse="north"),
+        metrics.WAREHOUSE_FINDINGS.labels(warehouse="north", kind="drift"),
+        metrics.WAREHOUSE_FINDINGS.labels(warehouse="north", kind="shortfall"),
+    ]
+    waits = metrics.WAREHOUSE_REPORTS_OPEN.labels(warehouse="north", state="waiting")
+    before = board._sample().get("houses_amiss", 0)
+    try:
+        for place, gauge in enumerate(left):
+            gauge.set(10**place)
+        waits.set(9)
+        assert board._sample()["houses_amiss"] == before + 111_111
+    finally:
+        for gauge in (*left, waits):
+            gauge.set(0)

@@ -376,7 +376,14 @@ async def test_figures(yard: Yard) -> None:
     assert figure("drift_units", direction="missing") == 3
     assert figure("drift_units", direction="surplus") == 4
     assert figure("short_units") == 3
+    assert figure("findings", kind="drift") == 2
+    assert figure("findings", kind="shortfall") == 1
     assert 60 <= (figure("pass_age_seconds") or 0) <= 90
+    assert yard.findings.dismiss_drift("main", "B", "li", yard.bed.now_ms)
+    assert yard.findings.dismiss_shortfall("main", "A", "li", yard.bed.now_ms)
+    yard.open()
+    await yard.reconciler.round()
+    assert (figure("findings", kind="drift"), figure("findings", kind="shortfall")) == (1, 0)
 
 
 async def test_warehouses_are_compared_where_they_are_fed(

@@ -8,6 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from partners.errors import PartnerFault
+from reservation import metrics
+from reservation.background import Every
 from reservation.errors import StoreUnavailable
 from reservation.model import Line, State
 from tests.wms_sync.bed import Bed
@@ -16,7 +18,7 @@ from wms_sync.model import Progress
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
 from wms_sync.outbox.desk import Verdict
 from wms_sync.reports.applier import MOST_ATTEMPTS
-from wms_sync.reports.reported import ReportState
+from wms_sync.reports.reported import ReportState, unread
 
 ACCEPTED, SHIPPED, REJECTED = (
     DeliveryState.ACCEPTED,
@@ -167,6 +169,26 @@ async def test_more_than_was_ordered_moves_what_was(
     assert (kept.anomaly, kept.state) == (anomaly, ReportState.DONE)
     assert bed.box.dismiss(kept.number, "li", bed.now_ms)
     assert bed.for_people() == []
+
+
+async def test_what_people_have_to_see_is_counted(bed: Bed) -> None:
+    """By state: what cannot be applied, and what was and is odd."""
+
+    def figure(state: str) -> float | None:
+        labels = {"warehouse": "main", "state": state}
+        return metrics.REGISTRY.get_sample_value("holdfast_warehouse_reports_open", labels)
+
+    bed.applier._counting = Every(0)
+    await handed(bed, 1, Line("A", "main", 2))
+    await bed.report(shipped(1, ("A", 3)))
+    assert (figure("anomaly"), figure("dead")) == (1, 0)
+    bed.box.keep([("main", unread("a word in no table", b"<a>"))], bed.now_ms)
+    await bed.applier.round()
+    assert (figure("anomaly"), figure("dead")) == (1, 1)
+    for kept in bed.for_people():
+        assert bed.box.dismiss(kept.number, "li", bed.now_ms)
+    await bed.applier.round()
+    assert (figure("anomaly"), figure("dead")) == (0, 0)
 
 
 async def test_the_same_parts_under_other_names_move_nothing_more(bed: Bed) -> None:
