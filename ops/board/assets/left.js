@@ -31,6 +31,11 @@ function ofSku(item) {
   return `${item.warehouse} ${item.sku}`;
 }
 
+// Say what has gone wrong with something that others may have seen to meanwhile.
+function wrong(problem) {
+  return problem.slug === "not-found" ? t("problem not-found") : explained(problem);
+}
+
 // The rows of one kind, under a heading; nothing of it where there are none.
 function list(name, title, keyOf, row, say, load) {
   const rows = new Map();
@@ -101,7 +106,7 @@ function button(act, say, load) {
         await work();
         asked = before ?? null;
       } catch (problem) {
-        say(explained(problem));
+        say(wrong(problem));
       } finally {
         rest();
       }
@@ -133,7 +138,7 @@ function inside(words, path, write, say) {
       show(root, opens);
       open.setAttribute("aria-expanded", `${opens}`);
     } catch (problem) {
-      say(explained(problem));
+      say(wrong(problem));
     }
   };
   return { root, button: open };
@@ -196,10 +201,11 @@ function ofComparison(item, dismissed, meaning, looks, say, load) {
 
 function shortfallRow(item, say, load) {
   const row = ofComparison(item, "shortfall", "dismissShortfall", (one) => one.compared?.seen_at, say, load);
-  row.root.querySelector(".action > .plain").hidden = item.compared === null;
+  const known = row.root.querySelector(".action > .plain"); // what was compared has a history
   return {
     root: row.root,
     update(fresh) {
+      show(known, fresh.compared !== null);
       const why = fresh.missing ? [t("shortOf", { n: count(fresh.missing), promised: count(fresh.promised) })] : [];
       if (fresh.untaken) why.push(t("goneBeyond", { n: count(fresh.untaken) }));
       const by = [fresh.reported && t("byReports"), fresh.compared && t("byComparison")].filter(Boolean).join(t("comma"));

@@ -232,12 +232,15 @@ def test_the_watcher_tells_of_findings(settings: Settings, found: Found) -> None
     found.dead()
     found.told_short("A")
     found.drift("B", 90)
-    for _ in range(2):
+    for _ in range(3):
         shared = SharedOutbox(settings.data_dir / "alerts.sqlite3")
         Watcher(settings, shared).look()
         alerts = shared.opened().waiting("ops", 10)[1]
         assert sorted(one.type for one in alerts) == sorted(OF_FINDINGS)
+        assert len(shared.opened().standing()) == len(OF_FINDINGS)
         shared.close()
+        found.now_ms += 1
+        found.look("B", 90)  # as it was, seen later
 
 
 def test_without_a_warehouse_nothing_is_looked_at(settings: Settings, found: Found) -> None:
