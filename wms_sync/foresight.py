@@ -121,6 +121,8 @@ class Foreseen:
                 handed -= self.beats[first].handed
                 first += 1
             span_ms = min(ends_ms - self.beats[0].at_ms, HOUR_MS)
+            if beat.at_ms < now_ms - PAST_MS:
+                continue
             points.append(
                 Point(
                     beat.at_ms,
@@ -227,7 +229,7 @@ def foreseen(reads: OutboxReads, terms: Terms, now_ms: int) -> Foreseen:
     )
     lanes = reads.waiting(name, ALL)
     queue = Queue(lanes, outlook)
-    beats = reads.pulse(name, now_ms - PAST_MS)
+    beats = reads.pulse(name, now_ms - PAST_MS - HOUR_MS)
     return Foreseen(
         terms,
         kept,
