@@ -8,6 +8,7 @@ day begins. What is sold is put in again before that, as a merchant would: goods
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
@@ -36,14 +37,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ops.day.books import Row
-    from ops.day.foresight import Foresights
+    from ops.day.foresight import Foresights, Look
     from ops.day.plan import Plan
     from reservation.client import StockLevel
     from reservation.config import Settings
 
 CHINA_MS: Final = 8 * HOUR_MS  # its midnight is so long before that of UTC
 LOOKS: Final = 24  # at what is foreseen, in a day
-POLL_SECONDS: Final = 2.0  # between looks at what is to end in its time
+POLL_SECONDS: Final = 4.0  # between looks at what is to end in its time
+SHELF_SECONDS: Final = 0.5  # between looks at a whole shelf
 PATIENCE_SECONDS: Final = 60.0  # for what follows within seconds
 DRAIN_SECONDS: Final = 300.0  # beyond the day, for the last of it; planned are 80
 AGAIN_SECONDS: Final = 5.0  # after a day that was cut off
@@ -91,7 +93,7 @@ class Festival:
                 number += 1
                 try:
                     self._say(await self._day(number))
-                except HoldfastError as error:
+                except (HoldfastError, sqlite3.Error) as error:
                     self._say(f"day {number} was cut off: {error}", "yellow")
                     await asyncio.sleep(AGAIN_SECONDS)
 
@@ -106,7 +108,7 @@ class Festival:
         begins_ms = _midnight(self._clock.now_ms())
         await self._until(begins_ms)
         bought, lookout = Bought(), Lookout(self._data_dir, self._terms, self._clock, looks=LOOKS)
-        looking = asyncio.create_task(lookout.run(lambda _: None))
+        looking = asyncio.create_task(_until_warned(lookout))
         try:
             await buy(self._shops, plan, bought, self._clock, begins_ms)
             await self._until(begins_ms + DAY_MS)
@@ -183,7 +185,25 @@ class Festival:
                     break
                 if time.monotonic() > deadline:
                     raise Overdue(f"{shop.title} does not show enough of {', '.join(lacking[:3])}")
-                await asyncio.sleep(POLL_SECONDS / 4)
+                await asyncio.sleep(SHELF_SECONDS)
+
+
+async def _until_warned(lookout: Lookout) -> None:
+    """Look at what is foreseen until it is that an order waits for too long."""
+    warned = asyncio.Event()
+
+    def hear(look: Look) -> None:
+        if look.first_breach_ms is not None:
+            warned.set()
+
+    looking = asyncio.create_task(lookout.run(hear))
+    waiting = asyncio.create_task(warned.wait())
+    try:
+        await asyncio.wait({looking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (looking, waiting):
+            task.cancel()
+        await asyncio.gather(looking, waiting, return_exceptions=True)
 
 
 def _midnight(now_ms: int) -> int:

@@ -33,6 +33,7 @@ APP_KEY: Final = "12345678"
 GATEWAY: Final = "/router/qimen/service"  # the path of the simulated one
 SECRET_BYTES: Final = 16
 STOCK_APART_MINUTES: Final = 360  # 10 s: a report that is later than two of these is a false drift
+STOCK_CALLS_PER_MINUTE: Final = 1 / 180  # one in 5 s; two have all that lies there
 
 
 def settings_with(settings: config.Settings, url: str, now_ms: int) -> Mapping[str, Any]:
@@ -50,6 +51,7 @@ def settings_with(settings: config.Settings, url: str, now_ms: int) -> Mapping[s
         options=dict(QIMEN_OPTIONS),
         orders_per_day=CAPACITY,
         burst=BURST,
+        stock_calls_per_minute=STOCK_CALLS_PER_MINUTE,
         stock_pass_minutes=STOCK_APART_MINUTES,
         drift_apart_minutes=STOCK_APART_MINUTES,
     )

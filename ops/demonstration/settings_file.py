@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from reservation.config import Settings
 
 NAMED: Final = frozenset({"channels", "sold_from", "warehouse_clock", "warehouses", "wms"})
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 HEAD: Final = "# Of the demonstration that was begun last; made anew at each start.\n"
 
 
@@ -36,9 +38,13 @@ def _lines(table: str, values: Mapping[str, Any]) -> Iterator[str]:
     """Write a table in TOML: what is plain, then the tables in it. JSON's texts are TOML's."""
     for name, value in values.items():
         if value is not None and not isinstance(value, dict):
-            yield f"{json.dumps(name)} = {json.dumps(value, ensure_ascii=False)}"
+            yield f"{_key(name)} = {json.dumps(value, ensure_ascii=False)}"
     for name, value in values.items():
         if isinstance(value, dict):
-            inner = f"{table}.{json.dumps(name)}" if table else json.dumps(name)
+            inner = f"{table}.{_key(name)}" if table else _key(name)
             yield f"\n[{inner}]"
             yield from _lines(inner, value)
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
