@@ -102,6 +102,23 @@ async def test_the_first_breach_is_told_before_it_happens_with_the_rate_that_wou
     assert milliseconds(less["first_breach_at"]) < breach_ms
 
 
+async def test_what_was_handed_over_is_told_by_the_hour(
+    ask: Asked, filled: Filled, hour: Hour
+) -> None:
+    """One in every second slot of five minutes is six an hour, and no up and down."""
+    handing = filled.outbox.handing("main")
+    for number in range(30):
+        handing.note_pulse(filled.now_ms)
+        if number % 2 == 0:
+            filled.wait(str(number))
+            filled.hand(f"tmall:{number}@main")
+        filled.now_ms += HOUR_MS // 12
+    hour.now_ms = filled.now_ms
+    rates = [one["handed_per_hour"] for one in (await ask("GET", FORECAST))["past"]]
+    assert rates[:3] == [12, 6, 8]  # before an hour is over, of what there is of it
+    assert set(rates[11:]) == {6}
+
+
 async def test_the_picture_begins_where_the_past_ends(
     ask: Asked, filled: Filled, hour: Hour
 ) -> None:
@@ -124,23 +141,6 @@ async def test_the_picture_begins_where_the_past_ends(
     assert first["at"] == found["as_of"] == "2026-01-21T12:58:20.000Z"
     assert (first["waiting"], first["oldest_age_seconds"]) == (0, 0)
     assert len(found["ahead"]) == 97
-
-
-async def test_what_was_handed_over_is_told_by_the_hour(
-    ask: Asked, filled: Filled, hour: Hour
-) -> None:
-    """One in every second slot of five minutes is six an hour, and no up and down."""
-    handing = filled.outbox.handing("main")
-    for number in range(30):
-        handing.note_pulse(filled.now_ms)
-        if number % 2 == 0:
-            filled.wait(str(number))
-            filled.hand(f"tmall:{number}@main")
-        filled.now_ms += HOUR_MS // 12
-    hour.now_ms = filled.now_ms
-    rates = [one["handed_per_hour"] for one in (await ask("GET", FORECAST))["past"]]
-    assert rates[:3] == [12, 6, 8]  # before an hour is over, of what there is of it
-    assert set(rates[11:]) == {6}
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "1.5", "x", "99999999", "", "1&orders_per_hour=2"])

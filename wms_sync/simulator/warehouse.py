@@ -223,9 +223,9 @@ class Warehouse(Aisles):
             raise Refused(Refusal.FULL, f"a warehouse has {MOST_ORDERS} orders at the most")
         check(1 <= len(order.lines) <= MOST_LINES, f"an order has 1 to {MOST_LINES} lines")
         self._set_aside(order)
-        self._forget()
         order.order_id = f"WO{next(self._ids)}"
         order.created_at_ms = order.changed_at_ms = now_ms
+        self._forget()
         self.orders[order.code] = order
         self.intake.take(1, now_ms)
         chance = Chance(self._seed, order, Step.ACCEPT)
