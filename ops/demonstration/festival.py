@@ -1,4 +1,4 @@
-"""A festival day in two minutes, again and again: so that the board always has life.
+"""A festival day in two and a half minutes, again and again: so that the board always has life.
 
 Buyers order at the simulated platforms what lies in the simulated warehouse, which takes less than
 half of it in a day of its fast time. The rest drains until the second midnight after; then the next

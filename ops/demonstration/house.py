@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 HOUSE: Final = "hangzhou"
 DAY_SKUS: Final = (*SKUS, *SAMPLE_SKUS, EXPRESS_SKU)  # what lies there
-# A day in 40 s: with the next two midnights, by which the backlog has drained, two minutes.
-SPEED: Final = 2_160.0
+# A day in 48 s: with the next two midnights, by which the backlog has drained, 144 s.
+SPEED: Final = 1_800.0
 ORDERS: Final = 470  # of a day, a hundredth of the brief's
 CAPACITY: Final = 180
 APP_KEY: Final = "12345678"
 GATEWAY: Final = "/router/qimen/service"  # the path of the simulated one
 SECRET_BYTES: Final = 16
-STOCK_APART_MINUTES: Final = 360  # 10 s: a report that is later than two of these is a false drift
-STOCK_CALLS_PER_MINUTE: Final = 1 / 180  # one in 5 s; two have all that lies there
+STOCK_APART_MINUTES: Final = 360  # 12 s: a report that is later than two of these is a false drift
+STOCK_CALLS_PER_MINUTE: Final = 1 / 180  # one in 6 s; two have all that lies there
 
 
 def settings_with(settings: config.Settings, url: str, now_ms: int) -> Mapping[str, Any]:
