@@ -94,7 +94,7 @@ class Mover:
         self._limits = settings
         self._reject_after_ms = settings.channels_reject_after_seconds * 1000
         self._ttl_ms = settings.default_ttl_seconds * 1000
-        self._warehouse = settings.default_warehouse
+        self._warehouse_of = settings.warehouse_of
         self._remember = remember
         self._withdrawal = withdrawal or NoWarehouses()
         self._origin = Origin(actor=f"channel {self._channel}")
@@ -209,7 +209,7 @@ class Mover:
                 order,
                 ours,
                 reservation_id=reservation_id,
-                warehouse=self._warehouse,
+                warehouse_of=self._warehouse_of,
                 ttl_ms=self._ttl_ms,
                 begun_ms=await self._begun(),
                 spent=look.spent,
@@ -254,15 +254,18 @@ class Mover:
         tried would suspend its SKUs again and again. What else is in its way a reserve says.
         """
         wanted = {line.sku: line.quantity for line in step.lines}
-        names, most = list(wanted), self._limits.max_availability_skus
-        missing = []
-        for first in range(0, len(names), most):
-            chunk = names[first : first + most]
-            for item in (await self._engine.availability(chunk, self._warehouse)).items:
-                if item.ordering != "open":
-                    return None
-                if item.available < wanted[item.sku]:
-                    missing.append(f"{item.sku} {wanted[item.sku]} of {item.available}")
+        by_warehouse: dict[str, list[str]] = {}
+        for line in step.lines:
+            by_warehouse.setdefault(line.warehouse, []).append(line.sku)
+        most, missing = self._limits.max_availability_skus, []
+        for warehouse, names in by_warehouse.items():
+            for first in range(0, len(names), most):
+                chunk = names[first : first + most]
+                for item in (await self._engine.availability(chunk, warehouse)).items:
+                    if item.ordering != "open":
+                        return None
+                    if item.available < wanted[item.sku]:
+                        missing.append(f"{item.sku} {wanted[item.sku]} of {item.available}")
         return Conflict(Anomaly.SHORT, ", ".join(missing)) if missing else None
 
     def _unfit(self, reservation_id: str, order: PlatformOrder) -> Conflict | None:
