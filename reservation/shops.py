@@ -121,6 +121,9 @@ class Shop(BaseModel):
     calls_per_second: float | None = Field(
         None, gt=0, le=10_000, allow_inf_nan=False, description="[what the platform is known for]"
     )
+    tells_per_second: float | None = Field(
+        None, gt=0, le=10_000, allow_inf_nan=False, description="of what is sold [calls_per_second]"
+    )
 
     carriers: dict[str, Annotated[str, Field(min_length=1, max_length=64)]] = Field(
         default_factory=dict, description="its code of a carrier by ours, where the two differ"

@@ -47,10 +47,11 @@ APP_KEY: Final = "12345678"
 DOUYIN_APP: Final = "7000000000000000001"
 DOUYIN_SHOP: Final = "4463798"
 # What a platform lets us call, as no real one lets us call at will: half more than the orders of a
-# peak if all were its own, for each kind of call. What the feed tells is bounded by it.
+# peak if all were its own, for each kind of call.
 PEAK: Final = 2.6  # of the curve, times its average
 CALLS_PER_ORDER: Final = 1.5
 LEAST_CALLS: Final = 20.0
+TELLS_PER_SECOND: Final = 10.0  # what is for sale is told at a real platform's pace
 
 
 class StageFailed(HoldfastError):
@@ -272,7 +273,11 @@ def _config(
     """Write the settings, as for real partners."""
     for name in ("tmall", "douyin"):
         (folder / f"{name}.csv").write_text(listings[name])
-    common: dict[str, object] = {"deducts_at": "order", "calls_per_second": min(calls, 10_000.0)}
+    common: dict[str, object] = {
+        "deducts_at": "order",
+        "calls_per_second": min(calls, 10_000.0),
+        "tells_per_second": TELLS_PER_SECOND,
+    }
     ways: dict[str, dict[str, object]] = {
         "urgent": URGENT.model_dump(mode="json", exclude_defaults=True),
         "samples": SAMPLES.model_dump(mode="json"),
