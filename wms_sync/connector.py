@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
     from partners.errors import MessageRefused
     from partners.model import Push, Reply, Request, Response
-    from wms_sync.model import Count, Created, DeliveryOrder, Report
+    from wms_sync.model import Count, Created, DeliveryOrder, Lock, Locked, Report
 
 # Codes of a PartnerFault that mean the same of every warehouse; any other is its own word.
 TOO_MANY: Final = "too-many"  # it takes no more just now: HTTP 429, or its own way to say so
 NOT_THERE: Final = "not-there"  # it has no such order
+UNSUPPORTED: Final = "unsupported"  # it has no locks at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,38 @@ class Account:
     options: Mapping[str, str] = field(default_factory=dict)  # what only this system knows
 
 
+class Locks(ABC):
+    """What a warehouse may have beside: units are kept for orders that wait (ADR 025).
+
+    A lock that comes again under its code is one lock, until the later time. An order that is
+    handed over takes the place of the lock under its code; a lock of an order that is there is
+    taken, and does nothing. Reading raises as `Connector` does, `UNSUPPORTED` where it has none.
+    """
+
+    batch_size: int = 1  # most locks of one call
+
+    def problem(self, lock: Lock) -> str:
+        """Say why the system has no words for a lock, "" where it has."""
+        del lock
+        return ""
+
+    @abstractmethod
+    def lock(self, locks: Sequence[Lock], now_ms: int) -> Request:
+        """Ask that units are kept: 1 … `batch_size` locks."""
+
+    @abstractmethod
+    def read_locked(self, response: Response, locks: Sequence[Lock]) -> Sequence[Locked]:
+        """Read what became of each; of one that is not in it nothing is known."""
+
+    @abstractmethod
+    def unlock(self, lock: Lock, now_ms: int) -> Request:
+        """Ask that units are kept no longer."""
+
+    @abstractmethod
+    def read_unlocked(self, response: Response) -> None:
+        """Read that they are not: that there was no such lock is as good."""
+
+
 class Connector(ABC):
     """A warehouse system's words to ours and back.
 
@@ -47,6 +80,7 @@ class Connector(ABC):
     system: ClassVar[str]  # its name in the settings
     batch_size: int = 1  # most orders of one call; an account may say so
     stock_size: ClassVar[int] = 50  # most SKUs of one question
+    locks: Locks | None = None  # None: it keeps no units for orders that wait
     answer_seconds: ClassVar[float] = 5.0  # within which it wants a report acknowledged
 
     def __init__(self, account: Account) -> None:

@@ -89,6 +89,7 @@ def warehouses_json(showing: Showing, now_ms: int) -> list[dict[str, Any]]:
             () if reads is None else reads.depths(name),
             anomalies=anomalies,
             left=showing.left.counts(name),
+            locks=None if reads is None else reads.locks_seen(name),
             now_ms=now_ms,
         )
 

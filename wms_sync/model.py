@@ -98,6 +98,26 @@ class Created(Struct, frozen=True, kw_only=True):
     short: tuple[str, ...] = ()
 
 
+class Lock(Struct, frozen=True, kw_only=True):
+    """The units of an order that waits, which its warehouse is to keep for it until a time.
+
+    Written again it lasts longer. The order under its code takes its place.
+    """
+
+    code: str  # the one under which the order will be handed over
+    items: tuple[tuple[str, int], ...]  # SKU and units, in the order of its lines
+    until_ms: int
+
+
+class Locked(Struct, frozen=True, kw_only=True):
+    """What a warehouse says of one lock: taken, or refused; `short` as of `Created`."""
+
+    code: str
+    taken: bool
+    reason: str = ""
+    short: tuple[str, ...] = ()
+
+
 class Count(Struct, frozen=True, kw_only=True):
     """What a warehouse has of a SKU: fit for sale, in units."""
 

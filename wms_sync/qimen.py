@@ -37,6 +37,7 @@ from wms_sync.qimen_answers import (
     says,
     unreadable,
 )
+from wms_sync.qimen_locks import LOCKS, QimenLocks
 from wms_sync.qimen_orders import NEEDED, OrderWriter
 from wms_sync.qimen_reports import METHODS, STOCK_TYPES, ReportReader
 from wms_sync.qimen_wire import (
@@ -84,6 +85,7 @@ class Qimen(Connector):
         options = account.options
         freshness = options.get("freshness_seconds", _DEFAULT_FRESHNESS_SECONDS)
         batch = options.get("batch", "1")
+        locks = options.get("locks", "none")
         fields = ("url", "code", "owner", "app_key", "secrets")
         missing = [name for name in fields if not getattr(account, name)]
         missing += [f"options.{name}" for name in NEEDED if not options.get(name, "").strip()]
@@ -94,6 +96,7 @@ class Qimen(Connector):
                 _BATCH.fullmatch(batch) is None or int(batch) > MOST_BATCH,
                 f"batch is 1 to {MOST_BATCH}",
             ),
+            (locks not in LOCKS, f"locks is {' or '.join(LOCKS)}"),
         ):
             if is_so:
                 raise ConfigurationError(f"wms.{account.warehouse}: {problem}")
@@ -103,6 +106,8 @@ class Qimen(Connector):
         self._fault_codes = own_codes(options, "fault_codes", FAULT_CODES)
         self._already_codes = own_codes(options, "already_codes")
         self._orders = OrderWriter(account)
+        if locks == "inventoryreserve":
+            self.locks = QimenLocks(account, self._call, self._fault_codes, self._already_codes)
         others = dict.fromkeys(own_codes(options, "other_stock_types"), False)
         self._reports = ReportReader(
             warehouse_code=account.code,

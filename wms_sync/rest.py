@@ -11,7 +11,7 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -26,15 +26,14 @@ from reservation.errors import ConfigurationError
 from reservation.times import rfc3339
 from reservation.webhooks import is_secret, signed_headers
 from wms_sync.connector import NOT_THERE, Account, Connector
-from wms_sync.http_faults import http_fault
 from wms_sync.model import Count, Created, message_id
-from wms_sync.rest_messages import MOST_TEXT, Change, Code, Text, Units, read_message
+from wms_sync.rest_answers import MOST_BYTES, check_success, read_answer, unreadable
+from wms_sync.rest_locks import RestLocks
+from wms_sync.rest_messages import Change, Code, Text, Units, read_message
 
 if TYPE_CHECKING:
     from partners.model import Push, Response
     from wms_sync.model import DeliveryOrder, Report
-
-MOST_BYTES: Final = 1 << 20  # of a report or an answer
 
 _NO_RECEIVER: Final = ("name", "mobile", "detail_address")
 _REFUSALS: Final[Mapping[type[MessageRefused], int]] = {Malformed: 400, Misdirected: 400}
@@ -66,9 +65,6 @@ class _Stock(Struct, frozen=True):
     stock: list[_Level]
 
 
-Shape = TypeVar("Shape")
-
-
 class Rest(Connector):
     """The words of `docs/warehouses.md`. Raises ConfigurationError for a poor account."""
 
@@ -88,6 +84,7 @@ class Rest(Connector):
                 "of 24 to 64 bytes, with whsec_ before it or without"
             )
         self._signers = tuple(Webhook(secret) for secret in account.secrets)
+        self.locks = RestLocks(account, self._post)
 
     # -- out -------------------------------------------------------------------------------------
 
@@ -111,7 +108,7 @@ class Rest(Connector):
         self, response: Response, orders: Sequence[DeliveryOrder]
     ) -> Sequence[Created]:
         """Read what became of each that the answer tells of."""
-        told = {one.code: one for one in _read(response, _Handed).orders}
+        told = {one.code: one for one in read_answer(response, _Handed).orders}
         return [
             Created(
                 code=one.code,
@@ -133,7 +130,7 @@ class Rest(Connector):
     def read_cancelled(self, response: Response) -> bool:
         """Read whether that was in time."""
         _check_known(response)
-        return _read(response, _Cancelled).cancelled
+        return read_answer(response, _Cancelled).cancelled
 
     def hold(self, order: DeliveryOrder, *, held: bool, reason: str, now_ms: int) -> Request:
         """Ask that an order waits there, or goes on."""
@@ -143,7 +140,7 @@ class Rest(Connector):
     def read_done(self, response: Response) -> None:
         """Take any 2xx for done."""
         _check_known(response)
-        _succeeded(response)
+        check_success(response)
 
     def stock(self, skus: Sequence[str], now_ms: int) -> Request:
         """Ask what there is."""
@@ -154,9 +151,9 @@ class Rest(Connector):
 
     def read_stock(self, response: Response) -> Sequence[Count]:
         """Read the counts."""
-        levels = _read(response, _Stock).stock
+        levels = read_answer(response, _Stock).stock
         if len({level.sku for level in levels}) < len(levels):
-            raise _unreadable("a SKU stands there twice")
+            raise unreadable("a SKU stands there twice")
         return [Count(sku=one.sku, free=one.free, locked=one.locked) for one in levels]
 
     # -- in --------------------------------------------------------------------------------------
@@ -220,27 +217,6 @@ def _document(order: DeliveryOrder) -> dict[str, Any]:
     }
 
 
-def _read(response: Response, shape: type[Shape]) -> Shape:
-    """Read an answer. Raises PartnerFault."""
-    _succeeded(response)
-    if len(response.body) > MOST_BYTES:
-        raise _unreadable(f"{len(response.body)} bytes, more than {MOST_BYTES}")
-    try:
-        return msgspec.json.decode(response.body, type=shape)
-    except (ValueError, RecursionError) as wrong:
-        raise _unreadable(wrong) from wrong
-
-
-def _succeeded(response: Response) -> None:
-    if not 200 <= response.status < 300:
-        raise http_fault(response)
-
-
 def _check_known(response: Response) -> None:
     if response.status == 404:
         raise PartnerFault(NOT_THERE, "it knows no such order", again=False)
-
-
-def _unreadable(why: object) -> PartnerFault:
-    # Again: a 200 that is not the warehouse's own, but some proxy's page, passes.
-    return PartnerFault("unreadable", ascii(str(why))[:MOST_TEXT], again=True, unknown=True)

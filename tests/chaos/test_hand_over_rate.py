@@ -19,7 +19,12 @@ from wms_sync.outbox.file import outbox_path
 
 ORDERS = 10_000
 CALLS = 16
-KINDS = {"one by one": "DepotConnector", "by 50": "BatchConnector"}
+KINDS = {
+    "one by one": "DepotConnector",
+    "by 50": "BatchConnector",
+    "one by one, locks": "LockConnector",
+    "by 50, locks": "LockBatchConnector",
+}
 
 
 async def measure(engine: Engine, settings: Settings, depot: Depot, kind: str) -> dict[str, float]:

@@ -5,6 +5,7 @@ POST /simulator/items               put goods in; nobody is told
 POST /simulator/miscounts           units are gone, or there, of which nobody is told
 POST /simulator/changes             units come or go, and it is reported
 POST /simulator/counts              a stock count, which is believed and reported
+GET  /simulator/reservations        units kept for orders that are to come; ?after=CODE&limit=
 GET  /simulator/orders[/CODE]       what has become of them; ?after=CODE&limit=&status=
 POST /simulator/orders/CODE/reject  {"reason"?}: the warehouse does not take it
 POST /simulator/orders/CODE/cancel  {"reason"?}: as by the wire
@@ -114,6 +115,7 @@ class Site(World):
         warehouse.catch_up()
         return {
             "items": len(warehouse.goods),
+            "reservations": len(warehouse.reservations),
             "orders": Counter(order.status.value for order in warehouse.orders.values()),
             "intake": _intake_view(warehouse.intake),
             "happened": warehouse.counts,
@@ -129,6 +131,7 @@ class Site(World):
             ("/miscounts", "POST"): self._miscount,
             ("/changes", "POST"): self._change,
             ("/counts", "POST"): self._count,
+            ("/reservations", "GET"): self._reservations,
             ("/orders", "GET"): self._orders,
             ("/orders/{code}", "GET"): self._order,
             ("/orders/{code}/reject", "POST"): self._reject,
@@ -200,6 +203,16 @@ class Site(World):
 
     async def _order(self, request: Request) -> Any:
         return _order_view(self.warehouse.order(request.path_params["code"]))
+
+    async def _reservations(self, request: Request) -> Any:
+        self.warehouse.catch_up()
+        kept = {each.code: each for each in self.warehouse.reservations}
+        return {
+            "reservations": [
+                {"code": code, "units": kept[code].units, "until_ms": kept[code].until_ms}
+                for code in _page(request, kept)
+            ]
+        }
 
     async def _reject(self, request: Request) -> Any:
         reason = (await read(request, Reason)).reason

@@ -16,6 +16,7 @@ from wms_sync.simulator.intake import Intake
 from wms_sync.simulator.orders import ENDED, Change, Happening, Line, Order, Status, Step
 from wms_sync.simulator.picking import Chance
 from wms_sync.simulator.refused import Refusal, Refused, check, check_text
+from wms_sync.simulator.reservations import Reservations
 from wms_sync.simulator.ways import PERIOD_MS, Ways
 
 MOST_ORDERS: Final = 1_000_000
@@ -43,7 +44,14 @@ class Warehouse(Aisles):
         super().__init__(clock, ways or Ways(), seed=seed, first_id=first_id)
         self._forgets_above = forgets_above
         self._forgotten: Counter[tuple[str, Kind]] = Counter()  # units that left with them
+        self.reservations = Reservations(self.goods)
         self.open_intake()
+
+    def catch_up(self) -> int:
+        """Do all that is due; returns the time, which never goes back."""
+        now_ms = super().catch_up()
+        self.reservations.end_due(now_ms)
+        return now_ms
 
     # -- orders, by who sells --------------------------------------------------------------------
 
@@ -75,6 +83,20 @@ class Warehouse(Aisles):
         if (order := self.orders.get(code)) is None:
             raise Refused(Refusal.UNKNOWN_ORDER, f"there is no order {code}")
         return order
+
+    def reserve(self, code: str, units: Mapping[str, int], until_ms: int | None) -> None:
+        """Keep units for an order that is to come, until a time or until it comes.
+
+        One that is there already has them. Raises Refused.
+        """
+        self.catch_up()
+        if code not in self.orders:
+            self.reservations.reserve(code, units, until_ms)
+
+    def unreserve(self, code: str) -> None:
+        """Keep nothing any longer. Raises Refused where nothing is kept."""
+        self.catch_up()
+        self.reservations.end(code)
 
     def cancel(self, code: str, reason: str = "") -> Order:
         """Stop an order that is not picked; one of which nothing will ever leave is as it is."""
@@ -171,6 +193,7 @@ class Warehouse(Aisles):
         for (item_code, kind), there in found.items():
             level = self.goods.level(item_code, kind)
             by = there - level.there
+            self.reservations.give_way(item_code, kind, -by)
             missing = max(0, -by - level.quantity)
             level.change(max(by, -level.quantity))
             for order, line, units in self._losers(level, missing):
@@ -192,6 +215,7 @@ class Warehouse(Aisles):
         locked: Counter[tuple[str, Kind]] = Counter()
         shipped = Counter(self._forgotten)
         wrong = []
+        locked.update(self.reservations.locked())
         for order in self.orders.values():
             for line in order.lines.values():
                 locked[line.item_code, line.kind] += line.locked
@@ -222,7 +246,13 @@ class Warehouse(Aisles):
         if len(self.orders) >= MOST_ORDERS:
             raise Refused(Refusal.FULL, f"a warehouse has {MOST_ORDERS} orders at the most")
         check(1 <= len(order.lines) <= MOST_LINES, f"an order has 1 to {MOST_LINES} lines")
-        self._set_aside(order)
+        kept = self.reservations.pop(order.code)
+        try:
+            self._set_aside(order)
+        except Refused:
+            if kept is not None:
+                self.reservations.put_back(kept)
+            raise
         order.order_id = f"WO{next(self._ids)}"
         order.created_at_ms = order.changed_at_ms = now_ms
         self._forget()

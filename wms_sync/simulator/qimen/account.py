@@ -45,6 +45,8 @@ class Settings(Base):
     tolerance_ms: int = 10 * MINUTE_MS  # of a call's timestamp, either way
     most_in_batch: int = 100
     most_criteria: int = 100  # items in an inventory.query
+    reserves: bool = True  # inventoryreserve is there; many a warehouse has not got it
+    reads_validity: bool = True  # extendProps.validUntil; else reserved until the order comes
     prefixed: bool = False  # reports name their method with taobao.qimen. before it
     process: list[ProcessStatus] = msgspec.field(default_factory=lambda: ["ACCEPT", "PICK"])
     stock_changes_of_orders: bool = False  # what is sent is told by stockchange.report as well

@@ -5,6 +5,7 @@ A call that cannot be read meets no fault, and changes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,7 +21,7 @@ from wms_sync.simulator.qimen.delivery import (
     kind_of,
     order_of,
 )
-from wms_sync.simulator.qimen.document import Node, written_time
+from wms_sync.simulator.qimen.document import Node, read_time, written_time
 from wms_sync.simulator.qimen.problem import Problem
 from wms_sync.simulator.refused import Refused
 from wms_sync.simulator.warehouse import Warehouse
@@ -47,6 +48,8 @@ class Calls:
             "order.cancel": self._cancel,
             "order.pending": self._pend,
             "inventory.query": self._query,
+            "inventoryreserve.create": self._reserve,
+            "inventoryreserve.cancel": self._unreserve,
         }
 
     def _create(self, request: Node) -> Act:
@@ -145,6 +148,54 @@ class Calls:
             return {"items": {"item": [self._row(level) for level in levels]}}
 
         return Act(do)
+
+    def _reserve(self, request: Node) -> Act:
+        self._check_reserves("inventoryreserve.create")
+        if request.text("warehouseCode"):
+            check_warehouse(request, self._account)
+        code = self._reserved(request)
+        units: Counter[str] = Counter()
+        for row in request.rows("itemInventories", "itemInventory"):
+            for name in ("orderSourceCode", "subSourceCode"):
+                row.required(name)
+            units[row.required("itemCode")] += row.whole("quantity")
+        until_ms = self._valid_until(request)
+
+        def do() -> dict[str, Any]:
+            self._warehouse.reserve(code, units, until_ms)
+            return {"orderCode": code, "isRetry": "N"}
+
+        return Act(do)
+
+    def _unreserve(self, request: Node) -> Act:
+        self._check_reserves("inventoryreserve.cancel")
+        code = self._reserved(request)
+
+        def do() -> dict[str, Any]:
+            self._warehouse.unreserve(code)
+            return {"orderCode": code, "isRetry": "N"}
+
+        return Act(do)
+
+    def _check_reserves(self, method: str) -> None:
+        if not self._settings.reserves:
+            raise Problem("30002", f"invalid method {method!r}")
+
+    def _reserved(self, request: Node) -> str:
+        request.required("ownerCode")
+        check_owner(request, self._account)
+        request.whole("orderSource")
+        return check_code(request, "orderCode")
+
+    def _valid_until(self, request: Node) -> int | None:
+        extended = request.child("extendProps")
+        text = "" if extended is None else extended.text("validUntil")
+        if not text or not self._settings.reads_validity:
+            return None
+        try:
+            return read_time(text)
+        except ValueError as error:
+            raise Problem("invalid-field", f"validUntil: {error}") from None
 
     def _row(self, level: Level) -> dict[str, Any]:
         return {
