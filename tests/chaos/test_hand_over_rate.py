@@ -53,7 +53,7 @@ async def test_the_rate(
     """Without pacing, with the disk's sync, the store and the warehouse on the same two cores."""
     figures = await measure(engine, settings, depot, kind)
     record(kind=kind, **figures)
-    assert figures["a_second"] >= 500
+    assert figures["a_second"] >= (300 if "locks" in kind else 500)  # a lock may be a call more
 
 
 @pytest.fixture

@@ -256,6 +256,7 @@ async def test_drifts_are_listed_with_their_range_and_figures(ask: Asked, found:
         "on_hand": 100,
         "promised": 0,
         "handed": 4,
+        "locks": 0,
     }
     assert first["since"] == rfc3339(began_ms)
     assert first["found_at"] == rfc3339(began_ms + 2 * APART_MS)
