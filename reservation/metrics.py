@@ -366,6 +366,21 @@ WAREHOUSE_FIRST_BREACH: Final = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+WAREHOUSE_LOCKS: Final = Gauge(
+    "holdfast_warehouse_locks",
+    "Locks at a warehouse of orders that wait for it, by state: wanted, asked, locked, expired,"
+    " refused, or ending; as last counted.",
+    ("warehouse", "state"),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+WAREHOUSE_LOCKS_TOLD: Final = Counter(
+    "holdfast_warehouse_locks_told_total",
+    "What became of locks at a warehouse, by outcome: taken, renewed, refused, expired (it could"
+    " not be renewed), unlocked, unknown, untaken, or unsupported (the warehouse has none).",
+    ("warehouse", "outcome"),
+    registry=REGISTRY,
+)
 WAREHOUSE_DRIFT_UNITS: Final = Gauge(
     "holdfast_warehouse_drift_units",
     "Units by which a warehouse certainly differs from our levels: missing, surplus, or foreign"

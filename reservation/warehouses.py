@@ -20,6 +20,7 @@ MINUTE_MS: Final = 60_000
 MOST_ORDERS_PER_DAY: Final = 100_000_000
 MOST_BURST: Final = 1_000_000
 MOST_SHIFTS: Final = 24
+MOST_LOCK_CALLS: Final = 60_000  # a minute
 LATEST_MS: Final = 32_503_680_000_000  # the year 3000: far enough from where dates end
 FASTEST: Final = 100_000.0  # a day in less than a second
 
@@ -100,6 +101,14 @@ class WarehouseSystem(BaseModel):
         10.0, gt=0, le=60, allow_inf_nan=False, description="for an answer; then it is unknown"
     )
     lanes: LanePolicy = Field(default_factory=LanePolicy)
+
+    # Units are locked there for orders that wait (ADR 025).
+    lock_minutes: float = Field(
+        30, ge=0, le=1_440, allow_inf_nan=False, description="a lock is valid, R36; 0 asks for none"
+    )
+    lock_calls_per_minute: int = Field(
+        1_800, ge=1, le=MOST_LOCK_CALLS, description="apart from orders_per_day: a lock is no order"
+    )
 
     # What it has is compared with our levels (ADR 024).
     stock_calls_per_minute: float = Field(

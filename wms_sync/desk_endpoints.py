@@ -90,10 +90,13 @@ class Orders:
         return json_answer(OK, found)
 
     async def retry(self, call: Call) -> Answer:
-        """Hand an order over once more that the warehouse has rejected, in its old place."""
+        """Hand an order over once more that the warehouse has rejected, in its old place.
+
+        Of one that waits and whose lock was refused the lock is asked for once more.
+        """
         code, by, now_ms = _code(call), _by(call), self._showing.now_ms()
         done = await self._showing.do(lambda desk: desk.retry(code, by, now_ms))
-        return _done(done, "No such order is rejected.")
+        return _done(done, "No such order is rejected, and no lock of it refused.")
 
     async def dismiss(self, call: Call) -> Answer:
         """Take an order off the list of anomalies, since a person has seen to it."""
@@ -131,7 +134,9 @@ class Orders:
             last = f"{page[-1].since_ms},{page[-1].code}" if len(found) > limit else None
             waits = {one.warehouse for one in page if one.state is DeliveryState.PENDING}
             seen = {name: self._showing.foreseen(reads, name) for name in waits}
-            return [order_json(one, seen.get(one.warehouse)) for one in page], last
+            locks = reads.locks(one.code for one in page)
+            told = [order_json(one, seen.get(one.warehouse), locks.get(one.code)) for one in page]
+            return told, last
 
         answer = await self._showing.look(read)
         if answer is None and not is_known:
@@ -151,6 +156,7 @@ def delivery_json(
             reads.way(code),
             reads.wish(found.reservation_id),
             showing.foreseen(reads, found.warehouse) if is_pending else None,
+            reads.locks([code]).get(code),
             shows_receiver=shows_receiver,
             now_ms=now_ms,
         )

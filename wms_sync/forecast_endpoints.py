@@ -57,6 +57,7 @@ class Forecasts:
                     self._showing.foreseen(reads, name),
                     reads.depths(name),
                     anomalies=anomalies.get(name, 0),
+                    locks=reads.locks_seen(name),
                     now_ms=now_ms,
                 )
                 for name in names

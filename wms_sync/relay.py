@@ -35,11 +35,12 @@ from wms_sync.rules.priority import Turns, choose
 from wms_sync.rules.warehouse_breaker import BreakerState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from partners.connection import Connection
     from wms_sync.connector import Connector
     from wms_sync.outbox.handing import Handing
+    from wms_sync.rules.priority import Lane, Waiting
     from wms_sync.terms import Terms
 
 log = structlog.get_logger(__name__)
@@ -251,7 +252,7 @@ class Relay:
         """Choose what goes next, at most `count`; what its system has no words for is refused."""
         if count <= 0:
             return [], turns
-        heads = self._handing.waiting(self._terms.name, count)
+        heads = self._free_heads(count)
         chosen, turns = choose(heads, turns, self._terms.priority, count)
         fit = []
         for each in self._handing.chosen([one.order_id for one in chosen]):
@@ -260,6 +261,17 @@ class Relay:
             else:
                 fit.append(each)
         return fit, turns
+
+    def _free_heads(self, count: int) -> Mapping[Lane, Sequence[Waiting]]:
+        """Name what waits first; a call for a lock must not arrive behind its order."""
+        busy = self._handing.busy()
+        heads = self._handing.waiting(self._terms.name, count + len(busy))
+        if not busy:
+            return heads
+        return {
+            lane: [one for one in waits if one.order_id not in busy]
+            for lane, waits in heads.items()
+        }
 
     def _problem(self, delivery: Delivery) -> str:
         try:

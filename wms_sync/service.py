@@ -1,4 +1,4 @@
-"""All loops for warehouses, in one process: follow, ask, hand over, settle, apply, compare."""
+"""All loops for warehouses, in one process: follow, ask, lock, hand over, settle, compare."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from reservation.errors import ArchiveUnavailable
 from wms_sync.clock import Redated, clock_of
 from wms_sync.details import Clerk
 from wms_sync.follower import Follower
+from wms_sync.locker import Locker
 from wms_sync.outbox.file import OutboxUnavailable, outbox_path
 from wms_sync.outbox.outbox import Outbox
 from wms_sync.reconciliation.file import reconciliation_path
@@ -31,7 +32,7 @@ from wms_sync.relay import Relay
 from wms_sync.reports.applier import Applier
 from wms_sync.reports.box import Box, reports_path
 from wms_sync.settler import Settler
-from wms_sync.terms import account_of, stock_terms_of, terms_of
+from wms_sync.terms import account_of, lock_terms_of, stock_terms_of, terms_of
 
 if TYPE_CHECKING:
     from reservation.config import Settings
@@ -95,6 +96,12 @@ async def run_warehouses(
             relay = Relay(connector, connection, outbox.handing(name), terms[name], now_ms=now_ms)
             stack.push_async_callback(relay.close)
             loops["relay", name] = relay.round
+            lock_terms = lock_terms_of(name, settings.wms[name])
+            locker = Locker(
+                connector, connection, outbox.lock_rows(name), lock_terms, now_ms=now_ms
+            )
+            stack.push_async_callback(locker.close)
+            loops["locker", name] = locker.round
             if stock_terms := stock_terms_of(name, settings.wms[name]):
                 ours = Ours(name, store, engine, outbox_path(settings.data_dir))
                 loops["reconciler", name] = Reconciler(

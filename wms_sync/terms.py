@@ -37,6 +37,22 @@ class StockTerms:
     pass_ms: int = 60 * MINUTE_MS  # from the beginning of a pass to that of the next, at least
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockTerms:
+    """How units are locked for orders that wait. `valid_ms` 0: no lock is asked for."""
+
+    name: str
+    valid_ms: int = 30 * MINUTE_MS
+    # Of calls: a bucket of as many as go in a second.
+    capacity: Capacity = field(default_factory=lambda: Capacity(1_800 * 1_440, burst=30))
+    calls_in_flight: int = 4
+
+    @property
+    def renewed_ms(self) -> int:
+        """Say how long before its end a lock is renewed."""
+        return self.valid_ms // 3
+
+
 def account_of(name: str, system: WarehouseSystem) -> Account:
     """Say who we are at a warehouse."""
     return Account(
@@ -66,6 +82,17 @@ def stock_terms_of(name: str, system: WarehouseSystem) -> StockTerms | None:
         policy=policy,
         call_ms=round(MINUTE_MS / system.stock_calls_per_minute),
         pass_ms=system.stock_pass_minutes * MINUTE_MS,
+    )
+
+
+def lock_terms_of(name: str, system: WarehouseSystem) -> LockTerms:
+    """Say how units are locked."""
+    calls = system.lock_calls_per_minute
+    return LockTerms(
+        name=name,
+        valid_ms=round(system.lock_minutes * MINUTE_MS),
+        capacity=Capacity(calls * 1_440, burst=max(1, calls // 60)),
+        calls_in_flight=system.calls_in_flight,
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from reservation.api.views import View, time_field
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
 from wms_sync.outbox.desk import Verdict
+from wms_sync.outbox.lock import LockState
 from wms_sync.rules.priority import Lane
 from wms_sync.rules.warehouse_breaker import BreakerState
 
@@ -51,6 +52,14 @@ class OutlookView(View):
     )
 
 
+class LocksView(View):
+    """What is locked at a warehouse for orders that wait for it."""
+
+    supported: bool = Field(description="False: it says that it has no locks.")
+    retry_at: str | None = Field(description="When it is asked again.")
+    counts: dict[str, int] = Field(description="By state, without those that have ended.")
+
+
 class WarehouseView(View):
     """A warehouse, and what waits for it."""
 
@@ -70,6 +79,7 @@ class WarehouseView(View):
     oldest_age_seconds: int | None = Field(description="For how long the oldest of them waits.")
     counts: list[CountView]
     anomalies: int = Field(ge=0, description="Orders that a person has to look into.")
+    locks: LocksView | None = Field(description="Null where it is not asked for locks.")
     forecast: OutlookView | None
 
 
@@ -78,6 +88,15 @@ class WarehousesView(View):
 
     as_of: str = time_field("When that was so.")
     items: list[WarehouseView]
+
+
+class LockView(View):
+    """What the warehouse keeps for an order that waits for it."""
+
+    state: LockState
+    since: str = time_field("Since when.")
+    valid_until: str | None = Field(description="Until when it was locked last.")
+    reason: str | None
 
 
 class DeliveryOrderView(View):
@@ -103,6 +122,7 @@ class DeliveryOrderView(View):
     anomaly: Anomaly | None = Field(description="What a person has to look into.")
     reason: str | None
     warehouse_order_id: str | None = Field(description="The warehouse's own name for it.")
+    lock: LockView | None = Field(description="Null where the warehouse is not asked for locks.")
 
 
 class DeliveryOrdersView(View):

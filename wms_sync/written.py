@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation.times import rfc3339, rfc3339_or_none
 from wms_sync.outbox.delivery import CancelState, DeliveryState, waiting_in
+from wms_sync.outbox.lock import LockState
 from wms_sync.rules.capacity import WHOLE
 from wms_sync.rules.warehouse_breaker import BreakerState
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from wms_sync.foresight import Foreseen, Point
     from wms_sync.model import Receiver
     from wms_sync.outbox.delivery import Delivery, Depth, Step, Wish
+    from wms_sync.outbox.lock import LockRow, LocksSeen
     from wms_sync.terms import Terms
 
 HIDDEN: Final = "***"
@@ -29,6 +31,7 @@ def warehouse_json(
     *,
     anomalies: int,
     now_ms: int,
+    locks: LocksSeen | None = None,
 ) -> dict[str, Any]:
     """Write a warehouse; `terms` is None where the settings do not name it."""
     told: dict[str, Any] = dict.fromkeys(
@@ -67,6 +70,7 @@ def warehouse_json(
             if one.orders
         ],
         "anomalies": anomalies,
+        "locks": locks_json(locks, now_ms),
     }
 
 
@@ -112,7 +116,9 @@ def _point_json(point: Point) -> dict[str, Any]:
     }
 
 
-def order_json(delivery: Delivery, seen: Foreseen | None) -> dict[str, Any]:
+def order_json(
+    delivery: Delivery, seen: Foreseen | None, lock: LockRow | None = None
+) -> dict[str, Any]:
     """Write a delivery; `seen` tells its place where it is pending."""
     detailed = delivery.dispatch is not None
     position, estimated_ms = None, None
@@ -134,6 +140,29 @@ def order_json(delivery: Delivery, seen: Foreseen | None) -> dict[str, Any]:
         "anomaly": delivery.anomaly or None,
         "reason": delivery.reason or None,
         "warehouse_order_id": delivery.warehouse_order_id or None,
+        "lock": None if lock is None else _lock_json(lock),
+    }
+
+
+def _lock_json(lock: LockRow) -> dict[str, Any]:
+    lasts = lock.state in {LockState.LOCKED, LockState.EXPIRED}
+    return {
+        "state": lock.state,
+        "since": rfc3339(lock.since_ms),
+        "valid_until": rfc3339(lock.until_ms) if lasts else None,
+        "reason": lock.reason or None,
+    }
+
+
+def locks_json(seen: LocksSeen | None, now_ms: int) -> dict[str, Any] | None:
+    """Write what is locked at a warehouse; None where it is asked for nothing."""
+    if seen is None:
+        return None
+    off = seen.off_until_ms > now_ms
+    return {
+        "supported": not off,
+        "retry_at": rfc3339(seen.off_until_ms) if off else None,
+        "counts": {state.value: number for state, number in seen.counts.items()},
     }
 
 
@@ -142,6 +171,7 @@ def whole_json(
     steps: Sequence[Step],
     wish: Wish | None,
     seen: Foreseen | None,
+    lock: LockRow | None = None,
     *,
     shows_receiver: bool,
     now_ms: int,
@@ -151,7 +181,7 @@ def whole_json(
     is_tried |= delivery.cancel is CancelState.ASKED
     due = is_tried and now_ms < delivery.due_ms < now_ms + _FAR_MS
     return {
-        **order_json(delivery, seen),
+        **order_json(delivery, seen, lock),
         "as_of": rfc3339(now_ms),
         "lines": [
             {

@@ -65,6 +65,7 @@ def list_warehouses(
                 reads.depths(name),
                 anomalies=anomalies.get(name, 0),
                 now_ms=now_ms,
+                locks=reads.locks_seen(name),
             )
             for name in sorted({*showing.terms, *reads.known_warehouses()})
         ]
@@ -119,7 +120,8 @@ def list_orders(
             raise _no_warehouse(showing, warehouse)
         seen = showing.foreseen(reads, warehouse)
         found = reads.page(warehouse, state, start, MOST_SHOWN, lane=lane)
-        return [order_json(one, seen) for one in found]
+        locks = reads.locks(one.code for one in found)
+        return [order_json(one, seen, locks.get(one.code)) for one in found]
 
     found = look_at(showing.path, ask)
     if found is None and warehouse not in showing.terms:
@@ -152,6 +154,10 @@ def show_order(
     for name in ("lane", "ship_by", "estimated_at", "cancel", "anomaly", "reason"):
         if found[name]:
             typer.echo(f"  {name.replace('_', ' ')}: {found[name]}")
+    if lock := found["lock"]:
+        until = f" until {lock['valid_until']}" if lock["valid_until"] else ""
+        reason = f": {lock['reason']}" if lock["reason"] else ""
+        typer.echo(f"  lock: {lock['state']}{until}{reason}")
     for step in found["steps"]:
         typer.echo(f"  {step['at']}  {step['what']}  {step['detail'] or ''}".rstrip())
 
@@ -209,17 +215,20 @@ def list_anomalies(
 ) -> None:
     """List orders that a person has to look into, with the reason."""
     showing = _showing(config, data_dir)
-    found = look_at(
-        showing.path,
-        lambda reads: [order_json(one, None) for one in reads.anomalies((-1, ""), MOST_SHOWN)],
-    )
+
+    def ask(reads: OutboxReads) -> list[dict[str, Any]]:
+        amiss = reads.anomalies((-1, ""), MOST_SHOWN)
+        locks = reads.locks(one.code for one in amiss)
+        return [order_json(one, None, locks.get(one.code)) for one in amiss]
+
+    found = look_at(showing.path, ask)
     none = "none: every warehouse has taken what it was handed"
     _print_orders(found or [], as_json=as_json, none=none)
 
 
 @warehouses_app.command("retry")
 def retry(code: CodeArgument, data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
-    """Hand over once more what a warehouse has rejected, in its old place."""
+    """Hand over once more what a warehouse has rejected; or ask anew for a lock it refused."""
     if not _do(config, data_dir, lambda desk: desk.retry(code, BY, _now_ms())):
         message = f"{code} is not rejected: 'holdfast warehouses order {code}' says where it is"
         raise HoldfastError(message)

@@ -19,7 +19,12 @@ from wms_sync.outbox.file import outbox_path
 
 ORDERS = 10_000
 CALLS = 16
-KINDS = {"one by one": "DepotConnector", "by 50": "BatchConnector"}
+KINDS = {
+    "one by one": "DepotConnector",
+    "by 50": "BatchConnector",
+    "one by one, locks": "LockConnector",
+    "by 50, locks": "LockBatchConnector",
+}
 
 
 async def measure(engine: Engine, settings: Settings, depot: Depot, kind: str) -> dict[str, float]:
@@ -48,7 +53,7 @@ async def test_the_rate(
     """Without pacing, with the disk's sync, the store and the warehouse on the same two cores."""
     figures = await measure(engine, settings, depot, kind)
     record(kind=kind, **figures)
-    assert figures["a_second"] >= 500
+    assert figures["a_second"] >= (300 if "locks" in kind else 500)  # a lock may be a call more
 
 
 @pytest.fixture

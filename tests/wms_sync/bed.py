@@ -15,9 +15,11 @@ from tests.wms_sync.depot import Depot, DepotConnector
 from wms_sync.connector import Account
 from wms_sync.details import Clerk
 from wms_sync.follower import Follower
+from wms_sync.locker import Locker
 from wms_sync.model import Dispatch, Receiver, Report, Shipped
 from wms_sync.outbox.delivery import Delivery, DeliveryState
 from wms_sync.outbox.file import outbox_path
+from wms_sync.outbox.lock import LockRow
 from wms_sync.outbox.outbox import Outbox
 from wms_sync.relay import Relay
 from wms_sync.reports.applier import Applier
@@ -27,7 +29,7 @@ from wms_sync.rules.capacity import Capacity
 from wms_sync.rules.priority import Lane, PriorityPolicy
 from wms_sync.rules.warehouse_breaker import BreakerPolicy
 from wms_sync.settler import Settler
-from wms_sync.terms import Terms
+from wms_sync.terms import LockTerms, Terms
 
 NOW_MS = 1_769_000_000_000
 UNPACED = Capacity(100_000_000, burst=1_000_000)
@@ -96,6 +98,9 @@ class Bed:
         self.told = Told()
         self.connections: list[Connection] = []
         self.relays: dict[str, Relay] = {}
+        self.lockers: dict[str, Locker] = {}
+        self.lock_minutes = 30
+        self.lock_capacity = UNPACED
 
     @property
     def path(self) -> Path:
@@ -117,7 +122,7 @@ class Bed:
         self.settler = Settler(self.outbox, self.engine, **clocked)
         self.box = Box(reports_path(self.settings.data_dir))
         self.applier = Applier(self.box, self.outbox.told, self.engine, names, self.told, **clocked)
-        self.relays = {}
+        self.relays, self.lockers = {}, {}
         for name in names:
             account = Account(warehouse=name, code=name, url=self.depot.url)
             connection = Connection(self.depot.url, timeout_seconds=self.timeout_seconds)
@@ -135,13 +140,28 @@ class Bed:
                 connector, connection, handing, terms, **clocked, idle_seconds=0.01
             )
 
+            lock_terms = LockTerms(
+                name=name,
+                valid_ms=self.lock_minutes * 60_000,
+                capacity=self.lock_capacity,
+                calls_in_flight=self.calls_in_flight,
+            )
+            self.lockers[name] = Locker(
+                connector,
+                connection,
+                self.outbox.lock_rows(name),
+                lock_terms,
+                **clocked,
+                idle_seconds=0.01,
+            )
+
     def _now(self) -> int:
         return self.now_ms
 
     async def close(self) -> None:
         """End."""
-        for relay in self.relays.values():
-            await relay.close()
+        for loop in (*self.relays.values(), *self.lockers.values()):
+            await loop.close()
         for connection in self.connections:
             await connection.close()
         if self.outbox is not None:
@@ -197,6 +217,14 @@ class Bed:
                 return
         raise AssertionError("the relay does not come to rest")
 
+    async def lock(self, warehouse: str = "main", *, rounds: int = 300) -> None:
+        """Ask for all locks that are due now."""
+        locker = self.lockers[warehouse]
+        for _ in range(rounds):
+            if await locker.round():
+                return
+        raise AssertionError("the locker does not come to rest")
+
     async def report(self, *reports: Report, warehouse: str = "main") -> None:
         """Keep reports, apply what may be now, and follow what that has done."""
         self.box.keep([(warehouse, report) for report in reports], self.now_ms)
@@ -234,6 +262,12 @@ class Bed:
     def state(self, number: int | str, warehouse: str = "main") -> DeliveryState:
         """Read where it is."""
         return self.part(number, warehouse).state
+
+    def lock_of(self, number: int | str, warehouse: str = "main") -> LockRow:
+        """Read its lock."""
+        assert self.outbox is not None
+        code = f"tmall:{number}@{warehouse}"
+        return self.outbox.locks([code])[code]
 
     def for_people(self) -> list[Reported]:
         """Read the reports that people have to see."""

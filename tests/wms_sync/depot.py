@@ -10,8 +10,8 @@ from typing import Self
 
 from partners.errors import MessageRefused, PartnerFault
 from partners.model import Push, Reply, Request, Response
-from wms_sync.connector import NOT_THERE, TOO_MANY, Connector
-from wms_sync.model import Count, Created, DeliveryOrder, Report
+from wms_sync.connector import NOT_THERE, TOO_MANY, UNSUPPORTED, Account, Connector, Locks
+from wms_sync.model import Count, Created, DeliveryOrder, Lock, Locked, Report
 
 
 class DepotConnector(Connector):
@@ -104,6 +104,51 @@ class BatchConnector(DepotConnector):
     batch_size = 50
 
 
+class DepotLocks(Locks):
+    """Its words for locks."""
+
+    def __init__(self, connector: DepotConnector) -> None:
+        self._connector = connector
+
+    def lock(self, locks: Sequence[Lock], now_ms: int) -> Request:
+        """Ask for them."""
+        body = [{"code": one.code, "items": one.items, "until": one.until_ms} for one in locks]
+        return self._connector._request("lock", {"orders": body})
+
+    def read_locked(self, response: Response, locks: Sequence[Lock]) -> Sequence[Locked]:
+        """Read what became of each that is named."""
+        if response.status == 405:
+            raise PartnerFault(UNSUPPORTED, "no locks here", again=False)
+        told = self._connector._read(response)["orders"]
+        return [Locked(**{**one, "short": tuple(one.get("short", ()))}) for one in told]
+
+    def unlock(self, lock: Lock, now_ms: int) -> Request:
+        """End one."""
+        return self._connector._request("unlock", {"code": lock.code})
+
+    def read_unlocked(self, response: Response) -> None:
+        """Take it for done where there is none."""
+        if response.status != 404:
+            self._connector._read(response)
+
+
+class LockConnector(DepotConnector):
+    """The depot that also locks, one at a time."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self.locks = DepotLocks(self)
+
+
+class LockBatchConnector(BatchConnector):
+    """With batches of both."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self.locks = DepotLocks(self)
+        self.locks.batch_size = 50
+
+
 @dataclass
 class Faults:
     """What goes wrong with the next calls, one each: a status, "cut", "mute", "late"."""
@@ -132,6 +177,10 @@ class Depot:
 
     def __init__(self) -> None:
         self.orders: dict[str, list] = {}
+        self.locks: dict[str, dict] = {}  # items and until of each
+        self.has_locks = True
+        self.refuses_lock: dict[str, dict] = {}  # by code
+        self.lock_faults = Faults()
         self.effects: dict[str, int] = {}
         self.cancelled: set[str] = set()
         self.packed: set[str] = set()
@@ -197,10 +246,18 @@ class Depot:
             self.under_way -= 1
 
     async def _done(self, verb: str, said: dict) -> tuple[int, bytes] | None:
-        fault = self.faults.next()
+        is_lock = verb in {"lock", "unlock"}
+        fault = (self.lock_faults if is_lock else self.faults).next()
         if isinstance(fault, int) and fault != 500:
             return fault, b""
-        status, answer = self._create(said) if verb == "create" else self._cancel(said["code"])
+        if is_lock and not self.has_locks:
+            return 405, b""
+        status, answer = {
+            "create": lambda: self._create(said),
+            "cancel": lambda: self._cancel(said["code"]),
+            "lock": lambda: self._lock(said),
+            "unlock": lambda: self._unlock(said["code"]),
+        }[verb]()
         if fault == "half":
             answer["orders"].pop()
         if fault == "mute":
@@ -219,9 +276,27 @@ class Depot:
             if code not in self.orders:
                 self.orders[code] = one["lines"]
                 self.effects[code] = self.effects.get(code, 0) + 1
+                self.locks.pop(code, None)
             assert self.orders[code] == one["lines"], "a repetition with other content"
             told.append({"code": code, "accepted": True, "warehouse_order_id": f"W-{code}"})
         return 200, {"orders": told}
+
+    def _lock(self, said: dict) -> tuple[int, dict]:
+        told = []
+        for one in said["orders"]:
+            code = one["code"]
+            if code in self.refuses_lock:
+                told.append({"code": code, "taken": False, **self.refuses_lock[code]})
+                continue
+            if code not in self.orders:  # its order has taken its place
+                known = self.locks.setdefault(code, one)
+                assert known["items"] == one["items"], "a lock of other content"
+                known["until"] = max(known["until"], one["until"])
+            told.append({"code": code, "taken": True})
+        return 200, {"orders": told}
+
+    def _unlock(self, code: str) -> tuple[int, dict]:
+        return (200, {}) if self.locks.pop(code, None) else (404, {})
 
     def _cancel(self, code: str) -> tuple[int, dict]:
         if code not in self.orders:

@@ -168,3 +168,37 @@ async def test_a_channels_key_sees_none(ask: Asked) -> None:
     for path in ("", "/main/orders", "/anomalies", "/main/orders/tmall:1@main", "/main/forecast"):
         await ask("GET", f"/v1/warehouses{path}", Role.CHANNEL, 403)
     await ask("GET", "/v1/orders/tmall:1/way", Role.CHANNEL, 403)
+
+
+async def test_a_lock_is_shown_with_its_order_and_counted(ask: Asked, filled: Filled) -> None:
+    """Null where none is asked for; a refused one is an anomaly, which is retried by who may."""
+    code = filled.wait("1")
+    assert (await ask("GET", f"{ORDERS}/{code}"))["lock"] is None
+    assert (await ask("GET", "/v1/warehouses"))["items"][0]["locks"] is None
+    rows = filled.outbox.lock_rows("main")
+    rows.begin(filled.now_ms, on=True)
+    with rows.transaction():
+        rows.mark(code, (("A", 2),), filled.now_ms)
+        rows.taken(code, filled.now_ms + 1_800_000, filled.now_ms + 1_200_000, filled.now_ms)
+    assert (await ask("GET", f"{ORDERS}/{code}"))["lock"] == {
+        "state": "locked",
+        "since": "2026-01-21T12:53:20.000Z",
+        "valid_until": "2026-01-21T13:23:20.000Z",
+        "reason": None,
+    }
+    other = filled.wait("2")
+    with rows.transaction():
+        rows.mark(other, (("A", 2),), filled.now_ms)
+        rows.refused(other, "not enough", ["A"], filled.now_ms)
+        rows.switch_off(filled.now_ms + 3_600_000)
+    (row,) = (await ask("GET", "/v1/warehouses/anomalies"))["items"]
+    assert (row["code"], row["anomaly"], row["lock"]["state"]) == (other, "lock-refused", "refused")
+    assert (await ask("GET", "/v1/warehouses"))["items"][0]["locks"] == {
+        "supported": False,
+        "retry_at": "2026-01-21T13:53:20.000Z",
+        "counts": {"locked": 1, "refused": 1},
+    }
+    await ask("POST", f"{ORDERS}/{other}/retry", Role.OPS)
+    found = await ask("GET", f"{ORDERS}/{other}")
+    assert (found["anomaly"], found["lock"]["state"]) == (None, "wanted")
+    assert found["steps"][-1]["what"] == "lock retried"

@@ -17,14 +17,14 @@ from structlog.testing import capture_logs
 from reservation.config import Settings, load
 from reservation.engine import Engine
 from reservation.errors import ConfigurationError
-from reservation.model import SYSTEM, Line, Reserve, SetStock
+from reservation.model import SYSTEM, Line, Release, Reserve, SetStock
 from reservation.store.embedded import EmbeddedStore
 from reservation.store.store import Store
 from reservation.warehouses import WarehouseSystem
 from tests.ops.service import Service
 from tests.waiting import happens, until
 from tests.wms_sync.bed import Book
-from tests.wms_sync.depot import Depot
+from tests.wms_sync.depot import Depot, codes
 from tests.wms_sync.worker import working
 from wms_sync.model import Dispatch
 from wms_sync.outbox.delivery import DeliveryState
@@ -32,6 +32,7 @@ from wms_sync.outbox.file import OutboxUnavailable, outbox_path
 from wms_sync.outbox.reads import OutboxReads, look_at
 from wms_sync.service import run_warehouses
 
+ENDS = (DeliveryState.ACCEPTED, DeliveryState.CANCELLED)
 CHAOS = [-429, -429, -429, -429, -429, 500, 500, 500, "cut", "cut"]  # of a hundred calls
 
 
@@ -91,6 +92,52 @@ async def test_killed_again_and_again_each_order_has_one_effect(
             while accepted(path) != orders:  # noqa: ASYNC110 (another process does it)
                 await asyncio.sleep(0.02)
     assert depot.effects == {f"tmall:{number}@main": 1 for number in range(orders)}
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+async def test_killed_again_and_again_no_lock_is_left(
+    engine: Engine, settings: Settings, depot: Depot
+) -> None:
+    """2,000 orders at 40 a second, every seventh cancelled, amid faults of both kinds of calls."""
+    orders, kills, chance = 2_000, 20, random.Random(7)
+    for faults in (depot.faults, depot.lock_faults):
+        faults.chance = lambda: chance.choice(CHAOS) if chance.random() < 0.1 else None
+    await engine.set_stock(SetStock("A", "main", orders, 0), SYSTEM)
+    path = outbox_path(settings.data_dir)
+    terms = {
+        "connector": "tests.wms_sync.depot:LockBatchConnector",
+        "orders_per_day": 40 * 86_400,
+        "burst": 10,
+        "lock_minutes": 0.2,
+        "lock_calls_per_minute": 6_000,
+    }
+    with ExitStack() as stack:
+        first = stack.enter_context(working(settings, depot, **terms))
+        for kill in range(kills):
+            standby = stack.enter_context(working(settings, depot, **terms))
+            part, wanted = orders // kills, len(depot.calls) + chance.randrange(1, 10)
+            await pay(engine, kill * part, part)
+
+            async def has_called(wanted: int = wanted) -> bool:
+                return len(depot.calls) >= wanted
+
+            await happens(has_called)
+            for number in range(kill * part, (kill + 1) * part, 7):
+                await engine.release(Release(f"tmall:{number}"), SYSTEM)
+            first.kill()
+            first.wait()
+            first = standby
+
+        def is_over(reads: OutboxReads) -> bool:
+            depths = {one.state: one.orders for one in reads.depths("main") if one.orders}
+            return sum(depths.get(state, 0) for state in ENDS) == orders
+
+        async with asyncio.timeout(300):
+            while not look_at(path, is_over) or depot.locks:  # noqa: ASYNC110 (another process)
+                await asyncio.sleep(0.1)
+    assert len(codes(depot, "lock")) > orders // 2
+    assert set(depot.effects.values()) == {1}
 
 
 def entered(path: Path) -> int:

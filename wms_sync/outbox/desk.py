@@ -115,7 +115,10 @@ class Desk(Rows):
     # -- people ----------------------------------------------------------------------------------
 
     def retry(self, code: str, by: str, at_ms: int) -> bool:
-        """Hand over once more what was rejected, in its old place; False where it is not."""
+        """Hand over once more what was rejected, or ask anew for a lock that was refused.
+
+        The order keeps its place. False where it is neither.
+        """
         with self._db.transaction():
             found = self.deliveries("code = ? AND state = 'rejected'", (code,))
             for each in found:
@@ -123,7 +126,20 @@ class Desk(Rows):
                 state = DeliveryState.PENDING if detailed else DeliveryState.UNDETAILED
                 changes: dict[str, Any] = {"anomaly": Anomaly.NONE, "reason": "", "due_ms": at_ms}
                 self.move(each.code, "retried", at_ms, by, state=state, **changes)
-        return bool(found)
+            retried = self._retry_lock(code, by, at_ms)
+        return bool(found) or retried
+
+    def _retry_lock(self, code: str, by: str, at_ms: int) -> bool:
+        count = self._db.execute(
+            "UPDATE lock SET state = 'wanted', due_ms = ?2, since_ms = ?2, attempts = 0"
+            " WHERE code = ?1 AND waits = 1 AND state = 'refused'",
+            (code, at_ms),
+        ).rowcount
+        for each in self.deliveries("code = ?", (code,)) if count else ():
+            is_of_it = each.anomaly is Anomaly.LOCK_REFUSED
+            changes: dict[str, Any] = {"anomaly": Anomaly.NONE, "reason": ""} if is_of_it else {}
+            self.move(code, "lock retried", at_ms, by, **changes)
+        return bool(count)
 
     def dismiss(self, code: str, by: str, at_ms: int) -> bool:
         """Take an anomaly off the list: somebody has seen to it; False where there is none."""

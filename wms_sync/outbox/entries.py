@@ -178,6 +178,7 @@ class Entries:
                 if remaining.get(line.sku, 0) > 0
             )
             self._rows.move(part.code, "part left otherwise", at_ms, lines=encode(lines))
+            self._rows.lock_anew(part.code, at_ms)
             return
         left = part.left_of(remaining)
         if not is_over:

@@ -77,6 +77,46 @@ CREATE INDEX wish_open ON wish (due_ms) WHERE open = 1;
 CREATE INDEX wish_by_age ON wish (asked_ms) WHERE open = 0;
 """
 
+# What was added to files of this form, each harmless where it is there (ADR 025). A row of `lock`
+# follows its delivery whoever moves that, and outlives it: what is kept there has to be ended.
+_LATER: Final = (
+    """CREATE TABLE IF NOT EXISTS locking (
+  warehouse TEXT PRIMARY KEY, off_until_ms INTEGER NOT NULL
+) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS lock (
+  code TEXT PRIMARY KEY, warehouse TEXT NOT NULL, state TEXT NOT NULL, waits INTEGER NOT NULL,
+  since_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
+  asked_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, items BLOB NOT NULL, reason TEXT NOT NULL
+) WITHOUT ROWID""",
+    """CREATE INDEX IF NOT EXISTS lock_due ON lock (warehouse, due_ms)
+ WHERE (waits = 1 AND state <> 'refused') OR state = 'ending'""",
+    "CREATE INDEX IF NOT EXISTS lock_ends ON lock (warehouse, until_ms) WHERE state = 'locked'",
+    "CREATE INDEX IF NOT EXISTS lock_state ON lock (warehouse, state) WHERE state <> 'ended'",
+    "CREATE INDEX IF NOT EXISTS lock_busy ON lock (warehouse) WHERE due_ms = 4611686018427387904",
+    """CREATE TRIGGER IF NOT EXISTS lock_enters AFTER INSERT ON delivery
+ WHEN EXISTS (SELECT 1 FROM locking WHERE warehouse = new.warehouse) BEGIN
+ INSERT INTO lock VALUES (new.code, new.warehouse, 'wanted', 1, new.since_ms,
+ new.since_ms + 1000, 0, 0, 0, '[]', '')
+ ON CONFLICT DO UPDATE SET waits = 1,
+ due_ms = CASE WHEN state IN ('ended', 'refused') THEN excluded.due_ms ELSE due_ms END,
+ since_ms = CASE WHEN state IN ('ended', 'refused') THEN excluded.since_ms ELSE since_ms END,
+ state = CASE WHEN state IN ('ended', 'refused') THEN 'wanted' ELSE state END; END""",
+    """CREATE TRIGGER IF NOT EXISTS lock_leaves AFTER DELETE ON delivery BEGIN
+ DELETE FROM lock WHERE code = old.code AND state = 'ended'; END""",
+    """CREATE TRIGGER IF NOT EXISTS lock_follows AFTER UPDATE OF state ON delivery
+ WHEN old.state <> new.state AND EXISTS (SELECT 1 FROM lock WHERE code = new.code) BEGIN
+ UPDATE lock SET waits = new.state IN ('undetailed', 'pending') WHERE code = new.code;
+ UPDATE lock SET state = 'ended', since_ms = new.since_ms, due_ms = new.since_ms
+ WHERE code = new.code AND state <> 'ended' AND new.state IN ('accepted', 'shipped');
+ UPDATE lock SET since_ms = new.since_ms, attempts = 0,
+ due_ms = CASE WHEN due_ms = 4611686018427387904 THEN due_ms ELSE new.since_ms END,
+ state = CASE WHEN until_ms > 0 OR asked_ms > 0 THEN 'ending' ELSE 'ended' END
+ WHERE code = new.code AND state NOT IN ('ended', 'ending') AND new.state = 'cancelled';
+ UPDATE lock SET state = 'wanted', since_ms = new.since_ms, due_ms = new.since_ms, attempts = 0
+ WHERE code = new.code AND state = 'ended' AND waits = 1
+ AND EXISTS (SELECT 1 FROM locking WHERE warehouse = new.warehouse); END""",
+)
+
 
 class OutboxUnavailable(ArchiveUnavailable):
     """The file cannot be used: nothing is handed over, and nothing is passed over."""
@@ -89,4 +129,4 @@ def outbox_path(data_dir: Path) -> Path:
 
 def opened(path: Path) -> Database:
     """Open the file, to work on it. Raises OutboxUnavailable."""
-    return Database(path, _TABLES, form=FORMAT, fault=OutboxUnavailable)
+    return Database(path, _TABLES, form=FORMAT, fault=OutboxUnavailable, later=_LATER)

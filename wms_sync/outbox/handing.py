@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wms_sync.outbox.delivery import Anomaly, CancelState, Delivery, DeliveryState, Kept, waiting_in
+from wms_sync.outbox.delivery import (
+    Anomaly,
+    CancelState,
+    Delivery,
+    DeliveryState,
+    Kept,
+    waiting_in,
+)
 from wms_sync.outbox.file import NEVER, SLOT_MS
 from wms_sync.outbox.rows import Rows, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from reservation.database import Database
@@ -86,6 +93,14 @@ class Handing(Rows):
             (self._warehouse, at_ms, count),
         )
 
+    def busy(self) -> Collection[str]:
+        """Name what is not to be handed over now: a call for its lock has not been answered."""
+        rows = self._db.execute(
+            f"SELECT code FROM lock WHERE warehouse = ? AND due_ms = {NEVER}",  # noqa: S608
+            (self._warehouse,),
+        ).fetchall()
+        return {code for (code,) in rows}
+
     def chosen(self, codes: Iterable[str]) -> Iterator[Delivery]:
         """Read deliveries by their codes, in that order."""
         for code in codes:
@@ -131,6 +146,7 @@ class Handing(Rows):
                 due_ms=at_ms,
                 warehouse_order_id=created.warehouse_order_id,
                 reason=found.reason if found.cancel is CancelState.ASKED else "",
+                anomaly=_without_lock(found.anomaly),
             )
         elif found.cancel is CancelState.ASKED:
             self.cancel_here(found.code, found.reason, at_ms, cancel=CancelState.IN_TIME)
@@ -201,3 +217,8 @@ class Handing(Rows):
     def ask_again(self, code: str, reason: str, due_ms: int, at_ms: int) -> None:
         """Note that there was no verdict, and when it is asked for again."""
         self.move(code, "cancel unknown", at_ms, reason, due_ms=due_ms)
+
+
+def _without_lock(anomaly: Anomaly) -> Anomaly:
+    """Forget that a lock was refused: the order itself is taken."""
+    return Anomaly.NONE if anomaly is Anomaly.LOCK_REFUSED else anomaly

@@ -8,6 +8,7 @@ from wms_sync.outbox.desk import Desk
 from wms_sync.outbox.entries import Entries
 from wms_sync.outbox.file import opened
 from wms_sync.outbox.handing import Handing
+from wms_sync.outbox.locks import LockRows
 from wms_sync.outbox.told import Told
 
 if TYPE_CHECKING:
@@ -31,3 +32,7 @@ class Outbox(Desk):
     def handing(self, warehouse: str) -> Handing:
         """Give the side of one warehouse's relay."""
         return Handing(self._db, warehouse)
+
+    def lock_rows(self, warehouse: str) -> LockRows:
+        """Give the side of one warehouse's locker."""
+        return LockRows(self._db, warehouse)

@@ -25,6 +25,15 @@ from wms_sync.outbox.delivery import (
     Wish,
 )
 from wms_sync.outbox.file import FORMAT, SLOT_MS, OutboxUnavailable
+from wms_sync.outbox.lock import (
+    LOCK_COLUMNS,
+    Bound,
+    LockRow,
+    LocksSeen,
+    LockState,
+    items_in,
+    lock_of,
+)
 from wms_sync.rules.priority import Lane, Waiting
 
 if TYPE_CHECKING:
@@ -45,7 +54,13 @@ _WAITING: Final = (
     " AND warehouse = ? AND lane = ? ORDER BY turn_ms, entered_ms, code LIMIT ?"
 )
 _HANDED: Final = (
-    "SELECT lines, left FROM delivery WHERE warehouse = ? AND state IN ('sent', 'accepted')"
+    "SELECT lines, left, NULL FROM delivery WHERE warehouse = ?1 AND state IN ('sent', 'accepted')"
+)
+# In one statement with the former, so that an order that goes from one to the other is in one.
+_LOCKS: Final = (
+    " UNION ALL SELECT NULL, NULL, items FROM lock WHERE warehouse = ?1 AND state <> 'ended'"
+    " AND (until_ms > 0 OR asked_ms > 0) AND NOT EXISTS (SELECT 1 FROM delivery d"
+    " WHERE d.code = lock.code AND d.state IN ('sent', 'accepted'))"
 )
 _PLACES: Final = (
     "SELECT since_ms, code FROM delivery WHERE warehouse = ? AND state = ? AND lane = ?"
@@ -165,23 +180,67 @@ class OutboxReads:
                 for lane in Lane
             }
 
-    def handed_units(self, warehouse: str) -> Mapping[str, int] | None:
-        """Sum the units of each SKU of orders that are at a warehouse, or may be.
+    def bound_units(self, warehouse: str) -> Mapping[str, Bound] | None:
+        """Sum the units of each SKU of orders that are at a warehouse or locked there, or may be.
 
         Never too few, as of a level that is read afterwards. None where the log was not read so far
-        as to know all orders. Cost: O(orders at the warehouse).
+        as to know all orders. Cost: O(orders and locks at the warehouse).
         """
         with self._db.reading():
             if warehouse not in (self._db.fact("warehouses") or "").split():
                 return None
-            rows = self._db.execute(_HANDED, (warehouse,)).fetchall()
-        units: dict[str, int] = {}
-        for lines, left in rows:
+            statement = _HANDED + _LOCKS if self._has_locks() else _HANDED
+            rows = self._db.execute(statement, (warehouse,)).fetchall()
+        handed, locked = dict[str, int](), dict[str, int]()
+        for lines, left, items in rows:
+            if items is not None:
+                for sku, units in items_in(items):
+                    locked[sku] = locked.get(sku, 0) + units
+                continue
             gone = _left(left)
             for line in _units(lines):
                 remaining = line.quantity - gone.get(line.line_no, 0)
-                units[line.sku] = units.get(line.sku, 0) + remaining
-        return units
+                handed[line.sku] = handed.get(line.sku, 0) + remaining
+        return {
+            sku: Bound(handed.get(sku, 0), locked.get(sku, 0))
+            for sku in handed.keys() | locked.keys()
+        }
+
+    # -- locks -----------------------------------------------------------------------------------
+
+    def locks(self, codes: Iterable[str]) -> Mapping[str, LockRow]:
+        """Read the locks of deliveries that have one."""
+        with self._db.reading():
+            if not self._has_locks():
+                return {}
+            statement = f"SELECT {LOCK_COLUMNS} FROM lock WHERE code = ?"  # noqa: S608 (ours)
+            found = [row for code in codes for row in self._db.execute(statement, (code,))]
+        return {row[0]: lock_of(*row) for row in found}
+
+    def locks_seen(self, warehouse: str) -> LocksSeen | None:
+        """Count the locks of a warehouse by state; None where it is asked for none.
+
+        Cost: O(locks that have not ended).
+        """
+        with self._db.reading():
+            if not self._has_locks():
+                return None
+            row = self._db.execute(
+                "SELECT off_until_ms FROM locking WHERE warehouse = ?", (warehouse,)
+            ).fetchone()
+            if row is None:
+                return None
+            counts = self._db.execute(
+                "SELECT state, count(*) FROM lock WHERE warehouse = ? AND state <> 'ended'"
+                " GROUP BY state",
+                (warehouse,),
+            ).fetchall()
+        return LocksSeen(row[0], {LockState(state): number for state, number in counts})
+
+    def _has_locks(self) -> bool:
+        """Say whether the file has their tables: an older one gets them from who works on it."""
+        statement = "SELECT 1 FROM sqlite_master WHERE name = 'lock'"
+        return self._db.execute(statement).fetchone() is not None
 
     def kept(self, warehouse: str) -> Kept | None:
         """Read what is kept of a warehouse's pace, turns and breaker; None where it is new."""

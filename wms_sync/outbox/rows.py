@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from wms_sync.outbox.delivery import DeliveryState
+from wms_sync.outbox.file import NEVER
 from wms_sync.outbox.reads import OutboxReads
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ class Rows(OutboxReads):
         self._db.execute(
             "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?, ?, ?)",
             (code, _slot(number), number, at_ms, what, detail),
+        )
+
+    def lock_anew(self, code: str, at_ms: int) -> None:
+        """Have a lock looked at now, whose order is another one: not while a call is under way."""
+        self._db.execute(
+            f"UPDATE lock SET due_ms = ? WHERE code = ? AND due_ms <> {NEVER}",  # noqa: S608 (ours)
+            (at_ms, code),
         )
 
     def set_as_of(self, code: str, as_of: Version) -> None:

@@ -156,6 +156,8 @@ class Told(Rows):
             # Where an answer is awaited that says so itself, an older word must not go before it.
             if part.state is DeliveryState.SENT and part.doubt:
                 state, changes = DeliveryState.ACCEPTED, {"due_ms": at_ms}
+                if part.anomaly is Anomaly.LOCK_REFUSED:
+                    changes["anomaly"] = Anomaly.NONE
         elif report.progress is Progress.EXCEPTION:
             changes = self._for_people(part, Anomaly.STUCK, reason)
         self.move(report.code, f"reported {report.progress}", at_ms, reason, state=state, **changes)

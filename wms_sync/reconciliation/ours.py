@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from reservation.model import AdjustStock, Origin, level_key
+from wms_sync.outbox.lock import Bound
 from wms_sync.outbox.reads import look_at
 from wms_sync.reconciliation.rule import Figures, gap_of
 from wms_sync.rules.warehouse_breaker import BreakerState, WarehouseBreaker
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MOST_PAGES: Final = 20  # of SKUs that are read at once; some are in other warehouses only
 ORIGIN: Final = Origin(actor="reconciliation")
 REASON: Final = "the warehouse certainly has another count"
+_NOTHING: Final = Bound()
 
 
 class Ours:
@@ -56,19 +58,19 @@ class Ours:
                 break
         return skus, place
 
-    async def handed(self) -> Mapping[str, int] | None:
-        """Sum what is at the warehouse or may be; None while it is not to be asked anything.
+    async def bound(self) -> Mapping[str, Bound] | None:
+        """Sum what is bound at the warehouse, or may be; None while nothing is to be asked of it.
 
         To be read before levels: then it has never too few for them.
         """
-        return await asyncio.to_thread(look_at, self._outbox, self._handed)
+        return await asyncio.to_thread(look_at, self._outbox, self._bound)
 
-    def _handed(self, outbox: OutboxReads) -> Mapping[str, int] | None:
+    def _bound(self, outbox: OutboxReads) -> Mapping[str, Bound] | None:
         kept = outbox.kept(self._name)
         breaker = kept.breaker if kept else WarehouseBreaker()
         if breaker.state is not BreakerState.CLOSED:
             return None
-        return outbox.handed_units(self._name)
+        return outbox.bound_units(self._name)
 
     async def levels(self, skus: Sequence[str]) -> tuple[dict[str, StockLevel], str]:
         """Read our levels of SKUs here, and as of which place in the event log."""
@@ -91,9 +93,9 @@ class Ours:
         if not doubted:
             return moved, now
         levels, _ = await self.levels(doubted)
-        handed = await self.handed()
+        bound = await self.bound()
         for sku in doubted:
-            if handed is None or sku not in levels:
+            if bound is None or sku not in levels:
                 moved.add(sku)
                 continue
             level, before = levels[sku], figures[sku]
@@ -101,9 +103,10 @@ class Ours:
                 before,
                 on_hand=level.on_hand,
                 promised=level.held + level.committed,
-                handed=handed.get(sku, 0),
+                handed=bound.get(sku, _NOTHING).handed,
+                locks=bound.get(sku, _NOTHING).locks,
             )
-            if (level.on_hand, now[sku].handed) != (before.on_hand, before.handed):
+            if _own(now[sku]) != _own(before):
                 moved.add(sku)
         return moved, now
 
@@ -121,7 +124,7 @@ class Ours:
         return await self._engine.adjust_stock(request, ORIGIN)
 
 
-def figures_of(level: StockLevel, count: Count | None, handed: Mapping[str, int]) -> Figures:
+def figures_of(level: StockLevel, count: Count | None, bound: Mapping[str, Bound]) -> Figures:
     """Put both sides of a SKU together; no `count`: the warehouse does not know it."""
     return Figures(
         known=count is not None,
@@ -129,5 +132,10 @@ def figures_of(level: StockLevel, count: Count | None, handed: Mapping[str, int]
         locked=count.locked if count else 0,
         on_hand=level.on_hand,
         promised=level.held + level.committed,
-        handed=handed.get(level.sku, 0),
+        handed=bound.get(level.sku, _NOTHING).handed,
+        locks=bound.get(level.sku, _NOTHING).locks,
     )
+
+
+def _own(figures: Figures) -> tuple[int, int, int]:
+    return figures.on_hand, figures.handed, figures.locks

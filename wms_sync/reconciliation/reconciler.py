@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from partners.model import Response
     from wms_sync.connector import Connector
     from wms_sync.model import Count
+    from wms_sync.outbox.lock import Bound
     from wms_sync.reconciliation.findings import Findings
     from wms_sync.reconciliation.ours import Ours
     from wms_sync.terms import StockTerms
@@ -123,11 +124,11 @@ class Reconciler:
             if walk is not None:
                 await asyncio.to_thread(self._findings.keep_walk, self._name, walk)
             return IDLE_SECONDS
-        handed = await self._ours.handed()
-        if handed is None:
+        bound = await self._ours.bound()
+        if bound is None:
             return IDLE_SECONDS
         self._next_ms = self._now_ms() + self._terms.call_ms
-        await self._look(skus, handed, walk)
+        await self._look(skus, bound, walk)
         return 0.0
 
     # -- what is next ----------------------------------------------------------------------------
@@ -162,11 +163,11 @@ class Reconciler:
     # -- one look --------------------------------------------------------------------------------
 
     async def _look(
-        self, skus: Sequence[str], handed: Mapping[str, int], walk: Walk | None
+        self, skus: Sequence[str], bound: Mapping[str, Bound], walk: Walk | None
     ) -> None:
         """Ask for SKUs, and take in what that shows.
 
-        Ours is read before the answer, and again after it where that differs: `handed` first, so
+        Ours is read before the answer, and again after it where that differs: `bound` first, so
         that it has never too few for the level.
         """
         levels, version = await self._ours.levels(skus)
@@ -177,7 +178,7 @@ class Reconciler:
             if self._refuses and len(levels) == 1:
                 await asyncio.to_thread(self._pass_over, next(iter(levels)), walk)
             return
-        figures = {sku: figures_of(level, counts.get(sku), handed) for sku, level in levels.items()}
+        figures = {sku: figures_of(level, counts.get(sku), bound) for sku, level in levels.items()}
         moved, figures = await self._ours.after(figures)
         suspicions = await asyncio.to_thread(self._findings.suspicions, self._name, list(figures))
         written = await self._ours.written(suspicions, version)

@@ -24,6 +24,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     on_hand: int  # ours
     promised: int  # ours: held and committed
     handed: int  # of orders that were handed over, or may have been, and have not left by our books
+    locks: int = 0  # of orders that wait, and may be locked there for them (ADR 025)
 
 
 class Gap(Struct, frozen=True):
@@ -65,13 +66,15 @@ def gap_of(figures: Figures) -> Gap:
     Goods that have left and are not reported yet are still on hand by our books, and in `handed`:
     so there are never more of them than `handed`, and never fewer than none (`low`). What is free
     there does not change when goods leave: it is what is on hand less what the warehouse has taken
-    on, which is never more than `handed` (`high`).
+    on, which is never more than `handed`, or has locked, never more than `locks` or than all that
+    is locked there (`high`).
     """
     low = figures.free + figures.locked - figures.on_hand
-    foreign = max(0, figures.locked - figures.handed)
+    foreign = max(0, figures.locked - figures.handed - figures.locks)
     if foreign:  # what is free says nothing then: others have taken of it
         return Gap(low, low + figures.handed, foreign)
-    return Gap(low, figures.free + figures.handed - figures.on_hand)
+    bound = figures.handed + min(figures.locks, figures.locked)
+    return Gap(low, figures.free + bound - figures.on_hand)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import { has, t } from "./text.js";
 import { whyOf } from "./unfit.js";
 
 const PAUSE_MS = 2000; // between two looks: it changes without an event of the store
-const BAD = ["rejected", "unfit", "not in the store", "released too late", "cancel too late"];
+const BAD = ["rejected", "unfit", "not in the store", "released too late", "cancel too late", "lock refused", "lock expired"];
 const GOOD = ["accepted", "shipped", "fulfilled", "told"];
 
 export function wayPage(order) {
@@ -129,9 +129,15 @@ function moreOf(part) {
   if (part.warehouse_order_id) said.push(t("theirNumber", { id: part.warehouse_order_id }));
   if (part.dispatch?.bench) said.push(t("bench", { bench: part.dispatch.bench }));
   if (part.dispatch?.quality_check) said.push(part.dispatch.quality_check);
+  if (part.lock && part.lock.state !== "ended") said.push(lockOf(part));
   if (part.cancel) said.push(t(`cancel ${part.cancel}`));
   if (part.reason) said.push(part.reason);
   return said.join(" · ");
+}
+
+function lockOf(part) {
+  const until = part.lock.valid_until;
+  return t(`lock ${part.lock.state}`, { at: until ? shortTime(until, part.now) : "" });
 }
 
 function receiverOf(receiver) {

@@ -22,6 +22,7 @@ from reservation.model import HealthStatus, State
 from reservation.receivers import ReceiverKind
 from wms_sync.outbox.delivery import Anomaly as Amiss
 from wms_sync.outbox.delivery import CancelState, DeliveryState
+from wms_sync.outbox.lock import LockState
 from wms_sync.rules.priority import Lane
 from wms_sync.rules.warehouse_breaker import BreakerState
 
@@ -45,7 +46,7 @@ TOLD_ORDERS = {
 }
 # What is told of warehouses, and of an order's way.
 STEPS = {
-    *re.findall(r'move\(\s*[\w.]+,\s*"([^"]+)"', OUTBOX),
+    *re.findall(r'(?:move|_step)\(\s*[\w.]+,\s*"([^"]+)"', OUTBOX),
     *("sent", "sent again", "put off", "unknown"),  # the one or the other
     *re.findall(r'Where\.\w+, [^)\n]*?"(\w+)"', WAY),
     *re.findall(r'\*where, "(\w+)"', WAY),
@@ -55,6 +56,7 @@ TOLD_HOUSES = {
     *(f"calls {state}" for state in BreakerState),
     *(f"lane {lane}" for lane in Lane),
     *(f"delivery {state}" for state in DeliveryState),
+    *(f"lock {state}" for state in LockState if state is not LockState.ENDED),
     *(f"{word} {kind}" for word in ("amiss", "amissTodo") for kind in Amiss if kind),
     *(f"cancel {state}" for state in CancelState if state),
     *(f"where {where}" for where in Where),

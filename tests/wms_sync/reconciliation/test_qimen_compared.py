@@ -18,6 +18,7 @@ from tests.wms_sync.bed import UNPACED
 from tests.wms_sync.qimen_house import OPTIONS, SECRET
 from tests.wms_sync.reconciliation.conftest import APART_MS, Yard
 from wms_sync.connector import Account
+from wms_sync.locker import Locker
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.qimen import Qimen
 from wms_sync.reconciliation.model import DriftState
@@ -28,7 +29,7 @@ from wms_sync.simulator.goods import Kind
 from wms_sync.simulator.site import Site
 from wms_sync.simulator.warehouse import Warehouse
 from wms_sync.simulator.ways import Ways
-from wms_sync.terms import Terms
+from wms_sync.terms import LockTerms, Terms
 
 
 @dataclass
@@ -81,7 +82,7 @@ async def house(yard: Yard) -> AsyncIterator[House]:
                 owner="OWN",
                 app_key="12345678",
                 secrets=(SECRET,),
-                options=OPTIONS,
+                options={**OPTIONS, "locks": "inventoryreserve"},
             )
         )
         yard.connection = Connection(url)
@@ -91,6 +92,14 @@ async def house(yard: Yard) -> AsyncIterator[House]:
             yard.connection,
             bed.outbox.handing("main"),
             Terms(name="main", capacity=UNPACED),
+            now_ms=lambda: bed.now_ms,
+            idle_seconds=0.01,
+        )
+        bed.lockers["main"] = Locker(
+            yard.connector,
+            yard.connection,
+            bed.outbox.lock_rows("main"),
+            LockTerms(name="main", capacity=UNPACED),
             now_ms=lambda: bed.now_ms,
             idle_seconds=0.01,
         )
@@ -132,6 +141,37 @@ async def test_planted_miscounts_are_found_among_orders_and_mended(house: House)
         Gap(-4, -4),
         Gap(2, 2),
     ]
+
+
+async def test_what_is_locked_for_orders_that_wait_is_nobody_elses(house: House) -> None:
+    """A miscount is found among them, exactly; what others have bound is told beside."""
+    yard, bed = house.yard, house.yard.bed
+    await bed.lock()
+    bed.now_ms += 1
+    for number in range(6):
+        await bed.pay(number, Line("A", "main", 5), Line("B", "main", 1))
+    await bed.follow()
+    for _ in range(3):
+        bed.now_ms += APART_MS
+        house.clock.advance(bed.now_ms - house.clock.now_ms())
+        await bed.lock()
+        await house.look()
+    assert house.warehouse.goods.level("A").locked == 30
+    assert yard.notes("A") == yard.notes("B") == []
+    assert await house.ask("/miscounts", {"items": [{"item_code": "A", "units": -7}]}) == 200
+    house.warehouse.reserve("OTHER-1", {"B": 3}, None)
+    for _ in range(4):
+        bed.now_ms += 1
+        await bed.lock()
+        await house.look()
+    assert yard.drift("A").gap == Gap(-7, -7)
+    assert yard.drift("B").gap.foreign == 3
+    house.warehouse.unreserve("OTHER-1")
+    await bed.relay()  # and their orders take their place
+    assert bed.state(5) is DeliveryState.ACCEPTED
+    assert house.warehouse.goods.level("A").locked == 30
+    await house.look()
+    assert yard.drift("A").gap == Gap(-7, -7)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ class Order:
     left: int = 0  # and not reported
     told: int = 0  # that has left, and is reported
     over: bool = False  # there: nothing more will leave
+    asked: bool = False  # a lock for it may be there
+    reserved: int = 0  # by that lock
+    dropped: bool = False  # by us, before it was sent: its lock is to be ended
 
 
 @dataclass
@@ -47,22 +50,54 @@ class World:
     def pay(self, place: int, units: int) -> None:
         """Sell what our books have."""
         del place
-        promised = sum(order.units - order.told for order in self.orders)
-        if self.on_hand - promised >= units:
+        if self.on_hand - self._promised >= units:
             self.orders.append(Order(units))
 
     def send(self, place: int, units: int) -> None:
         """Let a call leave; whether it arrives is another thing."""
         del units
-        if order := self._some(place, lambda each: not each.sent):
+        if order := self._some(place, lambda each: not each.sent and not each.dropped):
             order.sent = True
+
+    def ask(self, place: int, units: int) -> None:
+        """Let a call for a lock leave, of an order that waits."""
+        del units
+        if order := self._some(place, lambda each: not each.sent and not each.dropped):
+            order.asked = True
+
+    def reserve(self, place: int, units: int) -> None:
+        """Let it arrive: what is sent has had its answer, so it is not under way then."""
+        del units
+        order = self._some(place, lambda each: each.asked and not each.sent and not each.reserved)
+        if order and self.free >= order.units:
+            order.reserved, self.free = order.units, self.free - order.units
+
+    def lapse(self, place: int, units: int) -> None:
+        """Let a lock end there since nobody has renewed it, or the warehouse says that it did."""
+        del units
+        if order := self._some(place, lambda each: each.reserved > 0):
+            self.free, order.reserved = self.free + order.reserved, 0
+
+    def drop(self, place: int, units: int) -> None:
+        """Give an order back that waits: the warehouse may keep its units until it is told."""
+        del units
+        if order := self._some(place, lambda each: not each.sent and not each.dropped):
+            order.dropped = True
+
+    def unlock(self, place: int, units: int) -> None:
+        """Tell it, and hear that it is done."""
+        del units
+        if order := self._some(place, lambda each: each.dropped):
+            self.free += order.reserved
+            self.orders.remove(order)
 
     def take(self, place: int, units: int) -> None:
         """Let the warehouse take an order on, where it has the goods."""
         del units
         order = self._some(place, lambda each: each.sent and not each.taken)
-        if order and self.free >= order.units:
+        if order and self.free + order.reserved >= order.units:
             order.taken = True
+            self.free, order.reserved = self.free + order.reserved, 0
             if self.late:
                 order.unlocked = order.units
             else:
@@ -150,11 +185,16 @@ class World:
         return Figures(
             known=True,
             free=self.free,
-            locked=sum(order.locked for order in self.orders),
+            locked=sum(order.locked + order.reserved for order in self.orders),
             on_hand=self.on_hand,
-            promised=sum(order.units - order.told for order in self.orders),
+            promised=self._promised,
             handed=sum(order.units - order.told for order in self.orders if order.sent),
+            locks=sum(order.units for order in self.orders if order.asked and not order.sent),
         )
+
+    @property
+    def _promised(self) -> int:
+        return sum(order.units - order.told for order in self.orders if not order.dropped)
 
     def look(self, place: int = 0, units: int = 0) -> Gap | None:
         """Look once; returns what is proven."""
@@ -169,7 +209,7 @@ class World:
     def settle(self) -> None:
         """Let all that is under way be reported, and what lacks something leave without it.
 
-        All that was sent is taken, or refused.
+        All that was sent is taken, or refused; so is each lock.
         """
         for order in self.orders:
             if order.locked and order.locked + order.left + order.told < order.units:
@@ -183,3 +223,7 @@ class World:
         for order in self.orders:
             self.take(0, 0)
             order.sent = order.taken
+        while any(order.dropped for order in self.orders):
+            self.unlock(0, 0)
+        for order in self.orders:
+            order.asked = order.reserved > 0
