@@ -29,6 +29,7 @@ from channels.parcels.announcer import Announcer, is_mute
 from channels.parcels.parcels import Parcels, parcels_path
 from channels.registry import adapter_of, window_of
 from channels.shipping.addresses import Addresses, addresses_path
+from channels.shipping.passing import Passer, passing_path
 from channels.tokens import TokenFile
 from channels.transport import Platform
 from partners.loops import Loops, run_loops
@@ -84,6 +85,9 @@ async def run_channels(
             parcels.remember(channel, orders, at_ms)
             addresses.remember(channel, orders, at_ms)
 
+        passer = Passer(passing_path(settings.data_dir))
+        stack.push_async_callback(passer.close)
+        pass_on = passer.pass_on if settings.wms else None
         engine = Engine(store, settings)
         stack.push_async_callback(engine.drain)
         loops: Loops = {("janitor", ""): Janitor(inbox, settings).round}
@@ -93,7 +97,13 @@ async def run_channels(
                 adapter = platform.adapter
                 keep = remember if is_mute(adapter) else None
                 loops["mover", name] = Mover(
-                    platform, inbox, engine, settings, remember=keep, withdrawal=withdrawal
+                    platform,
+                    inbox,
+                    engine,
+                    settings,
+                    remember=keep,
+                    withdrawal=withdrawal,
+                    pass_on=pass_on,
                 ).round
                 loops["lookout", name] = Lookout(name, inbox, engine, settings).round
                 loops["announcer", name] = Announcer(
@@ -123,7 +133,7 @@ async def tell_channels(store: Store, settings: Settings, stop: asyncio.Event) -
         windows: list[Window] = []
         for name, shop in settings.channels.items():
             with _left_out_where_wrong(name):
-                platform = _platform(name, settings, stack)
+                platform = _platform(name, settings, stack, shop.tells_per_second)
                 window = window_of(platform.adapter, shop)
                 if window is None and not platform.adapter.account.url:
                     continue  # it has nobody who could be told
@@ -173,19 +183,24 @@ def _left_out_where_wrong(channel: str) -> Iterator[None]:
         log.exception("channel_left_out", channel=channel, remedy=remedy)
 
 
-def platform_of(name: str, settings: Settings) -> Platform:
-    """Make the way to a channel's platform; who makes it closes it. Raises ConfigurationError."""
+def platform_of(name: str, settings: Settings, calls_per_second: float | None = None) -> Platform:
+    """Make the way to a channel's platform, at another pace than its own if one is given.
+
+    Who makes it closes it. Raises ConfigurationError.
+    """
     shop = settings.channels[name]
     return Platform(
         adapter_of(name, shop),
         shop.token,
-        calls_per_second=shop.calls_per_second,
+        calls_per_second=calls_per_second or shop.calls_per_second,
         kept=TokenFile(settings.data_dir, name, shop),
     )
 
 
-def _platform(name: str, settings: Settings, stack: AsyncExitStack) -> Platform:
-    platform = platform_of(name, settings)
+def _platform(
+    name: str, settings: Settings, stack: AsyncExitStack, calls_per_second: float | None = None
+) -> Platform:
+    platform = platform_of(name, settings, calls_per_second)
     stack.push_async_callback(platform.close)
     return platform
 

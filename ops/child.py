@@ -1,4 +1,4 @@
-"""The entry of a child process: an API worker, agents, what speaks with partners, or a platform.
+"""The entry of a child process: an API worker, agents, what speaks with partners, a simulator.
 
     python -P -m ops.child api|agents|feed|warehouses|simulator
 
@@ -30,8 +30,8 @@ class Brief(Struct, frozen=True):
     listeners: list[int] = []  # file descriptors: our listening socket, then our neighbours'
     serving: int | None = None  # file descriptor: a byte goes there when we take connections
     drain_seconds: float = 10.0
-    simulates: str = ""  # the channel whose platform it is, at the listening socket
-    service_url: str = ""  # where that platform sends its messages
+    simulates: str = ""  # whose partner it is, channel or warehouse, at the listening socket
+    service_url: str = ""  # where that partner sends what it has to say
 
 
 def write_brief(
@@ -84,6 +84,10 @@ def main() -> int:
     leave_with_parent(sys.stdin.fileno(), brief.drain_seconds)
     settings = Settings(**brief.settings)
     # Half a second of imports each: the watch comes first.
+    if brief.simulates in settings.wms:
+        from ops.demonstration import warehouse  # noqa: PLC0415 (see above)
+
+        return warehouse.run(settings, brief.simulates, brief.listeners[0], brief.service_url)
     if brief.simulates:
         from ops.demonstration import shop  # noqa: PLC0415 (see above)
 

@@ -2,8 +2,8 @@
 
 Each is brought back when it dies. No child outlives the supervisor: each reads a pipe whose other
 end the supervisor holds, and drains when that end closes. SIGTERM, SIGINT or SIGHUP drains in the
-order workers, agents, platforms (those that a demonstration has), store; a second signal does not
-wait.
+order workers, agents, simulated partners (those that a demonstration has), store; a second signal
+does not wait.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ STORE_POLL_SECONDS = 0.05
 DRAIN_SPARE_SECONDS = 5.0  # beyond the longest request, for connections to close
 AGENTS_SECONDS = 10.0  # a call of the store takes 5 s, rounds of channels `LAST_SECONDS` and 2
 PLATFORM_SECONDS = 5.0  # a simulated one gives what it is answering two
+
+
+# Awaited when everything has started; what it returns is awaited when it was ready.
+Ready = Callable[[], Awaitable[Callable[[], Awaitable[None]] | None]]
 
 
 class HopelessChild(HoldfastError):
@@ -100,13 +104,13 @@ class Work(StrEnum):
     AGENTS = "agents"
     FEED = "feed"  # of the agents' work what must not wait for the rest: channels are told
     WAREHOUSES = "warehouses"  # and what feeds warehouses, at their pace
-    SIMULATOR = "simulator"  # a platform of a demonstration
+    SIMULATOR = "simulator"  # a platform or a warehouse of a demonstration
 
 
 class Child:
     """One process of ours; an API worker has listeners, its own first.
 
-    A simulator is the platform of the channel `simulates`, and speaks to `service_url`.
+    A simulator is the partner of the channel or warehouse `simulates`, and speaks to `service_url`.
     """
 
     def __init__(
@@ -188,10 +192,10 @@ class Child:
 class Supervisor:
     """Keep the children alive until told to stop, then drain them in order.
 
-    `platforms` are the listening sockets of simulated ones, by channel.
+    `partners` are the listening sockets of simulated ones, by channel or warehouse.
 
-    `ready` is awaited once, beside the supervision, after the first start of everything; when it
-    raises, everything ends and `run` raises the same.
+    `ready` is awaited once, beside the supervision, after the first start of everything, and then
+    what it returns; when either raises, everything ends and `run` raises the same.
     """
 
     def __init__(
@@ -201,7 +205,7 @@ class Supervisor:
         *,
         store: EmbeddedStore | None = None,
         agents: bool,
-        platforms: Mapping[str, socket] | None = None,
+        partners: Mapping[str, socket] | None = None,
     ) -> None:
         self.settings = settings
         self._listeners = listeners
@@ -230,18 +234,18 @@ class Supervisor:
             for work in works
             if agents
         ]
-        self._platforms = [
+        self._partners = [
             Child(
                 Work.SIMULATOR,
-                f"platform of {channel}",
+                f"simulated {name}",
                 settings,
                 self._metrics,
                 listeners=[listener],
                 drain_seconds=PLATFORM_SECONDS,
-                simulates=channel,
+                simulates=name,
                 service_url=address_of(listeners[0]),
             )
-            for channel, listener in (platforms or {}).items()
+            for name, listener in (partners or {}).items()
         ]
         self._was_ready = False
         self._store_keeper: asyncio.Task[None] | None = None
@@ -256,7 +260,7 @@ class Supervisor:
             self._hurried.set()
         self._stopping.set()
 
-    async def run(self, ready: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def run(self, ready: Ready | None = None) -> None:
         """Supervise until a signal comes. The embedded store has been started by the caller.
 
         Raises HopelessChild, and whatever `ready` raises.
@@ -289,7 +293,7 @@ class Supervisor:
 
     @property
     def _children(self) -> list[Child]:
-        return [*self._workers, *self._agents, *self._platforms]
+        return [*self._workers, *self._agents, *self._partners]
 
     # -- keeping ---------------------------------------------------------------------------------
 
@@ -346,9 +350,11 @@ class Supervisor:
             except (StoreUnavailable, UnsafeStore, ConfigurationError, OSError) as error:
                 log.error("store_start_failed", reason=str(error))  # noqa: TRY400 (it says all)
 
-    async def _first_readiness(self, ready: Callable[[], Awaitable[None]]) -> None:
-        await ready()
+    async def _first_readiness(self, ready: Ready) -> None:
+        then = await ready()
         self._was_ready = True
+        if then is not None:
+            await then()
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -357,12 +363,12 @@ class Supervisor:
     # -- draining --------------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        """End the workers, the agents, the platforms, then the store; each has its time."""
+        """End the workers, the agents, the partners, then the store; each has its time."""
         for listener in self._listeners:
             listener.close()
         await self._end(self._workers, self._drain_seconds)
         await self._end(self._agents, AGENTS_SECONDS)
-        await self._end(self._platforms, PLATFORM_SECONDS)
+        await self._end(self._partners, PLATFORM_SECONDS)
         if self._store is not None:
             if self._store_keeper is not None:  # a start that is under way is seen to its end
                 await asyncio.wait({self._store_keeper})

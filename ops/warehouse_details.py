@@ -1,12 +1,13 @@
 """What warehouses must know of orders, from where it is known: the channels (ADR 023).
 
-What was told of an order goes first; else its platform is asked, at its pace, when the clerk needs
-it. Nothing of the buyer is kept on the way.
+What was told of an order goes first, then what its platform said when it was moved; else that is
+asked, at its pace, when the clerk needs it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ from channels.model import OrderState
 from channels.service import platform_of
 from channels.shipping.addresses import addresses_path, reads_of
 from channels.shipping.lanes import treatment_of
+from channels.shipping.passing import passing_of, passing_path
 from partners.errors import PartnerFault
 from reservation.engine import Engine
 from reservation.errors import ConfigurationError
@@ -25,8 +27,11 @@ from wms_sync.model import Dispatch, Receiver
 from wms_sync.rules.priority import Lane
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from channels.model import PlatformOrder, Shipping
     from channels.shipping.addresses import AddressReads, Told
+    from channels.shipping.passing import PassingReads
     from channels.transport import Platform
     from reservation.config import Settings
     from reservation.model import Reservation
@@ -47,21 +52,29 @@ def details_of(store: Store, settings: Settings) -> ChannelDetails:
 class ChannelDetails:
     """What `wms_sync.details.Details` asks for, of any channel's orders."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._now_ms = now_ms
         self._engine = Engine(store, settings)
         self._settings = settings
-        self._path = addresses_path(settings.data_dir)
         self._platforms: dict[str, Platform] = {}
         self._addresses: AddressReads | None = None
+        self._passing: PassingReads | None = None
         self._opening = Lock()
 
     async def aclose(self) -> None:
         """Close the connections."""
         for platform in self._platforms.values():
             await platform.close()
-        if self._addresses is not None:
-            self._addresses.close()
-            self._addresses = None
+        for reads in (self._addresses, self._passing):
+            if reads is not None:
+                reads.close()
+        self._addresses = self._passing = None
         await self._engine.drain()
 
     async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
@@ -72,8 +85,9 @@ class ChannelDetails:
         ours = (await self._engine.reservation(reservation_id)).reservation
         if ours is None:
             return None
-        told = await asyncio.to_thread(self._told, reservation_id)
-        order = told.order if told is not None else await self._asked(reservation_id)
+        told, order = await asyncio.to_thread(self._told, reservation_id)
+        if told is None and order is None:
+            order = await self._asked(reservation_id)
         shipping = _shipping(told, order)
         if shipping is None or (order is not None and order.state is OrderState.CLOSED):
             return None  # what was refunded meanwhile is on its way back
@@ -81,12 +95,22 @@ class ChannelDetails:
         name = ours.channel if shop is None else self._platform(ours.channel).adapter.platform
         return _dispatch(ours, order, shipping, shop, name)
 
-    def _told(self, reservation_id: str) -> Told | None:
-        """Look at what was told of an order; the file is opened once it is there, and once."""
+    def _told(self, reservation_id: str) -> tuple[Told | None, PlatformOrder | None]:
+        """Look at what was told of an order, and as what it is known to its channel.
+
+        The files are opened once they are there, and once.
+        """
+        data_dir = self._settings.data_dir
         with self._opening:
-            if self._addresses is None:
-                self._addresses = reads_of(self._path)
-        return None if self._addresses is None else self._addresses.told(reservation_id)
+            self._addresses = self._addresses or reads_of(addresses_path(data_dir))
+            self._passing = self._passing or passing_of(passing_path(data_dir))
+        if self._addresses is not None:
+            told = self._addresses.told(reservation_id)
+            if told is not None:
+                return told, told.order
+        if self._passing is None:
+            return None, None
+        return None, self._passing.passed(reservation_id, self._now_ms())
 
     async def _asked(self, reservation_id: str) -> PlatformOrder | None:
         """Ask the platform of an order; None where there is none that can be asked."""

@@ -25,7 +25,7 @@ from pydantic_settings import (
 from reservation.errors import ConfigurationError
 from reservation.model import CHANNEL, WAREHOUSE
 from reservation.receivers import RECEIVER_NAME, Receiver, is_loopback
-from reservation.shops import Shop
+from reservation.shops import MOST_PATTERNS, Shop, SkuPattern, fits
 from reservation.warehouses import FastClock, WarehouseSystem
 
 if TYPE_CHECKING:
@@ -132,6 +132,13 @@ class Settings(BaseSettings):
         " back 90 days",
     )
 
+    sold_from: dict[SkuPattern, str] = Field(
+        default_factory=dict,
+        max_length=MOST_PATTERNS,
+        description="which warehouse channels sell a SKU from, by code or beginning (PET-*), the"
+        " first that fits [default_warehouse]",
+    )
+
     # Warehouses whose systems take orders from us.
     wms: dict[str, WarehouseSystem] = Field(
         default_factory=dict, description="by warehouse; in TOML a table [wms.NAME] each"
@@ -229,6 +236,17 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _channels_sell_from_known_warehouses(self) -> Self:
+        for pattern, name in self.sold_from.items():
+            if not WAREHOUSE.fullmatch(name):
+                message = f"sold_from {pattern}: {name!r} is not a warehouse"
+                raise ValueError(message)
+            if self.warehouses is not None and name not in self.warehouses:
+                message = f"sold_from {pattern} names {name!r}, which warehouses does not"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _systems_are_of_known_warehouses(self) -> Self:
         for name in self.wms:
             if self.warehouses is not None and name not in self.warehouses:
@@ -244,6 +262,13 @@ class Settings(BaseSettings):
                 message = f"warehouse_clock is for simulations on this machine: wms.{name} is not"
                 raise ValueError(message)
         return self
+
+    def warehouse_of(self, sku: str) -> str:
+        """Name the warehouse that channels sell a SKU from. Cost: O(patterns)."""
+        for pattern, warehouse in self.sold_from.items():
+            if fits(pattern, sku):
+                return warehouse
+        return self.default_warehouse
 
     @field_validator("default_warehouse")
     @classmethod

@@ -28,6 +28,11 @@ SkuPattern = Annotated[str, Field(min_length=1, max_length=64)]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 
+def fits(pattern: str, sku: str) -> bool:
+    """Say whether a SKU is the one of a pattern, or begins as it does."""
+    return sku.startswith(pattern[:-1]) if pattern.endswith("*") else sku == pattern
+
+
 class DeductsAt(StrEnum):
     """When a platform takes stock off what it shows: 拍下减库存 or 付款减库存."""
 
@@ -115,6 +120,9 @@ class Shop(BaseModel):
     exposure_secret: str = Field("", repr=False, description="whsec_…, where exposure is webhook")
     calls_per_second: float | None = Field(
         None, gt=0, le=10_000, allow_inf_nan=False, description="[what the platform is known for]"
+    )
+    tells_per_second: float | None = Field(
+        None, gt=0, le=10_000, allow_inf_nan=False, description="of what is sold [calls_per_second]"
     )
 
     carriers: dict[str, Annotated[str, Field(min_length=1, max_length=64)]] = Field(

@@ -46,7 +46,10 @@ class Details(Protocol):
 
 
 class Clerk:
-    """One background loop. `now_ms` is the wall clock, `draw(n)` is chance in 0 … n-1."""
+    """One background loop. `now_ms` is the wall clock, `draw(n)` is chance in 0 … n-1.
+
+    `speed`: so many of that clock's ms pass in one of the world's, in which who is asked lives.
+    """
 
     def __init__(
         self,
@@ -56,12 +59,14 @@ class Clerk:
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         draw: Callable[[int], int] = random.randrange,
+        speed: float = 1.0,
     ) -> None:
         self._entries = entries
         self._details = details
         self._policies = policies
         self._now_ms = now_ms
         self._draw = draw
+        self._speed = speed
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def round(self) -> float:
@@ -79,7 +84,8 @@ class Clerk:
         for (reservation_id, attempts), answer in zip(due.items(), answers, strict=True):
             if isinstance(answer, str):
                 bound = min(FIRST_PAUSE_MS << min(attempts, MOST_DOUBLINGS), LONGEST_PAUSE_MS)
-                lacking.append((reservation_id, answer, now_ms + 1 + self._draw(bound)))
+                pause_ms = round(self._draw(bound) * self._speed)
+                lacking.append((reservation_id, answer, now_ms + 1 + pause_ms))
             else:
                 found.append((reservation_id, answer))
         await asyncio.to_thread(self._entries.detail, found, lacking, self._policies, now_ms)

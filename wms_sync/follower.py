@@ -71,7 +71,7 @@ class Follower:
         """
         position = await asyncio.to_thread(lambda: self._entries.position)
         if not position:
-            log.warning("outbox_compares", why="it is new, or a warehouse is")
+            log.info("outbox_compares", why="it is new, or a warehouse is")
             await self._compare()
             return 0.0
         try:

@@ -107,18 +107,32 @@ class Foreseen:
     # -- the picture -----------------------------------------------------------------------------
 
     def past(self) -> list[Point]:
-        """Tell how it was, slot by slot; of the present one only what waits."""
+        """Tell how it was, slot by slot; of the present one only what waits.
+
+        What was handed over is of the hour that ends with a slot: a small warehouse takes one or
+        none in five minutes.
+        """
         capacity, now_ms = self.terms.capacity, self.outlook.now_ms
-        return [
-            Point(
-                beat.at_ms,
-                beat.waiting,
-                _age(beat),
-                None if beat.at_ms + SLOT_MS > now_ms else beat.handed * HOUR_MS // SLOT_MS,
-                capacity.rate_at(beat.at_ms) // 24,
+        points, handed, first = [], 0, 0
+        for beat in self.beats:
+            ends_ms = beat.at_ms + SLOT_MS
+            handed += beat.handed
+            while self.beats[first].at_ms < ends_ms - HOUR_MS:  # ends: the last begins after that
+                handed -= self.beats[first].handed
+                first += 1
+            span_ms = min(ends_ms - self.beats[0].at_ms, HOUR_MS)
+            if beat.at_ms < now_ms - PAST_MS:
+                continue
+            points.append(
+                Point(
+                    beat.at_ms,
+                    beat.waiting,
+                    _age(beat),
+                    None if ends_ms > now_ms else handed * HOUR_MS // span_ms,
+                    capacity.rate_at(beat.at_ms) // 24,
+                )
             )
-            for beat in self.beats
-        ]
+        return points
 
     def ahead(self) -> list[Point]:
         """Tell how it is expected to be over a day, from now on each quarter of an hour."""
@@ -215,7 +229,7 @@ def foreseen(reads: OutboxReads, terms: Terms, now_ms: int) -> Foreseen:
     )
     lanes = reads.waiting(name, ALL)
     queue = Queue(lanes, outlook)
-    beats = reads.pulse(name, now_ms - PAST_MS)
+    beats = reads.pulse(name, now_ms - PAST_MS - HOUR_MS)
     return Foreseen(
         terms,
         kept,

@@ -26,7 +26,7 @@ from wms_sync.foresight import foreseen
 from wms_sync.hearing import Fate, Heard, heard_fault
 from wms_sync.model import Created
 from wms_sync.outbox.delivery import Delivery, DeliveryState, Kept
-from wms_sync.outbox.file import OutboxUnavailable
+from wms_sync.outbox.file import SLOT_MS, OutboxUnavailable
 from wms_sync.rules import pacing, warehouse_breaker
 from wms_sync.rules.answers import Answer
 from wms_sync.rules.capacity import WHOLE
@@ -92,6 +92,7 @@ class Relay:
         self._kept: Kept | None = None  # None before the file has been read
         self._calls: set[asyncio.Task[tuple[Call, Heard]]] = set()
         self._heard: list[tuple[Call, Heard]] = []  # what is not noted yet
+        self._slot = -1  # of the pulse that was noted last: by the clock, which may be a fast one
         self._counting = Every(COUNT_SECONDS)
         self._foretelling = Every(FORETELL_SECONDS)
 
@@ -101,6 +102,9 @@ class Relay:
         Raises OutboxUnavailable: what was answered is noted by the next round.
         """
         await self._turn_over(begin=True)
+        if (slot := self._now_ms() // SLOT_MS) != self._slot:
+            await asyncio.to_thread(self._handing.note_pulse, self._now_ms())
+            self._slot = slot
         if self._counting.is_due():
             await asyncio.to_thread(self._count)
         if self._foretelling.is_due():
@@ -323,7 +327,6 @@ class Relay:
     def _count(self) -> None:
         """Set the figures of what waits."""
         name, now_ms = self._terms.name, self._now_ms()
-        self._handing.note_pulse(now_ms)
         for depth in self._handing.depths(name):
             labels = {"warehouse": name, "state": depth.state, "lane": depth.lane}
             metrics.WAREHOUSE_ORDERS.labels(**labels).set(depth.orders)

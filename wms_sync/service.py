@@ -81,7 +81,9 @@ async def run_warehouses(
                 store, settings, outbox.entries, now_ms=now_ms, at=clock.at
             ).round,
             ("clerk", ""): Clerk(
-                outbox.entries, Redated(details, clock), policies, now_ms=now_ms
+                *(outbox.entries, Redated(details, clock), policies),
+                now_ms=now_ms,
+                speed=clock.speed,
             ).round,
             ("settler", ""): Settler(outbox, engine, now_ms=now_ms).round,
             ("applier", ""): Applier(

@@ -70,7 +70,7 @@ class Follower:
         self._store = store
         self._engine = engine
         self._path = archive_path(settings.data_dir)
-        self._warehouse = settings.default_warehouse
+        self._warehouse_of = settings.warehouse_of
         self._windows = tuple(windows)
         self._shows_health = any(one.shop.exposure is not Exposure.NONE for one in self._windows)
         self._offers = offers
@@ -141,7 +141,7 @@ class Follower:
         for first in range(0, len(skus), SKUS_AT_ONCE):
             chunk = skus[first : first + SKUS_AT_ONCE]
             found = await self._engine.health.of_skus(chunk, noted=self._shows_health)
-            levels = [level_key(health.sku, self._warehouse) for health in found]
+            levels = [level_key(one.sku, self._warehouse_of(one.sku)) for one in found]
             counts = await self._limits.counts(levels, found[0].as_of_ms)
             for health, level in zip(found, levels, strict=True):
                 wanted += self._of_sku(health, touched[health.sku], counts.get(level))
@@ -149,9 +149,10 @@ class Follower:
         self._position = position
 
     def _of_sku(self, health: SkuHealth, moved: Moved, counts: Counts | None) -> Iterable[Wanted]:
+        warehouse = self._warehouse_of(health.sku)
         for window in self._windows:
             may_take = _quota_of(window.channel, counts, health.as_of_ms)
-            seen = sight(health, self._warehouse, window.shop, may_take)
+            seen = sight(health, warehouse, window.shop, may_take)
             if seen is None or window.listing(health.sku) is None:
                 continue
             # Its own order has changed its figure: it is told ours although that is as before.

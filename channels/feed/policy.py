@@ -43,7 +43,7 @@ class Sight:
 def sight(
     health: SkuHealth, warehouse: str, shop: Shop, may_take: Callable[[int], int] = int
 ) -> Sight | None:
-    """Say what a channel sees; it sells from one warehouse.
+    """Say what a channel sees; it sells a SKU from one warehouse.
 
     `may_take` says how many of the free units quotas let it have. None where there is no level:
     what is not counted here is not ours to tell of.

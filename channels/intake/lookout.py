@@ -46,7 +46,7 @@ class Lookout:
         self._channel = channel
         self._inbox = inbox
         self._engine = engine
-        self._warehouse = settings.default_warehouse
+        self._warehouse_of = settings.warehouse_of
         self._now_ms = now_ms
         self._place = (0, "")  # behind which the next orders are
 
@@ -87,7 +87,8 @@ class Lookout:
             chunk = names[first : first + SKUS_AT_ONCE]
             for health in await self._engine.health.of_skus(chunk, noted=False):
                 if health.breaker.state is not BreakerState.OPEN:
+                    warehouse = self._warehouse_of(health.sku)
                     for one in health.levels:
-                        if one.level.warehouse == self._warehouse:
+                        if one.level.warehouse == warehouse:
                             found[health.sku] = one.level.available
         return found

@@ -28,7 +28,7 @@ from reservation.status import Status
 from reservation.times import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from channels.intake.inbox import Inbox
     from channels.intake.looks import Look
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from reservation.config import Settings
     from reservation.engine import Engine
     from reservation.model import Operation, Outcome, Reservation
+
+    PassOn = Callable[[str, PlatformOrder], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +74,8 @@ class Mover:
     """One background loop for one channel. `now_ms` is the wall clock, `chance` is in [0, 1).
 
     `remember` is told the orders that were seen to, with the channel and the time. `withdrawal` is
-    asked before what is committed is given back.
+    asked before what is committed is given back. With `pass_on` a platform is asked where an
+    order goes as well, and what is paid is passed on before it is moved.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Mover:
         *,
         remember: Callable[[str, Sequence[PlatformOrder], int], None] | None = None,
         withdrawal: Withdrawal | None = None,
+        pass_on: PassOn | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -94,9 +98,10 @@ class Mover:
         self._limits = settings
         self._reject_after_ms = settings.channels_reject_after_seconds * 1000
         self._ttl_ms = settings.default_ttl_seconds * 1000
-        self._warehouse = settings.default_warehouse
+        self._warehouse_of = settings.warehouse_of
         self._remember = remember
         self._withdrawal = withdrawal or NoWarehouses()
+        self._pass_on = pass_on
         self._origin = Origin(actor=f"channel {self._channel}")
         self._now_ms = now_ms
         self._chance = chance
@@ -150,9 +155,6 @@ class Mover:
         conflict: Conflict | None = None
         try:
             order, asked_ms = await self._truth(look)
-            if order is not None and order.order_id != look.order_id:
-                what = f"{look.order_id} was asked for, {order.order_id} answered"
-                raise PartnerFault("another-order", what, again=True)  # noqa: TRY301
             if order is None:
                 conflict = Conflict(Anomaly.UNKNOWN_WORD, look.unknown)
             else:
@@ -183,16 +185,48 @@ class Mover:
         None where the last message cannot be read, and nobody can be asked what it says.
         """
         if look.order is not None and not look.unknown and not self._is_overdue(look):
+            await self._passed_on(look.order)
             return look.order, 0
-        adapter, asked_ms = self._platform.adapter, self._now_ms()
-        order = await self._platform.ask(
-            lambda at: adapter.detail(look.order_id, at), adapter.read_detail
-        )
+        asked_ms = self._now_ms()
+        order = await self._asked(look.order_id)
         if order is not None:
+            if order.order_id != look.order_id:
+                what = f"{look.order_id} was asked for, {order.order_id} answered"
+                raise PartnerFault("another-order", what, again=True)
+            await self._passed_on(order)
             return order, asked_ms
         if look.order is None and not look.unknown:
             raise PartnerFault("no-detail", "the platform has no such call", again=False)
         return look.order, 0
+
+    async def _asked(self, order_id: str) -> PlatformOrder | None:
+        """Ask for an order; None where there is nobody to ask.
+
+        Where it goes is asked for beside, where a warehouse will have to know. A platform that does
+        not tell us, or in words that we cannot read, keeps no stock from being moved.
+        """
+        adapter = self._platform.adapter
+        if self._pass_on is not None:
+            try:
+                order = await self._platform.ask(
+                    lambda at: adapter.shipping(order_id, at), adapter.read_shipping
+                )
+            except UnknownWord:
+                order = None
+            except PartnerFault as fault:
+                if fault.again:
+                    raise
+                order = None
+            if order is not None:
+                return order
+        return await self._platform.ask(
+            lambda at: adapter.detail(order_id, at), adapter.read_detail
+        )
+
+    async def _passed_on(self, order: PlatformOrder) -> None:
+        """Pass on where an order goes, once it may go there, and before anybody hears of it."""
+        if self._pass_on is not None and order.shipping and state_of(order) is OrderState.PAID:
+            await self._pass_on(f"{self._channel}:{order.order_id}", order)
 
     async def _move(self, look: Look, order: PlatformOrder) -> tuple[Conflict | None, bool]:
         """Take steps until none is left.
@@ -209,7 +243,7 @@ class Mover:
                 order,
                 ours,
                 reservation_id=reservation_id,
-                warehouse=self._warehouse,
+                warehouse_of=self._warehouse_of,
                 ttl_ms=self._ttl_ms,
                 begun_ms=await self._begun(),
                 spent=look.spent,
@@ -230,7 +264,9 @@ class Mover:
             if outcome.status in _SHORT and _is_taking(step):
                 return _uncovered(order, outcome), spent
             # Any other refusal says that somebody else has moved it: compare anew.
-            ours = (await self._engine.reservation(reservation_id)).reservation
+            ours = (
+                outcome.reservation or (await self._engine.reservation(reservation_id)).reservation
+            )
         raise PartnerFault("restless", "somebody else moves this order, too", again=True)
 
     async def _leaves(self, ours: Reservation | None, release: Release) -> bool:
@@ -254,15 +290,18 @@ class Mover:
         tried would suspend its SKUs again and again. What else is in its way a reserve says.
         """
         wanted = {line.sku: line.quantity for line in step.lines}
-        names, most = list(wanted), self._limits.max_availability_skus
-        missing = []
-        for first in range(0, len(names), most):
-            chunk = names[first : first + most]
-            for item in (await self._engine.availability(chunk, self._warehouse)).items:
-                if item.ordering != "open":
-                    return None
-                if item.available < wanted[item.sku]:
-                    missing.append(f"{item.sku} {wanted[item.sku]} of {item.available}")
+        by_warehouse: dict[str, list[str]] = {}
+        for line in step.lines:
+            by_warehouse.setdefault(line.warehouse, []).append(line.sku)
+        most, missing = self._limits.max_availability_skus, []
+        for warehouse, names in by_warehouse.items():
+            for first in range(0, len(names), most):
+                chunk = names[first : first + most]
+                for item in (await self._engine.availability(chunk, warehouse)).items:
+                    if item.ordering != "open":
+                        return None
+                    if item.available < wanted[item.sku]:
+                        missing.append(f"{item.sku} {wanted[item.sku]} of {item.available}")
         return Conflict(Anomaly.SHORT, ", ".join(missing)) if missing else None
 
     def _unfit(self, reservation_id: str, order: PlatformOrder) -> Conflict | None:

@@ -18,7 +18,7 @@ from reservation.model import LIVE_STATES, Confirm, Fulfil, Line, Release, Reser
 from reservation.shops import DeductsAt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from reservation.model import Reservation
 
@@ -64,23 +64,23 @@ def next_step(
     ours: Reservation | None,
     *,
     reservation_id: str,
-    warehouse: str,
+    warehouse_of: Callable[[str], str],
     ttl_ms: int,
     begun_ms: int = 0,
     spent: bool = False,
 ) -> Step:
     """Say what is to be done next, None where the two agree.
 
-    Every line's `sku` is ours. `spent` says that this order was committed or had its end here
-    before: a reservation that is not known any more is none that never was. `begun_ms` is since
-    when its channel's orders are moved here.
+    Every line's `sku` is ours, and lies in the warehouse that `warehouse_of` names. `spent` says
+    that this order was committed or had its end here before: a reservation that is not known any
+    more is none that never was. `begun_ms` is since when its channel's orders are moved here.
     """
     state = state_of(order)
     if ours is None:
         if spent or not _claims(order, state) or _left_before(order, state, begun_ms):
             return None
         paid = state is not OrderState.UNPAID
-        return Reserve(reservation_id, _lines(_live(order), warehouse), ttl_ms, confirm=paid)
+        return Reserve(reservation_id, _lines(_live(order), warehouse_of), ttl_ms, confirm=paid)
     if state is OrderState.CLOSED:
         live = ours.state in LIVE_STATES
         return Release(reservation_id, "closed by the platform") if live else None
@@ -88,7 +88,7 @@ def next_step(
         return None
     if ours.state is State.RELEASED:
         return _of_released(order, ours)
-    return _of_paid(order, ours, state, warehouse)
+    return _of_paid(order, ours, state, warehouse_of)
 
 
 def _of_released(order: PlatformOrder, ours: Reservation) -> Step:
@@ -98,9 +98,14 @@ def _of_released(order: PlatformOrder, ours: Reservation) -> Step:
     return Conflict(Anomaly.RELEASED, f"{order.word}, and its stock was given back")
 
 
-def _of_paid(order: PlatformOrder, ours: Reservation, state: OrderState, warehouse: str) -> Step:
+def _of_paid(
+    order: PlatformOrder,
+    ours: Reservation,
+    state: OrderState,
+    warehouse_of: Callable[[str], str],
+) -> Step:
     """Commit, let out what has left, then give back what was closed."""
-    if extra := _beyond(order, ours, warehouse):
+    if extra := _beyond(order, ours, warehouse_of):
         return Conflict(Anomaly.LINES_DIFFER, f"beyond what is held: {extra}")
     if ours.state is not State.CONFIRMED:
         return Confirm(ours.reservation_id, reinstate=True)
@@ -109,11 +114,12 @@ def _of_paid(order: PlatformOrder, ours: Reservation, state: OrderState, warehou
     out = [
         Line(line.sku, line.warehouse, gone[line.sku] - line.fulfilled)
         for line in ours.lines
-        if line.warehouse == warehouse and gone[line.sku] > line.fulfilled
+        if line.warehouse == warehouse_of(line.sku) and gone[line.sku] > line.fulfilled
     ]
     if out:
         whole = all(
-            line.warehouse == warehouse and gone[line.sku] >= line.quantity for line in ours.lines
+            line.warehouse == warehouse_of(line.sku) and gone[line.sku] >= line.quantity
+            for line in ours.lines
         )
         return Fulfil(ours.reservation_id) if whole else _part(ours, shipped, out)
     if state is OrderState.SHIPPED:
@@ -155,20 +161,20 @@ def _by_sku(lines: Iterable[OrderLine]) -> Counter[str]:
     return units
 
 
-def _lines(lines: Iterable[OrderLine], warehouse: str) -> tuple[Line, ...]:
+def _lines(lines: Iterable[OrderLine], warehouse_of: Callable[[str], str]) -> tuple[Line, ...]:
     """Sum lines to what a reservation has, in its order."""
     units = _by_sku(lines)
-    return tuple(Line(sku, warehouse, units[sku]) for sku in sorted(units))
+    return tuple(Line(sku, warehouse_of(sku), units[sku]) for sku in sorted(units))
 
 
-def _beyond(order: PlatformOrder, ours: Reservation, warehouse: str) -> str:
+def _beyond(order: PlatformOrder, ours: Reservation, warehouse_of: Callable[[str], str]) -> str:
     """Name what the platform has sold beyond what is ours, "" where there is nothing."""
     have = Counter({(line.sku, line.warehouse): line.quantity for line in ours.lines})
     want = units_wanted(order)
     return ", ".join(
-        f"{sku} {units} of {have[sku, warehouse]}"
+        f"{sku} {units} of {have[sku, warehouse_of(sku)]}"
         for sku, units in sorted(want.items())
-        if units > have[sku, warehouse]
+        if units > have[sku, warehouse_of(sku)]
     )
 
 

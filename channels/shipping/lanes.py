@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from channels.model import Lane
+from reservation.shops import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,9 +56,5 @@ def _lane_of(shipping: Shipping, skus: tuple[str, ...], shop: Shop | None) -> La
 
 
 def _matches(patterns: Iterable[str], skus: tuple[str, ...]) -> bool:
-    """Say whether any SKU is one of these; with a * at its end a pattern is a beginning."""
-    return any(
-        sku.startswith(pattern[:-1]) if pattern.endswith("*") else sku == pattern
-        for pattern in patterns
-        for sku in skus
-    )
+    """Say whether any SKU is one of these."""
+    return any(fits(pattern, sku) for pattern in patterns for sku in skus)

@@ -14,7 +14,7 @@ has changed nothing. Ids are decimal texts of up to 19 digits, as real ones are.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from channels.simulator.shelf import FIRST_ID, MOST_UNITS, Shelf, check, check_text
@@ -56,6 +56,7 @@ _REFUND_STEPS: Final[dict[RefundStage, tuple[frozenset[RefundStage], Happening]]
         Happening.REFUND_DONE,
     ),
 }
+_ENDED: Final = frozenset({Stage.SHIPPED, Stage.FINISHED, Stage.CANCELLED, Stage.REFUNDED})
 _REFUNDABLE: Final = frozenset({Stage.PAID, Stage.SHIPPED, Stage.FINISHED})
 
 
@@ -65,6 +66,8 @@ class Shop(Shelf):
     `refund_restocks`: whether what is refunded before it was shipped is shown again. The platforms
     do not say in public; what was shipped never comes back by itself.
     `first_line_is_order`: of several lines, too, the first one has the order's own id.
+    `forgets_above`: with so many orders the oldest that has had its end is forgotten for each new
+    one, and `forgetting` is told; 0: none is.
     """
 
     def __init__(
@@ -75,11 +78,14 @@ class Shop(Shelf):
         refund_restocks: bool = True,
         every_sku_has_id: bool = False,
         first_line_is_order: bool = False,
+        forgets_above: int = 0,
     ) -> None:
         super().__init__(clock, first_id=first_id, every_sku_has_id=every_sku_has_id)
         self.first_line_is_order = first_line_is_order
         self.orders: dict[str, Order] = {}
         self.refund_restocks = refund_restocks
+        self.forgetting: list[Callable[[Order], None]] = []
+        self._forgets_above = forgets_above
         self._by_change: OrderedDict[str, None] = OrderedDict()  # ids, the latest change last
 
     # -- an order's life -------------------------------------------------------------------------
@@ -115,6 +121,7 @@ class Shop(Shelf):
             changed_at_ms=now_ms,
             notes=notes or {},
         )
+        self._forget()
         self.orders[order_id] = order
         self._deduct(order, Deducts.AT_ORDER)
         self._changed(order, Happening.CREATED)
@@ -223,6 +230,16 @@ class Shop(Shelf):
                 yield order
 
     # -- within ----------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """Forget the oldest order that has had its end, where there are too many."""
+        if not self._forgets_above or len(self.orders) < self._forgets_above:
+            return
+        old = next((one for one in self.orders.values() if one.stage in _ENDED), None)
+        if old is not None:
+            del self.orders[old.order_id], self._by_change[old.order_id]
+            for tell in self.forgetting:
+                tell(old)
 
     def _check_on_shelf(self, item_id: str, sku_id: str, units: int, *, oversell: bool) -> None:
         sku, item = self.sku(item_id, sku_id), self.items[item_id]

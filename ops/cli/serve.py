@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from socket import socket
 from typing import Annotated
@@ -32,11 +32,14 @@ from ops.cli.options import (
     settings_of,
 )
 from ops.demonstration import platforms as simulated
+from ops.demonstration.festival import Festival
+from ops.demonstration.house import HOUSE
+from ops.demonstration.leftovers import give_back
 from ops.demonstration.platforms import Platforms
 from ops.demonstration.play import play
 from ops.listening import address_of, listen, listen_for_metrics
 from ops.processes import Supervisor
-from reservation.config import Settings, misspelt_variables
+from reservation.config import DAY_SECONDS, Settings, misspelt_variables
 from reservation.errors import ConfigurationError, StoreUnavailable
 from reservation.security import Role, record_of
 from reservation.store.embedded import EmbeddedStore
@@ -53,6 +56,13 @@ DemoOption = Annotated[
     bool,
     typer.Option("--demo", help="Play the demonstration, at simulated platforms beside it."),
 ]
+DayOption = Annotated[
+    bool,
+    typer.Option(
+        "--day/--no-day",
+        help="With --demo: then a festival day again and again, with a simulated warehouse.",
+    ),
+]
 
 
 def up_command(
@@ -61,6 +71,7 @@ def up_command(
     port: PortOption = None,
     data_dir: DataDirOption = None,
     demo: DemoOption = False,
+    day: DayOption = True,
     workers: WorkersOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -76,7 +87,8 @@ def up_command(
         data_dir=data_dir,
         workers=workers,
     )
-    _serve(settings, embedded=settings.redis_url is None, agents=True, demo=demo)
+    embedded = settings.redis_url is None
+    _serve(settings, embedded=embedded, agents=True, demo=demo, day=day)
 
 
 def api_command(
@@ -114,7 +126,9 @@ def agents_command(
     run_agents(settings, observed)
 
 
-def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> None:
+def _serve(
+    settings: Settings, *, embedded: bool, agents: bool, demo: bool, day: bool = False
+) -> None:
     """Listen, start the store, supervise; nothing is left running, however this ends."""
     if demo:
         simulated.check_no_others(settings)
@@ -132,7 +146,7 @@ def _serve(settings: Settings, *, embedded: bool, agents: bool, demo: bool) -> N
         console.print(Text(warning, style="bold red"))
     with contextlib.ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in listen(settings)]
-        platforms = stack.enter_context(simulated.opened()) if demo else None
+        platforms = stack.enter_context(simulated.opened(day=day)) if demo else None
         store = EmbeddedStore(settings) if embedded else None
         if store is not None:
             store.start()
@@ -166,21 +180,29 @@ async def _supervise(
         listeners,
         store=store,
         agents=agents,
-        platforms=platforms.listeners if platforms else None,
+        partners=platforms.partners if platforms else None,
     )
 
-    async def ready() -> None:
+    async def ready() -> Callable[[], Awaitable[None]] | None:
         if store is not None:
             await _loaded(store, console)
         await _checked(settings, console, wait=store is not None)
+        if platforms is not None and platforms.house is not None:
+            await give_back(settings)
         await _answering(base_url, console)
         await supervisor.all_serve()
-        urls = platforms.urls if platforms else {}
-        _print_addresses(settings, base_url, console, urls)
-        if platforms is not None:
-            assert settings.admin_key is not None
-            key, tag = settings.admin_key, platforms.tag
-            await play(base_url, key, console, platforms=urls, tag=tag, settings=settings)
+        _print_addresses(settings, base_url, console, platforms)
+        if platforms is None:
+            return None
+        assert settings.admin_key is not None
+        key, urls, tag = settings.admin_key, platforms.urls, platforms.tag
+        await play(base_url, key, console, platforms=urls, tag=tag, settings=settings)
+        if (house_url := platforms.house_url) is None:
+            return None
+        festival = Festival(
+            base_url, key, console, platforms=urls, house_url=house_url, tag=tag, settings=settings
+        )
+        return festival.play
 
     await supervisor.run(ready)
 
@@ -268,7 +290,7 @@ class _Patience:
 
 
 def _print_addresses(
-    settings: Settings, base_url: str, console: Console, platforms: Mapping[str, str]
+    settings: Settings, base_url: str, console: Console, platforms: Platforms | None
 ) -> None:
     """Say where everything is. The key itself is never printed."""
     path = key_file(settings).absolute()
@@ -280,9 +302,7 @@ def _print_addresses(
         "docs": f"{base_url}/docs",
         "data": str(settings.data_dir.absolute()),
         "admin key": str(path) if kept else "as given in HOLDFAST_ADMIN_KEY",
-        **{
-            channel: f"{url}/simulator (a simulated platform)" for channel, url in platforms.items()
-        },
+        **(_simulated(settings, platforms) if platforms is not None else {}),
         "try": f'curl -H "Authorization: Bearer {key}" '
         f"'{base_url}/v1/availability?sku=CATFOOD-10KG'",
     }
@@ -291,6 +311,20 @@ def _print_addresses(
     console.print(Text("Holdfast is up. Ctrl-C ends it.", style="bold green"))
     for name, value in rows.items():
         console.print(Text.assemble((f"  {name:<10}", "dim"), value))
+
+
+def _simulated(settings: Settings, platforms: Platforms) -> dict[str, str]:
+    """Say where the simulated partners are, and what opens them to other commands."""
+    rows = {
+        channel: f"{url}/simulator (a simulated platform)"
+        for channel, url in platforms.urls.items()
+    }
+    if platforms.house_url is not None and settings.warehouse_clock is not None:
+        speed = f"{settings.warehouse_clock.speed:,g}"
+        told = f"a simulated warehouse; a day in {DAY_SECONDS / settings.warehouse_clock.speed:g} s"
+        rows[HOUSE] = f"{platforms.house_url}/simulator ({told}, {speed} times too fast)"
+    file = shlex.quote(str(simulated.settings_file(settings).absolute()))
+    return {**rows, "settings": f"holdfast warehouses list --config {file}"}
 
 
 def _text_of(path: Path) -> str:

@@ -4,7 +4,7 @@ All of it runs for real, in processes of its own, over HTTP: buyers order at sim
 these tell Holdfast in their own words, it hands over to a simulated warehouse, and that reports.
 Only the warehouse's time is fast: what channels and reservations do takes the time that it takes.
 
-Reading order: `plan` (what is ordered, and when), `stage` (the processes), `buyers` (who orders),
-`foresight` (what was foreseen meanwhile); `books` (what everybody has in the end), `course` (what
-follows from it), `verdicts`, `report`, and `play`.
+Reading order: `plan` (what is ordered, and when), `partners` (what is agreed with them), `stage`
+(the processes), `buyers` (who orders), `foresight` (what was foreseen meanwhile); `books` (what
+everybody has in the end), `course` (what follows from it), `verdicts`, `report`, and `play`.
 """

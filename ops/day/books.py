@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ops.day.stage import WAREHOUSE
+from ops.day.partners import WAREHOUSE
 from reservation.audit import audit
 from reservation.model import State
 from reservation.store.keys import SENTINEL
@@ -96,7 +96,8 @@ async def read_books(stage: Stage, settings: Settings) -> Books:
         books.findings = [*report.findings]
     finally:
         await store.close()
-    await asyncio.to_thread(_read_outbox, outbox_path(settings.data_dir), books)
+    path = outbox_path(settings.data_dir)
+    books.rows, books.sent_twice = await asyncio.to_thread(read_rows, path, WAREHOUSE)
     await read_stock(stage, books)
     books.wrong_there = (await stage.warehouse.say("GET", "/audit"))["wrong"]
     return books
@@ -121,27 +122,32 @@ async def read_stock(stage: Stage, books: Books) -> None:
     books.house = await stage.warehouse.say("GET", "/state")
 
 
-def _read_outbox(path: Path, books: Books) -> None:
-    """Read all rows, and when each left."""
+def read_rows(path: Path, warehouse: str, *, from_ms: int = 0) -> tuple[dict[str, Row], int]:
+    """Read the rows of orders that entered since a time, by reservation id, and when each left.
+
+    Returns also how many were sent more than once.
+    """
     told = msgspec.json.Decoder(Dispatch).decode
+    values = warehouse, from_ms
+    found: dict[str, Row] = {}
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         sent: dict[str, int] = {}
-        again = Counter[str]()
+        again = 0
         for code, what, at_ms in db.execute(
-            "SELECT code, what, at_ms FROM step WHERE what IN ('sent', 'sent again') ORDER BY at_ms"
+            "SELECT code, what, at_ms FROM step WHERE what IN ('sent', 'sent again') AND code IN"
+            " (SELECT code FROM delivery WHERE warehouse = ? AND entered_ms >= ?) ORDER BY at_ms",
+            values,
         ):
             sent.setdefault(code, at_ms)
-            again[code] += what != "sent"
-        books.sent_twice = sum(again.values())
+            again += what != "sent"
         rows = db.execute(
             "SELECT code, reservation_id, lane, state, entered_ms, since_ms, dispatch, anomaly"
-            " FROM delivery"
-            " WHERE warehouse = ?",
-            (WAREHOUSE,),
+            " FROM delivery WHERE warehouse = ? AND entered_ms >= ?",
+            values,
         )
         for code, reservation_id, lane, state, entered_ms, since_ms, dispatch, anomaly in rows:
             details = None if dispatch is None else told(dispatch)
-            books.rows[reservation_id] = Row(
+            found[reservation_id] = Row(
                 code,
                 reservation_id,
                 lane,
@@ -153,3 +159,4 @@ def _read_outbox(path: Path, books: Books) -> None:
                 "" if details is None else details.quality_check,
                 anomaly,
             )
+    return found, again

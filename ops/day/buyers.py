@@ -9,19 +9,24 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
-
-from ops.day.stage import StageFailed
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ops.day.plan import Order, Plan
-    from ops.day.stage import Stage
+    from wms_sync.clock import WarehouseClock
 
 TICK_SECONDS: Final = 0.05
 MOST_AT_ONCE: Final = 200  # orders of one request
 MOST_UNDER_WAY: Final = 64  # requests; a platform that hangs is not buried
+
+
+class Counter(Protocol):
+    """Where a platform's shop takes orders."""
+
+    async def say(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the control side."""
 
 
 @dataclass(slots=True)
@@ -33,30 +38,33 @@ class Bought:
 
 
 async def buy(
-    stage: Stage, plan: Plan, begins_ms: int, bought: Bought, told: Callable[[int], None]
+    platforms: Mapping[str, Counter],
+    plan: Plan,
+    bought: Bought,
+    clock: WarehouseClock,
+    begins_ms: int,
 ) -> None:
     """Place all orders of the day that begins at `begins_ms` of the warehouse's clock.
 
-    `told` hears how many are placed. Raises StageFailed.
+    Raises what a platform raises.
     """
     under_way = asyncio.Semaphore(MOST_UNDER_WAY)
 
     async def place(channel: str, orders: Sequence[Order]) -> None:
         async with under_way:
             forms = [order.form() for order in orders]
-            said = await stage.platforms[channel].say("POST", "/orders/batch", {"orders": forms})
+            said = await platforms[channel].say("POST", "/orders/batch", {"orders": forms})
         for order, one in zip(orders, said["orders"], strict=True):
             if "order_id" in one:
                 bought.placed[f"{channel}:{one['order_id']}"] = order
             else:
                 bought.turned_away.append(one["error"])
-        told(len(bought.placed) + len(bought.turned_away))
 
     try:
         async with asyncio.TaskGroup() as group:
             next_one = 0
             while next_one < len(plan.orders):
-                due_ms = stage.clock.now_ms() - begins_ms
+                due_ms = clock.now_ms() - begins_ms
                 by_channel: dict[str, list[Order]] = defaultdict(list)
                 while next_one < len(plan.orders) and plan.orders[next_one].at_ms <= due_ms:
                     order = plan.orders[next_one]
@@ -67,4 +75,4 @@ async def buy(
                         group.create_task(place(channel, orders[start : start + MOST_AT_ONCE]))
                 await asyncio.sleep(TICK_SECONDS)
     except ExceptionGroup as faults:
-        raise StageFailed(str(faults.exceptions[0])) from faults
+        raise faults.exceptions[0] from faults

@@ -58,17 +58,20 @@ class Foresights:
 
 
 class Lookout:
-    """Looks at the outbox at intervals, as the board does."""
+    """Looks at the outbox so often in a day of its clock, as the board does."""
 
-    def __init__(self, data_dir: Path, terms: Terms, clock: WarehouseClock) -> None:
+    def __init__(
+        self, data_dir: Path, terms: Terms, clock: WarehouseClock, *, looks: int = LOOKS
+    ) -> None:
         self.found = Foresights()
         self._path = outbox_path(data_dir)
         self._terms = terms
         self._clock = clock
+        self._looks = looks
 
     async def run(self, tell: Callable[[Look], None]) -> None:
         """Look until cancelled."""
-        pause = 86_400 / LOOKS / self._clock.speed
+        pause = 86_400 / self._looks / self._clock.speed
         while True:
             began = time.monotonic()
             await self.look(tell)

@@ -11,8 +11,9 @@ from ops.day.books import Books, read_books, read_stock
 from ops.day.buyers import Bought, buy
 from ops.day.course import course_of
 from ops.day.foresight import Lookout
+from ops.day.partners import WAREHOUSE
 from ops.day.plan import planned
-from ops.day.stage import WAREHOUSE, Stage, set_up
+from ops.day.stage import Stage, set_up
 from ops.day.verdicts import Day
 from reservation.config import load
 from wms_sync.outbox.delivery import DeliveryState
@@ -119,7 +120,7 @@ async def _day(
             await asyncio.sleep(TOLD_SECONDS)
 
     watching = [asyncio.create_task(lookout.run(looked)), asyncio.create_task(tell())]
-    buying = asyncio.create_task(buy(stage, plan, begins_ms, bought, lambda _: None))
+    buying = asyncio.create_task(buy(stage.platforms, plan, bought, stage.clock, begins_ms))
     try:
         # Buying ends with its last order; what looks on ends only by a fault.
         await asyncio.wait({buying, *watching}, return_when=asyncio.FIRST_COMPLETED)

@@ -20,33 +20,38 @@ from typing import Any, Final
 
 import aiohttp
 
-from ops.day.plan import EXPRESS_SKU, SAMPLE_SKUS, URGENT_WORD
+from ops.day.partners import (
+    BURST,
+    CODE,
+    CUSTOMER,
+    FRESH_SECONDS,
+    ORIGIN_MS,
+    OWNER,
+    PRICE_FEN,
+    QIMEN_OPTIONS,
+    SAMPLES,
+    SPREAD,
+    TRANSIT,
+    URGENT,
+    WAREHOUSE,
+)
 from reservation.errors import HoldfastError
 from wms_sync.clock import WarehouseClock
 
 HOST: Final = "127.0.0.1"
-ORIGIN_MS: Final = 1_801_929_600_000  # midnight of 2027-02-07 in China, in the festival's week
 SETTING_SECONDS: Final = 5.0  # from the first process to the first order; it may take longer
 START_SECONDS: Final = 60.0
 END_SECONDS: Final = 20.0
 ANSWER_SECONDS: Final = 60.0
-WAREHOUSE: Final = "main"
-CUSTOMER, CODE, OWNER, APP_KEY = "C1", "W1", "O1", "12345678"
+APP_KEY: Final = "12345678"
 DOUYIN_APP: Final = "7000000000000000001"
 DOUYIN_SHOP: Final = "4463798"
-BENCH, CHECK = "B7", "开箱查验"
-BURST: Final = 20  # orders at once, after a quiet moment
-# At 300 times a call that takes 100 ms arrives half a minute later: so much the warehouse lets pass
-# beside its burst, or it would take our machine's delays for too many orders.
-TRANSIT: Final = 20
-PRICE_FEN: Final = 9_900
 # What a platform lets us call, as no real one lets us call at will: half more than the orders of a
-# peak if all were its own, for each kind of call. What the feed tells is bounded by it.
+# peak if all were its own, for each kind of call.
 PEAK: Final = 2.6  # of the curve, times its average
 CALLS_PER_ORDER: Final = 1.5
 LEAST_CALLS: Final = 20.0
-# A minute of real time is hours of the day: what is signed is fresh for as long as real calls take.
-FRESH_SECONDS: Final = 86_400
+TELLS_PER_SECOND: Final = 10.0  # what is for sale is told at a real platform's pace
 
 
 class StageFailed(HoldfastError):
@@ -208,7 +213,7 @@ async def set_up(
     warehouse = partners["qimen"]
     goods = [{"item_code": sku, "units": units} for sku, units in stock.items()]
     await warehouse.say("POST", "/items", {"items": goods})
-    await warehouse.say("PUT", "/settings", {"spread": 0.5})
+    await warehouse.say("PUT", "/settings", {"spread": SPREAD})
     await warehouse.say("PUT", "/qimen/settings", {"tolerance_ms": FRESH_SECONDS * 1000})
     config = folder / "holdfast.toml"
     config.write_text(
@@ -268,20 +273,14 @@ def _config(
     """Write the settings, as for real partners."""
     for name in ("tmall", "douyin"):
         (folder / f"{name}.csv").write_text(listings[name])
-    options = {
-        "customer_id": CUSTOMER,
-        "freshness_seconds": str(FRESH_SECONDS),
-        "shop": "旗舰店",  # of a dealer's orders, which name none
-        "sender_name": "仓管",
-        "sender_mobile": "13900000000",
-        "sender_province": "浙江省",
-        "sender_city": "杭州市",
-        "sender_address": "余杭区 1 号",
+    common: dict[str, object] = {
+        "deducts_at": "order",
+        "calls_per_second": min(calls, 10_000.0),
+        "tells_per_second": TELLS_PER_SECOND,
     }
-    common: dict[str, object] = {"deducts_at": "order", "calls_per_second": min(calls, 10_000.0)}
     ways: dict[str, dict[str, object]] = {
-        "urgent": {"words": [URGENT_WORD], "skus": [EXPRESS_SKU]},
-        "samples": {"skus": list(SAMPLE_SKUS), "bench": BENCH, "quality_check": CHECK},
+        "urgent": URGENT.model_dump(mode="json", exclude_defaults=True),
+        "samples": SAMPLES.model_dump(mode="json"),
     }
     tmall, douyin, dealer = (partners[name] for name in ("tmall", "douyin", "dealer"))
     tables: dict[str, dict[str, object]] = {
@@ -328,7 +327,7 @@ def _config(
         "orders_per_day": capacity,
         "burst": BURST,
     }
-    tables[f"wms.{WAREHOUSE}.options"] = dict(options)
+    tables[f"wms.{WAREHOUSE}.options"] = dict(QIMEN_OPTIONS)
     return "\n".join(
         f"[{name}]\n" + "\n".join(f"{key} = {_toml(value)}" for key, value in table.items()) + "\n"
         for name, table in tables.items()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from loadtest.slo import Verdict
 from ops.day.course import Course, errors_of, first_warning, median_of, rush_waits
-from ops.day.stage import BENCH, BURST, CHECK, TRANSIT
+from ops.day.partners import BENCH, BURST, CHECK, TRANSIT
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.rules.capacity import HOUR_MS
 from wms_sync.rules.outlook import STUCK_MS

@@ -7,6 +7,7 @@ import io
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from ops.demonstration.house import DAY_SKUS
 from ops.replay.orders import parse
 from ops.replay.run import sample_orders
 
@@ -33,7 +34,7 @@ def of_run(sku: str, tag: str) -> str:
 def on_sale(tag: str) -> Sequence[str]:
     """Name the SKUs that stand in the shops of a run, and of which these are told."""
     own = [CATFOOD, of_run(CATFOOD, tag), *(of_run(sku, tag) for sku in BURST_STOCK)]
-    return [*own, *_sample()]
+    return [*own, *_sample(), *DAY_SKUS]
 
 
 @cache

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reservation.shops import Shop
 
 PRICE_FEN: Final = 9_900
+MOST_ORDERS: Final = 6_000  # then what has ended is forgotten: of one day there are some 260
 
 
 def run(settings: Settings, channel: str, descriptor: int, service_url: str) -> int:
@@ -55,14 +56,20 @@ def simulated(shop: Shop, messages_url: str, *, first_id: int) -> SimulatedPlatf
 def _tmall(shop: Shop, _messages_url: str, first_id: int) -> SimulatedPlatform:
     seller = Seller(app_key=shop.app_key, secret=shop.secrets[0], session=shop.token)
     clock = Clock()
-    world = ShopWorld(clock, Faults(), Shelves(clock, first_id=first_id))
+    world = ShopWorld(clock, Faults(), Shelves(clock, first_id=first_id, forgets_above=MOST_ORDERS))
     return Tmall(world, seller, first_message_id=first_id)
 
 
 def _douyin(shop: Shop, messages_url: str, first_id: int) -> SimulatedPlatform:
     app = App(app_key=shop.app_key, secret=shop.secrets[0], shop_id=shop.shop_id)
     clock = Clock()
-    shelves = Shelves(clock, first_id=first_id, every_sku_has_id=True, first_line_is_order=True)
+    shelves = Shelves(
+        clock,
+        first_id=first_id,
+        every_sku_has_id=True,
+        first_line_is_order=True,
+        forgets_above=MOST_ORDERS,
+    )
     douyin = Douyin(ShopWorld(clock, Faults(), shelves), app, first_message_id=first_id)
     douyin.url = messages_url
     return douyin
@@ -70,7 +77,7 @@ def _douyin(shop: Shop, messages_url: str, first_id: int) -> SimulatedPlatform:
 
 def _dealer(shop: Shop, messages_url: str, first_id: int) -> SimulatedPlatform:
     clock = Clock()
-    world = ShopWorld(clock, Faults(), Shelves(clock, first_id=first_id))
+    world = ShopWorld(clock, Faults(), Shelves(clock, first_id=first_id, forgets_above=MOST_ORDERS))
     account = Account(sending=shop.secrets, receiving=shop.secrets)
     return Dealer(world, account, url=messages_url)
 

@@ -61,16 +61,16 @@ class Shopfront:
         before. Raises NotSold.
         """
         wanted = [{"outer_id": line.sku, "quantity": line.quantity} for line in lines]
-        placed = await self._ask("POST", "/orders", {"lines": wanted, "oversell": by_snapshot})
+        placed = await self.say("POST", "/orders", {"lines": wanted, "oversell": by_snapshot})
         return str(placed["order_id"])
 
     async def pay(self, order_id: str) -> None:
         """Let the buyer pay."""
-        await self._ask("POST", f"/orders/{order_id}/pay")
+        await self.say("POST", f"/orders/{order_id}/pay")
 
     async def ship(self, order_id: str) -> None:
         """Let the merchant send all of it."""
-        await self._ask("POST", f"/orders/{order_id}/ship", PARCEL)
+        await self.say("POST", f"/orders/{order_id}/ship", PARCEL)
 
     async def sell(self, order_id: str) -> None:
         """Let an order be paid and sent."""
@@ -79,18 +79,18 @@ class Shopfront:
 
     async def close(self, order_id: str) -> None:
         """Let an order that nobody paid lapse."""
-        await self._ask("POST", f"/orders/{order_id}/cancel")
+        await self.say("POST", f"/orders/{order_id}/cancel")
 
     async def refund(self, order_id: str) -> None:
         """Give the buyer the money back."""
-        await self._ask("POST", f"/orders/{order_id}/refund")
+        await self.say("POST", f"/orders/{order_id}/refund")
 
     async def shelf(self) -> Mapping[str, int]:
         """Read how many the shop shows of each SKU that it takes orders for."""
         shown: dict[str, int] = {}
         place = ""
         while True:  # ends: a shop of the demonstration gets no new items
-            page = (await self._ask("GET", f"/items?limit={MOST_ITEMS}{place}"))["items"]
+            page = (await self.say("GET", f"/items?limit={MOST_ITEMS}{place}"))["items"]
             for item in page:
                 if item["listed"]:
                     shown |= {sku["outer_id"]: sku["quantity"] for sku in item["skus"]}
@@ -100,10 +100,11 @@ class Shopfront:
 
     async def shown(self, item_id: str) -> int | None:
         """Read how many of an item the shop shows; None where it takes no orders for it."""
-        item = await self._ask("GET", f"/items/{item_id}")
+        item = await self.say("GET", f"/items/{item_id}")
         return int(item["quantity"]) if item["listed"] else None
 
-    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    async def say(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the control side. Raises PlatformAway, NotSold."""
         try:
             answer = await self._http.request(method, path, json=body)
             said = answer.json()

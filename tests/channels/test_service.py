@@ -16,6 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from channels.adapter import At
+from channels.feed import teller
 from channels.feed.offers import look_at, offers_path
 from channels.intake.inbox import Inbox, inbox_path
 from channels.model import Hint, Listing, OrderLine, OrderState, PlatformOrder
@@ -445,6 +446,40 @@ async def test_an_end_does_not_wait_for_a_platforms_pace(
 
     assert await committed_at(2, 1) < 10  # all of them would take 15 s
     assert await committed_at(1_000, 30) == 30
+
+
+async def test_telling_has_a_pace_of_its_own(
+    store: Store,
+    engine: Engine,
+    settings: Settings,
+    shop: CornerShop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often a platform may be asked for orders."""
+    monkeypatch.setattr(teller, "LAST_SECONDS", 0.2)
+    skus = [f"A{number}" for number in range(8)]
+    for sku in skus:
+        await engine.set_stock(SetStock(sku, "main", 10, 0), SYSTEM)
+    corner = Shop(
+        platform="tests.channels.corner:Corner",
+        url=shop.url,
+        secrets=(SECRET,),
+        listings=listed(tmp_path, "corner", "".join(f"{sku},{sku},\n" for sku in skus)),
+        calls_per_second=1_000,
+        tells_per_second=0.2,
+    )
+    told = settings.model_copy(update={"channels": {"corner": corner}})
+    stop = asyncio.Event()
+    running = asyncio.create_task(tell_channels(store, told, stop))
+
+    async def begun() -> bool:
+        return bool(shop.told)
+
+    await happens(begun)
+    stop.set()
+    await running
+    assert len(shop.told) == 1
 
 
 async def test_what_is_being_told_when_all_ends_is_noted(

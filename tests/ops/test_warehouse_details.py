@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from channels.intake.inbox import Inbox, inbox_path
-from channels.model import Shipping
+from channels.model import Hint, Shipping
 from channels.registry import adapter_of
 from channels.service import run_channels
 from channels.shipping.addresses import Addresses, addresses_path
@@ -40,6 +40,7 @@ from reservation.engine import Engine
 from reservation.model import SYSTEM, Line, Reserve, SetStock
 from reservation.shops import Samples, Shop, Urgent
 from reservation.store.store import Store
+from reservation.warehouses import WarehouseSystem
 from tests.channels.dealer import SECRET
 from tests.waiting import happens
 from wms_sync.details import Clerk
@@ -296,6 +297,37 @@ async def test_the_outbox_has_them_with_prices_as_soon_as_they_are_known(market:
     (other,) = outbox.parts("walk-in:1")
     assert (other.state, other.reason) == (DeliveryState.UNDETAILED, "there are no details yet")
     outbox.close()
+
+
+@pytest.mark.parametrize("channel", ["tmall", "douyin", "dealer"])
+async def test_what_was_told_as_an_order_was_moved_is_not_asked_for_again(
+    market: Market, channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever moves it asks for both in one call; nothing of it is lost on the way."""
+    order = await market.sell(channel, 2, 1)
+    reservation_id = f"{channel}:{order.order_id}"
+    asked_for = await market.details.dispatch_of(reservation_id)
+    inbox = Inbox(inbox_path(market.settings.data_dir))
+    inbox.keep([(channel, Hint(message_id="1", topic="t", order_id=order.order_id))], 1)
+    inbox.close()
+    house = WarehouseSystem(connector="rest", url="http://127.0.0.1:9", code="main")
+    settings = market.settings.model_copy(update={"wms": {"main": house}})
+    stop = asyncio.Event()
+    running = asyncio.create_task(run_channels(market.store, settings, stop))
+
+    async def nobody(self: ChannelDetails, reservation_id: str) -> None:
+        del self, reservation_id
+
+    monkeypatch.setattr(ChannelDetails, "_asked", nobody)
+
+    async def known() -> bool:
+        return await market.details.dispatch_of(reservation_id) is not None
+
+    await happens(known)
+    stop.set()
+    await running
+    assert asked_for is not None
+    assert await market.details.dispatch_of(reservation_id) == asked_for
 
 
 HEADER = (

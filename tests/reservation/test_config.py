@@ -51,12 +51,22 @@ def test_every_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("port = \n", "Invalid value"),
         ('default_warehouse = "a b"\n', "'a b' is not a warehouse"),
         ('warehouses = ["x", "a b"]\n', "'a b' is not a warehouse"),
+        ('[sold_from]\nA = "a b"\n', "sold_from A: 'a b' is not a warehouse"),
+        ('warehouses = ["x"]\n[sold_from]\nA = "y"\n', "A names 'y', which warehouses does not"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(file: Path, text: str, words: str) -> None:
     file.write_text(text)
     with pytest.raises(ConfigurationError, match=words):
         load(file)
+
+
+def test_channels_sell_a_sku_from_the_first_warehouse_that_fits(file: Path) -> None:
+    """By its code or how it begins; anything else from the default."""
+    file.write_text('[sold_from]\n"ICE-1" = "north"\n"ICE-*" = "south"\n')
+    settings = load(file)
+    found = [settings.warehouse_of(sku) for sku in ("ICE-1", "ICE-12", "ICE", "DOG")]
+    assert found == ["north", "south", "main", "main"]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

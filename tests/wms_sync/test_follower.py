@@ -10,6 +10,7 @@ from reservation.model import SYSTEM, Confirm, Line
 from reservation.store.keys import key
 from tests.conftest import Clock
 from tests.wms_sync.bed import Bed
+from wms_sync.details import Clerk
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
 from wms_sync.outbox.entries import LOST
 
@@ -177,6 +178,22 @@ async def test_an_order_without_details_waits_where_it_is_seen(bed: Bed) -> None
     await bed.release(3)
     await bed.follow()
     assert bed.state(3) is CANCELLED
+
+
+async def test_a_fast_clock_makes_nobody_ask_faster(bed: Bed) -> None:
+    """Who knows the details lives in the world's time: a pause of a second is one of its own."""
+    assert bed.outbox is not None
+    clerk = Clerk(
+        *(bed.outbox.entries, bed.book, {}),
+        now_ms=lambda: bed.now_ms,
+        draw=lambda most: most - 1,
+        speed=2_000.0,
+    )
+    bed.book.known["tmall:1"] = None
+    await bed.pay(1)
+    await bed.follow()
+    await clerk.round()
+    assert bed.part(1).due_ms == bed.now_ms + 1 + 999 * 2_000
 
 
 # -- beginning, and beginning anew ---------------------------------------------------------------

@@ -114,6 +114,23 @@ async def test_the_first_breach_is_told_before_it_happens_with_the_rate_that_wou
     assert milliseconds(less["first_breach_at"]) < breach_ms
 
 
+async def test_what_was_handed_over_is_told_by_the_hour(
+    ask: Asked, filled: Filled, hour: Hour
+) -> None:
+    """One in every second slot of five minutes is six an hour, and no up and down."""
+    handing = filled.outbox.handing("main")
+    for number in range(30):
+        handing.note_pulse(filled.now_ms)
+        if number % 2 == 0:
+            filled.wait(str(number))
+            filled.hand(f"tmall:{number}@main")
+        filled.now_ms += HOUR_MS // 12
+    hour.now_ms = filled.now_ms
+    rates = [one["handed_per_hour"] for one in (await ask("GET", FORECAST))["past"]]
+    assert rates[:3] == [12, 6, 8]  # before an hour is over, of what there is of it
+    assert set(rates[11:]) == {6}
+
+
 async def test_the_picture_begins_where_the_past_ends(
     ask: Asked, filled: Filled, hour: Hour
 ) -> None:

@@ -23,14 +23,26 @@ MOST_LINES: Final = 1_000
 
 
 class Warehouse(Aisles):
-    """Goods and orders, and what can be asked of them."""
+    """Goods and orders, and what can be asked of them.
+
+    `forgets_above`: with so many orders the oldest that has had its end is forgotten for each new
+    one, and its code would be taken again; 0: none is.
+    """
 
     intake: Intake
 
     def __init__(
-        self, clock: Clock, ways: Ways | None = None, *, seed: int = 0, first_id: int = 1
+        self,
+        clock: Clock,
+        ways: Ways | None = None,
+        *,
+        seed: int = 0,
+        first_id: int = 1,
+        forgets_above: int = 0,
     ) -> None:
         super().__init__(clock, ways or Ways(), seed=seed, first_id=first_id)
+        self._forgets_above = forgets_above
+        self._forgotten: Counter[tuple[str, Kind]] = Counter()  # units that left with them
         self.open_intake()
 
     # -- orders, by who sells --------------------------------------------------------------------
@@ -178,7 +190,7 @@ class Warehouse(Aisles):
     def audit(self) -> list[str]:
         """Recount everything; what does not agree, in sentences. Cost: O(orders)."""
         locked: Counter[tuple[str, Kind]] = Counter()
-        shipped: Counter[tuple[str, Kind]] = Counter()
+        shipped = Counter(self._forgotten)
         wrong = []
         for order in self.orders.values():
             for line in order.lines.values():
@@ -213,11 +225,22 @@ class Warehouse(Aisles):
         self._set_aside(order)
         order.order_id = f"WO{next(self._ids)}"
         order.created_at_ms = order.changed_at_ms = now_ms
+        self._forget()
         self.orders[order.code] = order
         self.intake.take(1, now_ms)
         chance = Chance(self._seed, order, Step.ACCEPT)
         self._plan(order, now_ms + chance.lasts_ms(Step.ACCEPT, self.ways))
         return order
+
+    def _forget(self) -> None:
+        """Forget the oldest order that has had its end, where there are too many."""
+        if not self._forgets_above or len(self.orders) < self._forgets_above:
+            return
+        old = next((one for one in self.orders.values() if one.status in ENDED), None)
+        if old is not None:
+            del self.orders[old.code]
+            for line in old.lines.values():
+                self._forgotten[line.item_code, line.kind] += line.shipped
 
     def _again(self, known: Order, order: Order) -> Order:
         if known.content != order.content:

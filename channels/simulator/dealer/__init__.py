@@ -81,6 +81,7 @@ class Dealer(SimulatedPlatform):
         self.courier = Courier[Message](world, self._deliver, self._pace)
         self._sent = 0
         self._post = Post()
+        world.shop.forgetting.append(self._book.forget)
         super().__init__(world)
 
     def face(self) -> Sequence[BaseRoute]:

@@ -53,6 +53,10 @@ class Book:
                 event.order.changed_at_ms, self._updated_ms.get(order_id, 0) + 1
             )
 
+    def forget(self, order: Order) -> None:
+        """Forget an order of which nobody speaks any more."""
+        self._updated_ms.pop(order.order_id, None)
+
     def updated_ms(self, order: Order) -> int:
         """Say when an order was updated."""
         return self._updated_ms[order.order_id]

@@ -75,6 +75,7 @@ class Douyin(SimulatedPlatform):
         self._gateway = Gateway(world, app, self.settings, self.tokens, methods)
         self.courier = Courier[Message](world, self._push, self._pace)
         self._sender = Post()
+        world.shop.forgetting += [self.messages.forget, self.after_sales.forget]
         super().__init__(world)
 
     def face(self) -> Sequence[BaseRoute]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from channels.simulator.trade import Event, Happening, Line, RefundStage, Stage
+from channels.simulator.trade import Event, Happening, Line, Order, RefundStage, Stage
 
 RETURN_AND_REFUND, REFUND_SHIPPED, REFUND_UNSHIPPED = 0, 1, 2  # after_sale_type
 
@@ -59,6 +59,11 @@ class AfterSales:
                 self._stories[line.refund_id].returned = True
             case _:
                 pass
+
+    def forget(self, order: Order) -> None:
+        """Forget the refunds of an order of which nobody speaks any more."""
+        for line in order.lines.values():
+            self._stories.pop(line.refund_id, None)
 
     def kind(self, line: Line) -> int:
         """Say which after_sale_type it is."""

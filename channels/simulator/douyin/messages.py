@@ -99,6 +99,10 @@ class Messages:
         self._next_id += 1
         return Message(tag, str(self._next_id), data, order.order_id)
 
+    def forget(self, order: Order) -> None:
+        """Forget an order of which nobody speaks any more."""
+        self._parcels_told.difference_update((order.order_id, line) for line in order.lines)
+
     def write(self, messages: list[Message]) -> bytes:
         """Write a push."""
         if not self._settings.liberal:

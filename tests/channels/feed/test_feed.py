@@ -99,6 +99,15 @@ async def bed(
     made.offers.close()
 
 
+async def test_what_lies_elsewhere_is_told_from_there(bed: Bed, settings: Settings) -> None:
+    """The others are told as ever."""
+    bed.settings = settings.model_copy(update={"sold_from": {"B": "west"}})
+    bed.open()
+    await bed.engine.set_stock(SetStock("A", "west", 99, 0), SYSTEM)
+    await bed.engine.set_stock(SetStock("B", "west", 7, 0), SYSTEM)
+    assert await bed.told() == [("show", "b", 7)]
+
+
 async def test_what_changes_is_told_once_and_as_it_is_by_then(bed: Bed) -> None:
     """A burst is one call; what is not sold there, or does not change what is seen, none."""
     for number in range(5):

@@ -7,7 +7,7 @@ from channels.intake.desk import Desk
 from channels.intake.looks import LookState
 from channels.intake.mover import Mover
 from channels.intake.withdrawal import Withdrawal
-from channels.model import Hint, OrderLine, OrderState, PlatformOrder
+from channels.model import Hint, OrderLine, OrderState, PlatformOrder, Shipping
 from channels.registry import adapter_of
 from channels.transport import Platform
 from partners.errors import UnknownWord
@@ -120,6 +120,7 @@ def told(
     changed_ms: int = 0,
     word: str = "",
     state: OrderState = OrderState.PAID,
+    shipping: Shipping | None = None,
 ) -> None:
     """Let a message come that has its order, or else a word that nobody knows."""
     order = PlatformOrder(
@@ -130,6 +131,7 @@ def told(
         deducts_at=DeductsAt.ORDER,
         created_at_ms=0,
         changed_at_ms=changed_ms,
+        shipping=shipping,
     )
     hint = Hint(
         message_id=str(number),

@@ -46,6 +46,30 @@ async def seen(bed: Bed, lookout: Lookout) -> list[str]:
     return sorted(bed.shop.asked)
 
 
+async def test_what_lies_elsewhere_is_looked_for_there(bed: Bed, settings: Settings) -> None:
+    """Nobody is asked before it is there; then all of the order is taken, each where it lies."""
+    settings = settings.model_copy(update={"sold_from": {"B": "west"}})
+    there = Bed(bed.shop, bed.inbox, bed.engine, settings)
+    lookout = Lookout("corner", bed.inbox, bed.engine, settings, now_ms=lambda: there.now_ms)
+    await bed.engine.set_stock(SetStock("B", "west", 1, 0), SYSTEM)
+    await bed.engine.set_stock(SetStock("B", "main", 9, 0), SYSTEM)
+    bed.shop.tell("1", "settled", ("A", 2), ("B", 3))
+    await there.hear("1")
+    await there.after(HOUR_MS)
+    await there.after(MINUTE_MS)
+    assert there.waiting(HOUR_MS) == ["short: B 3 of 1"]
+    assert await seen(there, lookout) == []
+    await bed.engine.set_stock(SetStock("B", "west", 5, 0), SYSTEM)
+    assert await seen(there, lookout) == ["1"]
+    found = (await bed.engine.reservation("corner:1")).reservation
+    assert found is not None
+    assert [(line.sku, line.warehouse, line.quantity) for line in found.lines] == [
+        ("A", "main", 2),
+        ("B", "west", 3),
+    ]
+    await there.platform.close()
+
+
 async def test_a_short_order_is_covered_as_soon_as_there_is_enough(
     bed: Bed, lookout: Lookout
 ) -> None:

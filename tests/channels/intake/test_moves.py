@@ -59,11 +59,16 @@ def step(
         described,
         have,
         reservation_id=ID,
-        warehouse=WAREHOUSE,
+        warehouse_of=warehouse_of,
         ttl_ms=TTL_MS,
         begun_ms=begun_ms,
         spent=spent,
     )
+
+
+def warehouse_of(sku: str) -> str:
+    """Name where a SKU lies: FAR elsewhere than all others."""
+    return "far" if sku == "FAR" else WAREHOUSE
 
 
 def reserve(*, confirm: bool) -> Reserve:
@@ -164,6 +169,23 @@ def test_what_is_held_in_another_warehouse_does_not_leave_with_it(elsewhere: int
     part = step(order(("A", 2, SHIPPED)), have)
     assert isinstance(part, Fulfil)
     assert part.lines == (Line("A", WAREHOUSE, 2),)
+
+
+def test_each_sku_is_taken_where_it_lies() -> None:
+    """One order of two warehouses: taken, shipped and compared in both."""
+    paid = order(("A", 2, PAID), ("FAR", 1, PAID))
+    lines = (Line("A", WAREHOUSE, 2), Line("FAR", "far", 1))
+    assert step(paid, None) == Reserve(ID, lines, TTL_MS, confirm=True)
+    assert step(paid, ours(State.CONFIRMED, *lines)) is None
+    part = step(order(("A", 2, PAID), ("FAR", 1, SHIPPED)), ours(State.CONFIRMED, *lines))
+    assert isinstance(part, Fulfil)
+    assert part.lines == (Line("FAR", "far", 1),)
+    whole = step(order(("A", 2, SHIPPED), ("FAR", 1, SHIPPED)), ours(State.CONFIRMED, *lines))
+    assert whole == Fulfil(ID)
+    elsewhere = ours(State.CONFIRMED, Line("A", WAREHOUSE, 2), Line("FAR", WAREHOUSE, 1))
+    assert step(paid, elsewhere) == Conflict(
+        Anomaly.LINES_DIFFER, "beyond what is held: FAR 1 of 0"
+    )
 
 
 def test_a_part_is_the_same_in_whatever_order_its_lines_are_told() -> None:

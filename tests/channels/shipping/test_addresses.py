@@ -78,7 +78,7 @@ async def test_it_is_forgotten_after_thirty_days(addresses: Addresses, tmp_path:
     """Counted from when it was told last; many in several rounds."""
     path = addresses_path(tmp_path)
     now_ms = FORGET_AFTER_MS
-    forgetter = Forgetter(path, now_ms=lambda: now_ms)
+    forgetter = Forgetter(tmp_path, now_ms=lambda: now_ms)
     old = [order(str(number), HERE) for number in range(MOST_AT_ONCE + 1)]
     addresses.remember("dealer", old, 0)
     addresses.remember("dealer", [order("0", HERE)], 1)
@@ -94,7 +94,7 @@ async def test_without_a_file_nothing_is_made(tmp_path: Path) -> None:
     """Neither by who asks, nor by who forgets; a file that is none is said."""
     path = addresses_path(tmp_path)
     assert look_at(path, lambda found: found.told("dealer:9")) is None
-    assert await Forgetter(path).round() == IDLE_SECONDS
+    assert await Forgetter(tmp_path).round() == IDLE_SECONDS
     assert not path.exists()
     path.write_bytes(b"no database at all, and long enough to be read as one")
     with pytest.raises(AddressesUnavailable):

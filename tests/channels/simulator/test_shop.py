@@ -72,6 +72,30 @@ def test_an_order_runs_its_course(shop: Shop, catfood: Item, told: list[Event]) 
     assert order.paid_at_ms == order.changed_at_ms == order.created_at_ms + 1_000
 
 
+def test_a_shop_that_serves_for_long_forgets_what_has_ended() -> None:
+    """The oldest first, whoever keeps something of it too; what goes on is known for ever."""
+    clock = Clock(0, speed=0)
+    shop = Shop(clock, forgets_above=3)
+    forgotten: list[Order] = []
+    shop.forgetting.append(forgotten.append)
+    sku = Sku(sku_id="", outer_id="A", quantity=100, price_fen=1)
+    item = shop.offer("A", [sku])
+    goes_on, first, second = (shop.place(one(item), paid=True) for _ in range(3))
+    fourth = shop.place(one(item), paid=True)  # none has had its end
+    shop.ship(second.order_id, "SF", "SF2")
+    shop.ship(first.order_id, "SF", "SF1")
+    assert list(shop.changed_between(0, 1))[:2] == [first, second]
+    fifth = shop.place(one(item), paid=True)
+    assert forgotten == [first]
+    sixth = shop.place(one(item), paid=True)
+    assert forgotten == [first, second]
+    left = [goes_on, fourth, fifth, sixth]
+    assert list(shop.orders.values()) == left
+    assert list(shop.changed_between(0, 1)) == left[::-1]
+    with pytest.raises(Refused, match="there is no order"):
+        shop.order(first.order_id)
+
+
 @pytest.mark.parametrize(
     ("deducts", "ordered", "paid"), [(Deducts.AT_ORDER, 7, 7), (Deducts.AT_PAYMENT, 10, 7)]
 )

@@ -12,13 +12,24 @@ from channels.intake.desk import Desk
 from channels.intake.inbox import inbox_path
 from channels.model import Hint
 from channels.registry import check_channels
-from ops.demonstration.catalogue import CATFOOD
-from ops.demonstration.platforms import CHANNELS, check_no_others, leave_to_others, opened
+from ops.demonstration.catalogue import CATFOOD, on_sale
+from ops.demonstration.house import DAY_SKUS, HOUSE
+from ops.demonstration.platforms import (
+    CHANNELS,
+    check_no_others,
+    leave_to_others,
+    opened,
+    settings_file,
+)
 from ops.demonstration.shop import simulated
 from reservation.config import Settings, load
 from reservation.database import held_alone
 from reservation.errors import ConfigurationError
 from reservation.shops import Shop
+from wms_sync.outbox.file import outbox_path
+from wms_sync.outbox.outbox import Outbox
+from wms_sync.registry import check_warehouses
+from wms_sync.reports.box import Box, reports_path
 
 
 @pytest.fixture
@@ -35,10 +46,12 @@ def tell(settings: Settings) -> None:
     offers = Offers(offers_path(settings.data_dir))
     offers.want([Wanted("tmall", CATFOOD, Kind.STOCK, 5, 1.0, "")], "1-1", 1)
     offers.close()
+    Outbox(outbox_path(settings.data_dir), {HOUSE}).close()
+    Box(reports_path(settings.data_dir)).close()
 
 
-def test_each_start_has_secrets_of_its_own_and_writes_none(mine: Settings) -> None:
-    """They are in no file; what the shops sell is, as the settings of a channel want it."""
+def test_each_start_has_secrets_of_its_own_and_writes_them_for_the_owner(mine: Settings) -> None:
+    """They are in one file alone, which is a settings file; what the shops sell is in others."""
     seen: set[str] = set()
     for _ in range(2):
         with opened() as platforms:
@@ -50,10 +63,47 @@ def test_each_start_has_secrets_of_its_own_and_writes_none(mine: Settings) -> No
                 made = {*shop.secrets, shop.token} - {""}
                 assert not made & seen
                 seen |= made
-    written = [path.read_text() for path in mine.data_dir.rglob("*") if path.is_file()]
+            own = joined.wms[HOUSE].secrets
+            assert not seen & set(own)
+            seen |= set(own)
+    told = settings_file(mine)
+    assert told.stat().st_mode & 0o777 == 0o600
+    again = load(told)
+    for name in ("channels", "sold_from", "warehouse_clock", "wms"):
+        assert getattr(again, name) == getattr(joined, name)
+    assert again.data_dir == mine.data_dir.absolute()
+    files = [path for path in mine.data_dir.rglob("*") if path.is_file()]
+    written = [path.read_text() for path in files if path != told]
     assert written.count("") == 1  # the mark that they are simulated
     assert len(written) == 4
     assert not [secret for secret in seen for text in written if secret in text]
+
+
+def test_a_file_that_others_may_read_is_made_anew(mine: Settings) -> None:
+    """The secrets of a start are never in it for a moment."""
+    path = settings_file(mine)
+    path.parent.mkdir(parents=True)
+    path.touch(0o644)
+    with path.open() as held, opened() as platforms:
+        platforms.join(mine)
+        assert held.read() == ""
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_warehouse_has_a_time_and_skus_of_its_own(mine: Settings) -> None:
+    """What is sold beside the day lies where no warehouse has a system; without a day none has."""
+    known = mine.model_copy(update={"warehouses": frozenset({"main"})})
+    with opened() as platforms:
+        joined = platforms.join(known)
+    check_warehouses(joined)
+    assert joined.warehouse_clock is not None
+    assert joined.warehouses == frozenset({"main", HOUSE})
+    elsewhere = {sku for sku in on_sale("x") if joined.warehouse_of(sku) == HOUSE}
+    assert elsewhere == set(DAY_SKUS)
+    assert joined.warehouse_of(CATFOOD) == joined.default_warehouse
+    with opened(day=False) as platforms:
+        joined = platforms.join(mine)
+    assert (joined.wms, joined.warehouse_clock, joined.sold_from) == ({}, None, {})
 
 
 def test_a_shop_has_what_is_listed_and_none_of_it(mine: Settings) -> None:
@@ -68,7 +118,7 @@ def test_a_shop_has_what_is_listed_and_none_of_it(mine: Settings) -> None:
             for item in items.values()
             for sku in item.skus.values()
         }
-        assert len(found) == len(items) == 1_460  # those of the real orders, too
+        assert len(found) == len(items) == 1_513  # those of the real orders and the day, too
         assert found[CATFOOD] == ("610000000000", 0)
 
 
@@ -84,6 +134,8 @@ def test_what_former_shops_told_is_forgotten(mine: Settings) -> None:
     offers = Offers(offers_path(mine.data_dir))
     assert offers.of_sku(CATFOOD) == []
     offers.close()
+    assert not outbox_path(mine.data_dir).exists()
+    assert not reports_path(mine.data_dir).exists()
 
 
 def test_what_real_platforms_told_is_left_alone(mine: Settings) -> None:
@@ -117,7 +169,7 @@ def test_what_another_process_works_on_is_left_alone(mine: Settings) -> None:
     with opened() as platforms:
         platforms.join(mine)
         tell(mine)
-        for path in (inbox_path, offers_path):
+        for path in (inbox_path, offers_path, outbox_path):
             lock = held_alone(path(mine.data_dir))
             with pytest.raises(ConfigurationError, match="worked on by another process"):
                 platforms.join(mine)
@@ -129,7 +181,11 @@ def test_it_does_not_play_beside_real_shops(mine: Settings) -> None:
     """Channels in the settings are refused by name, with the next step."""
     check_no_others(mine)
     with opened() as platforms:
-        shop = platforms.join(mine).channels["dealer-hz"]
+        joined = platforms.join(mine)
+    shop = joined.channels["dealer-hz"]
     named: dict[str, Shop] = {"my-dealer": shop}
     with pytest.raises(ConfigurationError, match=r"my-dealer.*--data-dir of its own"):
         check_no_others(mine.model_copy(update={"channels": named}))
+    systems = {"my-house": joined.wms[HOUSE]}
+    with pytest.raises(ConfigurationError, match=r"wms: my-house.*HOLDFAST_WMS"):
+        check_no_others(mine.model_copy(update={"wms": systems}))

@@ -13,7 +13,9 @@ from socket import create_server
 import httpx
 import pytest
 
-from ops.demonstration.platforms import CHANNELS, MARK
+from ops.demonstration.house import HOUSE
+from ops.demonstration.platforms import CHANNELS, MARK, settings_file
+from reservation.config import load
 from tests.ops.service import Service, holdfast, key_of
 from tests.waiting import alive, until
 
@@ -39,12 +41,15 @@ def addresses(service: Service) -> dict[str, str]:
 
 
 @pytest.mark.chaos
-def test_ctrl_c_in_the_middle_leaves_nothing(up: Service) -> None:
-    """It ends as it ends at any time, the platforms with it."""
-    urls = addresses(up)
-    assert set(urls) == set(CHANNELS)
+def test_ctrl_c_in_the_middle_leaves_nothing(up: Service, tmp_path: Path) -> None:
+    """It ends as at any time, the partners with it; meanwhile commands know its settings."""
+    urls, data_dir = addresses(up), tmp_path / "var"
+    assert set(urls) == {*CHANNELS, HOUSE}
     until(lambda: "held after" in up.output, "Tmall has sold", seconds=20)
-    assert len(up.tree()["simulator"]) == 3
+    assert len(up.tree()["simulator"]) == 4
+    assert len(up.tree()["warehouses"]) == 1
+    listed = holdfast("warehouses", "list", "--config", settings_file(load(data_dir=data_dir)))
+    assert "hangzhou" in listed.stdout, listed.stderr
     assert up.end(signal.SIGINT) == 0, up.errors
     assert up.nothing_left()
     assert "Traceback" not in up.output + up.errors
@@ -103,9 +108,9 @@ def test_the_whole_of_it(up: Service, tmp_path: Path) -> None:
     for pid in former:
         os.kill(pid, signal.SIGKILL)
     until(lambda: not any(map(alive, former)), "they are dead")
-    for address in urls.values():
-        state = httpx.get(f"{address}/simulator/state", timeout=20, trust_env=False).json()
-        assert (state["items"], state["orders"]) == (1_460, {})
+    for channel in CHANNELS:
+        state = httpx.get(f"{urls[channel]}/simulator/state", timeout=20, trust_env=False).json()
+        assert (state["items"], state["orders"]) == (1_513, {})
     up.process.kill()
     up.process.wait()
     until(up.nothing_left, "all are gone")

@@ -53,6 +53,20 @@ def test_an_orders_life(warehouse: Warehouse, clock: Clock, events: list[Event])
     assert (parcel.carrier, parcel.units) == ("SF", {"1": 3})
 
 
+def test_a_warehouse_that_works_for_long_forgets_what_has_ended(clock: Clock, ways: Ways) -> None:
+    """The oldest first; what left with it is still counted, and what goes on is known for ever."""
+    warehouse = Warehouse(clock, ways, seed=1, forgets_above=2)
+    warehouse.put_in("CATFOOD-10KG", Kind.GOOD, 10)
+    warehouse.take_in([order("D1", 3), order("D2", 1)])
+    warehouse.put_aside("D1")
+    later(warehouse, clock, 60)
+    assert warehouse.order("D2").status is Status.DELIVERED
+    warehouse.take_in([order("D3", 2)])
+    assert list(warehouse.orders) == ["D1", "D3"]
+    assert free(warehouse) == (4, 5, 1)
+    assert warehouse.audit() == []
+
+
 def test_a_leap_does_what_it_leaps_over(
     warehouse: Warehouse, clock: Clock, events: list[Event]
 ) -> None:
