@@ -20,8 +20,7 @@ export function leftToPeople(say, load) {
   return {
     root: node("section", { class: "left", hidden: "" }, node("h2", {}, t("leftTitle")), calm, ...lists.map((one) => one.root)),
     async load() {
-      const shown = [];
-      for (const one of lists) shown.push(await one.load());
+      const shown = await Promise.all(lists.map((one) => one.load()));
       show(calm, !shown.some(Boolean));
     },
   };

@@ -37,10 +37,8 @@ export function warehouses() {
       }
       arrange(list, rows, told.items, (item) => item.warehouse, house);
       show(none, !told.items.length);
-      for (const one of [amiss, left]) {
-        await one.load();
-        show(one.root, told.items.length > 0);
-      }
+      await Promise.all([amiss.load(), left.load()]);
+      for (const one of [amiss, left]) show(one.root, told.items.length > 0);
       unread.say("");
     } catch (problem) {
       unread.say(explained(problem));

@@ -183,6 +183,7 @@ async def test_a_warehouse_that_does_not_answer_and_orders_it_refused_are_seen_a
         DeliveryState.REJECTED,
         DeliveryState.CANCELLED,
     ]
+    await expect(page.locator("#act")).to_be_hidden()
     await page.fill("#follow", "tmall:3@main")
     await page.press("#follow", "Enter")
     await expect(page.locator("h1")).to_have_text("tmall:3")
