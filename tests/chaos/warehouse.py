@@ -245,13 +245,14 @@ async def feeding(
     ways: Mapping[str, Any] | None = None,
     gateway: Mapping[str, Any] | None = None,
     settings: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
     url: Callable[[str], Awaitable[str]] | None = None,
     **system: object,
 ) -> AsyncIterator[Feeding]:
     """Run both until the end of the block, with the same stock on both sides.
 
-    `ways` and `gateway` are the warehouse's, `settings` the service's beside it, by their names in
-    the environment; `url` says at which address the warehouse is, by its own.
+    `ways` and `gateway` are the warehouse's, `options` its connector's, `settings` the service's
+    beside it, by their names in the environment; `url` says at which address the warehouse is met.
     """
     async with contextlib.AsyncExitStack() as stack:
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
@@ -278,7 +279,7 @@ async def feeding(
             "owner": OWNER,
             "app_key": APP_KEY,
             "secrets": [SECRET],
-            "options": {**OPTIONS, "freshness_seconds": "86400"},
+            "options": {**OPTIONS, "freshness_seconds": "86400", **(options or {})},
             **system,
         }
         fast = {"since_ms": clock.since_ms, "origin_ms": clock.origin_ms, "speed": speed}
