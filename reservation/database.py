@@ -102,11 +102,13 @@ class Database(_Connection):
             # Others forget what we say we have: that must be on the disk.
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
-            with self.transaction():
-                if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                    for statement in (_FACTS, *tables.strip().split(";\n")):
-                        self._db.execute(statement)
-                    self.set_fact("format", form)
+            # What is made is opened without a turn at writing: there may be many that write.
+            if not self._is_made():
+                with self.transaction():
+                    if not self._is_made():
+                        for statement in (_FACTS, *tables.strip().split(";\n")):
+                            self._db.execute(statement)
+                        self.set_fact("format", form)
             # Not before: until its tables are there as a whole, the file is empty (`is_there`).
             self._db.execute("PRAGMA journal_mode=WAL")
         self._refuse_other_forms(form)
@@ -114,6 +116,9 @@ class Database(_Connection):
             with self.transaction():
                 for statement in later:
                     self._db.execute(statement)
+
+    def _is_made(self) -> bool:
+        return self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

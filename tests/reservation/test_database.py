@@ -71,6 +71,20 @@ def test_a_reader_reads_while_another_writes_and_changes_nothing(database: Datab
     reader.close()
 
 
+def test_it_is_opened_while_another_writes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who opens it for each thing that is asked would else wait for two turns at writing."""
+    monkeypatch.setattr(database_module, "LOCK_SECONDS", 0.0)
+    with database.transaction():
+        other = Database(database.path, TABLES, form=1)
+        with pytest.raises(ArchiveUnavailable, match="locked"), other.transaction():
+            pass
+    with other.transaction():
+        other.execute("INSERT INTO thing VALUES ('x')")
+    other.close()
+
+
 def test_a_reader_makes_no_file(tmp_path: Path) -> None:
     """What is not there is a fault; so is what is no file of ours, or of another version."""
     with pytest.raises(ArchiveUnavailable, match="unable to open"):
