@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 from reservation.errors import ArchiveUnavailable
 
 LOCK_SECONDS: Final = 5.0  # for which one process waits for another
+AGAIN_SECONDS: Final = 0.01  # until it tries again where SQLite does not wait by itself
 
 _FACTS: Final = "CREATE TABLE fact (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
 
@@ -102,18 +104,39 @@ class Database(_Connection):
             # Others forget what we say we have: that must be on the disk.
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
-            with self.transaction():
-                if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                    for statement in (_FACTS, *tables.strip().split(";\n")):
-                        self._db.execute(statement)
-                    self.set_fact("format", form)
+            # What is made is opened without a turn at writing: there may be many that write.
+            if not self._is_made():
+                with self.transaction():
+                    if not self._is_made():
+                        for statement in (_FACTS, *tables.strip().split(";\n")):
+                            self._db.execute(statement)
+                        self.set_fact("format", form)
             # Not before: until its tables are there as a whole, the file is empty (`is_there`).
-            self._db.execute("PRAGMA journal_mode=WAL")
+            self._write_ahead()
         self._refuse_other_forms(form)
         if later:
             with self.transaction():
                 for statement in later:
                     self._db.execute(statement)
+
+    def _is_made(self) -> bool:
+        return self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+    def _write_ahead(self) -> None:
+        """Let readers and one who writes not wait for each other.
+
+        SQLite does not wait here for another who writes, as who makes the same file may just now.
+        """
+        until = time.monotonic() + LOCK_SECONDS
+        while True:  # ends: by then it is a fault
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError:
+                if time.monotonic() >= until:
+                    raise
+            else:
+                return
+            time.sleep(AGAIN_SECONDS)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -71,6 +71,33 @@ def test_a_reader_reads_while_another_writes_and_changes_nothing(database: Datab
     reader.close()
 
 
+def test_it_is_opened_while_another_writes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who opens it for each thing that is asked would else wait for two turns at writing."""
+    monkeypatch.setattr(database_module, "LOCK_SECONDS", 0.0)
+    with database.transaction():
+        other = Database(database.path, TABLES, form=1)
+        with pytest.raises(ArchiveUnavailable, match="locked"), other.transaction():
+            pass
+    with other.transaction():
+        other.execute("INSERT INTO thing VALUES ('x')")
+    other.close()
+
+
+def test_it_is_opened_while_another_makes_it(database: Database) -> None:
+    """Two that start at once: the second one waits, though SQLite would not."""
+    database.close()
+    other = sqlite3.connect(database.path, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA journal_mode=DELETE")  # as it is for a moment after its tables are there
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.1, other.execute, ("ROLLBACK",)).start()
+    opened = Database(database.path, TABLES, form=1)
+    assert opened.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    opened.close()
+    other.close()
+
+
 def test_a_reader_makes_no_file(tmp_path: Path) -> None:
     """What is not there is a fault; so is what is no file of ours, or of another version."""
     with pytest.raises(ArchiveUnavailable, match="unable to open"):
