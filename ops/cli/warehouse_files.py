@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -33,11 +32,6 @@ def showing_of(config: Path | None, data_dir: Path | None) -> Showing:
         )
         raise HoldfastError(message)
     return Showing(settings, clock_of(settings).now_ms)
-
-
-def now_ms() -> int:
-    """Tell the wall clock."""
-    return time.time_ns() // 1_000_000
 
 
 def text(value: object) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ops.cli.endings import output
 from ops.cli.options import ConfigOption, DataDirOption, JsonOption
-from ops.cli.warehouse_files import BY, MOST_SHOWN, WarehouseArgument, now_ms, showing_of, text
+from ops.cli.warehouse_files import BY, MOST_SHOWN, WarehouseArgument, showing_of, text
 from reservation.errors import HoldfastError
 from wms_sync.left_written import (
     drift_json,
@@ -88,9 +88,10 @@ def retry_report(
     number: NumberArgument, data_dir: DataDirOption = None, config: ConfigOption = None
 ) -> None:
     """Try a report once more that could not be applied."""
-    left = _left(config, data_dir)
+    showing = showing_of(config, data_dir)
+    left, now_ms = showing.left, showing.now_ms()
     found = left.report_by(number)
-    if found is None or not left.retry_report(found.warehouse, number, BY, now_ms()):
+    if found is None or not left.retry_report(found.warehouse, number, BY, now_ms):
         message = (
             f"report {number} cannot be tried again: 'holdfast warehouses report {number}' says how"
             " it stands; what nobody can read has to come again"
@@ -104,9 +105,10 @@ def dismiss_report(
     number: NumberArgument, data_dir: DataDirOption = None, config: ConfigOption = None
 ) -> None:
     """Take a report off the list, since you have seen to it."""
-    left = _left(config, data_dir)
+    showing = showing_of(config, data_dir)
+    left, now_ms = showing.left, showing.now_ms()
     found = left.report_by(number)
-    if found is None or not left.dismiss_report(found.warehouse, number, BY, now_ms()):
+    if found is None or not left.dismiss_report(found.warehouse, number, BY, now_ms):
         message = f"report {number} is not on the list: 'holdfast warehouses reports' shows it"
         raise HoldfastError(message)
     typer.echo(f"report {number} is off the list")
@@ -139,7 +141,8 @@ def dismiss_shortfall(
     config: ConfigOption = None,
 ) -> None:
     """Take a shortfall off the list until more is missing, since you have seen to it."""
-    if not _left(config, data_dir).dismiss_shortfall(warehouse, sku, BY, now_ms()):
+    showing = showing_of(config, data_dir)
+    if not showing.left.dismiss_shortfall(warehouse, sku, BY, showing.now_ms()):
         message = (
             f"{sku} at {warehouse} is not on the list: 'holdfast warehouses shortfalls' shows it"
         )
@@ -178,7 +181,8 @@ def dismiss_drift(
     config: ConfigOption = None,
 ) -> None:
     """Take a drift off the list until it is another one; it is not mended by itself any more."""
-    if not _left(config, data_dir).dismiss_drift(warehouse, sku, BY, now_ms()):
+    showing = showing_of(config, data_dir)
+    if not showing.left.dismiss_drift(warehouse, sku, BY, showing.now_ms()):
         message = (
             f"{sku} at {warehouse} has no open drift: 'holdfast warehouses drifts' shows those"
         )

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ops.cli.endings import output
 from ops.cli.options import ConfigOption, DataDirOption, JsonOption
-from ops.cli.warehouse_files import BY, MOST_SHOWN, WarehouseArgument, now_ms, showing_of, text
+from ops.cli.warehouse_files import BY, MOST_SHOWN, WarehouseArgument, showing_of, text
 from ops.cli.warehouse_left import left_app
 from reservation.errors import ConfigurationError, HoldfastError
 from wms_sync.desk_endpoints import delivery_json
@@ -207,7 +207,7 @@ def list_anomalies(
 @warehouses_app.command("retry")
 def retry(code: CodeArgument, data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
     """Hand over once more what a warehouse has rejected; or ask anew for a lock it refused."""
-    if not _do(config, data_dir, lambda desk: desk.retry(code, BY, now_ms())):
+    if not _do(config, data_dir, lambda desk, now_ms: desk.retry(code, BY, now_ms)):
         message = f"{code} is not rejected: 'holdfast warehouses order {code}' says where it is"
         raise HoldfastError(message)
     typer.echo(f"{code} waits for its turn again")
@@ -218,7 +218,7 @@ def dismiss(
     code: CodeArgument, data_dir: DataDirOption = None, config: ConfigOption = None
 ) -> None:
     """Take an order off the list of anomalies, since you have seen to it."""
-    if not _do(config, data_dir, lambda desk: desk.dismiss(code, BY, now_ms())):
+    if not _do(config, data_dir, lambda desk, now_ms: desk.dismiss(code, BY, now_ms)):
         message = f"{code} is not on the list: 'holdfast warehouses anomalies' shows it"
         raise HoldfastError(message)
     typer.echo(f"{code} is off the list")
@@ -233,9 +233,9 @@ def cancel(
 ) -> None:
     """Ask that an order does not leave, all parts of it; its stock is given back by itself."""
 
-    def ask(desk: Desk) -> Verdict | None:
+    def ask(desk: Desk, now_ms: int) -> Verdict | None:
         for found in desk.deliveries("code = ?", (code,)):
-            return desk.ask_cancel(found.reservation_id, f"{reason} ({BY})", now_ms())
+            return desk.ask_cancel(found.reservation_id, f"{reason} ({BY})", now_ms)
         return None
 
     verdict = _do(config, data_dir, ask)
@@ -253,8 +253,9 @@ _VERDICTS = {
 }
 
 
-def _do(config: Path | None, data_dir: Path | None, deed: Callable[[Desk], T]) -> T | None:
-    return done_at(showing_of(config, data_dir).path, deed)
+def _do(config: Path | None, data_dir: Path | None, deed: Callable[[Desk, int], T]) -> T | None:
+    showing = showing_of(config, data_dir)
+    return done_at(showing.path, lambda desk: deed(desk, showing.now_ms()))
 
 
 def _print_orders(rows: Sequence[dict[str, Any]], *, as_json: bool, none: str) -> None:

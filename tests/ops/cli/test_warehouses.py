@@ -108,3 +108,17 @@ def test_what_was_refused_is_retried_dismissed_and_kept_back(run: Run, filled: F
     assert run("cancel", "tmall:9@main", *why)[0] == 1
     assert run("cancel", "tmall:1@main")[0] == 2  # a reason is recorded, always
     assert filled.outbox.parts("tmall:1")[0].reason == "refunded (command line)"
+
+
+def test_what_a_person_does_is_dated_by_the_clock_of_warehouses(
+    config: Path, run: Run, filled: Filled
+) -> None:
+    """Where that runs too fast its orders live in another year."""
+    since_ms = time.time_ns() // 1_000_000
+    config.write_text(
+        f"{CONFIG}[warehouse_clock]\nsince_ms = {since_ms}\norigin_ms = 2000000000000\nspeed = 2\n"
+    )
+    filled.hand(filled.wait(1), accepted=False, reason="no room")
+    assert run("retry", "tmall:1@main")[0] == 0
+    (row,) = json.loads(run("orders", "main", "--json")[1])
+    assert row["since"].startswith("2033-05-18T")
