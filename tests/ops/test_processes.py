@@ -222,7 +222,7 @@ class TestKilled:
             assert until(service.ready, "ready")
             headers = key_of(data_dir)
             assert put_stock(service.url, headers, 42) == 201
-            assert [len(pids) for pids in service.tree().values()] == [2, 1, 0, 1, 1, 0]
+            assert [len(pids) for pids in service.tree().values()] == [2, 1, 0, 0, 1, 1, 0]
             service.process.kill()
             service.process.wait()
             until(service.nothing_left, "all are gone")

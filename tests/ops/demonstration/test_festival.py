@@ -73,15 +73,16 @@ async def rows(place: Arena) -> int:
 async def test_days_follow_each_other_and_both_sides_agree(
     settings: Settings, store: Store, engine: Engine
 ) -> None:
-    """All orders leave, the platforms know their parcels, and goods come in for the next day."""
+    """All orders leave, the platforms know their parcels, and goods come in for the next day.
+
+    How early anybody was warned is not judged: at this speed a second of ours is six hours.
+    """
     async with arena(settings, store, engine, day=True) as place:
         await place.festival().play(2)
         said = place.output.getvalue()
         for day in (1, 2):
             assert f"day {day}: {ORDERS} orders" in said, said
         assert said.count("oversold 0, lost 0") == 2
-        # How early they are warned of is judged by slower days: at this speed a look is hours.
-        assert said.count("had waited 8 h") == 2
         assert "for people" not in said
         assert "not sold" not in said
 
