@@ -2,7 +2,8 @@
 
 What is about to leave is marked in one transaction with the pace that it used, before it leaves.
 So whatever dies, no more leaves than may, and what may have arrived is handed over again under the
-same code, before all that is new. Cancels go first of all.
+same code, before all that is new. Cancels go first of all. What has been handed over again in vain
+takes turns with what is new: no order holds up the others.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ FIRST_PAUSE_MS: Final = 500  # the bound of the pause before a repetition; doubl
 LONGEST_PAUSE_MS: Final = 300_000
 MOST_DOUBLINGS: Final = 20
 MOST_AT_ONCE: Final = 1_000  # orders of one transaction
+BETWEEN: Final = 3  # new orders between two that were handed over again in vain
+DEEPER: Final = 3  # failed trials, each of which makes the next look four times as deep
 LAST_SECONDS: Final = 2.0  # for what is under way when all ends; the rest is handed over again
 COUNT_SECONDS: Final = 2.0  # between two counts of what waits
 FORETELL_SECONDS: Final = 60.0  # between two forecasts: a quarter of a second where 47,000 wait
@@ -93,6 +96,7 @@ class Relay:
         self._kept: Kept | None = None  # None before the file has been read
         self._calls: set[asyncio.Task[tuple[Call, Heard]]] = set()
         self._heard: list[tuple[Call, Heard]] = []  # what is not noted yet
+        self._others_first = 0  # new orders that go before the next stubborn one
         self._slot = -1  # of the pulse that was noted last: by the clock, which may be a fast one
         self._counting = Every(COUNT_SECONDS)
         self._foretelling = Every(FORETELL_SECONDS)
@@ -169,11 +173,13 @@ class Relay:
 
     def _adapted(self, kept: Kept, call: Call, heard: Heard, at_ms: int) -> Kept:
         """Let pace and breaker heed an answer; that a cancel is taken says nothing of intake."""
+        again = call.deliveries[0].attempts > 0
         breaker = warehouse_breaker.answered(
-            kept.breaker, self._terms.breaker, at_ms, heard.answer, self._draw
+            kept.breaker, self._terms.breaker, at_ms, heard.answer, self._draw, again=again
         )
         pace = kept.pace
-        if not call.cancels or heard.answer is Answer.TOO_MANY:
+        is_its_own = again and heard.answer is Answer.FAULT and heard.retry_after_ms is None
+        if not (call.cancels or is_its_own) or heard.answer is Answer.TOO_MANY:
             pace = pacing.answered(
                 pace, self._terms.capacity, at_ms, heard.answer, retry_after_ms=heard.retry_after_ms
             )
@@ -216,41 +222,76 @@ class Relay:
         permitted = warehouse_breaker.permit(kept.breaker, self._terms.breaker, at_ms)
         if permitted is None:
             return kept, []
-        is_trial = permitted.state is not BreakerState.CLOSED
-        room = 1 if is_trial else max(0, free + KEPT_FOR_CANCELS)
+        if permitted.state is not BreakerState.CLOSED:
+            kept, calls = self._tried(kept, at_ms)
+            return (replace(kept, breaker=permitted) if calls else kept), calls
+        calls = self._cancelled(at_ms, max(0, free + KEPT_FOR_CANCELS))
+        room = free - len(calls)
+        if room > 0:
+            kept, more = self._handed_over(kept, room, at_ms)
+            calls += more
+        return kept, calls
+
+    def _cancelled(self, at_ms: int, room: int) -> list[Call]:
         calls = [Call((each,), cancels=True) for each in self._handing.cancels(at_ms, room)]
         for call in calls:
             self._handing.mark_cancelling(call.deliveries[0], at_ms)
-        room = (1 if is_trial else free) - len(calls)
-        if room > 0:
-            kept, more = self._handed_over(kept, room, at_ms, alone=is_trial)
-            calls += more
-        return (replace(kept, breaker=permitted) if calls else kept), calls
+        return calls
 
-    def _handed_over(
-        self, kept: Kept, room: int, at_ms: int, *, alone: bool
-    ) -> tuple[Kept, list[Call]]:
+    def _tried(self, kept: Kept, at_ms: int) -> tuple[Kept, list[Call]]:
+        """Mark the one delivery that tries a warehouse: after each failure one of the other kind.
+
+        What always fails must not speak for a warehouse alone: something new is tried in turn with
+        what was tried before, and from ever deeper in the queue, past others of its sort.
+        """
+        prefers_new = kept.breaker.trials % 2 == 1
+        if not prefers_new and (cancels := self._cancelled(at_ms, 1)):
+            return kept, cancels
+        chosen: Sequence[Delivery] = ()
+        if pacing.allowed(kept.pace, self._terms.capacity, at_ms):
+            again = self._handing.unknown(at_ms, 1) or self._handing.stubborn(at_ms, 1)
+            if prefers_new or not again:
+                new, _ = self._next(kept.turns, 4 ** min(kept.breaker.trials, DEEPER), at_ms)
+                chosen = new[-1:]
+            chosen = chosen or again
+        if not chosen:
+            return kept, self._cancelled(at_ms, 1)
+        return self._sent(kept, _batches(chosen, 1), at_ms)
+
+    def _handed_over(self, kept: Kept, room: int, at_ms: int) -> tuple[Kept, list[Call]]:
         """Mark deliveries as sent that at most `room` calls hand over, as many as the pace lets.
 
         What is handed over again goes by itself: who knows which of a batch was the matter.
         """
-        size = 1 if alone else self._connector.batch_size
+        size = self._connector.batch_size
         allowed = pacing.allowed(
             kept.pace, self._terms.capacity, at_ms, batch_size=min(room * size, MOST_AT_ONCE)
         )
         if not allowed:
             return kept, []
-        batches = _batches(self._handing.unknown(at_ms, min(allowed, room)), 1)
-        count = min(allowed - len(batches), (room - len(batches)) * size)
+        again = list(self._handing.unknown(at_ms, min(allowed, room)))
+        stubborn = self._handing.stubborn(at_ms, min(allowed, room) - len(again))
+        if stubborn and not self._others_first:
+            again.append(stubborn[0])
+            stubborn, self._others_first = stubborn[1:], BETWEEN
+        count = min(allowed - len(again), (room - len(again)) * size)
         chosen, turns = self._next(kept.turns, count, at_ms)
-        batches += _batches(chosen, size)
+        self._others_first = max(0, self._others_first - len(chosen))
+        batches = _batches(again, 1) + _batches(chosen, size)
+        left = min(allowed - len(again) - len(chosen), room - len(batches))
+        batches += _batches(stubborn[:left], 1)  # nothing new waits for these places
+        return self._sent(replace(kept, turns=turns), batches, at_ms)
+
+    def _sent(
+        self, kept: Kept, batches: Sequence[tuple[Delivery, ...]], at_ms: int
+    ) -> tuple[Kept, list[Call]]:
         if not batches:
-            return replace(kept, turns=turns), []
+            return kept, []
         for batch in batches:
             self._handing.mark_sent(batch, at_ms)
         orders = sum(map(len, batches))
         pace = pacing.hand_over(kept.pace, self._terms.capacity, at_ms, orders=orders)
-        return replace(kept, pace=pace, turns=turns), [Call(batch) for batch in batches]
+        return replace(kept, pace=pace), [Call(batch) for batch in batches]
 
     def _next(self, turns: Turns, count: int, at_ms: int) -> tuple[list[Delivery], Turns]:
         """Choose what goes next, at most `count`; what its system has no words for is refused."""

@@ -6,7 +6,7 @@ before anything is noted of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wms_sync.outbox.delivery import (
     Anomaly,
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from reservation.database import Database
     from wms_sync.model import Created
+
+# Calls in vain after which an order may be the matter itself, and does not go before others.
+STUBBORN: Final = 2
 
 
 class Handing(Rows):
@@ -85,7 +88,11 @@ class Handing(Rows):
 
     def unknown(self, at_ms: int, count: int) -> Sequence[Delivery]:
         """Name what is to be handed over again now, since nobody knows whether it was taken."""
-        return self._due("state = 'sent'", at_ms, count)
+        return self._due(f"state = 'sent' AND attempts < {STUBBORN}", at_ms, count)
+
+    def stubborn(self, at_ms: int, count: int) -> Sequence[Delivery]:
+        """Name what is to be handed over again now, and has been already in vain."""
+        return self._due(f"state = 'sent' AND attempts >= {STUBBORN}", at_ms, count)
 
     def _due(self, condition: str, at_ms: int, count: int) -> Sequence[Delivery]:
         return self.deliveries(

@@ -5,7 +5,8 @@
        └────── enough answers ──────┼──────────────────────────────┤
                                     └────────── a fault ───────────┘
 
-A 429 is an answer: who says it is alive, and the pace heeds it.
+A 429 is an answer: who says it is alive, and the pace heeds it. An order that fails again says more
+of itself than of the warehouse.
 """
 
 from __future__ import annotations
@@ -91,14 +92,20 @@ def answered(
     now_ms: int,
     answer: Answer,
     draw: Callable[[int], int],
+    *,
+    again: bool = False,
 ) -> WarehouseBreaker:
     """Count the outcome of a call.
 
     `draw(n)` is chance, an integer 0 … n-1 (`random.randrange`). What comes while it is open was
-    sent before it opened, and changes nothing.
+    sent before it opened, and changes nothing. Neither does a FAULT of what has failed before
+    (`again`) while the warehouse is there for others; that none answers always counts.
     """
     if breaker.state is BreakerState.OPEN:
         return breaker
+    others_pass = breaker.state is BreakerState.CLOSED or breaker.streak > 0
+    if again and answer is Answer.FAULT and others_pass:
+        return replace(breaker, retry_at_ms=0)
     if answer in _FAULTS:
         return _fault(breaker, policy, now_ms, draw)
     if breaker.state is BreakerState.CLOSED:

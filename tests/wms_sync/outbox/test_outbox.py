@@ -159,6 +159,7 @@ def test_what_is_asked_all_the_time_reads_by_an_index(outbox: Outbox) -> None:
     handing = outbox.handing("main")
     handing.cancels(NOW_MS, 10)
     handing.unknown(NOW_MS, 10)
+    handing.stubborn(NOW_MS, 10)
     handing.waiting("main", 10)
     outbox.entries.undetailed(NOW_MS, 10)
     outbox.refused_locks(10)
@@ -169,7 +170,7 @@ def test_what_is_asked_all_the_time_reads_by_an_index(outbox: Outbox) -> None:
     outbox.depths("main")
     outbox.pulse("main", NOW_MS)
     outbox._db._db.set_trace_callback(None)
-    assert len(asked) == 15
+    assert len(asked) == 16
     for statement in asked:
         plan = [row[3] for row in outbox._db.execute(f"EXPLAIN QUERY PLAN {statement}")]
         walks = [

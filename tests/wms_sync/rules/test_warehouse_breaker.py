@@ -116,6 +116,25 @@ def test_what_was_sent_before_it_opened_changes_nothing(answer: Answer):
     assert told(OPEN, answer, now=NOW + 500) == OPEN
 
 
+def test_what_fails_again_is_no_evidence():
+    """While others pass; where none has, and where no answer comes, it is."""
+
+    def again(breaker: WarehouseBreaker, answer: Answer) -> WarehouseBreaker:
+        return answered(breaker, POLICY, NOW + 1_000, answer, most, again=True)
+
+    four = told(CLOSED, *[Answer.FAULT] * 4)
+    assert again(four, Answer.FAULT) == four
+    assert again(four, Answer.TIMED_OUT).state is BreakerState.OPEN
+    trying = permit(OPEN, POLICY, NOW + 1_000)
+    assert trying is not None
+    assert again(trying, Answer.FAULT).state is BreakerState.OPEN
+    half = told(trying, Answer.TAKEN)
+    second = permit(half, POLICY, NOW + 1_000)
+    assert second is not None
+    assert again(second, Answer.FAULT) == half
+    assert again(second, Answer.TIMED_OUT).state is BreakerState.OPEN
+
+
 @given(st.lists(st.tuples(st.integers(0, 400_000), st.sampled_from(Answer)), max_size=60))
 def test_it_never_locks_itself_out(steps: list[tuple[int, Answer]]):
     """Whatever was answered, kept and read again, five minutes later a call may leave."""
