@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from partners.errors import PartnerFault, UnknownWord
-from wms_sync.connector import TOO_MANY
+from wms_sync.connector import NOT_THERE, TOO_MANY
 from wms_sync.rules.answers import Answer
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def heard_fault(fault: PartnerFault | UnknownWord, response: Response | None) ->
 
 
 def _answer(fault: PartnerFault, response: Response | None) -> Answer:
+    if fault.code == NOT_THERE or _fate(fault) is Fate.REFUSED:
+        return Answer.TAKEN  # it is the content that is refused
     if response is None:
         return Answer.TIMED_OUT
     return Answer.TOO_MANY if fault.code == TOO_MANY else Answer.FAULT

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import random
 import time
 from dataclasses import dataclass
@@ -312,10 +311,7 @@ class Locker:
             locked = self._locks.read_locked(response, call.locks)
             return call, Told(Heard(answer=Answer.TAKEN), locked)
         except (PartnerFault, UnknownWord) as fault:
-            heard = heard_fault(fault, response)
-            if heard.fate is Fate.REFUSED:  # it was there and had time
-                heard = dataclasses.replace(heard, answer=Answer.TAKEN)
-            return call, Told(heard)
+            return call, Told(heard_fault(fault, response))
         except Exception as bug:  # noqa: BLE001 (it is told; a lock without fate would be stuck)
             return call, Told(Heard(answer=Answer.FAULT, reason=self._bug(bug, call.locks)))
 

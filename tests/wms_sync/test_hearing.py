@@ -6,7 +6,7 @@ import pytest
 
 from partners.errors import PartnerFault, UnknownWord
 from partners.model import Response
-from wms_sync.connector import TOO_MANY
+from wms_sync.connector import NOT_THERE, TOO_MANY
 from wms_sync.hearing import Fate, heard_fault
 from wms_sync.rules.answers import Answer
 
@@ -23,7 +23,10 @@ def fault(code: str = "x", *, again: bool = True, unknown: bool = False) -> Part
         (fault(TOO_MANY), 200, Answer.TOO_MANY, Fate.UNTAKEN),
         (fault("http-503", unknown=True), 503, Answer.FAULT, Fate.UNKNOWN),
         (fault("http-401"), 401, Answer.FAULT, Fate.PUT_OFF),
-        (fault("http-400", again=False), 400, Answer.FAULT, Fate.REFUSED),
+        (fault("http-403"), 403, Answer.FAULT, Fate.PUT_OFF),
+        (fault("http-400", again=False), 400, Answer.TAKEN, Fate.REFUSED),
+        (fault("unsendable", again=False), None, Answer.TAKEN, Fate.REFUSED),
+        (fault(NOT_THERE, again=False), 404, Answer.TAKEN, Fate.REFUSED),
         (UnknownWord("flag", "perhaps"), 200, Answer.FAULT, Fate.UNKNOWN),
         (fault("timeout", unknown=True), None, Answer.TIMED_OUT, Fate.UNKNOWN),
         (fault("lost", unknown=True), None, Answer.TIMED_OUT, Fate.UNKNOWN),

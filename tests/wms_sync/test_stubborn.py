@@ -14,6 +14,7 @@ from tests.wms_sync.depot import DepotConnector, codes
 from wms_sync.model import Created, DeliveryOrder
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.rules.capacity import Capacity
+from wms_sync.rules.warehouse_breaker import WarehouseBreaker
 
 AN_HOUR = 750
 PACED = Capacity(AN_HOUR * 24, burst=20)
@@ -118,3 +119,20 @@ async def test_cancels_that_always_fail_hold_up_no_orders(bed: Bed) -> None:
     await paid(bed, good)
     assert await minutes_until(bed, [*before, *good], at_most=60) <= 2 * 60 * len(good) / AN_HOUR
     assert min(bed.part(each).attempts for each in before) > 1
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_refusals_of_content_hold_up_no_others(bed: Bed, status: int) -> None:
+    """The warehouse was there and had time: its breaker and its pace stay as they are."""
+    bed.calls_in_flight = 1
+    bed.open()
+    await paid(bed, [str(n) for n in range(30)])
+    bed.depot.faults.script = [status] * 20
+    await bed.relay()
+    states = [bed.state(n) for n in range(30)]
+    assert states.count(DeliveryState.REJECTED) == 20
+    assert states.count(DeliveryState.ACCEPTED) == 10
+    assert bed.outbox is not None
+    kept = bed.outbox.kept("main")
+    assert kept is not None
+    assert (kept.pace.share, kept.breaker) == (1_000, WarehouseBreaker())
