@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from partners.errors import PartnerFault, UnknownWord
 from wms_sync.connector import NOT_THERE, TOO_MANY
+from wms_sync.masking import without_buyers
 from wms_sync.rules.answers import Answer
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from partners.model import Response
     from wms_sync.model import Created
+    from wms_sync.outbox.delivery import Delivery
 
 UNREACHABLE: Final = "unreachable"  # a connection's word: there was none, so nothing was taken
 
@@ -53,6 +57,16 @@ def heard_fault(fault: PartnerFault | UnknownWord, response: Response | None) ->
         fate=_fate(fault),
         retry_after_ms=None if after is None else max(0, round(after * 1000)),
     )
+
+
+def without_buyers_of(heard: Heard, deliveries: Sequence[Delivery]) -> Heard:
+    """Hide in a warehouse's words whom the orders of a call are for."""
+    told = [each.dispatch for each in deliveries]
+    created = [
+        structs.replace(one, reason=without_buyers(one.reason, told)) if one.reason else one
+        for one in heard.created
+    ]
+    return replace(heard, created=created, reason=without_buyers(heard.reason, told))
 
 
 def _answer(fault: PartnerFault, response: Response | None) -> Answer:

@@ -2,8 +2,7 @@
 
 What is about to leave is marked in one transaction with the pace that it used, before it leaves.
 So whatever dies, no more leaves than may, and what may have arrived is handed over again under the
-same code, before all that is new. Cancels go first of all. What has been handed over again in vain
-takes turns with what is new: no order holds up the others.
+same code, before all that is new; if in vain, in turn with that. Cancels go first of all.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ from reservation import metrics
 from reservation.background import Every
 from wms_sync.connector import NOT_THERE
 from wms_sync.foresight import foreseen
-from wms_sync.hearing import Fate, Heard, heard_fault
+from wms_sync.hearing import Fate, Heard, heard_fault, without_buyers_of
+from wms_sync.masking import without_buyers
 from wms_sync.model import Created
 from wms_sync.outbox.delivery import Delivery, DeliveryState, Kept
 from wms_sync.outbox.file import SLOT_MS, OutboxUnavailable
@@ -138,7 +138,8 @@ class Relay:
     async def _turn_over(self, *, begin: bool) -> None:
         for task in [task for task in self._calls if task.done()]:
             self._calls.discard(task)
-            self._heard.append(task.result())
+            call, told = task.result()
+            self._heard.append((call, without_buyers_of(told, call.deliveries)))
         heard, free = tuple(self._heard), self._terms.calls_in_flight - len(self._calls)
         kept, calls = await asyncio.to_thread(
             self._noted_and_begun, heard, free if begin else None, self._now_ms()
@@ -226,8 +227,7 @@ class Relay:
             kept, calls = self._tried(kept, at_ms)
             return (replace(kept, breaker=permitted) if calls else kept), calls
         calls = self._cancelled(at_ms, max(0, free + KEPT_FOR_CANCELS))
-        room = free - len(calls)
-        if room > 0:
+        if (room := free - len(calls)) > 0:
             kept, more = self._handed_over(kept, room, at_ms)
             calls += more
         return kept, calls
@@ -301,7 +301,7 @@ class Relay:
         chosen, turns = choose(heads, turns, self._terms.priority, count)
         fit = []
         for each in self._handing.chosen([one.order_id for one in chosen]):
-            if problem := self._problem(each):
+            if problem := without_buyers(self._problem(each), [each.dispatch]):
                 self._handing.refused_here(each.code, problem, at_ms)
             else:
                 fit.append(each)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reservation.times import rfc3339, rfc3339_or_none
 from wms_sync.left_written import counts_json
+from wms_sync.masking import HIDDEN
 from wms_sync.outbox.delivery import CancelState, DeliveryState, waiting_in
 from wms_sync.outbox.lock import LockState
 from wms_sync.rules.capacity import WHOLE
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from wms_sync.outbox.lock import LockRow, LocksSeen
     from wms_sync.terms import Terms
 
-HIDDEN: Final = "***"
 _MOBILE_SHOWN: Final = (3, 4)  # digits at either end, where that leaves as many hidden
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from wms_sync.masking import without_buyers
 from wms_sync.model import Progress
 from wms_sync.outbox.delivery import ENDED, HERE, Anomaly, CancelState, Delivery, DeliveryState
 from wms_sync.outbox.rows import Rows, encode
@@ -89,7 +90,7 @@ class Told(Rows):
         if part.state in ENDED or part.state in HERE:
             self.progressed(report, at_ms)
         else:
-            self._over(part, remaining, _reason(report), at_ms, given_back=given_back)
+            self._over(part, remaining, _reason(report, part), at_ms, given_back=given_back)
 
     def _over(
         self,
@@ -149,7 +150,7 @@ class Told(Rows):
         part = self.part(report.code)
         if part is None:
             return
-        reason, changes, state = _reason(report), dict[str, Any](), None
+        reason, changes, state = _reason(report, part), dict[str, Any](), None
         if part.state in HERE or part.state in ENDED:
             pass
         elif report.progress is Progress.ACCEPTED:
@@ -167,6 +168,7 @@ class Told(Rows):
         part = self.part(code)
         if part is None:
             return
+        reason = without_buyers(reason, [part.dispatch])
         changes: dict[str, Any] = {"short": encode(list(skus))}
         if part.state not in ENDED:
             changes |= self._for_people(part, Anomaly.LACKING, reason)
@@ -181,5 +183,6 @@ class Told(Rows):
         return {"anomaly": anomaly} if asked else {"anomaly": anomaly, "reason": reason}
 
 
-def _reason(report: Progressed) -> str:
-    return f"{report.word}: {report.reason}" if report.reason else report.word
+def _reason(report: Progressed, part: Delivery) -> str:
+    told = f"{report.word}: {report.reason}" if report.reason else report.word
+    return without_buyers(told, [part.dispatch])
