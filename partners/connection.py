@@ -75,7 +75,8 @@ class Connection:
                 async for part in answer.content.iter_any():
                     body += part
                     if len(body) > MOST_ANSWER_BYTES:
-                        raise PartnerFault("too-large", "its answer has no end", again=False)
+                        told = "its answer has no end"
+                        raise PartnerFault("too-large", told, again=False, unknown=True)
         except TimeoutError as error:
             told = f"no answer within {self._timeout_seconds:g} s"
             raise PartnerFault("timeout", told, again=True, unknown=True) from error

@@ -105,10 +105,10 @@ async def test_who_is_not_there_has_done_nothing() -> None:
 
 
 async def test_an_answer_without_end_is_not_read_to_it() -> None:
-    """It is no use to ask again."""
+    """It is no use to ask again; what the call has done nobody knows."""
     async with connected() as (url, connection):
         fault = await fault_of(connection, f"{url}/endless")
-    assert (fault.code, fault.again) == ("too-large", False)
+    assert (fault.code, fault.again, fault.unknown) == ("too-large", False, True)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def fault(code: str = "x", *, again: bool = True, unknown: bool = False) -> Part
         (fault(NOT_THERE, again=False), 404, Answer.TAKEN, Fate.REFUSED),
         (UnknownWord("flag", "perhaps"), 200, Answer.FAULT, Fate.UNKNOWN),
         (fault("timeout", unknown=True), None, Answer.TIMED_OUT, Fate.UNKNOWN),
+        (fault("too-large", again=False, unknown=True), None, Answer.TIMED_OUT, Fate.UNKNOWN),
         (fault("lost", unknown=True), None, Answer.TIMED_OUT, Fate.UNKNOWN),
         (fault("unreachable"), None, Answer.TIMED_OUT, Fate.UNTAKEN),
     ],
