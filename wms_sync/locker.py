@@ -244,12 +244,12 @@ class Locker:
         allowed = pacing.allowed(pace, self._terms.capacity, at_ms, batch_size=room)
         if not allowed:
             return pace, []
+        kept = self._rows.kept(self._name)
+        if kept is not None and kept.breaker.state is not BreakerState.CLOSED:
+            return pace, []
         count = min(allowed * locks.batch_size, MOST_AT_ONCE)
         due = self._rows.due(at_ms, count, on=self._is_on)
         if not due:
-            return pace, []
-        kept = self._rows.kept(self._name)
-        if kept is not None and kept.breaker.state is not BreakerState.CLOSED:
             return pace, []
         calls, batch = list[LockCall](), list[Lock]()
         for row, delivery in due:

@@ -131,7 +131,7 @@ async def test_the_pace_of_locks_is_their_own(house: Bed) -> None:
 
 
 async def test_the_breaker_of_the_warehouse_holds_locks_as_well(house: Bed) -> None:
-    """And what a lock meets does not open it: orders go on."""
+    """And what a lock meets does not open it: orders go on. While it is open no row is read."""
     house.depot.lock_faults.chance = lambda: 503
     await paid(house, *range(10))
     await house.later(60)
@@ -151,8 +151,13 @@ async def test_the_breaker_of_the_warehouse_holds_locks_as_well(house: Bed) -> N
     assert house.outbox.kept("main").breaker.state is not BreakerState.CLOSED
     before = len(codes(house.depot, "lock"))
     await begun(house, 0.5)
+    asked: list[str] = []
+    house.outbox._db._db.set_trace_callback(asked.append)
     await house.lock()
+    house.outbox._db._db.set_trace_callback(None)
     assert len(codes(house.depot, "lock")) == before
+    assert not any("ORDER BY due_ms" in statement for statement in asked)
+    assert asked
 
 
 async def test_an_order_waits_for_the_answer_about_its_lock(house: Bed) -> None:
