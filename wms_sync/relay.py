@@ -174,7 +174,8 @@ class Relay:
 
     def _adapted(self, kept: Kept, call: Call, heard: Heard, at_ms: int) -> Kept:
         """Let pace and breaker heed an answer; that a cancel is taken says nothing of intake."""
-        again = call.deliveries[0].attempts > 0
+        # The fault of a batch was not its own: only its repetition is about one order.
+        again = call.deliveries[0].attempts > (self._connector.batch_size > 1)
         breaker = warehouse_breaker.answered(
             kept.breaker, self._terms.breaker, at_ms, heard.answer, self._draw, again=again
         )

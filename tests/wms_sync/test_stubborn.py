@@ -10,7 +10,7 @@ import pytest
 from partners.errors import PartnerFault
 from partners.model import Response
 from tests.wms_sync.bed import Bed
-from tests.wms_sync.depot import DepotConnector, codes
+from tests.wms_sync.depot import BatchConnector, DepotConnector, codes
 from wms_sync.model import Created, DeliveryOrder
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.rules.capacity import Capacity
@@ -136,3 +136,17 @@ async def test_refusals_of_content_hold_up_no_others(bed: Bed, status: int) -> N
     kept = bed.outbox.kept("main")
     assert kept is not None
     assert (kept.pace.share, kept.breaker) == (1_000, WarehouseBreaker())
+
+
+async def test_a_warehouse_that_fails_on_four_batches_is_left_alone(bed: Bed) -> None:
+    """The first order that goes by itself then opens the breaker: it is its first fault."""
+    bed.connector_kind = BatchConnector
+    bed.open()
+    await paid(bed, [str(n) for n in range(200)])
+    bed.depot.faults.chance = lambda: 503
+    for _ in range(20):
+        await bed.later(0.5)
+        await bed.relay()
+    sizes = [len(of_call) for _, of_call in bed.depot.calls]
+    assert sizes[:4] == [50] * 4
+    assert len(sizes) <= 4 + bed.calls_in_flight + 5  # and trials, ever more seldom
