@@ -9,7 +9,8 @@
 
 `sent` says that a call may have reached the warehouse: it is handed over again under the same code
 until that is known. So only what is `accepted` is asked to be cancelled, and only what is certainly
-not at the warehouse is cancelled without a call.
+not at the warehouse is cancelled without a call. A refusal says nothing of an earlier call without
+an answer: what is `rejected` with such a `doubt` may be there, and the warehouse is asked as well.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ class DeliveryState(StrEnum):
 
 WAITS: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.SENT)
 ENDED: Final = (DeliveryState.SHIPPED, DeliveryState.CANCELLED)
-# In these the warehouse certainly has nothing of it.
+# In these the warehouse is thought to have nothing of it: see `Delivery.is_here`.
 HERE: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.REJECTED)
+# In these the warehouse can be asked to keep it back.
+ASKED_IN: Final = (DeliveryState.ACCEPTED, DeliveryState.REJECTED)
 
 
 class CancelState(StrEnum):
@@ -109,6 +112,11 @@ class Delivery(Struct, frozen=True, kw_only=True):
             for line in self.lines
             if line.quantity > self.left.get(line.line_no, 0)
         }
+
+    @property
+    def is_here(self) -> bool:
+        """Say whether the warehouse certainly has nothing of it."""
+        return self.state in HERE and not self.doubt
 
     @property
     def is_short(self) -> bool:

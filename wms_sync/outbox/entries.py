@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from reservation.model import State
 from reservation.store.positions import Version
 from wms_sync.model import DeliveryLine, delivery_code
-from wms_sync.outbox.delivery import ENDED, HERE, Anomaly, CancelState, Delivery, DeliveryState
+from wms_sync.outbox.delivery import ASKED_IN, ENDED, Anomaly, CancelState, Delivery, DeliveryState
 from wms_sync.outbox.rows import Rows, encode
 from wms_sync.rules.priority import PriorityPolicy, enter
 
@@ -150,14 +150,14 @@ class Entries:
 
     def _released(self, part: Delivery, reason: str, at_ms: int) -> None:
         told = f"released: {reason}" if reason else "released"
-        if part.state in HERE:
+        if part.is_here:
             self._rows.cancel_here(part.code, told, at_ms, released=1)
         elif part.state not in ENDED and part.cancel is CancelState.TOO_LATE:
             anomaly = Anomaly.SHIPPED_THOUGH_RELEASED
             self._rows.move(part.code, "released too late", at_ms, released=1, anomaly=anomaly)
         elif part.state not in ENDED:
             changes: dict[str, Any] = {"released": 1, "cancel": CancelState.ASKED, "reason": told}
-            if part.state is DeliveryState.ACCEPTED:
+            if part.state in ASKED_IN:
                 changes |= {"due_ms": at_ms, "attempts": 0}
             self._rows.move(part.code, "cancel asked", at_ms, told, **changes)
 
@@ -168,7 +168,7 @@ class Entries:
         if part.state in ENDED or remaining == part.remaining():
             return
         is_over = not any(units > 0 for units in remaining.values())
-        if part.state in HERE:
+        if part.is_here:
             if is_over:
                 self._rows.cancel_here(part.code, "it has left otherwise", at_ms)
                 return
@@ -250,7 +250,7 @@ class Entries:
                     self._lost(part, at_ms)
 
     def _lost(self, part: Delivery, at_ms: int) -> None:
-        if part.state in HERE:
+        if part.is_here:
             self._rows.cancel_here(part.code, LOST, at_ms)
         elif part.state not in ENDED and part.anomaly is not Anomaly.NOT_IN_STORE:
             anomaly = Anomaly.NOT_IN_STORE

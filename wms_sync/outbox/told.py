@@ -86,7 +86,7 @@ class Told(Rows):
         part = self.part(code)
         if part is None:
             return
-        if part.state in ENDED or part.state in HERE:
+        if part.state in ENDED or part.is_here:
             self.progressed(report, at_ms)
         else:
             self._over(part, remaining, _reason(report), at_ms, given_back=given_back)
@@ -150,13 +150,13 @@ class Told(Rows):
         if part is None:
             return
         reason, changes, state = _reason(report), dict[str, Any](), None
-        if part.state in HERE or part.state in ENDED:
+        if part.is_here or part.state in ENDED:
             pass
         elif report.progress is Progress.ACCEPTED:
             # Where an answer is awaited that says so itself, an older word must not go before it.
-            if part.state is DeliveryState.SENT and part.doubt:
+            if part.doubt and part.state in {DeliveryState.SENT, DeliveryState.REJECTED}:
                 state, changes = DeliveryState.ACCEPTED, {"due_ms": at_ms}
-                if part.anomaly is Anomaly.LOCK_REFUSED:
+                if part.anomaly in {Anomaly.LOCK_REFUSED, Anomaly.REJECTED}:
                     changes["anomaly"] = Anomaly.NONE
         elif report.progress is Progress.EXCEPTION:
             changes = self._for_people(part, Anomaly.STUCK, reason)
