@@ -27,7 +27,7 @@ from wms_sync.rules.priority import Lane, Turns
 from wms_sync.rules.warehouse_breaker import WarehouseBreaker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class DeliveryState(StrEnum):
@@ -122,6 +122,11 @@ class Delivery(Struct, frozen=True, kw_only=True):
     def is_short(self) -> bool:
         """Say whether something of it has not left."""
         return bool(self.remaining())
+
+    def named(self, skus: Iterable[str]) -> list[str]:
+        """Keep of the SKUs that a warehouse names those that the order has, each once."""
+        ours = {line.sku for line in self.lines}
+        return [sku for sku in dict.fromkeys(skus) if sku in ours]
 
     def left_of(self, remaining: Mapping[str, int]) -> dict[int, int]:
         """Count what has left of each line number, of that which is to leave still by SKU."""

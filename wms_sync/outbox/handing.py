@@ -157,7 +157,8 @@ class Handing(Rows):
             changes = {"state": DeliveryState.REJECTED, "doubt": True, "due_ms": at_ms}
             self.move(found.code, "rejected", at_ms, created.reason, **changes)
         else:
-            short = encode(created.short) if created.short else None
+            named = found.named(created.short)
+            short = encode(named) if named else None
             reason = created.reason or "refused without a reason"
             self._reject(found.code, reason, short, at_ms, doubt=found.doubt)
 

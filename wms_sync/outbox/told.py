@@ -167,7 +167,8 @@ class Told(Rows):
         part = self.part(code)
         if part is None:
             return
-        changes: dict[str, Any] = {"short": encode(list(skus))}
+        named = part.named(skus)
+        changes: dict[str, Any] = {"short": encode(named)} if named else {}
         if part.state not in ENDED:
             changes |= self._for_people(part, Anomaly.LACKING, reason)
         self.move(code, "lacking", at_ms, reason, **changes)

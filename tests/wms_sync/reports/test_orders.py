@@ -14,7 +14,7 @@ from reservation.errors import StoreUnavailable
 from reservation.model import Line, State
 from tests.wms_sync.bed import Bed
 from tests.wms_sync.reports.saying import changed, closed, lacking, progressed, shipped
-from wms_sync.model import Progress
+from wms_sync.model import Lacking, Progress
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
 from wms_sync.outbox.desk import Verdict
 from wms_sync.reports.applier import MOST_ATTEMPTS
@@ -479,6 +479,15 @@ async def test_what_was_not_found_is_off_the_stock_and_what_left_counts_once(
     await bed.engine.move_clock(advance_ms=8 * 86_400_000, freeze=None)  # no receipt is left
     await bed.report(lacking(1, 8, name="l3", wanted=5))
     assert await bed.level() == (995, 2)
+
+
+async def test_a_lack_of_what_is_not_in_the_order_blames_nothing(bed: Bed) -> None:
+    """People see it all the same."""
+    await handed(bed, 1)
+    await bed.report(Lacking(message_id="l1", code="tmall:1@main", items=((".", 1, 1),), reason=""))
+    assert bed.part(1).anomaly is Anomaly.LACKING
+    assert bed.outbox is not None
+    assert not bed.outbox.refused_locks(10)
 
 
 async def test_what_an_order_of_ours_brought_back_is_on_the_stock(bed: Bed) -> None:
