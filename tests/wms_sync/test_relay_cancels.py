@@ -252,6 +252,20 @@ async def test_a_refused_repetition_is_retried(bed: Bed) -> None:
     assert (bed.state(1), bed.depot.effects["tmall:1@main"]) == (ACCEPTED, 1)
 
 
+async def test_an_order_that_cannot_be_written_down_is_asked_back_again(bed: Bed) -> None:
+    """A file of an earlier version has one without details: no call hangs for ever, others go."""
+    await bed.pay(1)
+    await bed.all()
+    assert bed.outbox is not None
+    bed.outbox._db.execute("UPDATE delivery SET dispatch = NULL WHERE code = 'tmall:1@main'")
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.pay(2)
+    await bed.all()
+    assert bed.state(2) is ACCEPTED
+    assert (bed.state(1), bed.part(1).cancel) == (ACCEPTED, CancelState.ASKED)
+    assert bed.part(1).due_ms < bed.now_ms + 60_000
+
+
 async def test_cancels_go_before_all_else_and_past_calls_that_hang(bed: Bed) -> None:
     """All calls of hand-overs hang: the cancel has one of its own."""
     await bed.pay(0)

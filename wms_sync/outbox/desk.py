@@ -128,7 +128,7 @@ class Desk(Rows):
                 detailed = each.dispatch is not None
                 state = DeliveryState.PENDING if detailed else DeliveryState.UNDETAILED
                 changes: dict[str, Any] = {"anomaly": Anomaly.NONE, "reason": "", "due_ms": at_ms}
-                if each.doubt:
+                if each.doubt and detailed:
                     state, changes["doubt"] = DeliveryState.SENT, True
                 self.move(each.code, "retried", at_ms, by, state=state, **changes)
             retried = self._retry_lock(code, by, at_ms)

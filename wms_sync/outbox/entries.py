@@ -306,7 +306,7 @@ class Entries:
                     changes: dict[str, Any] = {
                         "due_ms": due_ms,
                         "attempts": part.attempts + 1,
-                        "reason": reason,
+                        "reason": part.reason if part.cancel else reason,
                     }
                     self._rows.move(part.code, "details lack", at_ms, reason, **changes)
 
@@ -320,13 +320,14 @@ class Entries:
             "detailed",
             at_ms,
             turn.lane,
-            state=DeliveryState.PENDING,
+            state=DeliveryState.SENT if part.doubt else DeliveryState.PENDING,
+            doubt=part.doubt,  # what is there already is handed over again, as after a lost answer
             lines=encode([_priced(line, dispatch) for line in part.lines]),
             dispatch=encode(dispatch),
             lane=turn.lane,
             ship_by_ms=turn.ship_by_ms,
             turn_ms=turn.turn_ms,
-            reason="",
+            reason=part.reason if part.cancel else "",
         )
 
 

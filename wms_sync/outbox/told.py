@@ -34,9 +34,16 @@ class Told(Rows):
         return next(iter(self.deliveries("code = ?", (code,))), None)
 
     def found_there(self, code: str, at_ms: int) -> None:
-        """Note that the warehouse ships what it was thought not to have: it is not handed over."""
+        """Note that the warehouse ships what it was thought not to have: it is not handed over.
+
+        One without details goes on once it has them: nobody could ask it back without.
+        """
         part = self.part(code)
-        if part is not None and part.state in HERE:
+        if part is None or part.state not in HERE:
+            return
+        if part.dispatch is None:
+            self.move(code, "found there", at_ms, handed=1, doubt=True)
+        else:
             state = DeliveryState.ACCEPTED
             changes: dict[str, Any] = {"due_ms": at_ms, "reason": "", "anomaly": Anomaly.NONE}
             self.move(code, "found there", at_ms, state=state, handed=1, **changes)

@@ -286,6 +286,30 @@ async def test_what_is_shipped_though_it_was_thought_not_to_be_there_is_not_hand
     assert await bed.level() == (998, 0)
 
 
+async def test_what_ships_before_its_details_are_known_is_asked_back_once_they_are(
+    bed: Bed,
+) -> None:
+    """An outbox was lost, the warehouse has it: its units are not given back without a word."""
+    bed.depot.orders["tmall:1@main"] = [["A", 2]]
+    bed.book.known["tmall:1"] = None
+    await bed.pay(1, Line("A", "main", 2))
+    await bed.follow()
+    await bed.report(shipped(1, ("A", 1), final=False))
+    assert (bed.state(1), bed.part(1).remaining()) == (DeliveryState.UNDETAILED, {"A": 1})
+    assert bed.outbox is not None
+    assert bed.outbox.bound_units("main")["A"].handed == 1  # type: ignore[index]
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) is Verdict.ASKED
+    await bed.all()
+    assert bed.state(1) is DeliveryState.UNDETAILED
+    assert await state_of(bed, 1) == State.CONFIRMED
+    bed.book.known.clear()
+    await bed.later(1)
+    await bed.all()
+    assert [verb for verb, _ in bed.depot.calls] == ["create", "cancel"]
+    assert (bed.state(1), bed.part(1).reason) == (CANCELLED, "refunded")
+    assert await state_of(bed, 1) == State.RELEASED
+
+
 async def test_what_has_no_answer_yet_may_be_shipped(bed: Bed) -> None:
     """The report is faster than the answer, which changes nothing any more."""
     bed.depot.faults.script = [500]
