@@ -317,7 +317,13 @@ async def test_an_id_that_is_used_again_goes_to_people(bed: Bed) -> None:
     await bed.pay(1)
     await bed.all()
     assert (bed.state(1), bed.part(1).anomaly) == (REJECTED, Anomaly.CODE_USED)
-    assert len(bed.depot.calls) == 1
+    assert bed.outbox is not None
+    code = bed.part(1).code
+    for is_dismissed in (False, True):  # the earlier order's lines would go, to its address
+        assert not bed.outbox.retry(code, "li", bed.now_ms)
+        assert bed.outbox.dismiss(code, "li", bed.now_ms) is not is_dismissed
+    await bed.all()
+    assert (bed.state(1), len(bed.depot.calls)) == (REJECTED, 1)
 
 
 @pytest.mark.parametrize("when", ["before", "behind"])

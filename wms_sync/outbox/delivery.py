@@ -46,6 +46,8 @@ WAITS: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.S
 ENDED: Final = (DeliveryState.SHIPPED, DeliveryState.CANCELLED)
 # In these the warehouse is thought to have nothing of it: see `Delivery.is_here`.
 HERE: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.REJECTED)
+# The reason of one whose code was an earlier order's: its row has that order's lines still.
+SEEN_BEFORE: Final = "the warehouse has seen this code before, with an earlier order of this id"
 # In these the warehouse can be asked to keep it back.
 ASKED_IN: Final = (DeliveryState.ACCEPTED, DeliveryState.REJECTED)
 

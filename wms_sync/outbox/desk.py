@@ -10,6 +10,7 @@ import msgspec
 from wms_sync.outbox.delivery import (
     ASKED_IN,
     ENDED,
+    SEEN_BEFORE,
     Anomaly,
     CancelState,
     Delivery,
@@ -118,11 +119,13 @@ class Desk(Rows):
         """Hand over once more what was rejected, or ask anew for a lock that was refused.
 
         The order keeps its place; one that may be there goes before what is new. False where it is
-        neither, and where it is wanted back.
+        neither, where it is wanted back, and where its code was an earlier order's, whose lines
+        would go.
         """
         with self._db.transaction():
             found = self.deliveries(
-                "code = ? AND state = 'rejected' AND cancel <> 'asked'", (code,)
+                "code = ? AND state = 'rejected' AND cancel <> 'asked' AND reason <> ?",
+                (code, SEEN_BEFORE),
             )
             for each in found:
                 detailed = each.dispatch is not None

@@ -13,7 +13,15 @@ from msgspec.structs import replace
 from reservation.model import State
 from reservation.store.positions import Version
 from wms_sync.model import DeliveryLine, delivery_code
-from wms_sync.outbox.delivery import ASKED_IN, ENDED, Anomaly, CancelState, Delivery, DeliveryState
+from wms_sync.outbox.delivery import (
+    ASKED_IN,
+    ENDED,
+    SEEN_BEFORE,
+    Anomaly,
+    CancelState,
+    Delivery,
+    DeliveryState,
+)
 from wms_sync.outbox.rows import Rows, encode
 from wms_sync.rules.priority import PriorityPolicy, enter
 
@@ -122,10 +130,12 @@ class Entries:
         elif found is not None and wish is not None:
             pass  # its end was asked for
         elif found is not None and found.handed:
-            reason = "the warehouse has seen this code before, with an earlier order of this id"
             state, anomaly = DeliveryState.REJECTED, Anomaly.CODE_USED
             self._rows.move(
-                code, "rejected", at_ms, reason, state=state, anomaly=anomaly, reason=reason
+                *(code, "rejected", at_ms, SEEN_BEFORE),
+                state=state,
+                anomaly=anomaly,
+                reason=SEEN_BEFORE,
             )
         else:
             lines = [
