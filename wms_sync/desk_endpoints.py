@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from wms_sync.showing import Showing
 
 _PLACE: Final = re.compile(rf"[0-9]{{1,16}},{CODE.pattern}", re.ASCII)
+NOT_RETRIED: Final = (
+    "No such order is rejected, and no lock of it refused; or it is wanted back, or its number was "
+    "an earlier order's: have it ordered under another one."
+)
 _START: Final = (-1, "")
 
 
@@ -95,7 +99,7 @@ class Orders:
         """
         code, who, now_ms = code_of(call), by(call), self._showing.now_ms()
         is_done = await self._showing.do(lambda desk: desk.retry(code, who, now_ms))
-        return done(is_done, "No such order is rejected, and no lock of it refused.")
+        return done(is_done, NOT_RETRIED)
 
     async def dismiss(self, call: Call) -> Answer:
         """Take an order off the list of anomalies, since a person has seen to it."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from partners.errors import PartnerFault, UnknownWord
+from reservation import metrics
 from reservation.errors import ArchiveUnavailable, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -99,3 +100,7 @@ class Clerk:
             except FAULTS as fault:
                 log.warning("details_lack", reservation_id=reservation_id, reason=str(fault))
                 return str(fault)
+            except Exception as bug:  # it holds up no other order
+                metrics.WAREHOUSE_BUGS.labels(warehouse="").inc()
+                log.exception("details_bug", reservation_id=reservation_id)
+                return f"bug: {bug!r}"

@@ -336,9 +336,9 @@ class Relay:
 
     async def _make(self, call: Call) -> tuple[Call, Heard]:
         """Make a call, once."""
-        orders = [each.order() for each in call.deliveries]
         response = None
         try:
+            orders = [each.order() for each in call.deliveries]
             if call.cancels:
                 reason = call.deliveries[0].reason
                 request = self._connector.cancel(orders[0], reason, self._now_ms())

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from reservation import metrics
 from reservation.background import Every
 from reservation.errors import StoreUnavailable
 from reservation.model import Origin, Release
 from reservation.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from reservation.engine import Engine
     from wms_sync.outbox.delivery import Wish
@@ -71,13 +72,24 @@ class Settler:
         for code, reservation_id, skus in await asyncio.to_thread(
             self._desk.refused_locks, AT_ONCE
         ):
-            await self._engine.breakers.reject_lock(reservation_id, skus, WAREHOUSE)
+            await self._reject_lock(code, reservation_id, skus)
             await asyncio.to_thread(self._desk.lock_told, code)
         wishes = await asyncio.to_thread(self._desk.settled_wishes, self._now_ms(), AT_ONCE)
         for wish in wishes:
             if verdict := await self._release(wish):
                 await asyncio.to_thread(self._desk.close_wish, wish.reservation_id, verdict)
         return 0.0 if len(wishes) == AT_ONCE else IDLE_SECONDS
+
+    async def _reject_lock(self, code: str, reservation_id: str, skus: Sequence[str]) -> None:
+        """Tell the breakers; a bug is counted and told, and holds up no other order."""
+        try:
+            await self._engine.breakers.reject_lock(reservation_id, skus, WAREHOUSE)
+        except StoreUnavailable:
+            raise
+        except Exception:  # the same one would come again
+            warehouse = code.rpartition("@")[2]
+            metrics.WAREHOUSE_BUGS.labels(warehouse=warehouse).inc()
+            log.exception("lock_not_told", code=code, skus=skus)
 
     async def _release(self, wish: Wish) -> str:
         """Release what has not left; returns what became of it, "" where that is tried again."""

@@ -208,7 +208,10 @@ def list_anomalies(
 def retry(code: CodeArgument, data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
     """Hand over once more what a warehouse has rejected; or ask anew for a lock it refused."""
     if not _do(config, data_dir, lambda desk, now_ms: desk.retry(code, BY, now_ms)):
-        message = f"{code} is not rejected: 'holdfast warehouses order {code}' says where it is"
+        message = (
+            f"{code} is not rejected, or is wanted back, or has an earlier order's number: "
+            f"'holdfast warehouses order {code}' says where it is"
+        )
         raise HoldfastError(message)
     typer.echo(f"{code} waits for its turn again")
 

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from partners.errors import PartnerFault
+from reservation import metrics
 from reservation.model import SYSTEM, Confirm, Line
 from reservation.store.keys import key
 from tests.conftest import Clock
@@ -180,6 +181,26 @@ async def test_an_order_without_details_waits_where_it_is_seen(bed: Bed) -> None
     assert bed.state(3) is CANCELLED
 
 
+async def test_a_bug_with_one_orders_details_holds_up_no_other(bed: Bed) -> None:
+    """It is told with its trace and counted; that order is seen, and asked for again."""
+    bed.book.known["tmall:1"] = KeyError("no such row")
+    for number in (1, 2):
+        await bed.pay(number)
+    counted = metrics.WAREHOUSE_BUGS.labels(warehouse="")._value.get()
+    with capture_logs() as said:
+        await bed.all()
+    assert (bed.state(1), bed.state(2)) == (UNDETAILED, ACCEPTED)
+    assert bed.part(1).reason == "bug: KeyError('no such row')"
+    assert [line["reservation_id"] for line in said if line["event"] == "details_bug"] == [
+        "tmall:1"
+    ]
+    assert metrics.WAREHOUSE_BUGS.labels(warehouse="")._value.get() == counted + 1
+    bed.book.known.clear()
+    await bed.later(1)
+    await bed.all()
+    assert bed.state(1) is ACCEPTED
+
+
 async def test_a_fast_clock_makes_nobody_ask_faster(bed: Bed) -> None:
     """Who knows the details lives in the world's time: a pause of a second is one of its own."""
     assert bed.outbox is not None
@@ -296,7 +317,13 @@ async def test_an_id_that_is_used_again_goes_to_people(bed: Bed) -> None:
     await bed.pay(1)
     await bed.all()
     assert (bed.state(1), bed.part(1).anomaly) == (REJECTED, Anomaly.CODE_USED)
-    assert len(bed.depot.calls) == 1
+    assert bed.outbox is not None
+    code = bed.part(1).code
+    for is_dismissed in (False, True):  # the earlier order's lines would go, to its address
+        assert not bed.outbox.retry(code, "li", bed.now_ms)
+        assert bed.outbox.dismiss(code, "li", bed.now_ms) is not is_dismissed
+    await bed.all()
+    assert (bed.state(1), len(bed.depot.calls)) == (REJECTED, 1)
 
 
 @pytest.mark.parametrize("when", ["before", "behind"])

@@ -142,7 +142,8 @@ async def test_a_released_order_is_unlocked(house: Bed) -> None:
 async def test_a_refused_lock_is_a_failed_lock_and_for_people(house: Bed) -> None:
     """The order waits all the same; three of them suspend the SKU that is short, and it alone."""
     for number in range(3):
-        house.depot.refuses_lock[f"tmall:{number}@main"] = {"reason": "缺货", "short": ["A"]}
+        short = [".", "NONE", "A"]
+        house.depot.refuses_lock[f"tmall:{number}@main"] = {"reason": "缺货", "short": short}
         await house.pay(number, Line("A", "main", 1), Line("B", "main", 1))
     await house.follow()
     await house.later(1)

@@ -49,6 +49,8 @@ def test_an_order_is_accepted():
     [
         failed("E01", "订单已存在"),
         failed("E01", "发货单已存在, 请勿重复推送"),
+        failed("E01", "外部单号重复"),
+        failed("E01", "该订单已推送"),
         failed("E01", "Order ALREADY EXISTS"),
         failed("B0042", "x"),
     ],

@@ -165,6 +165,41 @@ async def test_a_refused_lock_counts_for_the_breaker(bed: Bed) -> None:
     assert not bed.outbox.refused_locks(10)
 
 
+async def open_breakers(bed: Bed) -> list[str]:
+    """Name the SKUs of A, B and NONE of which no order is taken any more."""
+    stocks = {sku: await bed.engine.stock(sku) for sku in ("A", "B", "NONE")}
+    return [sku for sku, stock in stocks.items() if stock and stock.breaker.state == "open"]
+
+
+async def test_a_refusal_blames_no_sku_that_its_order_does_not_have(bed: Bed) -> None:
+    """Nor one that can be none: whoever tells the breakers would never come past it."""
+    for number in range(3):
+        short = [".", "a\nb", "B", "A"]
+        bed.depot.refuses[f"tmall:{number}@main"] = {"reason": "缺货", "short": short}
+        await bed.pay(number)
+    await bed.all()
+    assert await open_breakers(bed) == ["A"]
+
+
+async def test_what_the_breakers_cannot_be_told_holds_up_no_refund(bed: Bed) -> None:
+    """It stands in a file of an earlier version; it is told with its trace, and others go on."""
+    assert bed.outbox is not None
+    for number in range(4):
+        bed.depot.refuses[f"tmall:{number}@main"] = {"reason": "缺货", "short": ["A"]}
+        await bed.pay(number)
+    await bed.follow()
+    await bed.relay()
+    bed.outbox._db.execute("UPDATE delivery SET short = '[\".\"]' WHERE code = 'tmall:0@main'")
+    assert bed.outbox.ask_cancel("tmall:3", "refunded", bed.now_ms) == "in-time"
+    counted = metrics.WAREHOUSE_BUGS.labels(warehouse="main")._value.get()
+    with capture_logs() as said:
+        await bed.settler.round()
+    assert (await bed.engine.reservation("tmall:3")).reservation.state == "released"  # type: ignore[union-attr]
+    assert [line["code"] for line in said if line["event"] == "lock_not_told"] == ["tmall:0@main"]
+    assert metrics.WAREHOUSE_BUGS.labels(warehouse="main")._value.get() == counted + 1
+    assert not bed.outbox.refused_locks(10)
+
+
 async def test_a_call_that_is_refused_for_itself_leaves_its_order_to_people(bed: Bed) -> None:
     """Of a batch each goes alone first: the others are not its fault."""
     bed.connector_kind = BatchConnector

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
 from tests.wms_sync.bed import Bed
 from tests.wms_sync.depot import codes
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
@@ -151,6 +153,117 @@ async def test_an_order_that_the_warehouse_has_forgotten_is_handed_over_and_canc
         await bed.later(60)
     assert [verb for verb, _ in bed.depot.calls] == ["create", "cancel", "create", "cancel"]
     assert bed.state(1) is CANCELLED
+
+
+async def refused_in_doubt(bed: Bed) -> None:
+    """The first call was cut behind its effect; its repetition is refused in unknown words."""
+    await bed.pay(1)
+    bed.depot.faults.script = ["cut"]
+    await bed.all()
+    bed.depot.refuses["tmall:1@main"] = {"reason": "E77"}
+    await bed.later(60)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).anomaly) == (DeliveryState.REJECTED, Anomaly.REJECTED)
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+async def test_of_a_refused_repetition_the_warehouse_is_asked_before_units_are_given_back(
+    bed: Bed, *, asked_before: bool
+) -> None:
+    """The call before it may have been taken: the order would be shipped and sold again."""
+    assert bed.outbox is not None
+    if asked_before:
+        bed.depot.before = lambda verb, _: (
+            len(bed.depot.calls) == 2 and bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)  # type: ignore[union-attr]
+        )
+        await bed.pay(1)
+        bed.depot.faults.script = ["cut"]
+        await bed.all()
+        bed.depot.refuses["tmall:1@main"] = {"reason": "E77"}
+        bed.depot.faults.script = [None]
+        await bed.later(60)
+    else:
+        await refused_in_doubt(bed)
+        assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+        assert not bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+        await bed.settler.round()
+    assert (await bed.engine.reservation("tmall:1")).reservation.state == "confirmed"  # type: ignore[union-attr]
+    bed.depot.faults.script = [None, "cut"] if asked_before else ["cut"]
+    await bed.all()
+    bed.open()
+    await bed.later(60)
+    await bed.all()
+    assert codes(bed.depot, "cancel") == ["tmall:1@main"] * 2
+    assert (bed.state(1), bed.part(1).cancel) == (CANCELLED, CancelState.IN_TIME)
+    assert (await bed.engine.reservation("tmall:1")).reservation.state == "released"  # type: ignore[union-attr]
+
+
+async def test_a_refused_repetition_that_leaves_all_the_same_releases_nothing(bed: Bed) -> None:
+    """Asked too late: people see it until it has left."""
+    await refused_in_doubt(bed)
+    bed.depot.packed.add("tmall:1@main")
+    assert bed.outbox is not None
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).cancel) == (ACCEPTED, CancelState.TOO_LATE)
+    assert bed.part(1).anomaly is Anomaly.REJECTED
+    assert (await bed.engine.reservation("tmall:1")).reservation.state == "confirmed"  # type: ignore[union-attr]
+
+
+async def test_what_was_refused_and_is_not_there_is_cancelled(bed: Bed) -> None:
+    """Refused and unknown there: it is not handed over once more for that."""
+    await refused_in_doubt(bed)
+    bed.depot.orders.clear()
+    assert bed.outbox is not None
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.all()
+    assert [verb for verb, _ in bed.depot.calls] == ["create", "create", "cancel"]
+    assert bed.state(1) is CANCELLED
+
+
+async def test_a_refused_repetition_that_is_released_by_others_is_asked_back(bed: Bed) -> None:
+    """As what the warehouse has accepted."""
+    await refused_in_doubt(bed)
+    await bed.release(1)
+    await bed.all()
+    assert bed.depot.cancelled == {"tmall:1@main"}
+    assert bed.state(1) is CANCELLED
+
+
+async def test_a_refused_repetition_that_is_retried_keeps_its_doubt(bed: Bed) -> None:
+    """Refused once more the warehouse is asked still; taken, it is there."""
+    await refused_in_doubt(bed)
+    assert bed.outbox is not None
+    assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+    await bed.all()
+    assert codes(bed.depot, "cancel") == ["tmall:1@main"]
+    assert bed.state(1) is CANCELLED
+
+
+async def test_a_refused_repetition_is_retried(bed: Bed) -> None:
+    """By the same code, once in effect."""
+    await refused_in_doubt(bed)
+    bed.depot.refuses.clear()
+    assert bed.outbox is not None
+    assert bed.outbox.bound_units("main")["A"].handed == 1  # type: ignore[index]
+    assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    await bed.all()
+    assert (bed.state(1), bed.depot.effects["tmall:1@main"]) == (ACCEPTED, 1)
+
+
+async def test_an_order_that_cannot_be_written_down_is_asked_back_again(bed: Bed) -> None:
+    """A file of an earlier version has one without details: no call hangs for ever, others go."""
+    await bed.pay(1)
+    await bed.all()
+    assert bed.outbox is not None
+    bed.outbox._db.execute("UPDATE delivery SET dispatch = NULL WHERE code = 'tmall:1@main'")
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.pay(2)
+    await bed.all()
+    assert bed.state(2) is ACCEPTED
+    assert (bed.state(1), bed.part(1).cancel) == (ACCEPTED, CancelState.ASKED)
+    assert bed.part(1).due_ms < bed.now_ms + 60_000
 
 
 async def test_cancels_go_before_all_else_and_past_calls_that_hang(bed: Bed) -> None:

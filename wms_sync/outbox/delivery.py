@@ -9,7 +9,8 @@
 
 `sent` says that a call may have reached the warehouse: it is handed over again under the same code
 until that is known. So only what is `accepted` is asked to be cancelled, and only what is certainly
-not at the warehouse is cancelled without a call.
+not at the warehouse is cancelled without a call. A refusal says nothing of an earlier call without
+an answer: what is `rejected` with such a `doubt` may be there, and the warehouse is asked as well.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from wms_sync.rules.priority import Lane, Turns
 from wms_sync.rules.warehouse_breaker import WarehouseBreaker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class DeliveryState(StrEnum):
@@ -43,8 +44,12 @@ class DeliveryState(StrEnum):
 
 WAITS: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.SENT)
 ENDED: Final = (DeliveryState.SHIPPED, DeliveryState.CANCELLED)
-# In these the warehouse certainly has nothing of it.
+# In these the warehouse is thought to have nothing of it: see `Delivery.is_here`.
 HERE: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.REJECTED)
+# The reason of one whose code was an earlier order's: its row has that order's lines still.
+SEEN_BEFORE: Final = "the warehouse has seen this code before, with an earlier order of this id"
+# In these the warehouse can be asked to keep it back.
+ASKED_IN: Final = (DeliveryState.ACCEPTED, DeliveryState.REJECTED)
 
 
 class CancelState(StrEnum):
@@ -111,9 +116,19 @@ class Delivery(Struct, frozen=True, kw_only=True):
         }
 
     @property
+    def is_here(self) -> bool:
+        """Say whether the warehouse certainly has nothing of it."""
+        return self.state in HERE and not self.doubt
+
+    @property
     def is_short(self) -> bool:
         """Say whether something of it has not left."""
         return bool(self.remaining())
+
+    def named(self, skus: Iterable[str]) -> list[str]:
+        """Keep of the SKUs that a warehouse names those that the order has, each once."""
+        ours = {line.sku for line in self.lines}
+        return [sku for sku in dict.fromkeys(skus) if sku in ours]
 
     def left_of(self, remaining: Mapping[str, int]) -> dict[int, int]:
         """Count what has left of each line number, of that which is to leave still by SKU."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from wms_sync.outbox.delivery import (
+    ASKED_IN,
     ENDED,
-    HERE,
+    SEEN_BEFORE,
     Anomaly,
     CancelState,
     Delivery,
@@ -62,11 +63,11 @@ class Desk(Rows):
         return Verdict.ASKED if any(part.state not in ENDED for part in parts) else Verdict.IN_TIME
 
     def _ask(self, part: Delivery, reason: str, at_ms: int) -> None:
-        if part.state in HERE:
+        if part.is_here:
             self.cancel_here(part.code, reason, at_ms, cancel=CancelState.IN_TIME)
         elif part.state not in ENDED and part.cancel is CancelState.NONE:
             changes: dict[str, Any] = {"cancel": CancelState.ASKED, "reason": reason}
-            if part.state is DeliveryState.ACCEPTED:
+            if part.state in ASKED_IN:
                 changes |= {"due_ms": at_ms, "attempts": 0}
             self.move(part.code, "cancel asked", at_ms, reason, **changes)
 
@@ -117,14 +118,21 @@ class Desk(Rows):
     def retry(self, code: str, by: str, at_ms: int) -> bool:
         """Hand over once more what was rejected, or ask anew for a lock that was refused.
 
-        The order keeps its place. False where it is neither.
+        The order keeps its place; one that may be there goes before what is new. False where it is
+        neither, where it is wanted back, and where its code was an earlier order's, whose lines
+        would go.
         """
         with self._db.transaction():
-            found = self.deliveries("code = ? AND state = 'rejected'", (code,))
+            found = self.deliveries(
+                "code = ? AND state = 'rejected' AND cancel <> 'asked' AND reason <> ?",
+                (code, SEEN_BEFORE),
+            )
             for each in found:
                 detailed = each.dispatch is not None
                 state = DeliveryState.PENDING if detailed else DeliveryState.UNDETAILED
                 changes: dict[str, Any] = {"anomaly": Anomaly.NONE, "reason": "", "due_ms": at_ms}
+                if each.doubt and detailed:
+                    state, changes["doubt"] = DeliveryState.SENT, True
                 self.move(each.code, "retried", at_ms, by, state=state, **changes)
             retried = self._retry_lock(code, by, at_ms)
         return bool(found) or retried

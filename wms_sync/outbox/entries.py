@@ -13,7 +13,15 @@ from msgspec.structs import replace
 from reservation.model import State
 from reservation.store.positions import Version
 from wms_sync.model import DeliveryLine, delivery_code
-from wms_sync.outbox.delivery import ENDED, HERE, Anomaly, CancelState, Delivery, DeliveryState
+from wms_sync.outbox.delivery import (
+    ASKED_IN,
+    ENDED,
+    SEEN_BEFORE,
+    Anomaly,
+    CancelState,
+    Delivery,
+    DeliveryState,
+)
 from wms_sync.outbox.rows import Rows, encode
 from wms_sync.rules.priority import PriorityPolicy, enter
 
@@ -122,10 +130,12 @@ class Entries:
         elif found is not None and wish is not None:
             pass  # its end was asked for
         elif found is not None and found.handed:
-            reason = "the warehouse has seen this code before, with an earlier order of this id"
             state, anomaly = DeliveryState.REJECTED, Anomaly.CODE_USED
             self._rows.move(
-                code, "rejected", at_ms, reason, state=state, anomaly=anomaly, reason=reason
+                *(code, "rejected", at_ms, SEEN_BEFORE),
+                state=state,
+                anomaly=anomaly,
+                reason=SEEN_BEFORE,
             )
         else:
             lines = [
@@ -150,14 +160,14 @@ class Entries:
 
     def _released(self, part: Delivery, reason: str, at_ms: int) -> None:
         told = f"released: {reason}" if reason else "released"
-        if part.state in HERE:
+        if part.is_here:
             self._rows.cancel_here(part.code, told, at_ms, released=1)
         elif part.state not in ENDED and part.cancel is CancelState.TOO_LATE:
             anomaly = Anomaly.SHIPPED_THOUGH_RELEASED
             self._rows.move(part.code, "released too late", at_ms, released=1, anomaly=anomaly)
         elif part.state not in ENDED:
             changes: dict[str, Any] = {"released": 1, "cancel": CancelState.ASKED, "reason": told}
-            if part.state is DeliveryState.ACCEPTED:
+            if part.state in ASKED_IN:
                 changes |= {"due_ms": at_ms, "attempts": 0}
             self._rows.move(part.code, "cancel asked", at_ms, told, **changes)
 
@@ -168,7 +178,7 @@ class Entries:
         if part.state in ENDED or remaining == part.remaining():
             return
         is_over = not any(units > 0 for units in remaining.values())
-        if part.state in HERE:
+        if part.is_here:
             if is_over:
                 self._rows.cancel_here(part.code, "it has left otherwise", at_ms)
                 return
@@ -250,7 +260,7 @@ class Entries:
                     self._lost(part, at_ms)
 
     def _lost(self, part: Delivery, at_ms: int) -> None:
-        if part.state in HERE:
+        if part.is_here:
             self._rows.cancel_here(part.code, LOST, at_ms)
         elif part.state not in ENDED and part.anomaly is not Anomaly.NOT_IN_STORE:
             anomaly = Anomaly.NOT_IN_STORE
@@ -306,7 +316,7 @@ class Entries:
                     changes: dict[str, Any] = {
                         "due_ms": due_ms,
                         "attempts": part.attempts + 1,
-                        "reason": reason,
+                        "reason": part.reason if part.cancel else reason,
                     }
                     self._rows.move(part.code, "details lack", at_ms, reason, **changes)
 
@@ -320,13 +330,14 @@ class Entries:
             "detailed",
             at_ms,
             turn.lane,
-            state=DeliveryState.PENDING,
+            state=DeliveryState.SENT if part.doubt else DeliveryState.PENDING,
+            doubt=part.doubt,  # what is there already is handed over again, as after a lost answer
             lines=encode([_priced(line, dispatch) for line in part.lines]),
             dispatch=encode(dispatch),
             lane=turn.lane,
             ship_by_ms=turn.ship_by_ms,
             turn_ms=turn.turn_ms,
-            reason="",
+            reason=part.reason if part.cancel else "",
         )
 
 

@@ -65,8 +65,6 @@ CREATE INDEX delivery_undetailed ON delivery (due_ms) WHERE state = 'undetailed'
 CREATE INDEX delivery_sent ON delivery (warehouse, due_ms) WHERE state = 'sent';
 CREATE INDEX delivery_oldest ON delivery (warehouse, state, lane, entered_ms)
   WHERE state NOT IN ('shipped', 'cancelled');
-CREATE INDEX delivery_cancel ON delivery (warehouse, due_ms)
-  WHERE state = 'accepted' AND cancel = 'asked';
 CREATE INDEX delivery_page ON delivery (warehouse, state, lane, since_ms, code);
 CREATE INDEX delivery_came ON delivery (warehouse, entered_ms, lane, turn_ms);
 CREATE INDEX delivery_parts ON delivery (reservation_id, warehouse);
@@ -80,6 +78,9 @@ CREATE INDEX wish_by_age ON wish (asked_ms) WHERE open = 0;
 # What was added to files of this form, each harmless where it is there (ADR 025). A row of `lock`
 # follows its delivery whoever moves that, and outlives it: what is kept there has to be ended.
 _LATER: Final = (
+    "DROP INDEX IF EXISTS delivery_cancel",  # it had only what is accepted
+    """CREATE INDEX IF NOT EXISTS delivery_wanted_back ON delivery (warehouse, due_ms)
+ WHERE state IN ('accepted', 'rejected') AND cancel = 'asked'""",
     """CREATE TABLE IF NOT EXISTS locking (
   warehouse TEXT PRIMARY KEY, off_until_ms INTEGER NOT NULL
 ) WITHOUT ROWID""",

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Calls in vain after which an order may be the matter itself, and does not go before others.
 STUBBORN: Final = 2
+# As the index has it.
+_WANTED_BACK: Final = "state IN ('accepted', 'rejected') AND cancel = 'asked'"
 
 
 class Handing(Rows):
@@ -46,7 +48,7 @@ class Handing(Rows):
         with self._db.transaction():
             for code in self._codes("state = 'sent'"):
                 self.move(code, "sent before a restart", at_ms, due_ms=0, doubt=1)
-            for code in self._codes("state = 'accepted' AND cancel = 'asked'"):
+            for code in self._codes(_WANTED_BACK):
                 self.move(code, "cancel asked before a restart", at_ms, due_ms=0)
 
     def _codes(self, condition: str) -> Sequence[str]:
@@ -84,7 +86,7 @@ class Handing(Rows):
 
     def cancels(self, at_ms: int, count: int) -> Sequence[Delivery]:
         """Name what the warehouse is to be asked to keep back now."""
-        return self._due("state = 'accepted' AND cancel = 'asked'", at_ms, count)
+        return self._due(_WANTED_BACK, at_ms, count)
 
     def unknown(self, at_ms: int, count: int) -> Sequence[Delivery]:
         """Name what is to be handed over again now, since nobody knows whether it was taken."""
@@ -155,18 +157,26 @@ class Handing(Rows):
                 reason=found.reason if found.cancel is CancelState.ASKED else "",
                 anomaly=_without_lock(found.anomaly),
             )
-        elif found.cancel is CancelState.ASKED:
+        elif found.cancel is CancelState.ASKED and not found.doubt:
             self.cancel_here(found.code, found.reason, at_ms, cancel=CancelState.IN_TIME)
+        elif found.cancel is CancelState.ASKED:  # an earlier call may have been taken: it is asked
+            changes = {"state": DeliveryState.REJECTED, "doubt": True, "due_ms": at_ms}
+            self.move(found.code, "rejected", at_ms, created.reason, **changes)
         else:
-            short = encode(created.short) if created.short else None
-            self._reject(found.code, created.reason or "refused without a reason", short, at_ms)
+            named = found.named(created.short)
+            short = encode(named) if named else None
+            reason = created.reason or "refused without a reason"
+            self._reject(found.code, reason, short, at_ms, doubt=found.doubt)
 
     def refused_here(self, code: str, reason: str, at_ms: int) -> None:
         """Leave to people what the warehouse's system has no words for: no call is made."""
         self._reject(code, reason, None, at_ms)
 
-    def _reject(self, code: str, reason: str, short: bytes | None, at_ms: int) -> None:
+    def _reject(
+        self, code: str, reason: str, short: bytes | None, at_ms: int, *, doubt: bool = False
+    ) -> None:
         changes: dict[str, Any] = {"reason": reason, "anomaly": Anomaly.REJECTED, "short": short}
+        changes["doubt"] = doubt  # a refusal says nothing of an earlier call
         self.move(code, "rejected", at_ms, reason, state=DeliveryState.REJECTED, **changes)
 
     def untaken(self, code: str, reason: str, at_ms: int) -> None:
@@ -205,25 +215,41 @@ class Handing(Rows):
 
     def cancelled(self, code: str, at_ms: int, *, in_time: bool) -> None:
         """Note a warehouse's verdict, where the log has not told it already."""
-        found = next(iter(self.deliveries("code = ? AND state = 'accepted'", (code,))), None)
+        found = self._there(code)
         if found is None:
             return
         if in_time:
             self.cancel_here(code, found.reason, at_ms, cancel=CancelState.IN_TIME)
         else:
-            anomaly = Anomaly.SHIPPED_THOUGH_RELEASED if found.released else found.anomaly
+            anomaly, state = found.anomaly, None
+            if found.state is DeliveryState.REJECTED:
+                anomaly, state = Anomaly.REJECTED, DeliveryState.ACCEPTED
+            if found.released:
+                anomaly = Anomaly.SHIPPED_THOUGH_RELEASED
             changes: dict[str, Any] = {"cancel": CancelState.TOO_LATE, "anomaly": anomaly}
-            self.move(code, "cancel too late", at_ms, found.reason, **changes)
+            self.move(code, "cancel too late", at_ms, found.reason, state=state, **changes)
 
     def missing(self, code: str, reason: str, due_ms: int, at_ms: int) -> None:
-        """Note that the warehouse does not know what it had accepted: hand it over again first."""
-        for found in self.deliveries("code = ? AND state = 'accepted'", (code,)):
-            changes: dict[str, Any] = {"due_ms": due_ms, "attempts": found.attempts, "doubt": 1}
-            self.move(code, "not there", at_ms, reason, state=DeliveryState.SENT, **changes)
+        """Note that the warehouse does not know it.
+
+        What it had accepted is handed over again first; what it has refused as well is not there.
+        """
+        found = self._there(code)
+        if found is None:
+            return
+        if found.state is DeliveryState.REJECTED:
+            self.cancel_here(code, found.reason, at_ms, cancel=CancelState.IN_TIME)
+            return
+        changes: dict[str, Any] = {"due_ms": due_ms, "attempts": found.attempts, "doubt": 1}
+        self.move(code, "not there", at_ms, reason, state=DeliveryState.SENT, **changes)
 
     def ask_again(self, code: str, reason: str, due_ms: int, at_ms: int) -> None:
         """Note that there was no verdict, and when it is asked for again."""
         self.move(code, "cancel unknown", at_ms, reason, due_ms=due_ms)
+
+    def _there(self, code: str) -> Delivery | None:
+        condition = f"code = ? AND (state = 'accepted' OR {_WANTED_BACK})"
+        return next(iter(self.deliveries(condition, (code,))), None)
 
 
 def _without_lock(anomaly: Anomaly) -> Anomaly:

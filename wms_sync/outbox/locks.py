@@ -147,7 +147,8 @@ class LockRows(Rows):
         self._set(code, state=state, reason=reason, **changes)
         if not row.waits or delivery is None:
             return False
-        told: dict[str, Any] = {"short": encode(list(short))} if short else {}
+        named = delivery.named(short)
+        told: dict[str, Any] = {"short": encode(named)} if named else {}
         if delivery.anomaly is Anomaly.NONE:
             told |= {"anomaly": Anomaly.LOCK_REFUSED, "reason": reason}
         self.move(code, "lock refused", at_ms, reason, **told)

@@ -54,13 +54,15 @@ _WAITING: Final = (
     " AND warehouse = ? AND lane = ? ORDER BY turn_ms, entered_ms, code LIMIT ?"
 )
 _HANDED: Final = (
-    "SELECT lines, left, NULL FROM delivery WHERE warehouse = ?1 AND state IN ('sent', 'accepted')"
+    "SELECT lines, left, NULL FROM delivery WHERE warehouse = ?1"
+    " AND state IN ('sent', 'accepted', 'rejected', 'undetailed')"
+    " AND (state IN ('sent', 'accepted') OR doubt = 1)"
 )
 # In one statement with the former, so that an order that goes from one to the other is in one.
 _LOCKS: Final = (
     " UNION ALL SELECT NULL, NULL, items FROM lock WHERE warehouse = ?1 AND state <> 'ended'"
     " AND (until_ms > 0 OR asked_ms > 0) AND NOT EXISTS (SELECT 1 FROM delivery d"
-    " WHERE d.code = lock.code AND d.state IN ('sent', 'accepted'))"
+    " WHERE d.code = lock.code AND (d.state IN ('sent', 'accepted') OR d.doubt = 1))"
 )
 _PLACES: Final = (
     "SELECT since_ms, code FROM delivery WHERE warehouse = ? AND state = ? AND lane = ?"

@@ -35,9 +35,16 @@ class Told(Rows):
         return next(iter(self.deliveries("code = ?", (code,))), None)
 
     def found_there(self, code: str, at_ms: int) -> None:
-        """Note that the warehouse ships what it was thought not to have: it is not handed over."""
+        """Note that the warehouse ships what it was thought not to have: it is not handed over.
+
+        One without details goes on once it has them: nobody could ask it back without.
+        """
         part = self.part(code)
-        if part is not None and part.state in HERE:
+        if part is None or part.state not in HERE:
+            return
+        if part.dispatch is None:
+            self.move(code, "found there", at_ms, handed=1, doubt=True)
+        else:
             state = DeliveryState.ACCEPTED
             changes: dict[str, Any] = {"due_ms": at_ms, "reason": "", "anomaly": Anomaly.NONE}
             self.move(code, "found there", at_ms, state=state, handed=1, **changes)
@@ -87,7 +94,7 @@ class Told(Rows):
         part = self.part(code)
         if part is None:
             return
-        if part.state in ENDED or part.state in HERE:
+        if part.state in ENDED or part.is_here:
             self.progressed(report, at_ms)
         else:
             self._over(part, remaining, _reason(report, part), at_ms, given_back=given_back)
@@ -151,13 +158,13 @@ class Told(Rows):
         if part is None:
             return
         reason, changes, state = _reason(report, part), dict[str, Any](), None
-        if part.state in HERE or part.state in ENDED:
+        if part.is_here or part.state in ENDED:
             pass
         elif report.progress is Progress.ACCEPTED:
             # Where an answer is awaited that says so itself, an older word must not go before it.
-            if part.state is DeliveryState.SENT and part.doubt:
+            if part.doubt and part.state in {DeliveryState.SENT, DeliveryState.REJECTED}:
                 state, changes = DeliveryState.ACCEPTED, {"due_ms": at_ms}
-                if part.anomaly is Anomaly.LOCK_REFUSED:
+                if part.anomaly in {Anomaly.LOCK_REFUSED, Anomaly.REJECTED}:
                     changes["anomaly"] = Anomaly.NONE
         elif report.progress is Progress.EXCEPTION:
             changes = self._for_people(part, Anomaly.STUCK, reason)
@@ -169,7 +176,8 @@ class Told(Rows):
         if part is None:
             return
         reason = without_buyers(reason, [part.dispatch])
-        changes: dict[str, Any] = {"short": encode(list(skus))}
+        named = part.named(skus)
+        changes: dict[str, Any] = {"short": encode(named)} if named else {}
         if part.state not in ENDED:
             changes |= self._for_people(part, Anomaly.LACKING, reason)
         self.move(code, "lacking", at_ms, reason, **changes)

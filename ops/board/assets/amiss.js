@@ -97,7 +97,8 @@ export function actions(say, load) {
     root: node("div", { class: "action" }, again, away, back),
     update(fresh) {
       item = fresh;
-      show(again, mayAct() && (item.state === "rejected" || item.anomaly === "lock-refused"));
+      const retriable = item.state === "rejected" && item.cancel !== "asked" && item.anomaly !== "code-used";
+      show(again, mayAct() && (retriable || item.anomaly === "lock-refused"));
       show(away, mayAct() && item.anomaly !== null);
       show(back, mayAct() && !ENDED.includes(item.state) && item.cancel === null);
     },

@@ -14,7 +14,7 @@ from reservation.errors import StoreUnavailable
 from reservation.model import Line, State
 from tests.wms_sync.bed import Bed
 from tests.wms_sync.reports.saying import changed, closed, lacking, progressed, shipped
-from wms_sync.model import Progress
+from wms_sync.model import Lacking, Progress
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
 from wms_sync.outbox.desk import Verdict
 from wms_sync.reports.applier import MOST_ATTEMPTS
@@ -286,6 +286,30 @@ async def test_what_is_shipped_though_it_was_thought_not_to_be_there_is_not_hand
     assert await bed.level() == (998, 0)
 
 
+async def test_what_ships_before_its_details_are_known_is_asked_back_once_they_are(
+    bed: Bed,
+) -> None:
+    """An outbox was lost, the warehouse has it: its units are not given back without a word."""
+    bed.depot.orders["tmall:1@main"] = [["A", 2]]
+    bed.book.known["tmall:1"] = None
+    await bed.pay(1, Line("A", "main", 2))
+    await bed.follow()
+    await bed.report(shipped(1, ("A", 1), final=False))
+    assert (bed.state(1), bed.part(1).remaining()) == (DeliveryState.UNDETAILED, {"A": 1})
+    assert bed.outbox is not None
+    assert bed.outbox.bound_units("main")["A"].handed == 1  # type: ignore[index]
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) is Verdict.ASKED
+    await bed.all()
+    assert bed.state(1) is DeliveryState.UNDETAILED
+    assert await state_of(bed, 1) == State.CONFIRMED
+    bed.book.known.clear()
+    await bed.later(1)
+    await bed.all()
+    assert [verb for verb, _ in bed.depot.calls] == ["create", "cancel"]
+    assert (bed.state(1), bed.part(1).reason) == (CANCELLED, "refunded")
+    assert await state_of(bed, 1) == State.RELEASED
+
+
 async def test_what_has_no_answer_yet_may_be_shipped(bed: Bed) -> None:
     """The report is faster than the answer, which changes nothing any more."""
     bed.depot.faults.script = [500]
@@ -413,6 +437,25 @@ async def test_what_nobody_answered_for_is_accepted_where_that_is_reported(bed: 
     assert len(bed.depot.calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("progress", "state"), [(Progress.ACCEPTED, ACCEPTED), (Progress.REJECTED, REJECTED)]
+)
+async def test_a_report_ends_the_doubt_of_a_refused_repetition(
+    bed: Bed, progress: Progress, state: DeliveryState
+) -> None:
+    """It is there and off the list, or it certainly is not."""
+    await bed.pay(1)
+    bed.depot.faults.script = ["cut"]
+    await bed.all()
+    bed.depot.refuses["tmall:1@main"] = {"reason": "E77"}
+    await bed.later(60)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).doubt) == (REJECTED, True)
+    await bed.report(progressed(1, progress))
+    assert (bed.state(1), bed.part(1).doubt) == (state, False)
+    assert (bed.part(1).anomaly is Anomaly.NONE) == (state is ACCEPTED)
+
+
 async def test_an_older_word_changes_nothing_of_what_has_ended(bed: Bed) -> None:
     """Reports come late, and in whatever order."""
     await handed(bed, 1)
@@ -460,6 +503,15 @@ async def test_what_was_not_found_is_off_the_stock_and_what_left_counts_once(
     await bed.engine.move_clock(advance_ms=8 * 86_400_000, freeze=None)  # no receipt is left
     await bed.report(lacking(1, 8, name="l3", wanted=5))
     assert await bed.level() == (995, 2)
+
+
+async def test_a_lack_of_what_is_not_in_the_order_blames_nothing(bed: Bed) -> None:
+    """People see it all the same."""
+    await handed(bed, 1)
+    await bed.report(Lacking(message_id="l1", code="tmall:1@main", items=((".", 1, 1),), reason=""))
+    assert bed.part(1).anomaly is Anomaly.LACKING
+    assert bed.outbox is not None
+    assert not bed.outbox.refused_locks(10)
 
 
 async def test_what_an_order_of_ours_brought_back_is_on_the_stock(bed: Bed) -> None:
