@@ -43,10 +43,12 @@ ALREADY_THERE: Final = (
     "单号已存在",
     "单据已存在",
     "订单重复",  # not 订单行号重复
+    "单号重复",  # 订单号重复, 外部单号重复; of waybills we send none
     "单据重复",
     "重复创建",
     "重复推送",
     "重复下发",
+    "单已推送",
     "already exists",
 )
 ALREADY_CANCELLED: Final = ("已取消", "已经取消", "already cancelled", "already canceled")
