@@ -90,6 +90,7 @@ class ReportedShortfallView(View):
         ge=0, description="Units that have gone by reports, and were not there to be taken off."
     )
     report: str = Field(description="The message id of the last report that led to it.")
+    dismissed_by: str | None
 
 
 class ComparedShortfallView(View):
@@ -142,6 +143,7 @@ class FiguresView(View):
     on_hand: int = Field(description="Ours.")
     promised: int = Field(description="Ours: held and committed.")
     handed: int = Field(description="Of orders handed over that have not left by our books.")
+    locks: int = Field(description="Of orders that wait, and may be locked there for them.")
 
 
 class DriftView(View):

@@ -38,7 +38,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     """One look at a SKU, as of a place in the event log.
 
     `moved`: ours changed meanwhile, so nothing can be said; `written`: our level was set or
-    adjusted since what is suspected of it was first seen.
+    adjusted since the last look at what is suspected of it.
     """
 
     sku: str
@@ -124,7 +124,11 @@ class Findings(Desk):
         sku, figures, gap = seen.sku, seen.figures, gap_of(seen.figures)
         before = self._suspicion(warehouse, sku)
         if seen.moved:
-            after, due_ms = before, at_ms + MOVED_MS
+            # What was just shown unwritten is not read again at the next look.
+            after = before
+            if before is not None and not seen.written:
+                after = replace(before, version=seen.version)
+            due_ms = at_ms + MOVED_MS
         else:
             after = looked(before, gap, at_ms, seen.version, policy, written=seen.written)
             waits = after is not None and after.proven is None

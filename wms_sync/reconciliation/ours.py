@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from reservation.errors import ArchiveUnavailable
+from reservation.events.archive import TOO_LATE
 from reservation.model import AdjustStock, Origin, level_key
 from wms_sync.outbox.lock import Bound
 from wms_sync.outbox.reads import look_at
@@ -111,11 +113,20 @@ class Ours:
         return moved, now
 
     async def written(self, suspicions: Mapping[str, Suspicion], up_to: str) -> set[str]:
-        """Name SKUs whose level was set or adjusted since what is suspected of them was seen."""
+        """Name SKUs whose level was set or adjusted since the last look at what is suspected.
+
+        Of what was sold too much since to be read in time, nobody can say: that counts as written,
+        or the comparison would stand still. Cost: O(events of these SKUs since the last look).
+        """
         if not suspicions:
             return set()
         since = {level_key(sku, self._name): one.version for sku, one in suspicions.items()}
-        written = await self._engine.history.written(since, up_to=up_to)
+        try:
+            written = await self._engine.history.written(since, up_to=up_to)
+        except ArchiveUnavailable as fault:
+            if TOO_LATE not in str(fault):
+                raise
+            return set(suspicions)
         return {sku for sku in suspicions if level_key(sku, self._name) in written}
 
     async def adjust(self, sku: str, delta: int, adjustment_id: str) -> StockOutcome:

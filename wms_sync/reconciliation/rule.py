@@ -103,9 +103,9 @@ class Look(Struct, frozen=True):
 class Suspicion(Struct, frozen=True, kw_only=True):
     """Looks that a difference has gone through, all of which can be true at once.
 
-    Our level has not been written since `version`, the place in the event log of the first look.
-    `proven` is what the looks allow that nothing unreported explains any more; None: none is old
-    enough.
+    Our level was not written from the first of them to `version`, the place in the event log of the
+    last. `proven` is what the looks allow that nothing unreported explains any more; None: none is
+    old enough.
     """
 
     since_ms: int
@@ -133,9 +133,9 @@ def looked(
 ) -> Suspicion | None:
     """Return what is suspected after a look; None: nothing.
 
-    `written` says that our level was set or adjusted since the first look, as of `version`: that
-    may have been what explains it, so all begins anew. A look too soon after another one can clear,
-    and adds nothing.
+    `written` says that our level was set or adjusted since the last look, up to `version`: that may
+    have been what explains it, so all begins anew. A look too soon after another one can clear, and
+    adds nothing.
     """
     if before is None or written:
         return _begun(gap, at_ms, version)
@@ -150,9 +150,7 @@ def looked(
     while waiting and waiting[0].at_ms <= at_ms - policy.settled_ms:
         proven = waiting[0].gap if proven is None else proven.meets(waiting[0].gap)
         waiting = waiting[1:]
-    return Suspicion(
-        since_ms=before.since_ms, version=before.version, waiting=waiting, proven=proven
-    )
+    return Suspicion(since_ms=before.since_ms, version=version, waiting=waiting, proven=proven)
 
 
 def _begun(gap: Gap, at_ms: int, version: str) -> Suspicion | None:

@@ -119,6 +119,48 @@ async def test_what_our_books_are_told_meanwhile_begins_it_anew(yard: Yard) -> N
     assert [note.detail for note in notes] == ["", "our level was written meanwhile", ""]
 
 
+async def test_only_what_happened_since_the_last_look_is_read(yard: Yard) -> None:
+    """However long ago the first was; also behind a look at which ours moved."""
+
+    async def hands_over(skus: list[str]) -> None:
+        await yard.bed.relay()
+
+    async def version() -> str:
+        return (await yard.ours.levels(["A"]))[1]
+
+    yard.bed.depot.goods["A"] = (1, 0)
+    still = yard.bed.depot.asking
+    for number in range(4):
+        await yard.bed.pay(number)
+        await yard.bed.follow()
+        as_of = await version()
+        if number == 3:
+            yard.bed.depot.asking = hands_over
+        await yard.look()
+        seen = yard.findings.sku("main", "A")
+        assert seen is not None
+        assert seen.suspicion is not None
+        assert seen.suspicion.version == as_of
+    assert seen.verdict == "moved"
+    yard.bed.depot.asking = still
+    await yard.adjust(-1, "a1")
+    await yard.look()
+    assert "our level was written meanwhile" in [
+        note.detail for note in yard.findings.history("main", "A")
+    ]
+
+
+async def test_too_much_to_read_begins_it_anew(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison that waits for it would stand still for all other SKUs."""
+    yard.bed.depot.goods["A"] = (997, 0)
+    await yard.look()
+    suspicions = yard.findings.suspicions("main", ["A"])
+    (_, version) = await yard.ours.levels(["A"])
+    assert await yard.ours.written(suspicions, version) == set()
+    monkeypatch.setattr(yard.bed.engine.history, "_seconds", 0.0)
+    assert await yard.ours.written(suspicions, version) == {"A"}
+
+
 async def test_what_moves_while_it_is_asked_is_asked_again(yard: Yard) -> None:
     """The answer was given of another time: nothing is made of it."""
 
@@ -193,6 +235,33 @@ async def test_a_decision_that_is_too_old_is_taken_anew(yard: Yard, made: bool) 
     await yard.look(4)
     assert (await yard.level()).on_hand == 997
     assert yard.states() == [DriftState.GONE] + [DriftState.REPAIRED] * (not made)
+
+
+async def test_what_is_sold_behind_the_decision_is_not_booked_away(yard: Yard) -> None:
+    """Minutes may pass until the adjustment: it is a shortfall then, told with the next look."""
+    assert (await found(yard)).state is DriftState.REPAIRING
+    await yard.bed.pay(1, Line("A", "main", 1_000))
+    for _ in range(3):
+        await yard.call()
+    level = await yard.level()
+    assert (level.on_hand, level.committed) == (1_000, 1_000)
+    assert yard.states() == [DriftState.OPEN]
+    shortfall = yard.findings.shortfall("main", "A")
+    assert shortfall is not None
+    assert shortfall.missing == 3
+    assert yard.notes()[-2:] == ["repair refused", "shortfall"]
+
+
+async def test_one_that_was_made_before_a_crash_is_not_called_refused(yard: Yard) -> None:
+    """Though what was sold since would forbid it: nobody knows who has written our level."""
+    drift = await found(yard)
+    await yard.ours.adjust("A", drift.delta, drift.adjustment_id)
+    await yard.bed.pay(1, Line("A", "main", 997))
+    yard.open()
+    await yard.call()
+    assert (await yard.level()).on_hand == 997
+    assert yard.states() == [DriftState.GONE]
+    assert "repair given up" in yard.notes()
 
 
 async def test_a_large_one_is_not_mended(yard: Yard) -> None:
