@@ -1,12 +1,14 @@
 """One order's whole way, from its platform's first message to the parcel: what each room knows.
 
 The rooms do not know each other; what they keep of an order is put side by side here, and in the
-order of time. Nothing is kept here.
+order of time. Where warehouses have a clock of their own (`warehouse_clock`), what the other rooms
+keep is dated by it here: sorted by two clocks a parcel would stand before its order was paid.
+Nothing is kept here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +32,7 @@ from reservation.errors import ArchiveUnavailable
 from reservation.model import RESERVATION_ID, State
 from reservation.security import Action
 from reservation.times import rfc3339
+from wms_sync.clock import clock_of
 from wms_sync.desk_endpoints import delivery_json, may_see_receivers
 from wms_sync.views import DeliveryWholeView
 
@@ -78,8 +81,23 @@ class WayView(View):
         description="Why it is not where its platform says, where it is not."
     )
     warehouses: list[DeliveryWholeView] = Field(description="Its part at each warehouse.")
-    parcels: list[ParcelView] = Field(description="Those that its platform is told of.")
-    steps: list[WayStepView] = Field(description="All of it, the oldest first.")
+    parcels: list[ParcelView] = Field(
+        description="Those that its platform is told of, dated as the steps."
+    )
+    steps: list[WayStepView] = Field(
+        description="All of it, the oldest first, by the clock of warehouses."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that a room tells of an order."""
+
+    at_ms: int
+    where: Where
+    name: str
+    what: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +115,7 @@ class Ways:
     def __init__(self, engine: Engine, settings: Settings, showing: Showing) -> None:
         self._engine = engine
         self._showing = showing
+        self._at = clock_of(settings).at
         self._inbox = inbox_path(settings.data_dir)
         self._parcels = parcels_path(settings.data_dir)
 
@@ -127,15 +146,18 @@ class Ways:
         parcels = await _read(
             lambda: look_at_parcels(self._parcels, lambda file: file.of_order(channel, order_id))
         )
-        notices = parcels or ()
+        notices = [self._redated(one) for one in parcels or ()]
         found = outcome.reservation
         if not (found or deliveries or told.messages or told.look or notices):
             raise Refused(reservation_not_found(reservation_id))
-        steps = [
+        of_the_world = [
             *_of_channel(channel, told),
             *(() if found is None else _of_reservation(found)),
+        ]
+        steps = [
+            *(_step_json(replace(one, at_ms=self._at(one.at_ms))) for one in of_the_world),
             *_of_warehouses(deliveries),
-            *_of_parcels(notices),
+            *(_step_json(one) for one in _of_parcels(notices)),
         ]
         trouble = told.look if told.look is not None and told.look.reason else None
         return json_answer(
@@ -149,6 +171,14 @@ class Ways:
                 "parcels": [parcel_json(one) for one in notices],
                 "steps": sorted(steps, key=lambda step: step["at"]),
             },
+        )
+
+    def _redated(self, notice: Notice) -> Notice:
+        told_ms = notice.told_ms
+        return replace(
+            notice,
+            since_ms=self._at(notice.since_ms),
+            told_ms=None if told_ms is None else self._at(told_ms),
         )
 
 
@@ -179,30 +209,30 @@ def _told(channel: str, order_id: str) -> Callable[[DeskReads], Told]:
     return ask
 
 
-def _of_channel(channel: str, told: Told) -> Iterable[dict[str, Any]]:
+def _of_channel(channel: str, told: Told) -> Iterable[Step]:
     if told.shown is not None:
-        yield _step(told.shown.created_at_ms, Where.CHANNEL, channel, "placed")
+        yield Step(told.shown.created_at_ms, Where.CHANNEL, channel, "placed")
         if told.shown.paid_at_ms is not None:
-            yield _step(told.shown.paid_at_ms, Where.CHANNEL, channel, "paid")
+            yield Step(told.shown.paid_at_ms, Where.CHANNEL, channel, "paid")
     for message in told.messages:
         times = f" ×{message.times}" if message.times > 1 else ""
         detail = f"{message.topic}{times}"
-        yield _step(message.at_ms, Where.CHANNEL, channel, "message", detail)
+        yield Step(message.at_ms, Where.CHANNEL, channel, "message", detail)
     if told.look is not None and told.look.reason:
-        yield _step(told.look.since_ms, Where.CHANNEL, channel, "unfit", told.look.reason)
+        yield Step(told.look.since_ms, Where.CHANNEL, channel, "unfit", told.look.reason)
 
 
-def _of_reservation(found: Reservation) -> Iterable[dict[str, Any]]:
+def _of_reservation(found: Reservation) -> Iterable[Step]:
     """Tell what a record says: an order that came paid was never held."""
     units = ", ".join(f"{line.quantity} × {line.sku}" for line in found.lines)
     where = Where.RESERVATION, found.channel
     if found.confirmed_at_ms != found.created_at_ms:
-        yield _step(found.created_at_ms, *where, State.HELD, units)
+        yield Step(found.created_at_ms, *where, State.HELD, units)
         units = ""
     if found.confirmed_at_ms is not None:
-        yield _step(found.confirmed_at_ms, *where, State.CONFIRMED, units)
+        yield Step(found.confirmed_at_ms, *where, State.CONFIRMED, units)
     if found.ended_at_ms is not None:
-        yield _step(found.ended_at_ms, *where, found.state)
+        yield Step(found.ended_at_ms, *where, found.state)
 
 
 def _of_warehouses(deliveries: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
@@ -217,22 +247,22 @@ def _of_warehouses(deliveries: Iterable[dict[str, Any]]) -> Iterable[dict[str, A
             }
 
 
-def _of_parcels(notices: Iterable[Notice]) -> Iterable[dict[str, Any]]:
+def _of_parcels(notices: Iterable[Notice]) -> Iterable[Step]:
     for one in notices:
         where = Where.PARCEL, one.fulfilment_id
         number = f"{one.company} {one.tracking_number}"
-        yield _step(one.since_ms, *where, "parcel", number)
+        yield Step(one.since_ms, *where, "parcel", number)
         if one.told_ms is not None:
-            yield _step(one.told_ms, *where, "told", one.channel)
+            yield Step(one.told_ms, *where, "told", one.channel)
 
 
-def _step(at_ms: int, where: Where, name: str, what: str, detail: str = "") -> dict[str, Any]:
+def _step_json(step: Step) -> dict[str, Any]:
     return {
-        "at": rfc3339(at_ms),
-        "where": where,
-        "name": name,
-        "what": what,
-        "detail": detail or None,
+        "at": rfc3339(step.at_ms),
+        "where": step.where,
+        "name": step.name,
+        "what": step.what,
+        "detail": step.detail or None,
     }
 
 

@@ -123,7 +123,7 @@ class Connector(ABC):
 
     @abstractmethod
     def hold(self, order: DeliveryOrder, *, held: bool, reason: str, now_ms: int) -> Request:
-        """Ask that an order waits there, or goes on."""
+        """Ask that an order waits there, or goes on; nothing here asks it, code of yours may."""
 
     @abstractmethod
     def read_done(self, response: Response) -> None:

@@ -1,8 +1,8 @@
 """A warehouse's own system: plain JSON, signed both ways by Standard Webhooks.
 
 The format is ours, for warehouses that have none of their own: `docs/warehouses.md`. A GET is
-signed like a message with an empty body; a call's id is made of what it asks, so that the same one
-has the same id.
+signed like a message with an empty body. A call's id is made of what it asks, so that a repetition
+has the same one; a question's also of when: who takes each id once would answer it as of before.
 
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 (1.0.0).
@@ -184,7 +184,8 @@ class Rest(Connector):
 
     def _call(self, method: str, path: str, body: bytes, now_ms: int) -> Request:
         url = f"{self.account.url}{path}"
-        name = message_id("msg", method, url, body.decode()).replace(".", "_")
+        when = (str(now_ms),) if method == "GET" else ()
+        name = message_id("msg", method, url, body.decode(), *when).replace(".", "_")
         headers = signed_headers(self._signers, name, now_ms // 1000, body)
         content = {"content-type": "application/json"} if body else {}
         return Request(method, url, body, content | headers)

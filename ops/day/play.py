@@ -7,6 +7,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ops.day.arrival import Arrival
 from ops.day.books import Books, read_books, read_stock
 from ops.day.buyers import Bought, buy
 from ops.day.course import course_of
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from ops.day.foresight import Look
     from ops.day.plan import Plan
 
-ENTER_SECONDS: Final = 180.0  # after the last order, for what is still on its way into the outbox
 SETTLE_SECONDS: Final = 60.0  # for reports that are under way
 POLL_SECONDS: Final = 0.2
 TOLD_SECONDS: Final = 1.0  # real time between two looks at how far the day is
+EVENING_TOLD_SECONDS: Final = 30.0  # between two lines on what is still on its way
 
 
 class Teller(Protocol):
@@ -66,7 +67,8 @@ async def play(
         bought = await _day(stage, plan, lookout, teller, begins_ms)
         await lookout.look()
         teller.step("the day is over: what is on its way arrives")
-        settled = await _evening(stage, bought)
+        still_come = await _all_entered(stage, bought, teller)
+        settled = await _evening(stage)
         teller.step("the books are read")
         await lookout.look()
         books = await read_books(stage, settings)
@@ -84,6 +86,7 @@ async def play(
         course_of(books.rows.values(), begins_ms, ends_ms),
         _late(stage, books),
         settled,
+        still_come,
     )
 
 
@@ -138,23 +141,32 @@ async def _day(
     return bought
 
 
-async def _evening(stage: Stage, bought: Bought) -> bool:
-    """Wait until every order is in the outbox, then until both sides know the same of stock.
-
-    The warehouse's clock stands still for that. Returns whether all has come to rest.
-    """
-    path, deadline = outbox_path(stage.data_dir), time.monotonic() + ENTER_SECONDS
+async def _all_entered(stage: Stage, bought: Bought, teller: Teller) -> bool:
+    """Wait as long as more enter the outbox; returns whether some still did at the end."""
+    path, began = outbox_path(stage.data_dir), time.monotonic()
+    arrival, told = Arrival(len(bought.placed), began), began
 
     def entered() -> tuple[int, int]:
         depths = look_at(path, lambda reads: reads.depths(WAREHOUSE)) or ()
         undetailed = sum(d.orders for d in depths if d.state is DeliveryState.UNDETAILED)
         return sum(d.orders for d in depths), undetailed
 
-    while time.monotonic() < deadline:
+    while True:
         found, undetailed = await asyncio.to_thread(entered)
-        if found >= len(bought.placed) and not undetailed:
-            break
+        now = time.monotonic()
+        if arrival.ends(found, undetailed, now):
+            return arrival.still_come
+        if now - told >= EVENING_TOLD_SECONDS:
+            told = now
+            teller.step(f"{found:,} of {len(bought.placed):,} are in the outbox")
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _evening(stage: Stage) -> bool:
+    """Wait until both sides know the same of stock; returns whether all has come to rest.
+
+    The warehouse's clock stands still for that.
+    """
     await stage.warehouse.say("PUT", "/clock", {"speed": 0})
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:

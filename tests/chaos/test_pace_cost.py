@@ -14,7 +14,7 @@ from tests.wms_sync.rules.festival import MIDNIGHT, POLICY, orders
 from tests.wms_sync.rules.test_priority import FIELDS, NEXT, TABLE
 from wms_sync.rules.arrivals import Arrivals
 from wms_sync.rules.capacity import DAY_MS, HOUR_MS, Capacity
-from wms_sync.rules.forecast import foresee
+from wms_sync.rules.forecast import forecast_of
 from wms_sync.rules.outlook import Outlook
 from wms_sync.rules.priority import PLACE, Lane, Turns, Waiting, choose
 from wms_sync.rules.queue import Queue
@@ -91,7 +91,7 @@ def test_all_estimates(record: Record):
     figures = {
         "estimates_ms": _least_ms(estimates),
         "one_ms": _least_ms(lambda: whole.handed_at(one)),
-        "forecast_ms": _least_ms(lambda: foresee(lanes, outlook)),
+        "forecast_ms": _least_ms(lambda: forecast_of(Queue(lanes, outlook))),
     }
     record(**figures)
     assert figures["estimates_ms"] < 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -107,6 +108,15 @@ def hour() -> Hour:
 @pytest.fixture
 async def ask(engine: Engine, store: Store, settings: Settings, hour: Hour) -> AsyncIterator[Asked]:
     """Serve the endpoints for a warehouse that takes 750 an hour."""
+    async with asking(engine, store, settings, hour) as asked:
+        yield asked
+
+
+@asynccontextmanager
+async def asking(
+    engine: Engine, store: Store, settings: Settings, hour: Hour
+) -> AsyncIterator[Asked]:
+    """Serve them by settings of the test's own."""
     keyring, tokens = Keyring(store.client), {}
     for role in ROLES:
         channels = ["tmall"] if role is Role.CHANNEL else []

@@ -6,7 +6,7 @@ fed at s thousandths of that earns n * s credits a millisecond.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Final
@@ -78,20 +78,6 @@ class Capacity(Struct, frozen=True):
         Cost: O(log shifts), however long the time.
         """
         return (self._since_epoch(to_ms) - self._since_epoch(from_ms)) * share
-
-    def earned_at(self, from_ms: int, credit: int, share: int = WHOLE) -> int:
-        """Return the first instant at which `credit` has been earned since `from_ms`.
-
-        `share` is 1 … 1,000. Cost: O(log shifts).
-        """
-        if credit <= 0:
-            return from_ms
-        day = _day(self)
-        days, rest = divmod(self._since_epoch(from_ms) + -(-credit // share) - 1, day.total)
-        rest += 1  # 1 … total: the instant at which a day's last order is earned is of that day
-        piece = bisect_left(day.sums, rest) - 1
-        into_ms = -(-(rest - day.sums[piece]) // day.rates[piece])
-        return days * DAY_MS + day.starts[piece] + into_ms - self.utc_offset_ms
 
     def pieces(self, from_ms: int, to_ms: int) -> list[tuple[int, int]]:
         """Return `(since when, orders a day)` for a time, the first one since `from_ms`."""

@@ -5,14 +5,10 @@ Nothing here is a promise: it is what follows if the pace stays and the expected
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from wms_sync.rules.capacity import WHOLE, Capacity
-from wms_sync.rules.outlook import Outlook
-from wms_sync.rules.priority import Lane, Waiting
 from wms_sync.rules.queue import Queue
 
 
@@ -37,16 +33,11 @@ class Forecast(Struct, frozen=True):
     emptied_ms: int | None
 
 
-def foresee(lanes: Mapping[Lane, Sequence[Waiting]], outlook: Outlook) -> Forecast:
-    """Foresee the queue: `lanes` has all that waits, each lane by `priority.PLACE`.
+def forecast_of(queue: Queue) -> Forecast:
+    """Foresee a queue; keep it to ask it for more.
 
     Cost: O(waiting); ADR 019 has the figure for 47,000 orders.
     """
-    return forecast_of(Queue(lanes, outlook))
-
-
-def forecast_of(queue: Queue) -> Forecast:
-    """Foresee a queue that is kept, to ask it for more. Cost: as `foresee`."""
     outlook = queue.outlook
     handed: dict[str, int | None] = {}
     late: list[int] = []  # when they entered
@@ -70,10 +61,3 @@ def forecast_of(queue: Queue) -> Forecast:
         needed_per_hour=queue.needed_per_hour(),
         emptied_ms=queue.emptied_ms(),
     )
-
-
-def what_if(
-    lanes: Mapping[Lane, Sequence[Waiting]], outlook: Outlook, capacities: Sequence[Capacity]
-) -> list[Forecast]:
-    """Foresee the same queue with other capacities, each fed at the whole of it."""
-    return [foresee(lanes, replace(outlook, capacity=c, share=WHOLE)) for c in capacities]

@@ -47,19 +47,6 @@ def allowed(pace: Pace, capacity: Capacity, now_ms: int, *, batch_size: int = 1)
     return min(earned(pace, capacity, now_ms).credit // ORDER, batch_size)
 
 
-def allowed_at(pace: Pace, capacity: Capacity, now_ms: int, *, orders: int = 1) -> int:
-    """Return the first instant, `now_ms` or later, at which so many orders may be handed over.
-
-    Who waits for a full batch makes its first order wait; this tells how long.
-    Raises ValueError for more than the burst: they never may leave together.
-    """
-    if orders > capacity.burst:
-        raise ValueError(f"{orders} orders never leave at once: the burst is {capacity.burst}")
-    now = earned(pace, capacity, now_ms)
-    at_ms = capacity.earned_at(now.at_ms, orders * ORDER - now.credit, pace.share)
-    return max(at_ms, now_ms, pace.paused_until_ms)
-
-
 def hand_over(pace: Pace, capacity: Capacity, now_ms: int, *, orders: int) -> Pace:
     """Take the credit of orders that are about to leave. Keep the answer before they do.
 

@@ -1,12 +1,10 @@
 """Which of the waiting orders go next: lanes, the earliest ship-by first, and nothing starves.
 
 An order's place never changes while it waits, so it is a column, `turn_ms`, and an index finds the
-first ones. In SQLite:
+first ones (`delivery_turn` in `outbox.file`; an order's id is its `code` there):
 
-    CREATE INDEX outbox_turn ON outbox (warehouse, lane, turn_ms, entered_ms, order_id)
-        WHERE state = 'pending';
-    SELECT … FROM outbox WHERE state = 'pending' AND warehouse = ? AND lane = ?
-        ORDER BY turn_ms, entered_ms, order_id LIMIT ?;     -- once for each lane, then `choose`
+    SELECT … FROM delivery WHERE state = 'pending' AND warehouse = ? AND lane = ?
+        ORDER BY turn_ms, entered_ms, code LIMIT ?;     -- once for each lane, then `choose`
 
 The rules (ADR 019 has the reasons):
 - Rush goes first, but takes at most its share of what leaves while others wait.

@@ -20,7 +20,6 @@ def test_eighteen_thousand_a_day_are_an_order_each_4800_ms():
     capacity = Capacity(18_000)
     assert capacity.intake(1_000, 5_800) == ORDER
     assert capacity.intake(1_000, 5_799) < ORDER
-    assert capacity.earned_at(1_000, ORDER) == 5_800
     assert capacity.intake(7, 7 + HOUR_MS) == 750 * ORDER
     assert capacity.intake(7, 7 + HOUR_MS, 500) == 375 * ORDER
 
@@ -67,16 +66,6 @@ def test_the_intake_is_the_sum_of_its_pieces(capacity: Capacity, start: int, len
     for (since, rate), (until, _) in pairwise(pieces):
         if since < until:
             assert capacity.rate_at(since) == capacity.rate_at(until - 1) == rate
-
-
-@given(capacities(), TIMES, st.integers(1, 100_000 * ORDER), st.integers(1, 1_000))
-def test_the_first_instant_at_which_so_much_is_earned(
-    capacity: Capacity, start: int, credit: int, share: int
-):
-    """A millisecond earlier it is not, over shifts without any intake and over days."""
-    at = capacity.earned_at(start, credit, share)
-    assert capacity.intake(start, at, share) >= credit
-    assert capacity.intake(start, at - 1, share) < credit
 
 
 @pytest.mark.parametrize(

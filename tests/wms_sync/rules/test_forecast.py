@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 import pytest
+from msgspec.structs import replace
 
 from tests.wms_sync.rules.festival import MIDNIGHT, POLICY, Warehouse, orders
 from wms_sync.rules.arrivals import Arrivals, Came, expect
-from wms_sync.rules.capacity import DAY_MS, HOUR_MS, ORDER, Capacity, Shift
-from wms_sync.rules.forecast import Forecast, foresee, what_if
+from wms_sync.rules.capacity import DAY_MS, HOUR_MS, ORDER, WHOLE, Capacity, Shift
+from wms_sync.rules.forecast import Forecast, forecast_of
 from wms_sync.rules.outlook import HORIZON_MS, STUCK_MS, Outlook, look_out
 from wms_sync.rules.pacing import Pace
 from wms_sync.rules.priority import Lane, Waiting, enter
@@ -33,6 +35,16 @@ def waiting(count: int, lane: Lane = Lane.NORMAL, *, hours: float = 0, every_ms:
 def outlook(*arrivals: Arrivals, capacity: Capacity = FULL, **others: int) -> Outlook:
     """Expect the warehouse to be fed as it is."""
     return Outlook(now_ms=NOW, capacity=capacity, arrivals=arrivals, policy=POLICY, **others)
+
+
+def foresee(lanes: Mapping[Lane, Sequence[Waiting]], ahead: Outlook) -> Forecast:
+    """Foresee what waits."""
+    return forecast_of(Queue(lanes, ahead))
+
+
+def at_rate(ahead: Outlook, orders_per_hour: int) -> Outlook:
+    """Expect the same of a warehouse that takes so many, fed at the whole of it."""
+    return replace(ahead, capacity=Capacity(orders_per_hour * 24), share=WHOLE)
 
 
 def hours(at_ms: int | None) -> float:
@@ -79,14 +91,8 @@ class TestThePeakDaysArithmetic:
         seen = foresee({}, outlook(PEAK))
         # Who enters at the end of what is foreseen: 47,000 orders within 24 + 8 hours.
         assert seen.needed_per_hour == pytest.approx(47_000 / 32, abs=2)
-        enough, less = what_if(
-            {},
-            outlook(PEAK),
-            [
-                Capacity(seen.needed_per_hour * 24),
-                Capacity(seen.needed_per_hour * 24 * 99 // 100),
-            ],
-        )
+        enough = foresee({}, at_rate(outlook(PEAK), seen.needed_per_hour))
+        less = foresee({}, at_rate(outlook(PEAK), seen.needed_per_hour * 99 // 100))
         assert enough.first_breach_ms is None
         assert enough.expected_to_break == 0
         assert less.first_breach_ms is not None
@@ -212,11 +218,9 @@ def test_the_rate_that_is_needed_saves_a_real_queue():
     seen = foresee(lanes, outlook(*coming))
     assert seen.first_breach_ms is not None
     assert seen.needed_per_hour > 750
-    enough, less = what_if(
-        lanes,
-        outlook(*coming, share=300),
-        [Capacity(seen.needed_per_hour * 24), Capacity(seen.needed_per_hour * 18)],
-    )
+    ahead = outlook(*coming, share=300)
+    enough = foresee(lanes, at_rate(ahead, seen.needed_per_hour))
+    less = foresee(lanes, at_rate(ahead, seen.needed_per_hour * 3 // 4))
     assert (enough.will_break, enough.expected_to_break) == (0, 0)
     assert less.will_break + less.expected_to_break > 0
 

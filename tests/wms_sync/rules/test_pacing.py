@@ -19,8 +19,8 @@ from wms_sync.rules.pacing import (
     LOWER_EVERY_MS,
     Pace,
     allowed,
-    allowed_at,
     answered,
+    earned,
     hand_over,
 )
 
@@ -71,24 +71,18 @@ def test_no_window_has_more_than_its_intake_and_the_burst(
             assert (sums[last + 1] - sums[first]) * ORDER <= most
 
 
-@settings(deadline=None)
-@given(capacities(), TIMES, st.integers(0, 100), st.integers(1, 1_000))
-def test_the_instant_at_which_orders_may_leave(
-    capacity: Capacity, now: int, credit: int, share: int
-):
-    """Then they may, and a millisecond earlier they may not."""
-    pace = Pace(now, credit=min(credit, capacity.burst) * ORDER, share=share)
-    at = allowed_at(pace, capacity, now, orders=capacity.burst)
-    assert allowed(pace, capacity, at, batch_size=capacity.burst) == capacity.burst
-    if at > now:
-        assert allowed(pace, capacity, at - 1, batch_size=capacity.burst) < capacity.burst
+def next_at(pace: Pace, now: int) -> int:
+    """Return the first instant at which one more order may leave, at CAPACITY's even rate."""
+    now = max(now, pace.paused_until_ms)
+    lacking = max(ORDER - earned(pace, CAPACITY, now).credit, 0)
+    return now + -(-lacking // (CAPACITY.orders_per_day * pace.share))
 
 
 def test_a_day_that_is_always_asked_hands_over_all_that_it_may():
     """18,000 orders leave in 24 hours, the last in its last millisecond."""
     pace, now, left = Pace(NOW), NOW, 0
     while True:
-        now = allowed_at(pace, CAPACITY, now)
+        now = next_at(pace, now)
         if now > NOW + DAY_MS:
             break
         pace = hand_over(pace, CAPACITY, now, orders=1)
@@ -115,8 +109,6 @@ def test_more_than_is_allowed_is_refused():
         hand_over(FULL, CAPACITY, NOW, orders=21)
     with pytest.raises(ValueError, match="-1 orders may not"):
         hand_over(FULL, CAPACITY, NOW, orders=-1)
-    with pytest.raises(ValueError, match="the burst is 20"):
-        allowed_at(FULL, CAPACITY, NOW, orders=21)
 
 
 def test_a_smaller_burst_holds_at_once():
@@ -149,7 +141,7 @@ def test_what_an_answer_does(
     if pause_ms:
         resumes = NOW + pause_ms
         assert allowed(after, CAPACITY, resumes - 1) == 0
-        assert allowed_at(after, CAPACITY, NOW) >= resumes
+        assert next_at(after, NOW) >= resumes
 
 
 def test_calls_that_fail_together_lower_the_pace_once():
@@ -166,7 +158,8 @@ def test_what_was_earned_before_a_change_of_pace_was_earned_at_the_pace_of_then(
     pace = answered(Pace(NOW), CAPACITY, NOW + 2_400, Answer.FAULT)
     assert pace.share == 875
     assert pace.credit == ORDER // 2
-    assert allowed_at(pace, CAPACITY, NOW + 2_400) == NOW + 2_400 + -(-2_400 * 1_000 // 875)
+    at_ms = NOW + 2_400 + -(-2_400 * 1_000 // 875)
+    assert [allowed(pace, CAPACITY, at_ms - early) for early in (1, 0)] == [0, 1]
 
 
 def _play(takes_per_day: int, fault_rate: float, hours: int) -> tuple[float, float]:
@@ -176,7 +169,7 @@ def _play(takes_per_day: int, fault_rate: float, hours: int) -> tuple[float, flo
     room, pace, now = Pace(NOW), Pace(NOW), NOW
     calls = taken = 0
     while now < NOW + hours * HOUR_MS:
-        now = allowed_at(pace, CAPACITY, now)
+        now = next_at(pace, now)
         pace = hand_over(pace, CAPACITY, now, orders=1)
         calls += 1
         answer = Answer.TAKEN
@@ -215,7 +208,7 @@ def test_good_times_bring_the_whole_pace_back():
     """From the least share to all of it takes fifty calls."""
     pace, now = Pace(NOW, share=LEAST_SHARE), NOW
     for _ in range(50):
-        now = allowed_at(pace, CAPACITY, now)
+        now = next_at(pace, now)
         pace = answered(hand_over(pace, CAPACITY, now, orders=1), CAPACITY, now, Answer.TAKEN)
     assert pace.share == WHOLE
     assert now - NOW < 45 * 60_000
