@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from partners.connection import Connection
+    from partners.model import Request
     from wms_sync.connector import Connector
+    from wms_sync.model import DeliveryOrder
     from wms_sync.outbox.handing import Handing
     from wms_sync.rules.priority import Lane, Waiting
     from wms_sync.terms import Terms
@@ -336,23 +338,37 @@ class Relay:
 
     async def _make(self, call: Call) -> tuple[Call, Heard]:
         """Make a call, once."""
-        response = None
         try:
             orders = [each.order() for each in call.deliveries]
+            request = self._written(call, orders)
+        except Exception as bug:  # noqa: BLE001 (it is told; other orders go on)
+            return call, self._unwritten(call, bug)
+        response = None
+        try:
+            response = await self._connection.send(request)
             if call.cancels:
-                reason = call.deliveries[0].reason
-                request = self._connector.cancel(orders[0], reason, self._now_ms())
-                response = await self._connection.send(request)
                 in_time = self._connector.read_cancelled(response)
                 return call, Heard(answer=Answer.TAKEN, in_time=in_time)
-            request = self._connector.create(orders, self._now_ms())
-            response = await self._connection.send(request)
             created = self._connector.read_created(response, orders)
             return call, Heard(answer=Answer.TAKEN, created=created)
         except (PartnerFault, UnknownWord) as fault:
             return call, heard_fault(fault, response)
         except Exception as bug:  # noqa: BLE001 (it is told; an order without fate would be stuck)
             return call, Heard(answer=Answer.FAULT, reason=self._bug(bug, call.deliveries))
+
+    def _written(self, call: Call, orders: Sequence[DeliveryOrder]) -> Request:
+        if call.cancels:
+            return self._connector.cancel(orders[0], call.deliveries[0].reason, self._now_ms())
+        return self._connector.create(orders, self._now_ms())
+
+    def _unwritten(self, call: Call, bug: Exception) -> Heard:
+        """Say what becomes of a call that could not be written: of the warehouse it says nothing.
+
+        One order would be so again: it is for people. Of several each is written by itself next.
+        """
+        is_its_own = not call.cancels and len(call.deliveries) == 1
+        fate = Fate.REFUSED if is_its_own else Fate.UNKNOWN
+        return Heard(answer=Answer.TAKEN, reason=self._bug(bug, call.deliveries), fate=fate)
 
     # -- figures ---------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from partners.model import Response
+from partners.model import Request, Response
 from reservation import metrics
 from reservation.model import Line
 from tests.wms_sync.bed import Bed, dispatch
@@ -125,6 +125,35 @@ async def test_a_connectors_bug_holds_up_no_other_order(bed: Bed) -> None:
     await bed.later(3600)
     await bed.all()
     assert (bed.state(2), bed.depot.effects["tmall:2@main"]) == (ACCEPTED, 1)
+
+
+class Speechless(BatchConnector):
+    """A connector that cannot write one of its orders."""
+
+    batch_size = 3
+
+    def create(self, orders: Sequence[DeliveryOrder], now_ms: int) -> Request:
+        """Fail for one."""
+        if any(order.code == "tmall:2@main" for order in orders):
+            raise OverflowError("date value out of range")
+        return super().create(orders, now_ms)
+
+
+async def test_what_cannot_be_written_is_for_people_and_no_fault_of_the_warehouse(bed: Bed) -> None:
+    """Those of its batch go by themselves; nothing of it is there."""
+    bed.connector_kind = Speechless
+    bed.open()
+    for number in range(1, 4):
+        await bed.pay(number)
+    await bed.all()
+    await bed.later(60)
+    await bed.all()
+    assert [bed.state(number) for number in (1, 2, 3)] == [ACCEPTED, REJECTED, ACCEPTED]
+    assert bed.part(2).reason == "bug: OverflowError('date value out of range')"
+    assert "tmall:2@main" not in bed.depot.effects
+    kept = bed.relays["main"]._kept
+    assert kept is not None
+    assert (kept.breaker.state, kept.breaker.streak) == (BreakerState.CLOSED, 0)
 
 
 async def test_a_refused_order_is_an_anomaly(bed: Bed) -> None:
