@@ -216,7 +216,10 @@ class Locker:
     def _note_answer(self, lock: Lock, one: Locked, at_ms: int) -> str:
         if not one.taken:
             reason = one.reason or "refused without a reason"
-            self._rows.refused(lock.code, reason, one.short, at_ms)
+            skus = {sku for sku, _ in lock.items}
+            # Whatever the reason, of one SKU it is that one which is not kept.
+            short = one.short or (tuple(skus) if len(skus) == 1 else ())
+            self._rows.refused(lock.code, reason, short, at_ms)
             return "refused"
         renew_ms = lock.until_ms - self._terms.renewed_ms
         before = self._rows.taken(lock.code, lock.until_ms, renew_ms, at_ms)

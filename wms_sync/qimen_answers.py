@@ -36,8 +36,9 @@ _CALLER: Final = "isv."  # it has not
 _INVALID: Final = frozenset({"isv.invalid-parameter", "isv.missing-parameter"})
 
 # Words of a refusal's text.
+_HOUR: Final = ("timestamp", "时间戳")  # one of the two clocks is wrong, and no order
 _SLOWER: Final = ("限流", "频繁", "too many requests")
-BUSY: Final = ("繁忙", "稍后", "稍候", "try again later")
+BUSY: Final = ("繁忙", "稍后", "稍候", "try again later", *_HOUR)
 ALREADY_THERE: Final = (
     "单已存在",  # 订单已存在, 发货单已存在
     "单号已存在",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reservation.model import Line
+from reservation.model import SYSTEM, Line, SetStock
 from tests.wms_sync.bed import UNPACED, Bed
 from tests.wms_sync.depot import DepotConnector, LockConnector, codes
 from tests.wms_sync.locked import (
@@ -159,6 +159,23 @@ async def test_a_refused_lock_is_a_failed_lock_and_for_people(house: Bed) -> Non
     await house.later(3600)
     await house.lock()
     assert len(codes(house.depot, "lock")) == 3  # nobody asks again by himself
+
+
+async def test_a_lock_that_is_refused_for_whatever_reason_blames_its_only_sku(house: Bed) -> None:
+    """Of several nobody knows which."""
+    await house.engine.set_stock(SetStock("C", "main", 9, 0), SYSTEM)
+    for number in range(3):
+        house.depot.refuses_lock[f"tmall:{number}@main"] = {"reason": "商品不存在", "short": []}
+        await house.pay(number, Line("A", "main", 1))
+    house.depot.refuses_lock["tmall:3@main"] = {"reason": "商品不存在", "short": []}
+    await house.pay(3, Line("B", "main", 1), Line("C", "main", 1))
+    await house.follow()
+    await house.later(1)
+    await house.lock()
+    await house.settler.round()
+    breakers = [(await house.engine.stock(sku)).breaker for sku in ("A", "B", "C")]
+    assert [one.state for one in breakers] == ["open", "closed", "closed"]
+    assert [one.failures for one in breakers[1:]] == [0, 0]
 
 
 async def test_a_refused_lock_is_retried_or_dismissed(house: Bed) -> None:

@@ -131,6 +131,7 @@ def test_a_batch_is_answered_by_what_erred(answer, outcome):
         (failed("isv.app-not-found", ""), "isv.app-not-found", True, False),
         (failed("isv.invalid-parameter", ""), "isv.invalid-parameter", False, False),
         (failed("E9", "系统繁忙, 请稍后再试"), "E9", True, True),
+        (failed("E9", "Timestamp 2026-01-22 10:00:00 is not fresh"), "E9", True, True),
         (failed("isp.call-limited", ""), TOO_MANY, True, False),
         (failed("accesscontrol.limited-by-app-access-count", ""), TOO_MANY, True, False),
         (failed("7", "App Call Limited"), TOO_MANY, True, False),
