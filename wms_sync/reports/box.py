@@ -73,6 +73,9 @@ _SHORTFALLS: Final = (
     " FROM shortfall LEFT JOIN seen_to USING (warehouse, sku))"
 )
 
+_TOLD_OTHERWISE: Final = "told otherwise under the same name, which was not applied: {}"
+_MOST_TOLD: Final = 300  # characters of that
+
 _plan: Final = msgspec.json.Decoder(Plan).decode
 
 
@@ -223,10 +226,12 @@ class Box(BoxReads):
         state = ReportState.DEAD if isinstance(said, Unread) else ReportState.WAITING
         reason = said.reason if isinstance(said, Unread) else ""
         row = (warehouse, said.message_id, chain_of(warehouse, said), *packed(said), state, at_ms)
+        # What is said otherwise under a name of before is not applied: people have to know.
         (times,) = self._db.execute(
             "INSERT INTO report VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 1, ?7, 0, ?8, '',"
-            " NULL) ON CONFLICT (warehouse, id) DO UPDATE SET times = times + 1 RETURNING times",
-            (*row, reason),
+            " NULL) ON CONFLICT (warehouse, id) DO UPDATE SET times = times + 1,"
+            " anomaly = IIF(kind = ?4 AND said = ?5, anomaly, ?9) RETURNING times",
+            (*row, reason, _TOLD_OTHERWISE.format(packed(said)[1].decode()[:_MOST_TOLD])),
         ).fetchone()
         return bool(times == 1)
 
@@ -269,8 +274,8 @@ class Box(BoxReads):
     def _settle(self, fate: Fate, at_ms: int) -> None:
         if fate.done:
             self._db.execute(
-                "UPDATE report SET state = 'done', since_ms = ?, reason = '', anomaly = ?"
-                " WHERE number = ?",
+                "UPDATE report SET state = 'done', since_ms = ?1, reason = '',"
+                " anomaly = IIF(?2 = '', anomaly, ?2) WHERE number = ?3",
                 (at_ms, fate.anomaly, fate.number),
             )
         elif fate.due_ms is None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.wms_sync.reports.saying import changed, counted, lacking, progressed, shipped
 from wms_sync.model import Progress
@@ -38,6 +39,21 @@ def test_a_report_is_kept_once_by_its_name(box: Box) -> None:
     assert box.keep([("main", ALL[0]), ("east", ALL[0])], 2_000) == 1
     assert [box.report(number).said for number in range(1, 6)] == ALL
     assert (box.report(1).times, box.report(1).kept_ms) == (2, 1_000)
+
+
+def test_what_is_told_otherwise_under_the_same_name_is_for_people(box: Box) -> None:
+    """It is not applied, whether the first was by then or not."""
+    box.keep([("main", changed(1)), ("main", shipped(1, parcel="SF1"))], 1_000)
+    box.keep([("main", replace(changed(1), delta=7)), ("main", shipped(1, parcel="SF1"))], 2_000)
+    box.settle([Fate(number=1, done=True), Fate(number=2, done=True)], 3_000)
+    odd, whole = box.report(1), box.report(2)
+    assert (odd.said, whole.anomaly) == (changed(1), "")
+    assert "told otherwise under the same name" in odd.anomaly
+    assert '"delta":7' in odd.anomaly
+    assert box.counts("main")["anomaly"] == 1
+    box.dismiss(1, "li", 4_000)
+    box.keep([("main", changed(1))], 5_000)
+    assert box.counts("main")["anomaly"] == 0
 
 
 def test_an_older_file_gets_what_it_lacks(box: Box, tmp_path: Path) -> None:
