@@ -67,7 +67,8 @@ class ReportWholeView(ReportView):
 
     message_id: str
     said: dict[str, Any] | None = Field(
-        description="What it says in our words; null where it could not be read."
+        description="What it says in our words; null where it could not be read. Only an admin key"
+        " sees the `reason` of one about an order; others find it without the buyer in its way."
     )
     body: str | None = Field(
         description="What could not be read, as it came. Only an admin key sees it: it may name who"

@@ -8,6 +8,7 @@ import msgspec
 
 from reservation.times import rfc3339, rfc3339_or_none
 from wms_sync.left_views import ReportKind
+from wms_sync.masking import HIDDEN
 from wms_sync.model import Counted, Lacking, Progressed, Shipped, StockChanged
 from wms_sync.reconciliation.rule import gap_of
 from wms_sync.reports.reported import ReportState, Unread
@@ -50,12 +51,19 @@ def report_json(kept: Reported) -> dict[str, Any]:
 
 
 def whole_report_json(kept: Reported, *, shows_body: bool) -> dict[str, Any]:
-    """Write a report with what it says; what nobody could read only to who may see receivers."""
+    """Write a report with what it says.
+
+    What nobody could read, and a warehouse's own words about an order, only to who may see
+    receivers: they may name one. The order's way has these words without him.
+    """
     unread = kept.said if isinstance(kept.said, Unread) else None
+    said = None if unread else msgspec.to_builtins(kept.said)
+    if said and not shows_body and said.get("code") and said.get("reason"):
+        said["reason"] = HIDDEN
     return {
         **report_json(kept),
         "message_id": kept.said.message_id,
-        "said": None if unread else msgspec.to_builtins(kept.said),
+        "said": said,
         "body": unread.body if unread and shows_body else None,
         "masked": unread is not None and not shows_body,
         "plan": None if kept.plan is None else msgspec.to_builtins(kept.plan),

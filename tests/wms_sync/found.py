@@ -12,13 +12,12 @@ import pytest
 from reservation.config import Settings
 from tests.wms_sync.bed import NOW_MS
 from tests.wms_sync.reports.saying import counted, shipped
-from wms_sync.model import Counted, Shipped
 from wms_sync.reconciliation.file import reconciliation_path
 from wms_sync.reconciliation.findings import Findings, Seen
 from wms_sync.reconciliation.model import Walk
 from wms_sync.reconciliation.rule import Figures, Policy
 from wms_sync.reports.box import Box, Fate, reports_path
-from wms_sync.reports.reported import Shortfall, unread
+from wms_sync.reports.reported import Said, Shortfall, unread
 
 APART_MS = 600_000
 POLICY = Policy(apart_ms=APART_MS)
@@ -34,7 +33,7 @@ class Found:
     told: int = 0
     policy: Policy = POLICY
 
-    def report(self, said: Shipped | Counted | None = None, *, warehouse: str = "main") -> int:
+    def report(self, said: Said | None = None, *, warehouse: str = "main") -> int:
         """Keep a report; its number."""
         self.told += 1
         said = said or shipped(self.told, name=f"r{self.told}", warehouse=warehouse)

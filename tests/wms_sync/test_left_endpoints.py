@@ -16,6 +16,7 @@ from tests.wms_sync.found import APART_MS, Found, found
 from tests.wms_sync.reports.saying import counted
 from tests.wms_sync.shown import Hour, ask, hour
 from wms_sync.left_views import FiguresView
+from wms_sync.model import Lacking
 from wms_sync.outbox.file import outbox_path
 from wms_sync.reconciliation.file import reconciliation_path
 from wms_sync.reconciliation.model import Walk
@@ -118,16 +119,24 @@ async def test_one_report_says_what_it_said_and_what_was_decided(ask: Asked, fou
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPS])
-async def test_what_nobody_could_read_is_shown_to_an_admin_only(
+async def test_what_may_name_a_buyer_is_shown_to_an_admin_only(
     ask: Asked, found: Found, role: Role
 ) -> None:
-    """It may name who gets a parcel; others see that there is something."""
+    """What nobody could read, and words about an order; others see that there is something."""
     number = found.unread()
     whole = await ask("GET", f"{MAIN}/reports/{number}", Role.ADMIN)
     assert (whole["body"], whole["masked"]) == ("<张三 13800001234>", False)
     one = await ask("GET", f"{MAIN}/reports/{number}", role)
     assert (one["said"], one["body"], one["masked"]) == (None, None, True)
     assert "13800001234" not in str(one)
+    lack = Lacking(
+        message_id="l", code="tmall:1@main", items=(("A", 1, 1),), reason="张三 is abroad"
+    )
+    number = found.report(lack)
+    whole = await ask("GET", f"{MAIN}/reports/{number}", Role.ADMIN)
+    assert whole["said"]["reason"] == "张三 is abroad"
+    one = await ask("GET", f"{MAIN}/reports/{number}", role)
+    assert one["said"] == {**whole["said"], "reason": "***"}
 
 
 async def test_a_report_is_tried_again_or_dismissed_by_who_may(ask: Asked, found: Found) -> None:
