@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from reservation.database import Database, DatabaseReader, is_there
 from reservation.errors import ArchiveUnavailable
+from wms_sync.model import Progressed
 from wms_sync.reports.reported import (
     Plan,
     Reported,
@@ -62,6 +63,12 @@ _COLUMNS: Final = (
     " anomaly, plan"
 )
 _SHORTFALL: Final = "warehouse, sku, since_ms, at_ms, on_hand, held, committed, untaken, report"
+
+_ANEW: Final = (
+    "UPDATE report SET state = 'waiting', due_ms = ?, attempts = 0,"
+    " plan = CAST(json_object('done_ms', since_ms) AS BLOB)"
+    " WHERE warehouse = ? AND id = ? AND state = 'done'"
+)
 
 _plan: Final = msgspec.json.Decoder(Plan).decode
 
@@ -195,6 +202,7 @@ class Box(BoxReads):
     def keep(self, reports: Iterable[tuple[str, Said]], at_ms: int) -> int:
         """Keep reports of warehouses, each once; returns how many were new.
 
+        One without a name that was done may be told of what came later: it is looked at anew.
         When it returns they are on the disk.
         """
         with self._db.transaction():
@@ -209,6 +217,8 @@ class Box(BoxReads):
             " NULL) ON CONFLICT (warehouse, id) DO UPDATE SET times = times + 1 RETURNING times",
             (*row, reason),
         ).fetchone()
+        if times > 1 and isinstance(said, Progressed) and said.unnamed:
+            self._db.execute(_ANEW, (at_ms, warehouse, said.message_id))
         return bool(times == 1)
 
     # -- applying --------------------------------------------------------------------------------
