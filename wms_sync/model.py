@@ -162,6 +162,7 @@ class Progressed(Struct, frozen=True, kw_only=True):
     progress: Progress
     word: str  # the warehouse's own
     reason: str = ""
+    unnamed: bool = False  # neither name nor time tells it from the same words told later
 
 
 class StockChanged(Struct, frozen=True, kw_only=True):

@@ -141,6 +141,7 @@ class ReportReader:
                     code=code,
                     progress=progress,
                     word=status,
+                    unnamed=not message,
                 )
             )
         return reports
@@ -157,13 +158,15 @@ class ReportReader:
             return ()
         code, word = needed(order, "orderCode"), needed(process, "processStatus")
         reason = text_of(process, "operateInfo") or text_of(process, "remark")
+        at = text_of(process, "operateTime")
         return [
             Progressed(
-                message_id=message_id("process", code, word, text_of(process, "operateTime")),
+                message_id=message_id("process", code, word, at),
                 code=code,
                 progress=known(PROCESSES, "processStatus", word),
                 word=word,
                 reason=reason,
+                unnamed=not at,
             )
         ]
 
@@ -180,6 +183,7 @@ class ReportReader:
                     progress=known(_ANSWERS, "flag", flag),
                     word=flag,
                     reason=said if flag != "success" else "",
+                    unnamed=True,
                 )
             )
         return reports
@@ -189,7 +193,8 @@ class ReportReader:
         self._check(root)
         code, word = needed(root, "deliveryOrderCode"), text_of(root, "messageType")
         reason = text_of(root, "messageDesc") or text_of(root, "remark")
-        said = text_of(root, "messageId") or repr((word, reason, text_of(root, "createTime")))
+        name, at = text_of(root, "messageId"), text_of(root, "createTime")
+        said = name or repr((word, reason, at))
         return [
             Progressed(
                 message_id=message_id("exception", code, said),
@@ -197,6 +202,7 @@ class ReportReader:
                 progress=Progress.EXCEPTION,
                 word=word or "EXCEPTION",
                 reason=reason,
+                unnamed=not (name or at),
             )
         ]
 

@@ -220,6 +220,27 @@ def test_a_step_is_named_by_what_it_says():
     assert first == again != later
 
 
+def test_what_has_neither_name_nor_time_may_be_told_of_what_comes_later():
+    """An answer to a batch never has one; the others may lack it."""
+    answer = item("order", deliveryOrderCode=CODE, flag="failure", code="S1", message="地址不详")
+    for inner, method in (
+        (f"<orders>{answer}</orders>", "deliveryorder.batchcreate.answer"),
+        (process("REJECT").replace("2026-01-22 09:00:00", ""), "orderprocess.report"),
+        (fields(deliveryOrderCode=CODE, messageDesc="超区"), "orderexception.report"),
+        (confirmation(status="REJECT"), "deliveryorder.confirm"),
+    ):
+        (told,) = reports(inner, method)
+        assert told.unnamed, method
+    for inner, method in (
+        (process("REJECT"), "orderprocess.report"),
+        (fields(deliveryOrderCode=CODE, messageId="m1"), "orderexception.report"),
+        (fields(deliveryOrderCode=CODE, createTime="2026-01-22"), "orderexception.report"),
+        (confirmation(status="REJECT", outBizCode="o1"), "deliveryorder.confirm"),
+    ):
+        (told,) = reports(inner, method)
+        assert not told.unnamed, method
+
+
 @pytest.mark.parametrize(("kind", "leaves"), OUTBOUND.items())
 def test_what_comes_in_is_no_order_of_ours(kind, leaves):
     """A purchase goes its way there as well."""

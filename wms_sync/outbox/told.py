@@ -89,15 +89,21 @@ class Told(Rows):
         at_ms: int,
         *,
         given_back: bool,
+        doubt: bool = False,
     ) -> None:
-        """Note that nothing more of it leaves; `given_back`: the units are free again."""
+        """Note that nothing more of it leaves; `given_back`: the units are free again.
+
+        In `doubt` the report may be about an earlier hand-over: it may be there all the same.
+        """
         part = self.part(code)
         if part is None:
             return
         if part.state in ENDED or part.is_here:
             self.progressed(report, at_ms)
         else:
-            self._over(part, remaining, _reason(report, part), at_ms, given_back=given_back)
+            self._over(
+                part, remaining, _reason(report, part), at_ms, given_back=given_back, doubt=doubt
+            )
 
     def _over(
         self,
@@ -107,6 +113,7 @@ class Told(Rows):
         at_ms: int,
         *,
         given_back: bool,
+        doubt: bool = False,
     ) -> None:
         left = part.left_of(remaining)
         short = any(remaining.get(line.sku, 0) > 0 for line in part.lines)
@@ -119,7 +126,7 @@ class Told(Rows):
             self.cancel_here(part.code, reason, at_ms, cancel=CancelState.IN_TIME)
         else:
             state, anomaly = DeliveryState.REJECTED, Anomaly.REJECTED
-            changes: dict[str, Any] = {"anomaly": anomaly, "reason": reason}
+            changes: dict[str, Any] = {"anomaly": anomaly, "reason": reason, "doubt": doubt}
             self.move(part.code, "rejected", at_ms, reason, state=state, **changes)
 
     def _ended(

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from reservation.database import Database, DatabaseReader, is_there
 from reservation.errors import ArchiveUnavailable
+from wms_sync.model import Progressed
 from wms_sync.reports.reported import (
     Plan,
     Reported,
@@ -75,6 +76,12 @@ _SHORTFALLS: Final = (
 
 _TOLD_OTHERWISE: Final = "told otherwise under the same name, which was not applied: {}"
 _MOST_TOLD: Final = 300  # characters of that
+
+_ANEW: Final = (
+    "UPDATE report SET state = 'waiting', due_ms = ?, attempts = 0,"
+    " plan = CAST(json_object('done_ms', since_ms) AS BLOB)"
+    " WHERE warehouse = ? AND id = ? AND state = 'done'"
+)
 
 _plan: Final = msgspec.json.Decoder(Plan).decode
 
@@ -217,6 +224,7 @@ class Box(BoxReads):
     def keep(self, reports: Iterable[tuple[str, Said]], at_ms: int) -> int:
         """Keep reports of warehouses, each once; returns how many were new.
 
+        One without a name that was done may be told of what came later: it is looked at anew.
         When it returns they are on the disk.
         """
         with self._db.transaction():
@@ -233,6 +241,8 @@ class Box(BoxReads):
             " anomaly = IIF(kind = ?4 AND said = ?5, anomaly, ?9) RETURNING times",
             (*row, reason, _TOLD_OTHERWISE.format(packed(said)[1].decode()[:_MOST_TOLD])),
         ).fetchone()
+        if times > 1 and isinstance(said, Progressed) and said.unnamed:
+            self._db.execute(_ANEW, (at_ms, warehouse, said.message_id))
         return bool(times == 1)
 
     # -- applying --------------------------------------------------------------------------------

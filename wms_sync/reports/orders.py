@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from reservation.model import MAX_STOCK, Fulfil, Line, canonical_lines
 from reservation.status import Status
 from wms_sync.model import Lacking, Progress, Progressed, Shipped, StockChanged
-from wms_sync.outbox.delivery import HERE
+from wms_sync.outbox.delivery import HERE, DeliveryState
 from wms_sync.reports.errors import Never, NotYet
 from wms_sync.reports.reported import Plan
 from wms_sync.reports.rules import is_reserved, planned, remaining_of, write_offs
@@ -131,13 +131,18 @@ class Orders:
     async def progressed(self, kept: Reported, report: Progressed) -> Applied:
         """Note how far an order is; what the warehouse will not ship may be given back."""
         part = await self._part(kept, report.code)
+        done_ms = 0 if kept.plan is None else kept.plan.done_ms
+        if done_ms and not _is_of_later(part, done_ms):
+            return Applied()
         if report.progress not in _ENDS:
             return Applied(lambda told: told.progressed(report, self._now_ms()))
         outcome = await self._engine.reservation(part.reservation_id)
         remaining, reserved = _standing(outcome, part)
         return Applied(
             lambda told: told.over(
-                report.code, remaining, report, self._now_ms(), given_back=not reserved
+                *(report.code, remaining, report, self._now_ms()),
+                given_back=not reserved,
+                doubt=done_ms > 0,
             )
         )
 
@@ -174,6 +179,12 @@ class Orders:
                 of_it = by_name[name]
                 shortfalls += await self._stock.change(of_it, each.sku, each.delta, name, why)
         return shortfalls
+
+
+def _is_of_later(part: Delivery, done_ms: int) -> bool:
+    """Say whether what was told before may be told of a later hand-over, and nobody else tells."""
+    is_later = part.state is DeliveryState.ACCEPTED and part.since_ms > done_ms
+    return is_later and not part.cancel
 
 
 def _standing(outcome: Outcome, part: Delivery) -> tuple[dict[str, int], bool]:

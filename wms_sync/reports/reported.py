@@ -42,13 +42,15 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     Of an order: `fulfil` leaves within what is reserved, `loose` leaves though nothing is reserved
     for it any more, `excess` is more than was ever ordered and moves nothing. Of stock: `taken` is
-    the change that is made, where less is there than has gone.
+    the change that is made, where less is there than has gone. `done_ms`: when it was done before,
+    of one without a name that is told again.
     """
 
     fulfil: dict[str, int] = {}
     loose: dict[str, int] = {}
     excess: dict[str, int] = {}
     taken: dict[str, int] = {}
+    done_ms: int = 0
 
 
 class Reported(Struct, frozen=True, kw_only=True):

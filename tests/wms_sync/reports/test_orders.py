@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from partners.errors import PartnerFault
@@ -402,6 +403,43 @@ async def test_what_was_asked_to_be_kept_back_is_settled_by_that(
     assert (bed.state(1), bed.part(1).cancel) == (CANCELLED, CancelState.IN_TIME)
     await bed.settler.round()
     assert (await bed.level(), await state_of(bed, 1)) == ((1_000, 0), State.RELEASED)
+
+
+async def test_a_refusal_without_a_name_counts_again_behind_a_retry(bed: Bed) -> None:
+    """Told twice of one hand-over it counts once; of the next one it may be late, or true."""
+    refusal = replace(progressed(1, Progress.REJECTED), unnamed=True)
+    assert bed.outbox is not None
+    await handed(bed, 1)
+    for number in range(2):
+        await bed.later(1)
+        await bed.report(refusal)
+        assert (bed.state(1), bed.part(1).anomaly) == (REJECTED, Anomaly.REJECTED)
+        assert bed.part(1).doubt is (number > 0)  # maybe it is about the first one still
+        await bed.later(1)
+        assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+        await bed.report(refusal)
+        assert bed.state(1) is not REJECTED
+        await bed.later(1)
+        await bed.all()
+        assert bed.state(1) is ACCEPTED
+    await bed.later(1)
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.report(refusal)
+    assert bed.part(1).cancel is CancelState.ASKED  # the warehouse is asked, and says
+    assert len(bed.for_people()) == 0
+
+
+async def test_a_refusal_with_a_name_counts_once(bed: Bed) -> None:
+    """It is told again because our word was lost."""
+    assert bed.outbox is not None
+    await handed(bed, 1)
+    await bed.report(progressed(1, Progress.REJECTED))
+    await bed.later(1)
+    assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    await bed.all()
+    await bed.later(1)
+    await bed.report(progressed(1, Progress.REJECTED))
+    assert bed.state(1) is ACCEPTED
 
 
 async def test_what_is_cancelled_there_after_a_part_has_left_is_short(bed: Bed) -> None:
