@@ -237,6 +237,33 @@ async def test_a_decision_that_is_too_old_is_taken_anew(yard: Yard, made: bool) 
     assert yard.states() == [DriftState.GONE] + [DriftState.REPAIRED] * (not made)
 
 
+async def test_what_is_sold_behind_the_decision_is_not_booked_away(yard: Yard) -> None:
+    """Minutes may pass until the adjustment: it is a shortfall then, told with the next look."""
+    assert (await found(yard)).state is DriftState.REPAIRING
+    await yard.bed.pay(1, Line("A", "main", 1_000))
+    for _ in range(3):
+        await yard.call()
+    level = await yard.level()
+    assert (level.on_hand, level.committed) == (1_000, 1_000)
+    assert yard.states() == [DriftState.OPEN]
+    shortfall = yard.findings.shortfall("main", "A")
+    assert shortfall is not None
+    assert shortfall.missing == 3
+    assert yard.notes()[-2:] == ["repair refused", "shortfall"]
+
+
+async def test_one_that_was_made_before_a_crash_is_not_called_refused(yard: Yard) -> None:
+    """Though what was sold since would forbid it: nobody knows who has written our level."""
+    drift = await found(yard)
+    await yard.ours.adjust("A", drift.delta, drift.adjustment_id)
+    await yard.bed.pay(1, Line("A", "main", 997))
+    yard.open()
+    await yard.call()
+    assert (await yard.level()).on_hand == 997
+    assert yard.states() == [DriftState.GONE]
+    assert "repair given up" in yard.notes()
+
+
 async def test_a_large_one_is_not_mended(yard: Yard) -> None:
     """It stays for people."""
     assert (await found(yard, 990)).state is DriftState.OPEN
