@@ -49,6 +49,12 @@ class Short(Struct, frozen=True, kw_only=True):
         return min(one.since_ms for one in (self.reported, self.compared) if one is not None)
 
     @property
+    def seen_ms(self) -> int:
+        """Say when it was last seen by either."""
+        told = self.reported.at_ms if self.reported else 0
+        return max(told, self.compared.seen_ms if self.compared else 0)
+
+    @property
     def missing(self) -> int:
         """Count the units promised beyond what is there, as the worse of both says."""
         told = self.reported.units if self.reported else 0
@@ -144,9 +150,9 @@ class Left:
 
         One that both tell of is taken off for both.
         """
-        told = self._at_box(lambda box: box.dismiss_shortfall(warehouse, sku))
+        told = self._at_box(lambda box: box.dismiss_shortfall(warehouse, sku, by))
         found = self._at_desk(lambda desk: desk.dismiss_shortfall(warehouse, sku, by, at_ms))
-        if told:  # nothing else keeps who has seen to it
+        if told:  # the row says so only as long as it stands
             log.info("shortfall_dismissed", warehouse=warehouse, sku=sku, by=by)
         return bool(told) or bool(found)
 

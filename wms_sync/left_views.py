@@ -90,6 +90,7 @@ class ReportedShortfallView(View):
         ge=0, description="Units that have gone by reports, and were not there to be taken off."
     )
     report: str = Field(description="The message id of the last report that led to it.")
+    dismissed_by: str | None
 
 
 class ComparedShortfallView(View):

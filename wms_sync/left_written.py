@@ -83,6 +83,7 @@ def short_json(short: Short) -> dict[str, Any]:
             "missing": told.units,
             "untaken": told.untaken,
             "report": told.report,
+            "dismissed_by": told.by or None,
         },
         "compared": None
         if found is None

@@ -104,8 +104,9 @@ def alert_of_short(short: Short, told: Alert | None) -> Alert:
     """Tell of units that are promised or have gone and are not there; `told` where that was."""
     if told is not None and short.missing <= told.units and short.untaken <= told.untaken:
         return told
+    figures = f"{short.missing}:{short.untaken}:{short.seen_ms}"  # the same may be missing anew
     return Alert(
-        id=f"short:{short.warehouse}:{short.sku}:{short.since_ms}:{short.missing}:{short.untaken}",
+        id=f"short:{short.warehouse}:{short.sku}:{short.since_ms}:{figures}",
         type=AlertType.HOUSE_SHORT,
         sku=short.sku,
         at_ms=short.since_ms,

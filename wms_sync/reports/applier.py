@@ -45,6 +45,7 @@ MOST_ATTEMPTS: Final = 12  # in vain, some minutes; where somebody is away it is
 REMEMBER_MS: Final = 30 * 86_400_000  # what a warehouse may send again
 FORGET_SECONDS: Final = 60.0
 COUNT_SECONDS: Final = 2.0
+RENEWED_AT_ONCE: Final = 20  # shortfalls whose levels are read beside each count, by turns
 
 AWAY: Final = (ArchiveUnavailable, PartnerFault, UnknownWord)  # whom parcels are handed on to
 
@@ -71,6 +72,7 @@ class Applier:
         self._stock = Stock(box, engine, now_ms)
         parcels = parcels or NoParcels()
         self._orders = Orders(box, told, engine, self._stock, parcels, now_ms=now_ms)
+        self._renewed = ("", "")  # up to that shortfall
         self._forgetting = Every(FORGET_SECONDS)
         self._counting = Every(COUNT_SECONDS)
 
@@ -91,6 +93,7 @@ class Applier:
                     raise fault
         if self._counting.is_due():
             await asyncio.to_thread(self._count)
+            await self._renew()
         return 0.0 if due else IDLE_SECONDS
 
     async def _try(self, kept: Reported) -> Applied | Fate | Exception:
@@ -205,6 +208,16 @@ class Applier:
                     promised=short.held + short.committed,
                     untaken=short.untaken,
                 )
+
+    async def _renew(self) -> None:
+        """Bring some shortfalls to their levels: stock comes, and orders go, without a report."""
+        page = await asyncio.to_thread(self._box.all_shortfalls, self._renewed, RENEWED_AT_ONCE)
+        self._renewed = (
+            (page[-1].warehouse, page[-1].sku) if len(page) == RENEWED_AT_ONCE else ("", "")
+        )
+        told = [await self._stock.renewed(short) for short in page]
+        if renewed := [short for short in told if short is not None]:
+            await asyncio.to_thread(self._box.renew, renewed)
 
     def _count(self) -> None:
         """Set the figures of what is not done."""

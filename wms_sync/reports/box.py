@@ -57,11 +57,21 @@ CREATE INDEX report_for_people ON report (number)
 CREATE INDEX report_dead ON report (warehouse) WHERE state = 'dead';
 CREATE INDEX report_ended ON report (since_ms) WHERE state IN ('done', 'dismissed');
 """
+# What was added to files of this form, each harmless where it is there.
+_LATER: Final = (
+    """CREATE TABLE IF NOT EXISTS seen_to (
+  warehouse TEXT NOT NULL, sku TEXT NOT NULL, by TEXT NOT NULL, PRIMARY KEY (warehouse, sku)
+) WITHOUT ROWID""",
+)
 _COLUMNS: Final = (
     "number, warehouse, chain, kind, said, state, kept_ms, since_ms, times, attempts, reason,"
     " anomaly, plan"
 )
-_SHORTFALL: Final = "warehouse, sku, since_ms, at_ms, on_hand, held, committed, untaken, report"
+_SHORTFALL: Final = "warehouse, sku, since_ms, at_ms, on_hand, held, committed, untaken, report, by"
+_SHORTFALLS: Final = (
+    "(SELECT shortfall.*, coalesce(by, '') AS by"
+    " FROM shortfall LEFT JOIN seen_to USING (warehouse, sku))"
+)
 
 _plan: Final = msgspec.json.Decoder(Plan).decode
 
@@ -119,7 +129,15 @@ class BoxReads:
     def shortfalls(
         self, after: tuple[str, str] = ("", ""), count: int = MOST_OF_A_PAGE
     ) -> Sequence[Shortfall]:
-        """Page through shortfalls, by warehouse and SKU."""
+        """Page through shortfalls that nobody has dismissed, by warehouse and SKU."""
+        return self._shortfalls(
+            "by = '' AND (warehouse, sku) > (?, ?) ORDER BY warehouse, sku LIMIT ?",
+            *after,
+            min(count, MOST_OF_A_PAGE),
+        )
+
+    def all_shortfalls(self, after: tuple[str, str], count: int) -> Sequence[Shortfall]:
+        """Page through all of them, as `shortfalls` does."""
         return self._shortfalls(
             "(warehouse, sku) > (?, ?) ORDER BY warehouse, sku LIMIT ?",
             *after,
@@ -140,15 +158,12 @@ class BoxReads:
         return next(iter(self._shortfalls("warehouse = ? AND sku = ?", warehouse, sku)), None)
 
     def shortfalls_of(self, warehouse: str) -> Sequence[str]:
-        """Name the SKUs of a warehouse's shortfalls."""
-        with self._db.reading():
-            rows = self._db.execute(
-                "SELECT sku FROM shortfall WHERE warehouse = ? ORDER BY sku", (warehouse,)
-            ).fetchall()
-        return [sku for (sku,) in rows]
+        """Name the SKUs of a warehouse's shortfalls that nobody has dismissed."""
+        condition = "warehouse = ? AND by = '' ORDER BY sku"
+        return [one.sku for one in self._shortfalls(condition, warehouse)]
 
     def counts(self, warehouse: str) -> Mapping[str, int]:
-        """Count what is not done, by state, "anomaly": done and to be seen, "shortfall": SKUs."""
+        """Count by state what is not done, "anomaly": what is done and odd, "shortfall": SKUs."""
         with self._db.reading():
             return {
                 name: self._db.execute(statement, (warehouse,)).fetchone()[0]
@@ -166,7 +181,7 @@ class BoxReads:
     def _shortfalls(self, condition: str, *values: object) -> Sequence[Shortfall]:
         with self._db.reading():
             rows = self._db.execute(
-                f"SELECT {_SHORTFALL} FROM shortfall WHERE {condition}",  # noqa: S608 (ours)
+                f"SELECT {_SHORTFALL} FROM {_SHORTFALLS} WHERE {condition}",  # noqa: S608 (ours)
                 values,
             ).fetchall()
         return [Shortfall(**dict(zip(_SHORTFALL.split(", "), row, strict=True))) for row in rows]
@@ -180,7 +195,9 @@ _COUNTS: Final = {
         f"SELECT COUNT(*) FROM report WHERE {_FOR_PEOPLE}"  # noqa: S608 (a text of ours)
         " AND anomaly <> '' AND state = 'done' AND warehouse = ?"
     ),
-    "shortfall": "SELECT COUNT(*) FROM shortfall WHERE warehouse = ?",
+    "shortfall": (
+        f"SELECT COUNT(*) FROM {_SHORTFALLS} WHERE warehouse = ? AND by = ''"  # noqa: S608 (ours)
+    ),
 }
 
 
@@ -190,7 +207,9 @@ class Box(BoxReads):
     _db: Database
 
     def __init__(self, path: Path) -> None:
-        super().__init__(Database(path, _TABLES, form=FORMAT, fault=ReportsUnavailable))
+        super().__init__(
+            Database(path, _TABLES, form=FORMAT, fault=ReportsUnavailable, later=_LATER)
+        )
 
     def keep(self, reports: Iterable[tuple[str, Said]], at_ms: int) -> int:
         """Keep reports of warehouses, each once; returns how many were new.
@@ -268,22 +287,38 @@ class Box(BoxReads):
         for short in fate.shortfalls:
             self._raise(short)
 
+    def renew(self, shortfalls: Iterable[Shortfall]) -> None:
+        """Bring shortfalls to their levels as they are now."""
+        with self._db.transaction():
+            for short in shortfalls:
+                self._raise(replace(short, untaken=0))
+
     def _raise(self, short: Shortfall) -> None:
         """Note a shortfall; one that stands gets its figures, and what was not taken adds up.
 
-        One that is none any more ends, unless something was not taken: that is for people.
+        One that is dismissed is for people again where more is missing, or was not taken since. One
+        that is none any more ends, unless something was not taken that nobody has seen to.
         """
-        if not (short.units or short.untaken):
-            self._db.execute(
-                "DELETE FROM shortfall WHERE warehouse = ? AND sku = ? AND untaken = 0",
-                (short.warehouse, short.sku),
-            )
+        before = self.shortfall(short.warehouse, short.sku)
+        by, untaken = "", short.untaken
+        if before is not None:
+            is_more = short.units > before.units or short.untaken > 0
+            by = "" if is_more else before.by
+            if by == before.by:
+                untaken += before.untaken
+        place = short.warehouse, short.sku
+        is_over = not short.units and (by or not untaken)
+        if is_over or not by:
+            self._db.execute("DELETE FROM seen_to WHERE warehouse = ? AND sku = ?", place)
+        if is_over:
+            self._db.execute("DELETE FROM shortfall WHERE warehouse = ? AND sku = ?", place)
             return
+        *row, _ = msgspec.structs.astuple(replace(short, untaken=untaken))
         self._db.execute(
             "INSERT INTO shortfall VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO"
-            " UPDATE SET at_ms = ?4, on_hand = ?5, held = ?6, committed = ?7,"
-            " untaken = untaken + ?8, report = ?9",
-            msgspec.structs.astuple(short),
+            " UPDATE SET at_ms = ?4, on_hand = ?5, held = ?6, committed = ?7, untaken = ?8,"
+            " report = ?9",
+            row,
         )
 
     # -- people ----------------------------------------------------------------------------------
@@ -326,12 +361,14 @@ class Box(BoxReads):
                 > 0
             )
 
-    def dismiss_shortfall(self, warehouse: str, sku: str) -> bool:
-        """Take a shortfall off the list: somebody has seen to it; False where there is none."""
+    def dismiss_shortfall(self, warehouse: str, sku: str, by: str) -> bool:
+        """Note that somebody sees to a shortfall until more is missing; False if there is none."""
         with self._db.transaction():
             return (
                 self._db.execute(
-                    "DELETE FROM shortfall WHERE warehouse = ? AND sku = ?", (warehouse, sku)
+                    "INSERT INTO seen_to SELECT warehouse, sku, ?3 FROM shortfall"
+                    " WHERE warehouse = ?1 AND sku = ?2 ON CONFLICT DO NOTHING",
+                    (warehouse, sku, by),
                 ).rowcount
                 > 0
             )

@@ -80,6 +80,7 @@ class Shortfall(Struct, frozen=True, kw_only=True):
     committed: int
     untaken: int  # units that went by reports, and were not there to be taken off
     report: str  # the last that led to it
+    by: str = ""  # who has dismissed it, until more is missing
 
     @property
     def units(self) -> int:

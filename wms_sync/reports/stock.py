@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from reservation.model import MAX_STOCK, AdjustStock, Origin
 from reservation.status import Status
 from wms_sync.reports.errors import Never, NotYet
@@ -59,6 +61,22 @@ class Stock:
             await asyncio.to_thread(self._box.take, kept.number, sku, taken)
         raise NotYet(f"the level of {sku} changes all the time")
 
+    async def renewed(self, short: Shortfall) -> Shortfall | None:
+        """Return a shortfall with its level as it is now; None where nothing has come of that."""
+        try:
+            level = await self._level(short.warehouse, short.sku)
+        except NotYet:
+            return None
+        now = replace(
+            short,
+            at_ms=self._now_ms(),
+            on_hand=level.on_hand,
+            held=level.held,
+            committed=level.committed,
+        )
+        is_over = bool(short.by) and not now.units
+        return now if is_over or _figures(now) != _figures(short) else None
+
     async def _level(self, warehouse: str, sku: str) -> StockLevel:
         stock = await self._engine.stock(sku)
         for level in stock.levels if stock is not None else ():
@@ -85,6 +103,10 @@ class Stock:
 def _level(outcome: StockOutcome, warehouse: str) -> StockLevel:
     assert outcome.stock is not None  # noqa: S101 (what was changed is there)
     return next(level for level in outcome.stock.levels if level.warehouse == warehouse)
+
+
+def _figures(short: Shortfall) -> tuple[int, int, int]:
+    return short.on_hand, short.held, short.committed
 
 
 def _problem(status: Status, sku: str, warehouse: str) -> Exception:

@@ -128,7 +128,7 @@ def test_a_shortfall_is_told_once_and_again_when_more_is_missing(
     found.told_short("A", on_hand=5, promised=8, untaken=2)
     (gone,) = watch.look()
     assert (gone.units, gone.untaken) == (4, 2)
-    found.box.dismiss_shortfall("main", "A")
+    found.box.dismiss_shortfall("main", "A", "li")
     assert watch.look() == []  # the comparison has it still
     found.findings.dismiss_shortfall("main", "A", "li", found.now_ms)
     assert (watch.look(), watch.known) == ([], {})
@@ -142,6 +142,19 @@ def test_a_shortfall_is_told_once_and_again_when_more_is_missing(
     assert "仓库实物少于承诺" in said([gone], ZH)
     told = alert_json(gone, EN)
     assert (told["sku"], told["missing"], told["untaken"]) == ("A", 4, 2)
+
+
+def test_a_shortfall_that_was_seen_to_and_comes_back_is_told(watch: Watch, found: Found) -> None:
+    """Also with the very figures that were told before."""
+    alerts = []
+    for _ in range(2):
+        found.now_ms += 1
+        found.told_short("A", on_hand=5, promised=8)
+        alerts += watch.look()
+        assert found.box.dismiss_shortfall("main", "A", "li")
+        found.told_short("A", on_hand=6, promised=8)
+        assert (watch.look(), watch.known) == ([], {})
+    assert len({alert.id for alert in alerts}) == len(alerts) == 2
 
 
 # -- drifts --------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from tests.wms_sync.reports.saying import changed, counted, lacking, progressed, shipped
 from wms_sync.model import Progress
 from wms_sync.reports.box import Box, Fate, look_at, reports_path
-from wms_sync.reports.reported import Plan, ReportState, unread
+from wms_sync.reports.reported import Plan, ReportState, Shortfall, unread
 
 ALL = [
     shipped(1, parcel="SF1"),
@@ -36,6 +38,28 @@ def test_a_report_is_kept_once_by_its_name(box: Box) -> None:
     assert box.keep([("main", ALL[0]), ("east", ALL[0])], 2_000) == 1
     assert [box.report(number).said for number in range(1, 6)] == ALL
     assert (box.report(1).times, box.report(1).kept_ms) == (2, 1_000)
+
+
+def test_an_older_file_gets_what_it_lacks(box: Box, tmp_path: Path) -> None:
+    """Its shortfalls stand, and can be dismissed."""
+    short = Shortfall(
+        warehouse="main",
+        sku="A",
+        since_ms=1,
+        at_ms=1,
+        on_hand=5,
+        held=0,
+        committed=8,
+        untaken=0,
+        report="n1",
+    )
+    box.renew([short])
+    with contextlib.closing(sqlite3.connect(reports_path(tmp_path))) as older:
+        older.execute("DROP TABLE seen_to")
+    with contextlib.closing(Box(reports_path(tmp_path))) as anew:
+        assert anew.shortfalls() == [short]
+        assert anew.dismiss_shortfall("main", "A", "li")
+        assert anew.shortfalls() == []
 
 
 def test_of_each_chain_the_first_that_waits_is_due(box: Box) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from reservation.model import Line
+from reservation.model import SYSTEM, Line, SetStock
 from tests.wms_sync.bed import Bed
 from tests.wms_sync.reports.saying import changed, counted
-from wms_sync.reports.applier import MOST_ATTEMPTS
+from wms_sync.reports import applier
+from wms_sync.reports.applier import MOST_ATTEMPTS, RENEWED_AT_ONCE
 from wms_sync.reports.reported import ReportState
 
 
@@ -45,9 +47,77 @@ async def test_more_gone_than_was_there_takes_what_there_is(bed: Bed) -> None:
     assert (short.on_hand, short.untaken, short.report) == (0, 205, "c1")
     await bed.report(changed(50, name="in"))
     assert (await bed.level(), len(bed.box.shortfalls())) == ((50, 0), 1)
-    assert bed.box.dismiss_shortfall("main", "A")
-    assert not bed.box.dismiss_shortfall("main", "A")
+    assert bed.box.dismiss_shortfall("main", "A", "li")
+    assert not bed.box.dismiss_shortfall("main", "A", "wu")
     assert bed.box.shortfalls() == []
+    await renewed(bed)
+    assert bed.box.shortfall("main", "A") is None
+
+
+async def renewed(bed: Bed) -> None:
+    """Let the time come at which levels are read again."""
+    bed.open()
+    await bed.apply()
+
+
+async def test_a_dismissed_shortfall_is_quiet_until_more_is_missing(bed: Bed) -> None:
+    """Not as long as it only shrinks; what was seen to of what had gone is not told again."""
+    await bed.pay(1, Line("A", "main", 600))
+    await bed.report(counted(-500))
+    assert bed.box.dismiss_shortfall("main", "A", "li")
+    await bed.report(changed(1, name="in"))
+    assert (bed.box.shortfalls(), bed.box.shortfalls_of("main")) == ([], [])
+    assert bed.box.counts("main")["shortfall"] == 0
+    known = bed.box.shortfall("main", "A")
+    assert known is not None
+    assert (known.units, known.by) == (99, "li")
+    await bed.report(changed(-2, name="out"))
+    (short,) = bed.box.shortfalls()
+    assert (short.units, short.by, bed.box.counts("main")["shortfall"]) == (101, "", 1)
+    assert bed.box.dismiss_shortfall("main", "A", "li")
+    for number, (gone, untaken) in enumerate([(-509, 10), (-5, 15), (-1, 1)]):
+        await bed.report(changed(gone, name=f"out{number}"))
+        (short,) = bed.box.shortfalls()
+        assert (short.units, short.untaken) == (600, untaken)
+        if number:
+            bed.box.dismiss_shortfall("main", "A", "li")
+
+
+async def test_a_shortfall_follows_its_level_without_a_report(bed: Bed) -> None:
+    """A merchant sets a stock, an order is given back, another one is promised: it is true soon."""
+    await bed.pay(1, Line("A", "main", 600))
+    await bed.report(counted(-500))
+    await bed.engine.set_stock(SetStock("A", "main", 400), SYSTEM)
+    await renewed(bed)
+    (short,) = bed.box.shortfalls()
+    assert (short.units, short.on_hand, short.report) == (200, 400, "n1")
+    assert bed.box.dismiss_shortfall("main", "A", "li")
+    await renewed(bed)
+    assert bed.box.shortfalls() == []
+    await bed.engine.set_stock(SetStock("A", "main", 399), SYSTEM)
+    await renewed(bed)
+    assert [one.units for one in bed.box.shortfalls()] == [201]
+    await bed.engine.set_stock(SetStock("A", "main", 5_000), SYSTEM)
+    await renewed(bed)
+    assert bed.box.shortfall("main", "A") is None
+    await bed.report(counted(-4_500, name="n2"))
+    assert [one.units for one in bed.box.shortfalls()] == [100]
+
+
+async def test_many_shortfalls_take_turns(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count reads so many levels, and the next goes on behind them; without a level it stays."""
+    await bed.pay(1, Line("A", "main", 600))
+    await bed.report(counted(-500))
+    (short,) = bed.box.shortfalls()
+    bed.box.renew(replace(short, sku=f"0{number:02}") for number in range(RENEWED_AT_ONCE))
+    await bed.engine.set_stock(SetStock("A", "main", 5_000), SYSTEM)
+    monkeypatch.setattr(applier, "COUNT_SECONDS", 0.0)
+    await renewed(bed)
+    assert len(bed.box.shortfalls()) == RENEWED_AT_ONCE + 1
+    await bed.apply()
+    assert len(bed.box.shortfalls()) == RENEWED_AT_ONCE
+    await bed.apply()
+    assert bed.box.shortfalls()[0].sku == "000"
 
 
 @pytest.mark.parametrize("at", ["decided", "changed"])
