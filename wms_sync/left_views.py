@@ -143,6 +143,7 @@ class FiguresView(View):
     on_hand: int = Field(description="Ours.")
     promised: int = Field(description="Ours: held and committed.")
     handed: int = Field(description="Of orders handed over that have not left by our books.")
+    locks: int = Field(description="Of orders that wait, and may be locked there for them.")
 
 
 class DriftView(View):

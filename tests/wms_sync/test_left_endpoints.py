@@ -15,9 +15,11 @@ from tests.channels.asked import Asked
 from tests.wms_sync.found import APART_MS, Found, found
 from tests.wms_sync.reports.saying import counted
 from tests.wms_sync.shown import Hour, ask, hour
+from wms_sync.left_views import FiguresView
 from wms_sync.outbox.file import outbox_path
 from wms_sync.reconciliation.file import reconciliation_path
 from wms_sync.reconciliation.model import Walk
+from wms_sync.reconciliation.rule import Figures
 from wms_sync.reports.box import Fate, reports_path
 from wms_sync.reports.reported import Plan, ReportState
 
@@ -266,6 +268,11 @@ async def test_drifts_are_listed_with_their_range_and_figures(ask: Asked, found:
     assert (gone["sku"], gone["ended_at"] is None) == ("C", False)
     (main,) = (await ask("GET", ALL))["items"]
     assert main["drifts"] == 3
+
+
+def test_figures_are_described_as_they_are_written() -> None:
+    """All of them."""
+    assert tuple(FiguresView.model_fields) == Figures.__struct_fields__
 
 
 async def test_a_drift_is_dismissed_by_who_may(ask: Asked, found: Found) -> None:
