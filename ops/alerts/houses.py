@@ -1,7 +1,7 @@
 """What stands amiss with warehouses, as alerts: orders left to people, silence, lateness ahead.
 
-Silence and lateness have no beginning in the outbox: they are told as of when they were noticed,
-and once until they are over.
+Silence and lateness have no beginning in the outbox, and many an anomaly has none: they are told as
+of when they were noticed, and once until they are over.
 """
 
 from __future__ import annotations
@@ -61,9 +61,11 @@ class Houses:
         return list(stands.values()), [one for one in ours if one not in stands]
 
     def _standing(self, reads: OutboxReads, known: Mapping[str, Alert]) -> Iterator[Alert]:
-        place = -1, ""
+        place, named = (-1, ""), _named(known)
         while page := reads.anomalies(place, PAGE):
-            yield from map(alert_of_delivery, page)
+            for one in page:
+                alert = alert_of_delivery(one, self._now_ms())
+                yield named.get(_name(alert), alert)
             place = page[-1].since_ms, page[-1].code
         told = {(one.type, one.warehouse): one for one in known.values()}
         for name in self._names:
@@ -91,11 +93,14 @@ class Houses:
         return told and now_ms - self._calm_since.setdefault(name, now_ms) < CALM_MS
 
 
-def alert_of_delivery(delivery: Delivery) -> Alert:
-    """Tell of an order that a person has to look into."""
+def alert_of_delivery(delivery: Delivery, now_ms: int) -> Alert:
+    """Tell of an order that a person has to look into, noticed now.
+
+    The row's own time is that of its state: an order may lack something twice in one.
+    """
     channel, _, order_id = delivery.reservation_id.partition(":")
     return Alert(
-        id=f"delivery:{delivery.code}:{delivery.since_ms}:{delivery.anomaly}",
+        id=f"delivery:{delivery.code}:{delivery.since_ms}:{delivery.anomaly}:{now_ms}",
         type=AlertType.HOUSE_AMISS,
         at_ms=delivery.since_ms,
         reason=delivery.reason[:MOST_REASON],
@@ -104,6 +109,15 @@ def alert_of_delivery(delivery: Delivery) -> Alert:
         order_id=order_id,
         kind=delivery.anomaly.value,
     )
+
+
+def _named(known: Mapping[str, Alert]) -> Mapping[str, Alert]:
+    """Name what was told and stands, by all but when it was noticed."""
+    return {_name(one): one for one in known.values() if one.type is AlertType.HOUSE_AMISS}
+
+
+def _name(alert: Alert) -> str:
+    return alert.id.rpartition(":")[0]
 
 
 def _made(kind: AlertType, seen: Foreseen, now_ms: int) -> Alert:

@@ -279,6 +279,6 @@ def test_whatever_is_amiss_with_an_order_has_words(filled: Filled, anomaly: Anom
     """A word that lacks would hold up every alert behind it."""
     filled.wait("1")
     (part,) = filled.outbox.parts("tmall:1")
-    alert = alert_of_delivery(structs.replace(part, anomaly=anomaly))
+    alert = alert_of_delivery(structs.replace(part, anomaly=anomaly), filled.now_ms)
     for words in (EN, ZH):
         assert said([alert], words)

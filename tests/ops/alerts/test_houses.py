@@ -85,6 +85,26 @@ def test_an_order_that_a_warehouse_refuses_is_told_once(watch: Watch, filled: Fi
     assert alert_json(alert, EN)["kind"] == "rejected"
 
 
+def test_an_order_that_lacks_something_a_second_time_is_told_again(
+    watch: Watch, filled: Filled, settings: Settings
+) -> None:
+    """Though its state has not changed: to whom it was dismissed, that is news."""
+    code = filled.wait("1")
+    filled.hand(code)
+    shared = SharedOutbox(settings.data_dir / "alerts.sqlite3")
+    for day in range(2):
+        filled.now_ms += day * 24 * HOUR_MS
+        for reason in ("A is short", "B is short"):  # one that stands is told once
+            filled.outbox.told.lacking(code, ["A"], reason, filled.now_ms)
+            new = watch.look(AlertType.HOUSE_AMISS)
+            shared.opened().note_standing(new, [], [("ops", one) for one in new], filled.now_ms)
+        assert filled.outbox.dismiss(code, "li", filled.now_ms)
+        assert (watch.look(AlertType.HOUSE_AMISS), "tmall:1" in str(watch.known)) == ([], False)
+    told = shared.opened().waiting("ops", 10)[1]
+    assert [(one.about, one.kind) for one in told] == [("tmall:1", "lacking")] * 2
+    shared.close()
+
+
 def test_a_warehouse_that_does_not_answer_is_told_until_it_does(
     watch: Watch, filled: Filled
 ) -> None:
