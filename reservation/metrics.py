@@ -304,6 +304,13 @@ WAREHOUSE_SHORTFALLS: Final = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+WAREHOUSE_SHORT_SKUS: Final = Gauge(
+    "holdfast_warehouse_short_skus",
+    "SKUs that are short as reports say, the comparison, or both, and nobody has dismissed.",
+    ("warehouse",),
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 WAREHOUSE_BUGS: Final = Counter(
     "holdfast_warehouse_bugs_total",
     "Bugs that a warehouse's work met, by warehouse (empty: work for all); the log has each.",

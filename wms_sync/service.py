@@ -88,7 +88,9 @@ async def run_warehouses(
             ).round,
             ("settler", ""): Settler(outbox, engine, now_ms=now_ms).round,
             ("applier", ""): Applier(
-                box, outbox.told, engine, connectors, parcels, now_ms=now_ms
+                *(box, outbox.told, engine, connectors, parcels),
+                now_ms=now_ms,
+                also_short=findings.open_shortfalls_of,
             ).round,
         }
         for name, connector in connectors.items():

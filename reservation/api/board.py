@@ -290,7 +290,7 @@ def _sample() -> dict[str, Any]:
             elif sample.name == "holdfast_http_request_duration_seconds_bucket":
                 if labels["method"] == "POST" and labels["route"] in _RESERVE_ROUTES:
                     buckets[labels["le"]] = buckets.get(labels["le"], 0) + sample.value
-            elif name := _SUMMED.get((sample.name, labels.get("state", ""))):
+            elif name := _SUMMED.get((sample.name, labels.get("state") or labels.get("kind", ""))):
                 gauges[name] = gauges.get(name, 0) + sample.value
             elif sample.name in _GAUGES:
                 name = _GAUGES[sample.name] + _feed(labels)
@@ -311,7 +311,7 @@ _GAUGES: Final = {
     "holdfast_alerts_waiting": "alerts_waiting",
     "holdfast_alert_dead_letters": "alerts_dead",
 }
-# By the state in their label; those of all channels are one figure.
+# By the state or kind in their label; those of all channels are one figure.
 _SUMMED: Final = {
     ("holdfast_channel_orders_unfit", "waiting"): "orders_unfit",
     ("holdfast_channel_orders_unfit", "stuck"): "orders_unfit",
@@ -321,8 +321,8 @@ _SUMMED: Final = {
     ("holdfast_warehouse_anomalies", ""): "houses_amiss",
     ("holdfast_warehouse_reports_open", "dead"): "houses_amiss",
     ("holdfast_warehouse_reports_open", "anomaly"): "houses_amiss",
-    ("holdfast_warehouse_shortfalls", ""): "houses_amiss",
-    ("holdfast_warehouse_findings", ""): "houses_amiss",
+    ("holdfast_warehouse_short_skus", ""): "houses_amiss",
+    ("holdfast_warehouse_findings", "drift"): "houses_amiss",
 }
 
 

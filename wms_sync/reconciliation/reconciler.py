@@ -248,6 +248,9 @@ class Reconciler:
             if at_ms > drift.decided_ms + GIVE_UP_MS:
                 await asyncio.to_thread(self._findings.repair_given_up, drift, at_ms)
                 continue
+            if await self._is_promised(drift):
+                await self._drop_repair(drift, at_ms)
+                continue
             outcome = await self._ours.adjust(drift.sku, drift.delta, drift.adjustment_id)
             if outcome.status not in {Status.DONE, Status.REPLAYED}:
                 reason = outcome.status.name.lower()
@@ -257,6 +260,30 @@ class Reconciler:
             level = next((each for each in levels if each.warehouse == self._name), None)
             for one in await asyncio.to_thread(self._findings.repaired, drift, level, at_ms):
                 self._tell(one)
+
+    async def _is_promised(self, drift: Drift) -> bool:
+        """Say whether an adjustment would leave less than is promised by now.
+
+        What is sold between this look and the adjustment is not seen: a moment, not minutes.
+        """
+        levels, _ = await self._ours.levels([drift.sku])
+        level = levels.get(drift.sku)
+        if level is None or drift.delta > 0:
+            return False
+        return level.on_hand + drift.delta < level.held + level.committed
+
+    async def _drop_repair(self, drift: Drift, at_ms: int) -> None:
+        """Make no adjustment, and look again: that tells what is short.
+
+        Where our level was written a process that died may have made it: all begins anew then.
+        """
+        _, version = await self._ours.levels([drift.sku])
+        suspicions = await asyncio.to_thread(self._findings.suspicions, self._name, [drift.sku])
+        if await self._ours.written(suspicions, version):
+            await asyncio.to_thread(self._findings.repair_given_up, drift, at_ms)
+            return
+        await asyncio.to_thread(self._findings.repair_refused, drift, "promised meanwhile", at_ms)
+        await asyncio.to_thread(self._findings.look_again, self._name, drift.sku)
 
     # -- figures ---------------------------------------------------------------------------------
 

@@ -51,7 +51,10 @@ AWAY: Final = (ArchiveUnavailable, PartnerFault, UnknownWord)  # whom parcels ar
 
 
 class Applier:
-    """One background loop. `now_ms` is the wall clock, `draw(n)` is chance in 0 … n-1."""
+    """One background loop. `now_ms` is the wall clock, `draw(n)` is chance in 0 … n-1.
+
+    `also_short` names the SKUs of a warehouse that are short as others say, for the figures.
+    """
 
     def __init__(
         self,
@@ -63,7 +66,9 @@ class Applier:
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         draw: Callable[[int], int] = random.randrange,
+        also_short: Callable[[str], Collection[str]] = lambda _: (),
     ) -> None:
+        self._also_short = also_short
         self._box = box
         self._told = told
         self._warehouses = tuple(warehouses)
@@ -227,3 +232,5 @@ class Applier:
                 labels = {"warehouse": warehouse, "state": state}
                 metrics.WAREHOUSE_REPORTS_OPEN.labels(**labels).set(counts[state])
             metrics.WAREHOUSE_SHORTFALLS.labels(warehouse=warehouse).set(counts["shortfall"])
+            short = {*self._box.shortfalls_of(warehouse), *self._also_short(warehouse)}
+            metrics.WAREHOUSE_SHORT_SKUS.labels(warehouse=warehouse).set(len(short))

@@ -257,22 +257,26 @@ async def test_a_timeline_knows_what_stood_still(ops: Caller, clock: Clock, tmal
 
 
 def test_what_is_left_to_people_of_warehouses_is_one_figure() -> None:
-    """Orders, reports that are dead or odd, shortfalls and drifts; not what is tried by itself."""
+    """Orders, reports that are dead or odd, SKUs that are short and drifts, each once."""
     left = [
         metrics.WAREHOUSE_ANOMALIES.labels(warehouse="north"),
         metrics.WAREHOUSE_REPORTS_OPEN.labels(warehouse="north", state="dead"),
         metrics.WAREHOUSE_REPORTS_OPEN.labels(warehouse="north", state="anomaly"),
-        metrics.WAREHOUSE_SHORTFALLS.labels(warehouse="north"),
+        metrics.WAREHOUSE_SHORT_SKUS.labels(warehouse="north"),
         metrics.WAREHOUSE_FINDINGS.labels(warehouse="north", kind="drift"),
+    ]
+    others = [
+        metrics.WAREHOUSE_REPORTS_OPEN.labels(warehouse="north", state="waiting"),
+        metrics.WAREHOUSE_SHORTFALLS.labels(warehouse="north"),
         metrics.WAREHOUSE_FINDINGS.labels(warehouse="north", kind="shortfall"),
     ]
-    waits = metrics.WAREHOUSE_REPORTS_OPEN.labels(warehouse="north", state="waiting")
     before = board._sample().get("houses_amiss", 0)
     try:
         for place, gauge in enumerate(left):
             gauge.set(10**place)
-        waits.set(9)
-        assert board._sample()["houses_amiss"] == before + 111_111
+        for gauge in others:
+            gauge.set(9)
+        assert board._sample()["houses_amiss"] == before + 11_111
     finally:
-        for gauge in (*left, waits):
+        for gauge in (*left, *others):
             gauge.set(0)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from reservation import metrics
+from reservation.config import Settings
 from reservation.model import SYSTEM, Line, SetStock
 from tests.wms_sync.bed import Bed
+from tests.wms_sync.found import opened
 from tests.wms_sync.reports.saying import changed, counted
 from wms_sync.reports import applier
-from wms_sync.reports.applier import MOST_ATTEMPTS, RENEWED_AT_ONCE
+from wms_sync.reports.applier import MOST_ATTEMPTS, RENEWED_AT_ONCE, Applier
 from wms_sync.reports.reported import ReportState
 
 
@@ -118,6 +121,28 @@ async def test_many_shortfalls_take_turns(bed: Bed, monkeypatch: pytest.MonkeyPa
     assert len(bed.box.shortfalls()) == RENEWED_AT_ONCE
     await bed.apply()
     assert bed.box.shortfalls()[0].sku == "000"
+
+
+async def test_a_sku_that_is_short_as_both_say_counts_once(bed: Bed, settings: Settings) -> None:
+    """As on the list; one that is dismissed there does not."""
+
+    async def counted_short() -> float | None:
+        told = Applier(bed.box, bed.outbox.told, bed.engine, ["main"], also_short=also_short)
+        await told.round()
+        name = "holdfast_warehouse_short_skus"
+        return metrics.REGISTRY.get_sample_value(name, {"warehouse": "main"})
+
+    await bed.pay(1, Line("A", "main", 600))
+    await bed.report(counted(-500))
+    with opened(settings.data_dir) as found:
+        also_short = found.findings.open_shortfalls_of
+        assert await counted_short() == 1
+        for sku in ("A", "B"):
+            found.look(sku, 500, on_hand=500, promised=600)
+        assert await counted_short() == 2
+        bed.box.dismiss_shortfall("main", "A", "li")
+        found.findings.dismiss_shortfall("main", "A", "li", found.now_ms)
+        assert await counted_short() == 1
 
 
 @pytest.mark.parametrize("at", ["decided", "changed"])
