@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wms_sync.left import Counts, Looked, Short
     from wms_sync.reconciliation.model import Drift, Note, Progress
     from wms_sync.reconciliation.rule import Figures, Gap, Suspicion
-    from wms_sync.reports.reported import Reported, Said
+    from wms_sync.reports.reported import Plan, Reported, Said
 
 _KINDS: Final[dict[type[Said], ReportKind]] = {
     Shipped: ReportKind.SHIPPED,
@@ -66,8 +66,12 @@ def whole_report_json(kept: Reported, *, shows_body: bool) -> dict[str, Any]:
         "said": said,
         "body": unread.body if unread and shows_body else None,
         "masked": unread is not None and not shows_body,
-        "plan": None if kept.plan is None else msgspec.to_builtins(kept.plan),
+        "plan": None if kept.plan is None else _plan_json(kept.plan),
     }
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    return {name: getattr(plan, name) for name in ("fulfil", "loose", "excess", "taken")}
 
 
 def short_json(short: Short) -> dict[str, Any]:

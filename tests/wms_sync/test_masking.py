@@ -62,7 +62,7 @@ async def test_a_buyer_is_in_no_reason_step_log_or_alert(bed: Bed, status: int) 
     )
     assert bed.outbox is not None
     steps = [step.detail for step in bed.outbox.way(part.code)]
-    clean(repr((said, part.reason, steps, alert_of_delivery(part).reason)))
+    clean(repr((said, part.reason, steps, alert_of_delivery(part, 0).reason)))
 
 
 async def test_a_buyer_is_in_no_reason_of_a_report(bed: Bed) -> None:

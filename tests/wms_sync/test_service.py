@@ -26,7 +26,7 @@ from tests.waiting import happens, until
 from tests.wms_sync.bed import Book
 from tests.wms_sync.depot import Depot, codes
 from tests.wms_sync.worker import working
-from wms_sync.model import Dispatch
+from wms_sync.details import Clerk
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.outbox.file import OutboxUnavailable, outbox_path
 from wms_sync.outbox.reads import OutboxReads, look_at
@@ -197,22 +197,25 @@ def test_agents_alone_feed_warehouses_too(tmp_path: Path, server: EmbeddedStore)
 
 
 async def test_a_bug_in_one_loop_stops_no_other(
-    store: Store, engine: Engine, settings: Settings, depot: Depot
+    store: Store,
+    engine: Engine,
+    settings: Settings,
+    depot: Depot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Who gives details has one: orders enter all the same."""
+    """The clerk has one: orders enter all the same."""
 
-    class Buggy(Book):
-        async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
-            """Fail."""
-            raise KeyError(reservation_id)
+    async def buggy(self: Clerk) -> float:
+        raise KeyError(self)
 
+    monkeypatch.setattr(Clerk, "round", buggy)
     await engine.set_stock(SetStock("A", "main", 10, 0), SYSTEM)
     connector = {"connector": "tests.wms_sync.depot:DepotConnector", "url": depot.url, "code": "x"}
     system = WarehouseSystem(**connector)
     stop, path = asyncio.Event(), outbox_path(settings.data_dir)
     with_system = settings.model_copy(update={"wms": {"main": system}})
     with capture_logs() as said:
-        running = asyncio.create_task(run_warehouses(store, with_system, stop, Buggy()))
+        running = asyncio.create_task(run_warehouses(store, with_system, stop, Book()))
 
         def bugs() -> int:
             return sum(line["event"] == "warehouse_bug" for line in said)

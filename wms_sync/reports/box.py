@@ -74,7 +74,7 @@ _SHORTFALLS: Final = (
     " FROM shortfall LEFT JOIN seen_to USING (warehouse, sku))"
 )
 
-_TOLD_OTHERWISE: Final = "told otherwise under the same name, which was not applied: {}"
+_TOLD_OTHERWISE: Final = "told otherwise under the same name, which was not applied: "
 _MOST_TOLD: Final = 300  # characters of that
 
 _ANEW: Final = (
@@ -239,7 +239,7 @@ class Box(BoxReads):
             "INSERT INTO report VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 1, ?7, 0, ?8, '',"
             " NULL) ON CONFLICT (warehouse, id) DO UPDATE SET times = times + 1,"
             " anomaly = IIF(kind = ?4 AND said = ?5, anomaly, ?9) RETURNING times",
-            (*row, reason, _TOLD_OTHERWISE.format(packed(said)[1].decode()[:_MOST_TOLD])),
+            (*row, reason, _told_otherwise(said)),
         ).fetchone()
         if times > 1 and isinstance(said, Progressed) and said.unnamed:
             self._db.execute(_ANEW, (at_ms, warehouse, said.message_id))
@@ -427,3 +427,10 @@ def _reported(*row: Any) -> Reported:
         anomaly=anomaly,
         plan=None if plan is None else _plan(plan),
     )
+
+
+def _told_otherwise(said: Said) -> str:
+    """Say what was told, but for a warehouse's own words: they may name a buyer."""
+    told = msgspec.to_builtins(said) | {"reason": ""}
+    told.pop("body", None)
+    return _TOLD_OTHERWISE + msgspec.json.encode(told).decode()[:_MOST_TOLD]
