@@ -52,7 +52,7 @@ class Forecasts:
         items = await off_the_loop(
             lambda: warehouses_json(self._showing, now_ms),
             ArchiveUnavailable,
-            "The outbox, or what else is left to people, cannot be read",
+            "The outbox cannot be read",
         )
         return json_answer(OK, {"as_of": rfc3339(now_ms), "items": items})
 

@@ -13,6 +13,7 @@ import structlog
 from msgspec import Struct
 
 from reservation.database import is_there
+from reservation.errors import ArchiveUnavailable
 from wms_sync.reconciliation.desk import Desk
 from wms_sync.reconciliation.file import reconciliation_path
 from wms_sync.reconciliation.model import Drift, DriftState, Note, Progress, Sku
@@ -84,12 +85,15 @@ class Looked(Struct, frozen=True, kw_only=True):
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """How much of a warehouse is left to people, and how far its comparison is."""
+    """How much of a warehouse is left to people, and how far its comparison is.
 
-    reports: int = 0
-    shortfalls: int = 0  # SKUs
-    drifts: int = 0
-    progress: Progress | None = None  # None: nothing was compared so far
+    None is what cannot be read.
+    """
+
+    reports: int | None = 0
+    shortfalls: int | None = 0  # SKUs
+    drifts: int | None = 0
+    progress: Progress | None = None  # None as well: nothing was compared so far
 
 
 class Left:
@@ -198,24 +202,37 @@ class Left:
     # -- warehouses ------------------------------------------------------------------------------
 
     def counts(self, warehouse: str) -> Counts:
-        """Count what a warehouse leaves to people, as the lists have it."""
-        told = look_at_reports(
-            self._reports,
-            lambda box: (box.count_for_people(warehouse), box.shortfalls_of(warehouse)),
-        ) or (0, ())
-        found = look_at_comparison(
-            self._comparison,
-            lambda reads: (
-                reads.open_drifts(warehouse),
-                reads.open_shortfalls_of(warehouse),
-                reads.progress(warehouse),
-            ),
-        ) or (0, (), None)
+        """Count what a warehouse leaves to people, as the lists have it. Raises nothing.
+
+        A file that cannot be read must not hide how orders are handed over.
+        """
+        told = _readable(
+            lambda: (
+                look_at_reports(
+                    self._reports,
+                    lambda box: (box.count_for_people(warehouse), box.shortfalls_of(warehouse)),
+                )
+                or (0, ())
+            )
+        )
+        found = _readable(
+            lambda: (
+                look_at_comparison(
+                    self._comparison,
+                    lambda reads: (
+                        reads.open_drifts(warehouse),
+                        reads.open_shortfalls_of(warehouse),
+                        reads.progress(warehouse),
+                    ),
+                )
+                or (0, (), None)
+            )
+        )
         return Counts(
-            reports=told[0],
-            shortfalls=len({*told[1], *found[1]}),
-            drifts=found[0],
-            progress=found[2],
+            reports=told[0] if told else None,
+            shortfalls=len({*told[1], *found[1]}) if told and found else None,
+            drifts=found[0] if found else None,
+            progress=found[2] if found else None,
         )
 
     def _at_box(self, deed: Callable[[Box], T]) -> T | None:
@@ -229,6 +246,14 @@ class Left:
             return None
         with closing(Desk(self._comparison)) as desk:
             return deed(desk)
+
+
+def _readable(question: Callable[[], T]) -> T | None:
+    try:
+        return question()
+    except ArchiveUnavailable as fault:
+        log.warning("left_not_counted", reason=str(fault))
+        return None
 
 
 def _short(place: tuple[str, str], told: Told | None, found: Compared | None) -> Short:

@@ -80,13 +80,22 @@ class WarehouseView(View):
     oldest_age_seconds: int | None = Field(description="For how long the oldest of them waits.")
     counts: list[CountView]
     anomalies: int = Field(ge=0, description="Orders that a person has to look into.")
-    reports: int = Field(ge=0, description="Reports of it that a person has to look into.")
-    shortfalls: int = Field(
-        ge=0, description="SKUs of which less is there than is promised, or than has gone."
+    reports: int | None = Field(
+        ge=0, description="Reports of it that a person has to look into; null: they cannot be read."
     )
-    drifts: int = Field(ge=0, description="Lasting differences that a person has to look into.")
+    shortfalls: int | None = Field(
+        ge=0,
+        description="SKUs of which less is there than is promised, or than has gone; null: they"
+        " cannot be read.",
+    )
+    drifts: int | None = Field(
+        ge=0,
+        description="Lasting differences that a person has to look into; null: they cannot be"
+        " read.",
+    )
     comparison: ComparisonView | None = Field(
-        description="How far its stock is compared with ours; null: nothing was compared so far."
+        description="How far its stock is compared with ours; null: nothing was compared so far, or"
+        " that cannot be read (`drifts` is null then)."
     )
     locks: LocksView | None = Field(description="Null where it is not asked for locks.")
     forecast: OutlookView | None

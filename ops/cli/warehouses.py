@@ -71,7 +71,7 @@ def list_warehouses(
             _percent(row["capacity_used"]),
             _percent(row["pace"]),
             text(breaker.get("state")),
-            *(str(row[name]) for name in left),
+            *(text(row[name]) for name in left),
             _checked(row["comparison"]),
             text(forecast.get("first_breach_at")),
             text(forecast.get("needed_per_hour")),

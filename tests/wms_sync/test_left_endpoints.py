@@ -415,11 +415,29 @@ async def test_files_that_cannot_be_read_are_503(ask: Asked, settings: Settings)
     for path in (reports_path(settings.data_dir), reconciliation_path(settings.data_dir)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"not a database, by no means" * 100)
-    for path in (REPORTS, SHORTFALLS, DRIFTS, ALL):
+    for path in (REPORTS, SHORTFALLS, DRIFTS):
         problem = await ask("GET", path, status=503)
         assert problem["type"].endswith("archive-unavailable")
         assert str(settings.data_dir) not in problem["detail"]
     await ask("POST", f"{MAIN}/skus/A/look", Role.OPS, 503)
+
+
+async def test_they_do_not_hide_how_orders_are_handed_over(
+    ask: Asked, found: Found, settings: Settings
+) -> None:
+    """What is in them is not known then, and not nothing."""
+    found.dead()
+    found.told_short("A")
+    names = ("reports", "shortfalls", "drifts", "comparison")
+    (main,) = (await ask("GET", ALL))["items"]
+    assert [main[name] for name in names] == [1, 1, 0, None]
+    damaged = reconciliation_path(settings.data_dir), reports_path(settings.data_dir)
+    for path, left in zip(damaged, ([1, None, None, None], [None] * 4), strict=True):
+        path.unlink()
+        path.write_bytes(b"not a database, by no means" * 100)
+        (main,) = (await ask("GET", ALL))["items"]
+        assert [main[name] for name in names] == left
+        assert main["waiting"] == 0
 
 
 async def test_a_page_may_have_a_thousand_and_says_that_there_are_more(

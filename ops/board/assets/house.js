@@ -99,8 +99,8 @@ function sum(item, fits) {
 }
 
 // Say how far its stock is compared with ours.
-function comparison({ comparison: told, as_of: at }) {
-  if (!told) return t("notCompared");
+function comparison({ comparison: told, drifts, as_of: at }) {
+  if (!told) return t(drifts === null ? "comparisonUnread" : "notCompared");
   const figures = { checked: count(told.checked), skus: count(told.skus), n: count(told.suspected) };
   const said = [t(told.under_way ? "comparedNow" : "comparedLast", figures)];
   said.push(told.ended_at ? t("passEnded", { ago: ago(told.ended_at, Date.parse(at)) }) : t("noPass"));
