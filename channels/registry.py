@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from channels.adapter import Account, Adapter, At
 from channels.feed.listings import BadListings, Window, read_listings
-from partners.registry import class_named
+from partners.registry import check_options, class_named
 from reservation.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -106,13 +106,7 @@ def adapter_of(channel: str, shop: Shop) -> Adapter:
     if unsaid := kind.unsaid():
         message = f"{where}: {kind.__name__} does not say {', '.join(unsaid)}"
         raise ConfigurationError(message)
-    if wrong := [name for name in shop.options if not _is_known(name, kind)]:
-        known = ", ".join(f"{name}…" if name.endswith(".") else name for name in kind.options)
-        message = (
-            f"{where}: {wrong[0]!r} is no option of platform {shop.platform!r}; known are "
-            f"{known or 'none'}"
-        )
-        raise ConfigurationError(message)
+    check_options(shop.options, kind.options, where=where, whose=f"platform {shop.platform!r}")
     url = shop.url or kind.default_url
     if not url and kind.needs_url(shop.options):
         message = f"{where}: platform {shop.platform!r} needs a url"
@@ -127,11 +121,4 @@ def adapter_of(channel: str, shop: Shop) -> Adapter:
             deducts_at=shop.deducts_at,
             options=shop.options,
         )
-    )
-
-
-def _is_known(option: str, kind: type[Adapter]) -> bool:
-    return any(
-        option.startswith(known) if known.endswith(".") else option == known
-        for known in kind.options
     )

@@ -25,20 +25,32 @@ LATEST_MS: Final = 32_503_680_000_000  # the year 3000: far enough from where da
 FASTEST: Final = 100_000.0  # a day in less than a second
 
 
-class FastClock(BaseModel):
-    """The time of simulated warehouses: `origin_ms` at the world's `since_ms`, then so fast."""
+class _Table(BaseModel):
+    """What has a name of its own in each setting; none of them is true or false."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _nothing_is_true_or_false(cls, value: object) -> object:
+        if isinstance(value, bool):
+            message = "is not true or false"  # which would be taken for 1 and 0
+            raise ValueError(message)  # noqa: TRY004 (of others pydantic makes no sentence)
+        return value
+
+
+class FastClock(_Table):
+    """The time of simulated warehouses: `origin_ms` at the world's `since_ms`, then so fast."""
 
     since_ms: int = Field(ge=0, le=LATEST_MS, description="of the world's time, ms since 1970")
     origin_ms: int = Field(ge=0, le=LATEST_MS, description="what the clock shows then")
     speed: float = Field(ge=1, le=FASTEST, allow_inf_nan=False, description="its seconds in one")
 
 
-class ShiftTimes(BaseModel):
+class ShiftTimes(_Table):
     """A part of each day at another rate, which may be 0: then the warehouse is closed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     begins: str = Field(alias="from", description="HH:MM of the warehouse's day")
     ends: str = Field(alias="to", description="HH:MM; where it is the earlier one, over midnight")
@@ -57,10 +69,8 @@ class ShiftTimes(BaseModel):
         return _ms_of(self.begins), _ms_of(self.ends)
 
 
-class LanePolicy(BaseModel):
+class LanePolicy(_Table):
     """Which orders go first (ADR 019)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rush_most: int = Field(1, ge=1, le=99, description="of each rush_of that leave, rush at most")
     rush_of: int = Field(2, ge=2, le=100)
@@ -75,10 +85,8 @@ class LanePolicy(BaseModel):
         return self
 
 
-class WarehouseSystem(BaseModel):
+class WarehouseSystem(_Table):
     """The system of one warehouse. Its secrets are never shown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     connector: str = Field(
         pattern=_CONNECTOR, description="qimen, rest, or module:Class of your own"
@@ -126,6 +134,30 @@ class WarehouseSystem(BaseModel):
     )
     repair_percent_at_most: int = Field(100, ge=1, le=100, description="of what is there")
     repairs_per_day: int = Field(50, ge=1, le=100_000, description="of a warehouse, at most")
+
+    @field_validator("code", "owner", "app_key")
+    @classmethod
+    def _names_can_be_written(cls, value: str) -> str:
+        if value != value.strip() or not value.isprintable():
+            message = "has a blank at an end, or a character that is not printable"
+            raise ValueError(message)
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _options_can_be_written(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not text.isprintable():
+                message = f"{name} has a character that is not printable"
+                raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _a_lock_outlasts_its_call(self) -> WarehouseSystem:
+        if 0 < self.lock_minutes * 60 <= self.timeout_seconds:
+            message = "lock_minutes is 0, or longer than timeout_seconds: a lock outlasts its call"
+            raise ValueError(message)
+        return self
 
     @field_validator("secrets")
     @classmethod

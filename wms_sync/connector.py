@@ -78,6 +78,8 @@ class Connector(ABC):
     """
 
     system: ClassVar[str]  # its name in the settings
+    # What an account's `options` may name; "carrier." stands for all that begin so.
+    options: ClassVar[tuple[str, ...]] = ()
     batch_size: int = 1  # most orders of one call; an account may say so
     stock_size: ClassVar[int] = 50  # most SKUs of one question
     locks: Locks | None = None  # None: it keeps no units for orders that wait

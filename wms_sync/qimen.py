@@ -38,7 +38,7 @@ from wms_sync.qimen_answers import (
     unreadable,
 )
 from wms_sync.qimen_locks import LOCKS, QimenLocks
-from wms_sync.qimen_orders import NEEDED, OrderWriter
+from wms_sync.qimen_orders import NEEDED, ORDER_OPTIONS, OrderWriter
 from wms_sync.qimen_reports import METHODS, STOCK_TYPES, ReportReader
 from wms_sync.qimen_wire import (
     MAX_TEXT,
@@ -67,6 +67,7 @@ PREFIX: Final = "taobao.qimen."  # of a method on its way to Qimen; some gateway
 MOST_BATCH: Final = 50  # orders of a call: ours, Qimen names no limit
 _DEFAULT_FRESHNESS_SECONDS: Final = "600"
 _SECONDS: Final = re.compile(r"[1-9]\d{0,4}", re.ASCII)
+_VERSION: Final = re.compile(r"\d{1,3}(\.\d{1,3}){0,2}", re.ASCII)
 _BATCH: Final = re.compile(r"[1-9]\d?", re.ASCII)
 
 _REPLY: Final = (
@@ -79,6 +80,11 @@ class Qimen(Connector):
     """Qimen's words to ours and back. Raises ConfigurationError for a poor account."""
 
     system: ClassVar[str] = "qimen"
+    options: ClassVar[tuple[str, ...]] = (
+        *ORDER_OPTIONS,
+        *("batch", "locks", "order_source.", "freshness_seconds", "version"),
+        *("other_stock_types", "already_codes", "fault_codes"),
+    )
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)
@@ -86,6 +92,7 @@ class Qimen(Connector):
         freshness = options.get("freshness_seconds", _DEFAULT_FRESHNESS_SECONDS)
         batch = options.get("batch", "1")
         locks = options.get("locks", "none")
+        version = options.get("version", "2.0")
         fields = ("url", "code", "owner", "app_key", "secrets")
         missing = [name for name in fields if not getattr(account, name)]
         missing += [f"options.{name}" for name in NEEDED if not options.get(name, "").strip()]
@@ -97,12 +104,13 @@ class Qimen(Connector):
                 f"batch is 1 to {MOST_BATCH}",
             ),
             (locks not in LOCKS, f"locks is {' or '.join(LOCKS)}"),
+            (_VERSION.fullmatch(version) is None, "version is one like 2.0"),
         ):
             if is_so:
                 raise ConfigurationError(f"wms.{account.warehouse}: {problem}")
         self._freshness_ms = int(freshness) * 1000
         self.batch_size = int(batch)
-        self._version = options.get("version", "2.0")
+        self._version = version
         self._fault_codes = own_codes(options, "fault_codes", FAULT_CODES)
         self._already_codes = own_codes(options, "already_codes")
         self._orders = OrderWriter(account)

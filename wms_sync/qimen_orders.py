@@ -82,6 +82,12 @@ NEEDED: Final = (
     "sender_city",
     "sender_address",
 )
+ORDER_OPTIONS: Final = (
+    "customer_id",
+    *_SENDER,
+    *("shop", "order_type", "sample_order_type", "sample_service_code", "default_carrier"),
+    *("carrier.", "platform."),
+)
 _RECEIVER_NEEDS: Final = ("name", "mobile", "province", "city", "detail_address")
 
 

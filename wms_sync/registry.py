@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from partners.registry import class_named
+from partners.registry import check_options, class_named
 from reservation.errors import ConfigurationError
 from wms_sync.connector import Connector
 from wms_sync.terms import account_of, terms_of
@@ -32,6 +32,7 @@ def connector_of(system: str, account: Account) -> Connector:
     if unsaid := sorted(kind.__abstractmethods__):
         message = f"{where}: {kind.__name__} does not say {', '.join(unsaid)}"
         raise ConfigurationError(message)
+    check_options(account.options, kind.options, where=where, whose=f"connector {system!r}")
     return kind(account)
 
 

@@ -49,6 +49,12 @@ def test_a_warehouse_is_a_table(tmp_path: Path) -> None:
         ("connector = 'rest'\ncode = 'x'", "url"),
         (GOOD + "burst = 0", "burst"),
         (GOOD + "secrets = [' ']", "a secret is blank"),
+        (GOOD + "orders_per_day = true", "orders_per_day"),
+        (GOOD + "lanes = { rush_of = true }", "is not true or false"),
+        (GOOD.replace("WH42", "W\\u0001").replace("'", '"'), "not printable"),
+        (GOOD + "owner = ' '", "owner"),
+        (GOOD + 'options = { shop = "a\\u0007b" }', "shop has a character that is not printable"),
+        (GOOD + "lock_minutes = 0.001", "a lock outlasts its call"),
         (GOOD + "lanes = { rush_most = 2, rush_of = 2 }", "rush_most must be below rush_of"),
         (
             GOOD + "shifts = [{ from = '25:00', to = '06:00', orders_per_day = 0 }]",

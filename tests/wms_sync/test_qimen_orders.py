@@ -225,6 +225,7 @@ def test_a_batch():
         ({"batch": "x"}, "batch is 1 to 50"),
         ({"freshness_seconds": "0"}, "freshness_seconds"),
         ({"freshness_seconds": "ten"}, "freshness_seconds"),
+        ({"version": "abc"}, "version is one like"),
     ],
 )
 def test_poor_accounts(options, said):

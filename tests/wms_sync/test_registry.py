@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reservation.errors import ConfigurationError
@@ -21,6 +23,12 @@ class Unfinished(Connector):
     """A system that does not say all it must."""
 
     system = "unfinished"
+
+
+class Stall(Corner):
+    """One with options of its own."""
+
+    options = ("till", "shelf.")
 
 
 ACCOUNT = Account(warehouse="main", code="W1", url="http://127.0.0.1:1", secrets=(OLD,))
@@ -55,3 +63,30 @@ def test_one_that_is_not_there_is_said(system, words):
     """The error names the warehouse."""
     with pytest.raises(ConfigurationError, match=words):
         connector_of(system, ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("system", "account", "option", "words"),
+    [
+        ("qimen", HOUSE.account, "foo", r"wms\.main: 'foo' is no option of connector 'qimen'"),
+        (
+            "qimen",
+            HOUSE.account,
+            "lock",
+            r"'lock' is no option .*order_source\.….*; is locks meant",
+        ),
+        ("qimen", HOUSE.account, "carrier.", r"'carrier\.' is no option .*; is carrier\.… meant"),
+        ("rest", ACCOUNT, "shop", "'shop' is no option of connector 'rest'; known are none"),
+        (f"{__name__}:Stall", ACCOUNT, "tills", r"known are till, shelf\.…; is till meant"),
+    ],
+)
+def test_an_option_that_a_connector_does_not_know_is_named(system, account, option, words):
+    """With those that it does, and the one that was meant."""
+    with pytest.raises(ConfigurationError, match=words):
+        connector_of(system, replace(account, options={**account.options, option: "1"}))
+
+
+def test_a_connector_of_ones_own_has_options_of_its_own():
+    """By name, or all that begin so."""
+    account = replace(ACCOUNT, options={"till": "1", "shelf.a": "2"})
+    assert connector_of(f"{__name__}:Stall", account).account is account

@@ -14,6 +14,7 @@ from tests.wms_sync.qimen_house import NOW_MS, order, receiver
 from tests.wms_sync.test_rest import OLD, pushed
 from wms_sync import qimen_answers, qimen_orders
 from wms_sync.connector import Account
+from wms_sync.qimen import Qimen
 from wms_sync.qimen_reports import METHODS
 from wms_sync.registry import connector_of
 from wms_sync.rules.priority import Lane
@@ -32,7 +33,17 @@ def test_the_settings_make_a_connector():
     shop = tomllib.loads(text)["wms"]["main"]
     named = {name: shop[name] for name in ("url", "code", "owner", "app_key", "options")}
     account = Account(warehouse="main", secrets=tuple(shop["secrets"]), **named)
-    assert connector_of(shop["connector"], account).system == "qimen"
+    house = connector_of(shop["connector"], account)
+    assert house.system == "qimen"
+    assert house.problem(order(shop="")) == ""  # orders of the API need not name one
+
+
+def test_each_option_is_described():
+    """And none that there is not."""
+    table = GUIDE.partition("### Options")[2].partition("\n\n**Samples**")[0]
+    first = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+    described = re.findall(r"`([a-z_]+\.?)[^`]*`", first)
+    assert sorted(described) == sorted(Qimen.options)
 
 
 def test_an_order_is_written_as_it_is_shown():
