@@ -80,6 +80,9 @@ CREATE INDEX wish_by_age ON wish (asked_ms) WHERE open = 0;
 # What was added to files of this form, each harmless where it is there (ADR 025). A row of `lock`
 # follows its delivery whoever moves that, and outlives it: what is kept there has to be ended.
 _LATER: Final = (
+    """CREATE TABLE IF NOT EXISTS retold (
+  reservation_id TEXT PRIMARY KEY, due_ms INTEGER NOT NULL
+) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS locking (
   warehouse TEXT PRIMARY KEY, off_until_ms INTEGER NOT NULL
 ) WITHOUT ROWID""",
