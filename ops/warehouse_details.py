@@ -27,7 +27,7 @@ from wms_sync.model import Dispatch, Receiver
 from wms_sync.rules.priority import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from channels.model import PlatformOrder, Shipping
     from channels.shipping.addresses import AddressReads, Told
@@ -95,15 +95,30 @@ class ChannelDetails:
         name = ours.channel if shop is None else self._platform(ours.channel).adapter.platform
         return _dispatch(ours, order, shipping, shop, name)
 
-    def _told(self, reservation_id: str) -> tuple[Told | None, PlatformOrder | None]:
-        """Look at what was told of an order, and as what it is known to its channel.
+    async def retold(self, place: str) -> tuple[Sequence[str], str]:
+        """Name orders that were told by hand behind a place, and the place behind those.
 
-        The files are opened once they are there, and once.
+        Raises AddressesUnavailable.
         """
+        return await asyncio.to_thread(self._retold, place)
+
+    def _retold(self, place: str) -> tuple[Sequence[str], str]:
+        self._open()
+        if self._addresses is None:
+            return (), place
+        told, number = self._addresses.retold(int(place or 0))
+        return told, str(number) if number else ""
+
+    def _open(self) -> None:
+        """Open the files once they are there, and once."""
         data_dir = self._settings.data_dir
         with self._opening:
             self._addresses = self._addresses or reads_of(addresses_path(data_dir))
             self._passing = self._passing or passing_of(passing_path(data_dir))
+
+    def _told(self, reservation_id: str) -> tuple[Told | None, PlatformOrder | None]:
+        """Look at what was told of an order, and as what it is known to its channel."""
+        self._open()
         if self._addresses is not None:
             told = self._addresses.told(reservation_id)
             if told is not None:

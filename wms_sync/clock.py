@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reservation.config import Settings
     from wms_sync.details import Details
     from wms_sync.model import Dispatch
@@ -64,6 +66,10 @@ class Redated:
     def __init__(self, details: Details, clock: WarehouseClock) -> None:
         self._details = details
         self._clock = clock
+
+    async def retold(self, place: str) -> tuple[Sequence[str], str]:
+        """Name orders that were told again."""
+        return await self._details.retold(place)
 
     async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
         """Tell the details of an order; None where they are not known yet."""

@@ -15,9 +15,10 @@ import structlog
 from partners.errors import PartnerFault, UnknownWord
 from reservation import metrics
 from reservation.errors import ArchiveUnavailable, StoreUnavailable
+from wms_sync.outbox.retold import AGAIN_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from wms_sync.model import Dispatch
     from wms_sync.outbox.entries import Entries
@@ -43,6 +44,14 @@ class Details(Protocol):
         """Tell the details of an order; None where they are not known yet.
 
         May raise PartnerFault, UnknownWord, ArchiveUnavailable and StoreUnavailable.
+        """
+
+    async def retold(self, place: str) -> tuple[Sequence[str], str]:
+        """Name orders of which something was told behind a place, and the place behind those.
+
+        A bounded number at a time, in the order in which it was told, one perhaps several times;
+        the same place where there is nothing more. Places are its own words; "" is before all.
+        May raise ArchiveUnavailable.
         """
 
 
@@ -71,13 +80,18 @@ class Clerk:
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def round(self) -> float:
-        """Ask for the details that lack; returns the seconds until the next time.
+        """Ask for what lacks, and for what was told again; returns the seconds until the next time.
 
         Raises OutboxUnavailable.
         """
+        is_more = await self._detail()
+        return 0.0 if await self._revise() or is_more else IDLE_SECONDS
+
+    async def _detail(self) -> bool:
+        """Ask for the details that lack; says whether there may be more that do."""
         due = await asyncio.to_thread(self._entries.undetailed, self._now_ms(), ORDERS_AT_ONCE)
         if not due:
-            return IDLE_SECONDS
+            return False
         answers = await asyncio.gather(*(self._ask(reservation_id) for reservation_id in due))
         now_ms = self._now_ms()
         found: list[tuple[str, Dispatch]] = []
@@ -90,7 +104,31 @@ class Clerk:
             else:
                 found.append((reservation_id, answer))
         await asyncio.to_thread(self._entries.detail, found, lacking, self._policies, now_ms)
-        return 0.0 if len(due) == ORDERS_AT_ONCE else IDLE_SECONDS
+        return len(due) == ORDERS_AT_ONCE
+
+    async def _revise(self) -> bool:
+        """Hear which orders were told again, and look at them; says whether there may be more.
+
+        Behind `_detail`: what is told while that asks is heard here, so it is not lost.
+        """
+        rows = self._entries.retold
+        place = await asyncio.to_thread(lambda: rows.place)
+        try:
+            told, behind = await self._details.retold(place)
+        except FAULTS as fault:
+            log.warning("retold_lack", reason=str(fault))
+            told, behind = (), place
+        if behind != place:
+            await asyncio.to_thread(rows.note, told, behind, self._now_ms())
+        due = await asyncio.to_thread(rows.due, self._now_ms(), ORDERS_AT_ONCE)
+        if due:
+            answers = await asyncio.gather(*(self._ask(reservation_id) for reservation_id in due))
+            now_ms = self._now_ms()
+            again_ms = now_ms + round(AGAIN_MS * self._speed)
+            found = [(r, a) for r, a in zip(due, answers, strict=True) if not isinstance(a, str)]
+            lacking = [r for r, a in zip(due, answers, strict=True) if isinstance(a, str)]
+            await asyncio.to_thread(rows.revise, found, lacking, self._policies, now_ms, again_ms)
+        return behind != place or len(due) == ORDERS_AT_ONCE
 
     async def _ask(self, reservation_id: str) -> Dispatch | str:
         """Ask for the details of an order; a text says why there are none."""

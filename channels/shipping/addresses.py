@@ -16,7 +16,7 @@ from reservation.database import Database, DatabaseReader, is_there
 from reservation.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -32,6 +32,15 @@ CREATE TABLE told (
 ) WITHOUT ROWID;
 CREATE INDEX told_by_age ON told (at_ms);
 """
+
+# What was added to files of this form, each harmless where it is there: the orders that were told
+# by hand, in the order in which that was kept, which no clock tells.
+_LATER: Final = (
+    """CREATE TABLE IF NOT EXISTS telling (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, reservation_id TEXT NOT NULL, at_ms INTEGER NOT NULL
+)""",
+    "CREATE INDEX IF NOT EXISTS telling_by_age ON telling (at_ms)",
+)
 
 _encode: Final = msgspec.json.encode
 _shipping_of: Final = msgspec.json.Decoder(Shipping).decode
@@ -75,6 +84,24 @@ class AddressReads:
             return None
         return Told(_shipping_of(row[0]), None if row[1] is None else _order_of(row[1]))
 
+    def retold(self, after: int, count: int = MOST_AT_ONCE) -> tuple[Sequence[str], int]:
+        """Name orders that were told by hand behind a number, and the number of the last of them.
+
+        It is `after` where there are none, and 0 where the file is a newer one than that number.
+        """
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT reservation_id, number FROM telling WHERE number > ?"
+                " ORDER BY number LIMIT ?",
+                (after, count),
+            ).fetchall()
+            (last,) = self._db.execute(
+                "SELECT IFNULL(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'telling'"
+            ).fetchone()
+        if not rows:
+            return (), after if after <= last else 0
+        return [reservation_id for reservation_id, _ in rows], rows[-1][1]
+
 
 class Addresses(AddressReads):
     """The file of a data directory; several processes may use it. Raises AddressesUnavailable."""
@@ -82,7 +109,9 @@ class Addresses(AddressReads):
     _db: Database
 
     def __init__(self, path: Path) -> None:
-        super().__init__(Database(path, _TABLES, form=FORMAT, fault=AddressesUnavailable))
+        super().__init__(
+            Database(path, _TABLES, form=FORMAT, fault=AddressesUnavailable, later=_LATER)
+        )
 
     def tell(self, reservation_id: str, shipping: Shipping, at_ms: int) -> None:
         """Keep where an order goes, as whoever sends it says: that goes before its channel's word.
@@ -94,6 +123,9 @@ class Addresses(AddressReads):
                 "INSERT INTO told VALUES (?1, ?2, NULL, 1, ?3) ON CONFLICT DO UPDATE"
                 " SET shipping = ?2, by_hand = 1, at_ms = ?3",
                 (reservation_id, _encode(shipping), at_ms),
+            )
+            self._db.execute(
+                "INSERT INTO telling (reservation_id, at_ms) VALUES (?, ?)", (reservation_id, at_ms)
             )
 
     def remember(self, channel: str, orders: Iterable[PlatformOrder], at_ms: int) -> None:
@@ -120,6 +152,11 @@ class Addresses(AddressReads):
     def forget(self, before_ms: int, count: int = MOST_AT_ONCE) -> int:
         """Forget what was told last before a time, bounded by `count`; returns how many."""
         with self._db.transaction():
+            self._db.execute(
+                "DELETE FROM telling WHERE number IN"
+                " (SELECT number FROM telling WHERE at_ms < ? LIMIT ?)",
+                (before_ms, count),
+            )
             return self._db.execute(
                 "DELETE FROM told WHERE reservation_id IN"
                 " (SELECT reservation_id FROM told WHERE at_ms < ? LIMIT ?)",

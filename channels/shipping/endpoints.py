@@ -112,8 +112,9 @@ class ShippingDesk:
     async def tell(self, call: Call) -> Answer:
         """Say where an order goes, before or after it is reserved; told again, the last one counts.
 
-        A warehouse's system is told it once the order is paid. What is told after that changes
-        nothing there. It is kept for 30 days, and cannot be read back.
+        A warehouse's system is told it once the order is paid and has its turn. What is told after
+        it was handed over changes nothing there; one that was rejected is retried with it. It is
+        kept for 30 days, and cannot be read back.
         """
         form = self._decoder.read(ShippingForm, call.body)
         reservation_id = call.segment("reservation_id")

@@ -8,12 +8,14 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from channels.intake.inbox import Inbox, inbox_path
 from channels.model import Hint, Shipping
+from channels.model import Lane as Urgency
 from channels.registry import adapter_of
 from channels.service import run_channels
 from channels.shipping.addresses import Addresses, addresses_path
@@ -296,6 +298,39 @@ async def test_the_outbox_has_them_with_prices_as_soon_as_they_are_known(market:
     assert part.order().lines == (DeliveryLine(line_no=1, sku="A", quantity=3, price_fen=990),)
     (other,) = outbox.parts("walk-in:1")
     assert (other.state, other.reason) == (DeliveryState.UNDETAILED, "there are no details yet")
+    outbox.close()
+
+
+async def test_what_was_told_again_counts_for_what_waits(market: Market) -> None:
+    """Of a platform's order, and of one that came by the API."""
+    order = await market.sell("tmall", 2, 1)
+    ids = (f"tmall:{order.order_id}", "walk-in:1")
+    await market.reserve("walk-in:1", "A", 1)
+    there = Shipping(
+        name="李四", mobile="139", province="上海", city="上海", detail_address="路 1 号"
+    )
+    addresses = Addresses(addresses_path(market.settings.data_dir))
+    addresses.tell("walk-in:1", there, 1)
+    outbox = Outbox(outbox_path(market.settings.data_dir), ("main",))
+    follower = Follower(market.store, market.settings, outbox.entries)
+    while not await follower.round():
+        pass
+    clerk = Clerk(outbox.entries, market.details, {"main": PriorityPolicy()})
+    while not await clerk.round():
+        pass
+    before = [part for one in ids for part in outbox.parts(one)]
+    for one in ids:
+        addresses.tell(one, replace(there, name="王五", lane=Urgency.RUSH), 2)
+    addresses.close()
+    while not await clerk.round():
+        pass
+    for was, part in zip(before, (p for one in ids for p in outbox.parts(one)), strict=True):
+        assert was.dispatch is not None
+        assert part.dispatch is not None
+        assert (part.state, part.lane) == (DeliveryState.PENDING, Lane.RUSH)
+        assert (was.dispatch.receiver.name != "王五", part.dispatch.receiver.name) == (True, "王五")
+        assert (part.lines, part.dispatch.shop) == (was.lines, was.dispatch.shop)
+        assert part.dispatch.prices == was.dispatch.prices
     outbox.close()
 
 

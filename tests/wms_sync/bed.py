@@ -56,6 +56,13 @@ class Book:
     def __init__(self) -> None:
         self.known: dict[str, Dispatch | Exception | None] = {}
         self.asked: list[str] = []
+        self.again: list[str] = []  # the orders that were told again, in that order
+
+    async def retold(self, place: str) -> tuple[list[str], str]:
+        """Name them, two at a time."""
+        begin = int(place or 0)
+        told = self.again[begin : begin + 2]
+        return told, str(begin + len(told)) if told else place
 
     async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
         """Tell them."""

@@ -47,6 +47,9 @@ async def test_details_are_dated_by_it_and_keep_their_spans() -> None:
     """An order has its 48 hours of that clock, from when it was paid by that clock."""
 
     class Book:
+        async def retold(self, place: str) -> tuple[list[str], str]:
+            return ["tmall:1"], f"{place}1"
+
         async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
             if reservation_id == "tmall:none":
                 return None
@@ -65,3 +68,4 @@ async def test_details_are_dated_by_it_and_keep_their_spans() -> None:
     assert (told.placed_ms, told.paid_ms) == (ORIGIN_MS, ORIGIN_MS + HOUR_MS)
     assert told.ship_by_ms == ORIGIN_MS + 49 * HOUR_MS
     assert await Redated(Book(), FAST).dispatch_of("tmall:none") is None
+    assert await Redated(Book(), FAST).retold("1") == (["tmall:1"], "11")

@@ -22,8 +22,9 @@ from wms_sync.outbox.delivery import (
     Delivery,
     DeliveryState,
 )
+from wms_sync.outbox.retold import Retold, turn_of
 from wms_sync.outbox.rows import Rows, encode
-from wms_sync.rules.priority import PriorityPolicy, enter
+from wms_sync.rules.priority import PriorityPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -68,6 +69,7 @@ class Entries:
     def __init__(self, db: Database, warehouses: Collection[str]) -> None:
         self._db = db
         self._rows = Rows(db)
+        self.retold = Retold(db)
         self._warehouses = frozenset(warehouses)
 
     @property
@@ -310,7 +312,7 @@ class Entries:
             for reservation_id, dispatch in found:
                 for part in self._undetailed_parts(reservation_id):
                     policy = policies.get(part.warehouse, PriorityPolicy())
-                    self._detail(part, dispatch, _turn(part, dispatch, policy), at_ms)
+                    self._detail(part, dispatch, turn_of(part, dispatch, policy), at_ms)
             for reservation_id, reason, due_ms in lacking:
                 for part in self._undetailed_parts(reservation_id):
                     changes: dict[str, Any] = {
@@ -343,16 +345,6 @@ class Entries:
 
 def _priced(line: DeliveryLine, dispatch: Dispatch) -> DeliveryLine:
     return replace(line, price_fen=dispatch.prices.get(line.sku, line.price_fen))
-
-
-def _turn(part: Delivery, dispatch: Dispatch, policy: PriorityPolicy) -> Waiting:
-    return enter(
-        part.code,
-        dispatch.lane,
-        ship_by_ms=dispatch.ship_by_ms,
-        entered_ms=part.entered_ms,
-        policy=policy,
-    )
 
 
 def _stays(part: Delivery) -> bool:

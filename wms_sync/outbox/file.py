@@ -81,6 +81,9 @@ _LATER: Final = (
     "DROP INDEX IF EXISTS delivery_cancel",  # it had only what is accepted
     """CREATE INDEX IF NOT EXISTS delivery_wanted_back ON delivery (warehouse, due_ms)
  WHERE state IN ('accepted', 'rejected') AND cancel = 'asked'""",
+    """CREATE TABLE IF NOT EXISTS retold (
+  reservation_id TEXT PRIMARY KEY, due_ms INTEGER NOT NULL
+) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS locking (
   warehouse TEXT PRIMARY KEY, off_until_ms INTEGER NOT NULL
 ) WITHOUT ROWID""",

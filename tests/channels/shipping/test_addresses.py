@@ -74,6 +74,27 @@ def test_what_was_told_by_hand_goes_before_what_the_channel_says(addresses: Addr
     assert again.shipping == THERE
 
 
+def test_what_was_told_by_hand_is_named_in_its_order(addresses: Addresses) -> None:
+    """A bounded number at a time, whatever the clock says; what a channel says is not named."""
+    addresses.remember("dealer", [order("9", HERE)], 5)
+    assert addresses.retold(0) == ((), 0)
+    for number, at_ms in (("2", 9), ("1", 3), ("2", 3)):
+        addresses.tell(f"dealer:{number}", HERE, at_ms)
+    assert addresses.retold(0, 2) == (["dealer:2", "dealer:1"], 2)
+    assert addresses.retold(2, 2) == (["dealer:2"], 3)
+    assert addresses.retold(3) == ((), 3)
+    addresses.forget(9)
+    assert addresses.retold(0) == (["dealer:2"], 1)
+    addresses.forget(10)
+    assert addresses.retold(3) == ((), 3)
+
+
+def test_a_file_that_is_a_new_one_is_read_from_its_beginning(addresses: Addresses) -> None:
+    """The place was that of another one, which is lost."""
+    addresses.tell("dealer:1", HERE, 1)
+    assert addresses.retold(40) == ((), 0)
+
+
 async def test_it_is_forgotten_after_thirty_days(addresses: Addresses, tmp_path: Path) -> None:
     """Counted from when it was told last; many in several rounds."""
     path = addresses_path(tmp_path)
