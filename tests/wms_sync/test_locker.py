@@ -160,6 +160,23 @@ async def test_a_refused_lock_is_a_failed_lock_and_for_people(house: Bed) -> Non
     assert len(codes(house.depot, "lock")) == 3  # nobody asks again by himself
 
 
+async def test_a_refused_lock_is_told_again_once_the_details_are_there(house: Bed) -> None:
+    """What nobody can detail comes first: without that it goes nowhere."""
+    house.depot.refuses_lock[ONE] = {"reason": "缺货"}
+    await paid(house, 1, details=False)
+    assert house.part(1).anomaly is Anomaly.LOCK_REFUSED
+    for _ in range(20):
+        house.now_ms = house.part(1).due_ms
+        await house.clerk.round()
+    assert house.part(1).anomaly is Anomaly.NO_DETAILS
+    house.book.known.clear()
+    house.now_ms = house.part(1).due_ms
+    await house.clerk.round()
+    part = house.part(1)
+    assert (part.state, part.anomaly) == (DeliveryState.PENDING, Anomaly.LOCK_REFUSED)
+    assert part.reason == "缺货"
+
+
 async def test_a_refused_lock_is_retried_or_dismissed(house: Bed) -> None:
     """Retried, it is asked for anew; dismissed, it is off the list and stays refused."""
     house.depot.refuses_lock[ONE] = {"reason": "缺货"}

@@ -117,7 +117,8 @@ class Desk(Rows):
     def retry(self, code: str, by: str, at_ms: int) -> bool:
         """Hand over once more what was rejected, or ask anew for a lock that was refused.
 
-        The order keeps its place. False where it is neither.
+        The order keeps its place. Of one without details these are asked for at once. False where
+        it is none of these.
         """
         with self._db.transaction():
             found = self.deliveries("code = ? AND state = 'rejected'", (code,))
@@ -127,7 +128,17 @@ class Desk(Rows):
                 changes: dict[str, Any] = {"anomaly": Anomaly.NONE, "reason": "", "due_ms": at_ms}
                 self.move(each.code, "retried", at_ms, by, state=state, **changes)
             retried = self._retry_lock(code, by, at_ms)
-        return bool(found) or retried
+            asked = not found and self._ask_details(code, by, at_ms)
+        return bool(found) or retried or asked
+
+    def _ask_details(self, code: str, by: str, at_ms: int) -> bool:
+        """Have the details that an order lacks asked for at once, as of one that has just come."""
+        found = self.deliveries("code = ? AND state = 'undetailed'", (code,))
+        for each in found:
+            none = Anomaly.NONE if each.anomaly is Anomaly.NO_DETAILS else each.anomaly
+            changes: dict[str, Any] = {"anomaly": none, "doubt": each.doubt, "due_ms": at_ms}
+            self.move(code, "retried", at_ms, by, state=each.state, **changes)
+        return bool(found)
 
     def _retry_lock(self, code: str, by: str, at_ms: int) -> bool:
         count = self._db.execute(

@@ -97,7 +97,7 @@ export function actions(say, load) {
     root: node("div", { class: "action" }, again, away, back),
     update(fresh) {
       item = fresh;
-      show(again, mayAct() && (item.state === "rejected" || item.anomaly === "lock-refused"));
+      show(again, mayAct() && (["rejected", "undetailed"].includes(item.state) || item.anomaly === "lock-refused"));
       show(away, mayAct() && item.anomaly !== null);
       show(back, mayAct() && !ENDED.includes(item.state) && item.cancel === null);
     },
