@@ -62,7 +62,9 @@ class Point(Struct, frozen=True):
 class Foreseen:
     """A warehouse as its outbox showed it, and what is expected of it. Kept to be asked for more.
 
-    `depths` count what is in the outbox; `used` is the part of the capacity that was used in the
+    `depths` count what is in the outbox; `late_without_turn` of that have waited too long already
+    and are not in the queue, so the forecast does not know them: they lack details, or an answer.
+    `used` is the part of the capacity that was used in the
     last hour, None where it had none.
     """
 
@@ -74,6 +76,12 @@ class Foreseen:
     lanes: Mapping[Lane, Sequence[Waiting]]
     queue: Queue
     forecast: Forecast
+    late_without_turn: int
+
+    @property
+    def stuck(self) -> int:
+        """Count all that has waited too long already, as the oldest age is that of all."""
+        return self.forecast.stuck + self.late_without_turn
 
     @property
     def outlook(self) -> Outlook:
@@ -102,6 +110,7 @@ class Foreseen:
             self.lanes,
             queue,
             forecast_of(queue),
+            self.late_without_turn,
         )
 
     # -- the picture -----------------------------------------------------------------------------
@@ -239,6 +248,7 @@ def foreseen(reads: OutboxReads, terms: Terms, now_ms: int) -> Foreseen:
         lanes,
         queue,
         forecast_of(queue),
+        reads.late_without_turn(name, now_ms - outlook.stuck_ms),
     )
 
 

@@ -36,7 +36,11 @@ class WarehouseBreakerView(View):
 class OutlookView(View):
     """What is expected: who will have waited too long, and what would help."""
 
-    stuck: int = Field(ge=0, description="Orders that have waited longer than 8 hours already.")
+    stuck: int = Field(
+        ge=0,
+        description="Orders that have waited longer than 8 hours already, also those that lack "
+        "details or an answer.",
+    )
     will_break: int = Field(ge=0, description="Orders that wait and will wait longer than that.")
     expected_to_break: int = Field(
         ge=0, description="Of those expected within a day, orders that will."

@@ -82,7 +82,7 @@ def outlook_json(seen: Foreseen) -> dict[str, Any]:
     """Write what is expected."""
     forecast = seen.forecast
     return {
-        "stuck": forecast.stuck,
+        "stuck": seen.stuck,
         "will_break": forecast.will_break,
         "expected_to_break": forecast.expected_to_break,
         "first_breach_at": rfc3339_or_none(forecast.first_breach_ms),

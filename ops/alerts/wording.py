@@ -80,6 +80,7 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "amiss rejected": "仓库拒单",
         "amiss shipped-though-released": "库存已释放但已出库",
         "amiss not-in-store": "库存中没有该占用",
+        "amiss no-details": "没有收货信息，请补填（PUT /v1/reservations/…/shipping）后重试，或拦截",
         "amiss code-used": "单号曾被使用",
         "amiss shipped-short": "少发，其余不会再发",
         "amiss shipped-though-cancelled": "仓库已取消但仍发货",
@@ -190,6 +191,8 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "amiss rejected": "rejected by the warehouse",
         "amiss shipped-though-released": "shipped, though its stock was given back",
         "amiss not-in-store": "our stock does not know it any more",
+        "amiss no-details": "nobody knows where it goes: tell it (PUT /v1/reservations/…/shipping) "
+        "and retry it, or keep it back",
         "amiss code-used": "its number was used before",
         "amiss shipped-short": "shipped short, nothing more leaves",
         "amiss shipped-though-cancelled": "shipped, though the warehouse had cancelled it",

@@ -206,7 +206,7 @@ def list_anomalies(
 
 @warehouses_app.command("retry")
 def retry(code: CodeArgument, data_dir: DataDirOption = None, config: ConfigOption = None) -> None:
-    """Hand over once more what a warehouse has rejected; or ask anew for a lock it refused."""
+    """Hand over once more what was rejected; ask anew for a refused lock, or lacking details."""
     if not _do(config, data_dir, lambda desk, now_ms: desk.retry(code, BY, now_ms)):
         message = (
             f"{code} is not rejected, or is wanted back, or has an earlier order's number: "

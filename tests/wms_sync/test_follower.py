@@ -218,6 +218,70 @@ async def test_a_fast_clock_makes_nobody_ask_faster(bed: Bed) -> None:
     assert bed.part(1).due_ms == bed.now_ms + 1 + 999 * 2_000
 
 
+async def asked_in_vain(bed: Bed, clerk: Clerk, number: int, times: int) -> None:
+    """Ask for an order's details so often, each time as soon as they are due."""
+    for _ in range(times):
+        bed.now_ms = max(bed.part(number).due_ms, bed.now_ms)
+        await clerk.round()
+
+
+async def test_an_order_that_nobody_details_for_half_an_hour_is_left_to_people(bed: Bed) -> None:
+    """With the reason; once, where they dismiss it; it leaves their list when the details come."""
+    assert bed.outbox is not None
+    bed.book.known["tmall:1"] = PartnerFault("404", "no such order", again=False)
+    await bed.pay(1)
+    await bed.follow()
+    await asked_in_vain(bed, bed.clerk, 1, 12)
+    assert bed.now_ms - bed.part(1).since_ms < 1_800_000
+    assert bed.part(1).anomaly is Anomaly.NONE
+    await asked_in_vain(bed, bed.clerk, 1, 1)
+    part = bed.part(1)
+    assert (part.state, part.anomaly) == (UNDETAILED, Anomaly.NO_DETAILS)
+    assert part.reason == "404: no such order"
+    assert part.due_ms - part.since_ms >= 1_800_000
+    assert [one.code for one in bed.outbox.anomalies((-1, ""), 10)] == [part.code]
+    await asked_in_vain(bed, bed.clerk, 1, 3)
+    assert bed.part(1).anomaly is Anomaly.NO_DETAILS
+    assert bed.outbox.dismiss(part.code, "li", bed.now_ms)
+    await asked_in_vain(bed, bed.clerk, 1, 20)
+    assert bed.part(1).anomaly is Anomaly.NONE
+    # Asked for anew at once, which is a beginning: after as long it is on the list again.
+    bed.now_ms += 1
+    assert bed.outbox.retry(part.code, "li", bed.now_ms)
+    asked = len(bed.book.asked)
+    await bed.clerk.round()
+    assert len(bed.book.asked) == asked + 1
+    await asked_in_vain(bed, bed.clerk, 1, 13)
+    assert bed.part(1).anomaly is Anomaly.NO_DETAILS
+    del bed.book.known["tmall:1"]
+    assert bed.outbox.retry(part.code, "li", bed.now_ms)
+    assert bed.part(1).anomaly is Anomaly.NONE
+    await bed.all()
+    assert (bed.state(1), bed.part(1).anomaly) == (ACCEPTED, Anomaly.NONE)
+
+
+async def test_details_that_come_late_take_an_order_off_the_list(bed: Bed) -> None:
+    """By themselves. A clock that is fast makes nobody despair within a second."""
+    assert bed.outbox is not None
+    clerk = Clerk(
+        *(bed.outbox.entries, bed.book, {}),
+        now_ms=lambda: bed.now_ms,
+        draw=lambda most: most - 1,
+        speed=1_800.0,
+    )
+    bed.book.known["tmall:1"] = None
+    await bed.pay(1)
+    while not await bed.follower.round():
+        pass
+    await asked_in_vain(bed, clerk, 1, 7)
+    assert bed.part(1).anomaly is Anomaly.NONE
+    await asked_in_vain(bed, clerk, 1, 1)
+    assert bed.part(1).anomaly is Anomaly.NO_DETAILS
+    bed.book.known.clear()
+    await asked_in_vain(bed, clerk, 1, 1)
+    assert (bed.state(1), bed.part(1).anomaly, bed.part(1).reason) == (PENDING, Anomaly.NONE, "")
+
+
 # -- beginning, and beginning anew ---------------------------------------------------------------
 
 

@@ -114,6 +114,24 @@ async def test_the_first_breach_is_told_before_it_happens_with_the_rate_that_wou
     assert milliseconds(less["first_breach_at"]) < breach_ms
 
 
+async def test_what_has_no_turn_and_waits_too_long_is_stuck_as_well(
+    ask: Asked, filled: Filled
+) -> None:
+    """Without details, or without an answer: the age that is told and the forecast agree."""
+    filled.pay("unknown", hours_ago=9)
+    filled.pay("young", hours_ago=7)
+    filled.wait("2", hours_ago=10)
+    sent = filled.wait("3", hours_ago=11)
+    handing = filled.outbox.handing("main")
+    with handing.transaction():
+        handing.mark_sent(handing.chosen([sent]), filled.now_ms)
+    (main,) = (await ask("GET", "/v1/warehouses"))["items"]
+    assert main["oldest_age_seconds"] == 11 * 3600
+    assert main["forecast"]["stuck"] == 3
+    assert (await ask("GET", FORECAST))["stuck"] == 3
+    assert (await ask("GET", f"{FORECAST}?orders_per_hour=900"))["stuck"] == 3
+
+
 async def test_what_was_handed_over_is_told_by_the_hour(
     ask: Asked, filled: Filled, hour: Hour
 ) -> None:

@@ -178,6 +178,23 @@ async def test_a_lock_that_is_refused_for_whatever_reason_blames_its_only_sku(ho
     assert [one.failures for one in breakers[1:]] == [0, 0]
 
 
+async def test_a_refused_lock_is_told_again_once_the_details_are_there(house: Bed) -> None:
+    """What nobody can detail comes first: without that it goes nowhere."""
+    house.depot.refuses_lock[ONE] = {"reason": "缺货"}
+    await paid(house, 1, details=False)
+    assert house.part(1).anomaly is Anomaly.LOCK_REFUSED
+    for _ in range(20):
+        house.now_ms = house.part(1).due_ms
+        await house.clerk.round()
+    assert house.part(1).anomaly is Anomaly.NO_DETAILS
+    house.book.known.clear()
+    house.now_ms = house.part(1).due_ms
+    await house.clerk.round()
+    part = house.part(1)
+    assert (part.state, part.anomaly) == (DeliveryState.PENDING, Anomaly.LOCK_REFUSED)
+    assert part.reason == "缺货"
+
+
 async def test_a_refused_lock_is_retried_or_dismissed(house: Bed) -> None:
     """Retried, it is asked for anew; dismissed, it is off the list and stays refused."""
     house.depot.refuses_lock[ONE] = {"reason": "缺货"}

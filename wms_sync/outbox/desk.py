@@ -118,9 +118,9 @@ class Desk(Rows):
     def retry(self, code: str, by: str, at_ms: int) -> bool:
         """Hand over once more what was rejected, or ask anew for a lock that was refused.
 
-        The order keeps its place; one that may be there goes before what is new. False where it is
-        neither, where it is wanted back, and where its code was an earlier order's, whose lines
-        would go.
+        The order keeps its place; one that may be there goes before what is new. Of one without
+        details these are asked for at once. False where it is none of these, where it is wanted
+        back, and where its code was an earlier order's, whose lines would go.
         """
         with self._db.transaction():
             found = self.deliveries(
@@ -135,7 +135,17 @@ class Desk(Rows):
                     state, changes["doubt"] = DeliveryState.SENT, True
                 self.move(each.code, "retried", at_ms, by, state=state, **changes)
             retried = self._retry_lock(code, by, at_ms)
-        return bool(found) or retried
+            asked = not found and self._ask_details(code, by, at_ms)
+        return bool(found) or retried or asked
+
+    def _ask_details(self, code: str, by: str, at_ms: int) -> bool:
+        """Have the details that an order lacks asked for at once, as of one that has just come."""
+        found = self.deliveries("code = ? AND state = 'undetailed'", (code,))
+        for each in found:
+            none = Anomaly.NONE if each.anomaly is Anomaly.NO_DETAILS else each.anomaly
+            changes: dict[str, Any] = {"anomaly": none, "doubt": each.doubt, "due_ms": at_ms}
+            self.move(code, "retried", at_ms, by, state=each.state, **changes)
+        return bool(found)
 
     def _retry_lock(self, code: str, by: str, at_ms: int) -> bool:
         count = self._db.execute(

@@ -22,6 +22,7 @@ from wms_sync.outbox.delivery import (
     Delivery,
     DeliveryState,
 )
+from wms_sync.outbox.lock import LockState
 from wms_sync.outbox.retold import Retold, turn_of
 from wms_sync.outbox.rows import Rows, encode
 from wms_sync.rules.priority import PriorityPolicy
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from reservation.model import Reservation
     from wms_sync.model import Dispatch
     from wms_sync.rules.priority import Waiting
+
+# Without details for so long, and asked for so often in vain, an order is left to people: its
+# clerk's pauses are minutes long by then. Often as well, for where the clock is fast.
+NO_DETAILS_MS: Final = 1_800_000
+NO_DETAILS_ATTEMPTS: Final = 8
 
 LOST: Final = "the store does not know it as confirmed any more"
 
@@ -320,6 +326,8 @@ class Entries:
                         "attempts": part.attempts + 1,
                         "reason": part.reason if part.cancel else reason,
                     }
+                    if _despairs(part, due_ms):
+                        changes["anomaly"] = Anomaly.NO_DETAILS
                     self._rows.move(part.code, "details lack", at_ms, reason, **changes)
 
     def _undetailed_parts(self, reservation_id: str) -> Sequence[Delivery]:
@@ -327,6 +335,7 @@ class Entries:
         return self._rows.deliveries(condition, (reservation_id,))
 
     def _detail(self, part: Delivery, dispatch: Dispatch, turn: Waiting, at_ms: int) -> None:
+        anomaly, reason = self._left_to_people(part)
         self._rows.move(
             part.code,
             "detailed",
@@ -339,8 +348,36 @@ class Entries:
             lane=turn.lane,
             ship_by_ms=turn.ship_by_ms,
             turn_ms=turn.turn_ms,
-            reason=part.reason if part.cancel else "",
+            reason=part.reason if part.cancel else reason,
+            anomaly=anomaly,
         )
+
+    def _left_to_people(self, part: Delivery) -> tuple[Anomaly, str]:
+        """Say what is amiss with an order once it has its details, and why.
+
+        A refused lock is told again, which had to stand back.
+        """
+        if part.anomaly is not Anomaly.NO_DETAILS:
+            return part.anomaly, ""
+        lock = self._rows.locks([part.code]).get(part.code)
+        if lock is not None and lock.state is LockState.REFUSED:
+            return Anomaly.LOCK_REFUSED, lock.reason
+        return Anomaly.NONE, ""
+
+
+def _despairs(part: Delivery, due_ms: int) -> bool:
+    """Say whether this time is the one with which an order has been without details for long.
+
+    Only that one: what was dismissed stays dismissed. `due_ms` is when they are asked for next.
+    """
+    if part.anomaly not in {Anomaly.NONE, Anomaly.LOCK_REFUSED}:
+        return False
+    before = _is_long(part, part.attempts, part.due_ms)
+    return not before and _is_long(part, part.attempts + 1, due_ms)
+
+
+def _is_long(part: Delivery, attempts: int, due_ms: int) -> bool:
+    return attempts >= NO_DETAILS_ATTEMPTS and due_ms - part.since_ms >= NO_DETAILS_MS
 
 
 def _priced(line: DeliveryLine, dispatch: Dispatch) -> DeliveryLine:

@@ -132,6 +132,20 @@ class OutboxReads:
             ).fetchall()
         return [Depth(DeliveryState(row[0]), Lane(row[1]), *row[2:]) for row in rows]
 
+    def late_without_turn(self, warehouse: str, before_ms: int) -> int:
+        """Count what entered before a time and waits, but not for its turn.
+
+        It lacks details, or an answer of the warehouse. Cost: O(orders of these states).
+        """
+        with self._db.reading():
+            (orders,) = self._db.execute(
+                "SELECT count(*) FROM delivery WHERE warehouse = ?"
+                " AND state IN ('undetailed', 'sent') AND entered_ms < ?"
+                " AND state NOT IN ('shipped', 'cancelled')",  # as the index has it
+                (warehouse, before_ms),
+            ).fetchone()
+        return int(orders)
+
     def page(
         self,
         warehouse: str,

@@ -97,8 +97,9 @@ export function actions(say, load) {
     root: node("div", { class: "action" }, again, away, back),
     update(fresh) {
       item = fresh;
-      const retriable = item.state === "rejected" && item.cancel !== "asked" && item.anomaly !== "code-used";
-      show(again, mayAct() && (retriable || item.anomaly === "lock-refused"));
+      const rejected = item.state === "rejected" && item.cancel !== "asked" && item.anomaly !== "code-used";
+      const retriable = rejected || item.state === "undetailed" || item.anomaly === "lock-refused";
+      show(again, mayAct() && retriable);
       show(away, mayAct() && item.anomaly !== null);
       show(back, mayAct() && !ENDED.includes(item.state) && item.cancel === null);
     },
