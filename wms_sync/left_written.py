@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wms_sync.left import Counts, Looked, Short
     from wms_sync.reconciliation.model import Drift, Note, Progress
     from wms_sync.reconciliation.rule import Figures, Gap, Suspicion
-    from wms_sync.reports.reported import Reported, Said
+    from wms_sync.reports.reported import Plan, Reported, Said
 
 _KINDS: Final[dict[type[Said], ReportKind]] = {
     Shipped: ReportKind.SHIPPED,
@@ -58,7 +58,7 @@ def whole_report_json(kept: Reported, *, shows_body: bool) -> dict[str, Any]:
         "said": None if unread else msgspec.to_builtins(kept.said),
         "body": unread.body if unread and shows_body else None,
         "masked": unread is not None and not shows_body,
-        "plan": None if kept.plan is None else msgspec.to_builtins(kept.plan),
+        "plan": None if kept.plan is None else _plan_json(kept.plan),
     }
 
 
@@ -187,3 +187,8 @@ def _progress_json(progress: Progress) -> dict[str, Any]:
         "checked": progress.checked,
         "suspected": progress.suspected,
     }
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    """Write what is done by SKU."""
+    return {name: units for name, units in msgspec.to_builtins(plan).items() if name != "done_ms"}
