@@ -140,5 +140,5 @@ class Clerk:
                 return str(fault)
             except Exception as bug:  # it holds up no other order
                 metrics.WAREHOUSE_BUGS.labels(warehouse="").inc()
-                log.exception("details_bug", reservation_id=reservation_id)
+                log.exception("warehouse_bug", reservation_id=reservation_id)
                 return f"bug: {bug!r}"

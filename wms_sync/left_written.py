@@ -70,10 +70,6 @@ def whole_report_json(kept: Reported, *, shows_body: bool) -> dict[str, Any]:
     }
 
 
-def _plan_json(plan: Plan) -> dict[str, Any]:
-    return {name: getattr(plan, name) for name in ("fulfil", "loose", "excess", "taken")}
-
-
 def short_json(short: Short) -> dict[str, Any]:
     """Write a shortfall."""
     told, found = short.reported, short.compared
@@ -200,3 +196,8 @@ def _progress_json(progress: Progress) -> dict[str, Any]:
         "checked": progress.checked,
         "suspected": progress.suspected,
     }
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    """Write what is done by SKU."""
+    return {name: units for name, units in msgspec.to_builtins(plan).items() if name != "done_ms"}

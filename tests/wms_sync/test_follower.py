@@ -191,7 +191,7 @@ async def test_a_bug_with_one_orders_details_holds_up_no_other(bed: Bed) -> None
         await bed.all()
     assert (bed.state(1), bed.state(2)) == (UNDETAILED, ACCEPTED)
     assert bed.part(1).reason == "bug: KeyError('no such row')"
-    assert [line["reservation_id"] for line in said if line["event"] == "details_bug"] == [
+    assert [line["reservation_id"] for line in said if line["event"] == "warehouse_bug"] == [
         "tmall:1"
     ]
     assert metrics.WAREHOUSE_BUGS.labels(warehouse="")._value.get() == counted + 1
