@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from reservation.shops import DeductsAt
 
@@ -40,6 +41,10 @@ class Lane(StrEnum):
     RUSH = "rush"
     SAMPLE = "sample"
     NORMAL = "normal"
+
+
+# 2100-01-01: no order is meant to leave later, and every partner's form of a time can say it.
+LATEST_SHIP_BY_MS: Final = 4_102_444_800_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

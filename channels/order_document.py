@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from channels.model import Lane, OrderLine, OrderState, PlatformOrder, Shipping
+from channels.model import LATEST_SHIP_BY_MS, Lane, OrderLine, OrderState, PlatformOrder, Shipping
 from partners.errors import UnknownWord
 from reservation.model import LOCAL_ID, MAX_STOCK, sku_problem
 from reservation.shops import DeductsAt
@@ -214,6 +214,8 @@ def shipping_of(document: OrderDocument) -> Shipping | None:
     for part in (to.name, to.mobile, to.province, to.city, to.detail_address, to.area, to.zip_code):
         if not part.isprintable():
             raise Unreadable("a part of the receiver is not printable, in one line")
+    if not all(map(str.strip, (to.name, to.mobile, to.province, to.city, to.detail_address))):
+        raise Unreadable("a part of the receiver is blank")
     return Shipping(
         name=to.name,
         mobile=to.mobile,
@@ -222,7 +224,7 @@ def shipping_of(document: OrderDocument) -> Shipping | None:
         detail_address=to.detail_address,
         area=to.area,
         zip_code=to.zip_code,
-        ship_by_ms=None if going.ship_by is None else milliseconds(going.ship_by),
+        ship_by_ms=None if going.ship_by is None else in_time(milliseconds(going.ship_by)),
         lane=Lane.RUSH if going.urgent else None,
     )
 
@@ -278,6 +280,13 @@ def milliseconds(time: datetime) -> int:
     if time < _EPOCH:
         raise Unreadable("a time is before 1970")
     return (time - _EPOCH) // _MILLISECOND
+
+
+def in_time(ship_by_ms: int) -> int:
+    """Return by when an order has to leave. Raises Unreadable for what nobody can mean."""
+    if ship_by_ms > LATEST_SHIP_BY_MS:
+        raise Unreadable("ship_by is later than 2100")
+    return ship_by_ms
 
 
 def _check_lines(lines: Sequence[LineDocument]) -> None:

@@ -16,6 +16,7 @@ from channels.order_document import (
     MOST_ADDRESS_PART,
     Unreadable,
     fen,
+    in_time,
     milliseconds,
     number_problem,
 )
@@ -107,7 +108,7 @@ def address_part_cell(text: str) -> str:
 
 def ship_by_cell(text: str) -> int | None:
     """Read by when an order has to leave, None where that is not told."""
-    return moment_of(text) if text else None
+    return in_time(moment_of(text)) if text else None
 
 
 def time_cell(written_at_ms: int, text: str) -> int:

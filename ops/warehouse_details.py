@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from channels.model import OrderState
+from channels.model import LATEST_SHIP_BY_MS, OrderState
 from channels.service import platform_of
 from channels.shipping.addresses import addresses_path, reads_of
 from channels.shipping.lanes import treatment_of
@@ -174,10 +174,11 @@ def _dispatch(
     paid_ms = order.paid_at_ms if order is not None else None
     paid_ms = paid_ms or ours.confirmed_at_ms
     hours = SHIP_WITHIN_HOURS if shop is None else shop.ship_within_hours
+    ship_by_ms = shipping.ship_by_ms or (paid_ms or placed_ms) + hours * HOUR_MS
     treatment = treatment_of(shipping, (line.sku for line in ours.lines), shop)
     return Dispatch(
         lane=Lane(treatment.lane),
-        ship_by_ms=shipping.ship_by_ms or (paid_ms or placed_ms) + hours * HOUR_MS,
+        ship_by_ms=min(ship_by_ms, LATEST_SHIP_BY_MS),
         placed_ms=placed_ms,
         paid_ms=paid_ms,
         platform=platform,

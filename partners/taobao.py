@@ -22,9 +22,16 @@ _SHANGHAI: Final = timezone(timedelta(hours=8))
 _TIME: Final = re.compile(r"[12]\d{3}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 
 
+_LAST_SECOND: Final = 253_402_271_999  # 9999-12-31 23:59:59 there: no text says a later one
+
+
 def text_of_time(at_ms: int) -> str:
-    """Write a time as Taobao does; what is less than a second is dropped."""
-    return datetime.fromtimestamp(at_ms // 1000, _SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+    """Write a time as Taobao does; what is less than a second is dropped.
+
+    One before 1970 or after 9999 is written as the first or the last of these: never fails.
+    """
+    second = min(max(at_ms // 1000, 0), _LAST_SECOND)
+    return datetime.fromtimestamp(second, _SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def time_of_text(text: str) -> int:

@@ -127,7 +127,9 @@ class OrderWriter:
         for code in (order.code, *(line.sku for line in order.lines)):
             if not is_writable(code):
                 return f"{code!r} cannot be written in XML"
-        missing = [name for name in _RECEIVER_NEEDS if not getattr(order.dispatch.receiver, name)]
+        missing = [
+            name for name in _RECEIVER_NEEDS if not getattr(order.dispatch.receiver, name).strip()
+        ]
         if missing:
             return f"the receiver has no {', no '.join(missing)}"
         if not (order.dispatch.shop or self._shop):

@@ -90,7 +90,9 @@ class Rest(Connector):
 
     def problem(self, order: DeliveryOrder) -> str:
         """Say what nobody can ship without."""
-        missing = [name for name in _NO_RECEIVER if not getattr(order.dispatch.receiver, name)]
+        missing = [
+            name for name in _NO_RECEIVER if not getattr(order.dispatch.receiver, name).strip()
+        ]
         return f"the receiver has no {', no '.join(missing)}" if missing else ""
 
     def create(self, orders: Sequence[DeliveryOrder], now_ms: int) -> Request:

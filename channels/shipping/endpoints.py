@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from channels.model import Lane, Shipping
+from channels.model import LATEST_SHIP_BY_MS, Lane, Shipping
 from channels.shipping.addresses import Addresses, AddressesUnavailable, addresses_path
 from reservation.api.decode import Decoder
 from reservation.api.exchange import JSON, OK, Answer, json_answer
 from reservation.api.forms import Form, LocalId, NeverNull, Time
 from reservation.api.openapi import Documented
 from reservation.api.pipeline import BodyRule, Endpoint
-from reservation.api.problems import Refused, Slug
+from reservation.api.problems import Refused, Slug, invalid
 from reservation.api.refusals import off_the_loop, reservation_not_found
 from reservation.api.reservations import foreign
 from reservation.api.views import View, time_field
 from reservation.model import RESERVATION_ID
 from reservation.security import Action
+from reservation.shops import Samples
 from reservation.times import milliseconds, rfc3339
 
 if TYPE_CHECKING:
@@ -53,11 +54,21 @@ def _printable(value: str) -> str:
     return value
 
 
+def _in_time(value: str) -> str:
+    if milliseconds(value) > LATEST_SHIP_BY_MS:
+        raise PydanticCustomError("late", "must be no later than 2100-01-01T00:00:00Z")
+    return value
+
+
 Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=MOST_TEXT), AfterValidator(_printable)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_TEXT),
+    AfterValidator(_printable),
 ]
 Cipher = Annotated[
-    str, StringConstraints(min_length=1, max_length=MOST_CIPHER), AfterValidator(_printable)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_CIPHER),
+    AfterValidator(_printable),
 ]
 _Text = Annotated[Text | None, NeverNull()]
 
@@ -81,14 +92,20 @@ class ShippingForm(Form):
     """Where an order goes, and how a warehouse is to treat it."""
 
     receiver: ReceiverForm
-    ship_by: Annotated[Time | None, NeverNull()] = Field(
-        default=None, description="Absent: so many hours after payment as its channel allows."
+    ship_by: Annotated[Annotated[Time, AfterValidator(_in_time)] | None, NeverNull()] = Field(
+        default=None,
+        description="By 2100. Absent: so many hours after payment as its channel allows.",
     )
     lane: Annotated[Literal["rush", "sample", "normal"] | None, NeverNull()] = Field(
         default=None, description="Absent: by the settings of its channel, else normal."
     )
-    bench: _Text = Field(default=None, description="Of a sample: its packing bench.")
-    quality_check: _Text = Field(default=None, description="Of a sample: how it is inspected.")
+    bench: _Text = Field(
+        default=None,
+        description="Of a sample: its packing bench. Absent: by the settings of its channel.",
+    )
+    quality_check: _Text = Field(
+        default=None, description="Of a sample: how it is inspected. Absent: the same."
+    )
     shop: _Text = Field(default=None, description="The shop's name, as its buyers know it.")
     carrier: Annotated[LocalId | None, NeverNull()] = Field(
         default=None, description="By your own code. Absent: the warehouse's choice."
@@ -107,6 +124,7 @@ class ShippingDesk:
 
     def __init__(self, settings: Settings) -> None:
         self._path = addresses_path(settings.data_dir)
+        self._channels = settings.channels
         self._decoder = Decoder(settings)
 
     async def tell(self, call: Call) -> Answer:
@@ -122,6 +140,9 @@ class ShippingDesk:
             raise Refused(reservation_not_found("of this form"))
         if (refused := foreign(call.key, Action.FULFIL, reservation_id)) is not None:
             raise Refused(refused)
+        shop = self._channels.get(reservation_id.partition(":")[0])
+        if errors := _errors(form, Samples() if shop is None else shop.samples):
+            raise Refused(invalid(errors))
         at_ms = time.time_ns() // 1_000_000
 
         def write() -> None:
@@ -151,6 +172,23 @@ def shipping_endpoints(settings: Settings) -> dict[str, dict[str, Endpoint]]:
             "PUT": Endpoint(ShippingDesk(settings).tell, Action.FULFIL, body, tell)
         }
     }
+
+
+def _errors(form: ShippingForm, samples: Samples) -> list[tuple[str, str]]:
+    """Say what does not go with the lane: a sample has a bench, and no other order has one.
+
+    Without a lane the channel's settings may make it a sample, by its SKUs.
+    """
+    if form.lane == "sample":
+        lacking = not (form.bench or samples.bench)
+        return [("/bench", "must be told: its channel has none for samples")] if lacking else []
+    if form.lane is None and samples.skus:
+        return []
+    return [
+        (f"/{name}", "is of a sample, and the order is none")
+        for name, told in (("bench", form.bench), ("quality_check", form.quality_check))
+        if told
+    ]
 
 
 def _shipping(form: ShippingForm) -> Shipping:

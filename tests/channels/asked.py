@@ -13,16 +13,17 @@ from reservation.api.application import create_app
 from reservation.config import Settings
 from reservation.engine import Engine
 from reservation.security import Role
-from reservation.shops import Shop
+from reservation.shops import Samples, Shop
 from reservation.store.keyring import Keyring
 from reservation.store.store import Store
 from tests.reservation.api.conformance import keeps_the_document
 
 
 def two_channels(settings: Settings) -> Settings:
-    """Name two channels."""
+    """Name two channels, of which the second has a bench for samples."""
     shop = Shop(platform="tmall", app_key="1", secrets=("s",))
-    return settings.model_copy(update={"channels": {"tmall": shop, "tmall-2": shop}})
+    sampling = shop.model_copy(update={"samples": Samples(skus=("S-*",), bench="B1")})
+    return settings.model_copy(update={"channels": {"tmall": shop, "tmall-2": sampling}})
 
 
 class Asked:

@@ -242,6 +242,8 @@ HERE = Shipping(name="张三", mobile="138", province="浙江", city="杭州", d
         # What of it cannot be read keeps no order from its stock.
         ({"receiver": "张三, 杭州"}, None),
         ({"receiver": {**RECEIVER, "name": ""}}, None),
+        ({"receiver": {**RECEIVER, "name": " "}}, None),
+        ({"receiver": RECEIVER, "ship_by": "9999-12-31T23:59:59Z"}, None),
         ({"receiver": {**RECEIVER, "city": "x" * 201}}, None),
         ({"receiver": {**RECEIVER, "city": "杭\n州"}}, None),
         ({"receiver": RECEIVER, "ship_by": "2026-01-23"}, None),

@@ -408,6 +408,7 @@ def test_a_file_may_say_where_orders_go() -> None:
         (f"{'x' * 201},138,浙江,杭州,余杭区,路 1 号,", "receiver_name"),
         ("张三,138,浙江,杭州,余杭区,路\t1 号,", "receiver_address"),
         ("张三,138,浙江,杭州,余杭区,路 1 号,tomorrow", "ship_by"),
+        ("张三,138,浙江,杭州,余杭区,路 1 号,9999-12-31T23:59:59Z", "ship_by"),
         ("李四,138,浙江,杭州,余杭区,路 1 号,2026-01-23 10:00", "receiver_name"),
     ],
 )

@@ -23,6 +23,20 @@ def test_times_are_of_shanghai(text, at_ms):
 
 
 @pytest.mark.parametrize(
+    ("at_ms", "text"),
+    [
+        (253_402_271_999_000, "9999-12-31 23:59:59"),
+        (253_402_300_799_000, "9999-12-31 23:59:59"),  # of UTC: the year 10000 of Shanghai
+        (2**63, "9999-12-31 23:59:59"),
+        (-1, "1970-01-01 08:00:00"),
+    ],
+)
+def test_a_time_that_no_text_can_say_is_the_nearest(at_ms, text):
+    """It stops no order."""
+    assert text_of_time(at_ms) == text
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "2016-01-01", "2016-13-01 00:00:00", "2016-W01-1 12:00:00", "2016-01-01T12:00:00",
      "2016-01-01 12:00:00Z", "0000-00-00 00:00:00", "２016-01-01 12:00:00", "2016-02-30 00:00:00"],

@@ -80,6 +80,7 @@ async def test_who_may_ship_may_tell_where(ask: Asked, settings: Settings) -> No
             for name in RECEIVER
         ),
         *(({"receiver": {**RECEIVER, name: ""}}, f"/receiver/{name}") for name in RECEIVER),
+        *(({"receiver": {**RECEIVER, name: " "}}, f"/receiver/{name}") for name in RECEIVER),
         ({"receiver": {**RECEIVER, "name": "a\nb"}}, "/receiver/name"),
         ({"receiver": {**RECEIVER, "city": "x" * 201}}, "/receiver/city"),
         ({"receiver": {**RECEIVER, "name": "x" * 1_025}}, "/receiver/name"),
@@ -88,6 +89,12 @@ async def test_who_may_ship_may_tell_where(ask: Asked, settings: Settings) -> No
         ({"receiver": RECEIVER, "lane": None}, "/lane"),
         ({"receiver": RECEIVER, "ship_by": "2026-01-24 02:00"}, "/ship_by"),
         ({"receiver": RECEIVER, "carrier": "S F"}, "/carrier"),
+        ({"receiver": RECEIVER, "shop": " "}, "/shop"),
+        ({"receiver": RECEIVER, "ship_by": "9999-12-31T23:59:59Z"}, "/ship_by"),
+        ({"receiver": RECEIVER, "ship_by": "2100-01-01T00:00:00.001Z"}, "/ship_by"),
+        ({"receiver": RECEIVER, "lane": "sample"}, "/bench"),
+        ({"receiver": RECEIVER, "lane": "normal", "bench": "B7"}, "/bench"),
+        ({"receiver": RECEIVER, "lane": "rush", "quality_check": "x"}, "/quality_check"),
     ],
 )
 async def test_what_is_wrong_is_named_and_changes_nothing(
@@ -104,3 +111,23 @@ async def test_where_nothing_can_be_kept_that_is_said(ask: Asked, settings: Sett
     told = await ask("PUT", ORDER, Role.OPS, 503, body={"receiver": RECEIVER})
     assert told["type"] == "/problems/archive-unavailable"
     assert str(settings.data_dir) not in str(told)
+
+
+async def test_blanks_at_the_ends_are_dropped(ask: Asked, settings: Settings) -> None:
+    """A label has no room for them."""
+    await ask("PUT", ORDER, Role.OPS, body={"receiver": {**RECEIVER, "name": " 张三\u3000"}})
+    assert kept(settings) == Shipping(**RECEIVER)
+
+
+async def test_the_settings_of_a_channel_have_what_a_sample_lacks(
+    ask: Asked, settings: Settings
+) -> None:
+    """Also of an order that may be one by its SKUs; one that is told to be none has no bench."""
+    order, reservation_id = ORDER.replace("tmall", "tmall-2"), "tmall-2:4701"
+    await ask("PUT", order, Role.OPS, body={"receiver": RECEIVER, "lane": "sample"})
+    assert kept(settings, reservation_id) == Shipping(**RECEIVER, lane=Lane.SAMPLE)
+    await ask("PUT", order, Role.OPS, body={"receiver": RECEIVER, "bench": "C"})
+    assert kept(settings, reservation_id) == Shipping(**RECEIVER, bench="C")
+    rush = {"receiver": RECEIVER, "lane": "rush", "bench": "C"}
+    told = await ask("PUT", order, Role.OPS, 422, body=rush)
+    assert [error["pointer"] for error in told["errors"]] == ["/bench"]
