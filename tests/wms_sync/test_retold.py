@@ -50,6 +50,9 @@ async def test_what_is_told_again_counts_while_an_order_waits(bed: Bed) -> None:
         assert (part.state, part.lane, part.ship_by_ms) == (PENDING, Lane.RUSH, 7)
         assert (mobile(bed, number), bed.steps(number)[-1]) == (f"13{number}", "told again")
         assert bed.steps(number).count("told again") == 1
+    tell(bed, 2, "132", Lane.RUSH)  # nothing new
+    await hear(bed)
+    assert bed.steps(2).count("told again") == 1
     after = bed.part(1)
     assert before.dispatch is not None
     assert after.dispatch == replace(
