@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from channels.simulator.receiver import check_notes
 from channels.simulator.shelf import FIRST_ID, MOST_UNITS, Shelf, check, check_text
 from channels.simulator.trade import (
     Deducts,
@@ -105,6 +106,7 @@ class Shop(Shelf):
             raise Refused(Refusal.FULL, f"a shop has {MOST_ORDERS} orders at the most")
         check(1 <= len(wanted) <= MOST_LINES, f"an order has 1 to {MOST_LINES} lines")
         check_text(buyer, "a buyer's name")
+        check_notes(notes or {})
         need: dict[tuple[str, str], int] = {}
         for line in wanted:
             check(1 <= line.quantity <= MOST_UNITS, f"a line has 1 to {MOST_UNITS} units")
@@ -148,6 +150,7 @@ class Shop(Shelf):
         order = self.order(order_id)
         if order.stage is not Stage.PAID:
             raise Refused(Refusal.WRONG_STAGE, f"order {order_id} is {order.stage}, not paid")
+        check_notes(notes)
         order.notes |= notes
         return self._changed(order, Happening.PAID)
 

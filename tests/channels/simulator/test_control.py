@@ -71,6 +71,17 @@ async def test_several_orders_are_placed_each_on_its_own(desk: Desk, catfood: It
     assert stages == [("2601220001", "paid"), (last["order_id"], "unpaid")]
 
 
+@pytest.mark.parametrize("hours", ["80000000", "8761", "-1", "soon", "٣"])
+async def test_hours_that_are_none_are_refused_and_no_order_is_kept(
+    desk: Desk, catfood: Item, hours: str
+) -> None:
+    """Else every later list of orders would fail with it."""
+    body = {**ORDER, "paid": True, "notes": {"ship_within_hours": hours}}
+    status, refusal = await desk.ask("POST", "/orders", body)
+    assert (status, refusal) == (422, {"error": "ship_within_hours is 0 to 8760"})
+    assert (await desk.ask("GET", "/orders"))[1] == {"orders": []}
+
+
 async def test_an_order_can_be_cancelled(desk: Desk, catfood: Item) -> None:
     """Before it is paid."""
     _, order = await desk.ask("POST", "/orders", ORDER)
