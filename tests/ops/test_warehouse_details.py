@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from channels.intake.inbox import Inbox, inbox_path
-from channels.model import Hint, Shipping
+from channels.model import LATEST_SHIP_BY_MS, Hint, Shipping
 from channels.model import Lane as Urgency
 from channels.registry import adapter_of
 from channels.service import run_channels
@@ -256,6 +256,22 @@ async def test_what_was_told_of_an_order_goes_before_its_platform(market: Market
         assert (told.receiver.name, told.platform, told.prices) == ("李四", platform, {})
         assert (told.placed_ms, told.paid_ms) == (ours.created_at_ms, ours.confirmed_at_ms)
         assert told.ship_by_ms == ours.confirmed_at_ms + 48 * HOUR_MS
+
+
+async def test_a_ship_by_that_no_warehouse_can_be_told_is_the_last_one(market: Market) -> None:
+    """A platform's word is not checked as one that is told here; its order goes all the same."""
+    await market.sell("tmall")
+    await market.reserve("walk-in:1", "A", 1)
+    far = Shipping(
+        **dict.fromkeys(("name", "mobile", "province", "city", "detail_address"), "x"),
+        ship_by_ms=253_402_300_799_000,
+    )
+    addresses = Addresses(addresses_path(market.settings.data_dir))
+    addresses.tell("walk-in:1", far, 1)
+    addresses.close()
+    told = await market.details.dispatch_of("walk-in:1")
+    assert told is not None
+    assert told.ship_by_ms == LATEST_SHIP_BY_MS
 
 
 async def test_what_nobody_knows_is_not_known(market: Market) -> None:
