@@ -264,9 +264,7 @@ class Mover:
             if outcome.status in _SHORT and _is_taking(step):
                 return _uncovered(order, outcome), spent
             # Any other refusal says that somebody else has moved it: compare anew.
-            ours = (
-                outcome.reservation or (await self._engine.reservation(reservation_id)).reservation
-            )
+            ours = (await self._engine.reservation(reservation_id)).reservation
         raise PartnerFault("restless", "somebody else moves this order, too", again=True)
 
     async def _leaves(self, ours: Reservation | None, release: Release) -> bool:

@@ -196,6 +196,7 @@ def test_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path, kind: str) -> N
         print(f"{killed[0]} kills of {kind}, {orders} orders: nothing lost, nothing twice")
 
 
+@pytest.mark.chaos
 def test_a_tripped_sku_is_closed_on_every_platform(tmp_path: Path) -> None:
     """And comes back on all of them; who is away is closed as soon as it is back."""
     with running(tmp_path, {"A": 10}) as platforms:

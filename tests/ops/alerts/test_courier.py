@@ -122,6 +122,7 @@ def test_the_spacing_allows_for_the_way() -> None:
     assert 20 * spacing_of(receiver) > 65_000 >= 19 * (spacing_of(receiver) - 1)
 
 
+@pytest.mark.chaos
 async def test_the_limit_outlasts_a_crash(
     wecom: WeComRobot, courier_of: CourierOf, outbox: Outbox, wall: WallClock
 ) -> None:

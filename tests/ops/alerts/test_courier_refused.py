@@ -88,6 +88,7 @@ async def test_what_is_refused_is_a_dead_letter(
     assert wecom.linked() == ["SKU-0001", "SKU-0000"]
 
 
+@pytest.mark.chaos
 async def test_a_receiver_that_is_away_gets_it_all_later(
     wecom: WeComRobot, courier_of: CourierOf, outbox: Outbox, wall: WallClock
 ) -> None:

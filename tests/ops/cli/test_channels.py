@@ -55,6 +55,7 @@ def test_before_anything_happened_it_says_so(config: Path) -> None:
         assert not (config.parent / "var" / name).exists()
 
 
+@pytest.mark.chaos
 def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
     """Orders and dead letters."""
     data_dir = config.parent / "var"
@@ -97,6 +98,7 @@ def test_what_does_not_fit_is_listed_and_tried_again(config: Path) -> None:
     offers.close()
 
 
+@pytest.mark.chaos
 def test_parcels_that_a_channel_has_not_been_told_of_are_listed_and_sent_again(
     config: Path,
 ) -> None:

@@ -64,6 +64,7 @@ async def wrong(place: Arena, store: Store) -> list[str]:
 
 
 @pytest.mark.usefixtures("short_sample")
+@pytest.mark.chaos
 async def test_it_shows_the_briefs_case_a_burst_and_real_orders(
     settings: Settings, store: Store, engine: Engine
 ) -> None:
