@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -93,3 +93,14 @@ def _surviving(
         return pause
 
     return survive
+
+
+async def end_soon(calls: set[asyncio.Task[Any]], seconds: float) -> None:
+    """Wait a little for calls that are under way; what has no answer by then is given up."""
+    if not calls:
+        return
+    _, late = await asyncio.wait(calls, timeout=seconds)
+    calls.difference_update(late)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from partners.errors import PartnerFault, UnknownWord
+from partners.loops import end_soon
 from reservation import metrics
 from reservation.background import Every
 from wms_sync.connector import UNSUPPORTED
@@ -116,12 +117,7 @@ class Locker:
 
     async def close(self) -> None:
         """Wait a little for what is under way; what has no answer by then is asked for again."""
-        if self._calls:
-            _, late = await asyncio.wait(self._calls, timeout=LAST_SECONDS)
-            for task in late:
-                task.cancel()
-                self._calls.discard(task)
-            await asyncio.gather(*late, return_exceptions=True)
+        await end_soon(self._calls, LAST_SECONDS)
         with contextlib.suppress(OutboxUnavailable):
             await self._turn_over(begin=False)
 

@@ -19,6 +19,7 @@ import structlog
 from msgspec.structs import replace
 
 from partners.errors import PartnerFault, UnknownWord
+from partners.loops import end_soon
 from reservation import metrics
 from reservation.background import Every
 from wms_sync.connector import NOT_THERE
@@ -125,12 +126,7 @@ class Relay:
 
     async def close(self) -> None:
         """Wait a little for what is under way; what has no answer by then is handed over again."""
-        if self._calls:
-            _, late = await asyncio.wait(self._calls, timeout=LAST_SECONDS)
-            for task in late:
-                task.cancel()
-                self._calls.discard(task)
-            await asyncio.gather(*late, return_exceptions=True)
+        await end_soon(self._calls, LAST_SECONDS)
         with contextlib.suppress(OutboxUnavailable):
             # A round that was broken off has used pace that only the file tells of.
             kept = await asyncio.to_thread(self._handing.kept, self._terms.name)

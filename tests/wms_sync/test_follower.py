@@ -201,19 +201,24 @@ async def test_a_bug_with_one_orders_details_holds_up_no_other(bed: Bed) -> None
     assert bed.state(1) is ACCEPTED
 
 
-async def test_a_fast_clock_makes_nobody_ask_faster(bed: Bed) -> None:
-    """Who knows the details lives in the world's time: a pause of a second is one of its own."""
+async def hurried(bed: Bed, speed: float) -> Clerk:
+    """Let an order enter that nobody knows of; returns a clerk who draws the longest pauses."""
     assert bed.outbox is not None
-    clerk = Clerk(
-        *(bed.outbox.entries, bed.book, {}),
-        now_ms=lambda: bed.now_ms,
-        draw=lambda most: most - 1,
-        speed=2_000.0,
-    )
     bed.book.known["tmall:1"] = None
     await bed.pay(1)
     while not await bed.follower.round():
         pass
+    return Clerk(
+        *(bed.outbox.entries, bed.book, {}),
+        now_ms=lambda: bed.now_ms,
+        draw=lambda most: most - 1,
+        speed=speed,
+    )
+
+
+async def test_a_fast_clock_makes_nobody_ask_faster(bed: Bed) -> None:
+    """Who knows the details lives in the world's time: a pause of a second is one of its own."""
+    clerk = await hurried(bed, 2_000.0)
     await clerk.round()
     assert bed.part(1).due_ms == bed.now_ms + 1 + 999 * 2_000
 
@@ -262,17 +267,7 @@ async def test_an_order_that_nobody_details_for_half_an_hour_is_left_to_people(b
 
 async def test_details_that_come_late_take_an_order_off_the_list(bed: Bed) -> None:
     """By themselves. A clock that is fast makes nobody despair within a second."""
-    assert bed.outbox is not None
-    clerk = Clerk(
-        *(bed.outbox.entries, bed.book, {}),
-        now_ms=lambda: bed.now_ms,
-        draw=lambda most: most - 1,
-        speed=1_800.0,
-    )
-    bed.book.known["tmall:1"] = None
-    await bed.pay(1)
-    while not await bed.follower.round():
-        pass
+    clerk = await hurried(bed, 1_800.0)
     await asked_in_vain(bed, clerk, 1, 7)
     assert bed.part(1).anomaly is Anomaly.NONE
     await asked_in_vain(bed, clerk, 1, 1)
