@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+import structlog
 
 from reservation.config import Durability, Settings, load
 from reservation.engine import Engine
@@ -50,6 +51,23 @@ def need_program(name: str) -> str:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_logger_is_kept() -> Iterator[None]:
+    """Let each logger ask for its setup anew: a command run in this process sets up logging.
+
+    In a process of its own a logger keeps the setup of its first line; here it would write to
+    that command's output for the rest of the tests, and nobody could capture it.
+    """
+    configure = structlog.configure
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            structlog,
+            "configure",
+            lambda **setup: configure(**{**setup, "cache_logger_on_first_use": False}),
+        )
+        yield
 
 
 class Clock:

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from reservation import metrics
-from reservation.api import entrance
 from reservation.api.application import Application, create_app
 from reservation.api.express import Taken
 from reservation.api.express_connection import ExpressHttp
@@ -217,13 +215,6 @@ class Heard:
     answer: bytes
     counted: dict[tuple[str, ...], float]
     line: dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def access_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the entrance a logger of now: one that was used once keeps the setup of then."""
-    structlog.reset_defaults()
-    monkeypatch.setattr(entrance, "log", structlog.get_logger("holdfast.access"))
 
 
 async def sent(app: Application, ask: Ask, keys: dict[str, str], number: str) -> Heard:
