@@ -10,6 +10,7 @@ harm: they carry the order's own id.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -300,7 +301,8 @@ class Inbox(InboxReads):
         with self._db.transaction():
             if seen is not None:
                 self._describe(look.channel, seen)
-                self._db.execute(_SHOW, (*order, _encode(seen.order), seen.at_ms))
+                shown = _encode(_without_shipping(seen.order))
+                self._db.execute(_SHOW, (*order, shown, seen.at_ms))
             self._db.execute(
                 "UPDATE look SET short_ms = ? WHERE channel = ? AND order_id = ?",
                 (short_ms, *order),
@@ -380,8 +382,15 @@ def _digest(said: bytes) -> bytes:
 
 
 def _words(order: PlatformOrder) -> bytes:
-    """Shorten a description to how far along it is, a byte, and what tells it from another one."""
-    return _ALONG[state_of(order)] + _digest(_encode(order))
+    """Shorten a description to how far along it is, a byte, and what tells it from another one.
+
+    Where it goes is no part of that: it is told only where it was asked for.
+    """
+    return _ALONG[state_of(order)] + _digest(_encode(_without_shipping(order)))
+
+
+def _without_shipping(order: PlatformOrder) -> PlatformOrder:
+    return order if order.shipping is None else replace(order, shipping=None)
 
 
 def _is_as_seen(

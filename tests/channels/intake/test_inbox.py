@@ -16,7 +16,7 @@ import pytest
 
 from channels.intake.inbox import CERTAIN_MS, Inbox, InboxUnavailable
 from channels.intake.looks import Look, Seen
-from channels.model import Hint, OrderLine, OrderState, Page, PlatformOrder, Unread
+from channels.model import Hint, OrderLine, OrderState, Page, PlatformOrder, Shipping, Unread
 from reservation.shops import DeductsAt
 
 ORDER = PlatformOrder(
@@ -28,6 +28,7 @@ ORDER = PlatformOrder(
     created_at_ms=1,
     changed_at_ms=50,
 )
+HERE = Shipping(name="张三", mobile="138", province="浙江", city="杭州", detail_address="路 1 号")
 
 
 @pytest.fixture
@@ -271,6 +272,21 @@ def test_of_a_second_with_two_descriptions_the_platform_says_which_is_later(inbo
     other = replace(ORDER, changed_at_ms=SECOND, state=OrderState.CLOSED)
     inbox.found("douyin", Page((("7", SECOND),), 1, (other,)), 9_000_000)
     assert [look.order for look in inbox.due("douyin", 10**9)] == [None]
+
+
+def test_a_list_need_not_tell_where_an_order_goes(inbox: Inbox) -> None:
+    """Of what was asked for with its address a list has the same words: it was seen as it is."""
+    inbox.done([], [("douyin", Seen(replace(ORDER, shipping=HERE), 1_000, ORDER.changed_at_ms))])
+    inbox.found("douyin", Page((("7", ORDER.changed_at_ms),), 1, (ORDER,)), 9_000_000)
+    assert inbox.due("douyin", 10**9) == []
+
+
+def test_where_an_order_goes_is_not_kept_while_it_is_left_to_people(inbox: Inbox) -> None:
+    keep(inbox, hint("a"))
+    (look,) = inbox.due("douyin", 1_000)
+    inbox.wait(look, 5_000, "short: 2 of 1", Seen(replace(ORDER, shipping=HERE), 1_000), 1_000)
+    (lacking,) = inbox.lacking("douyin", 2_000, 2_000, (0, ""), 10)
+    assert lacking.order == ORDER
 
 
 def test_an_order_of_unknown_age_is_looked_at(inbox: Inbox) -> None:
