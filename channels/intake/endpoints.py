@@ -99,7 +99,7 @@ class Messages:
             (Slug.NOT_FOUND,),
         )
         body = BodyRule(None, self._limit)
-        return {PATH: {"POST": Endpoint(self.take, None, body, told)}}
+        return {PATH: {"POST": Endpoint(self.take, None, body, told, hot=True)}}
 
 
 def _count(channel: str, outcome: str, messages: int = 1) -> None:

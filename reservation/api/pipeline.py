@@ -87,7 +87,8 @@ class BodyRule(Struct, frozen=True):
 class Endpoint(Struct, frozen=True):
     """One verb on one path. `action` None asks for no key; `documentation` feeds OpenAPI.
 
-    `parameters` are those path parameters that the path spells out.
+    `parameters` are those path parameters that the path spells out. `hot` is what is asked
+    thousands of times a second: its path, with one parameter at most, needs no router.
     """
 
     work: Callable[[Call], Awaitable[Answer | Stream]]
@@ -95,6 +96,7 @@ class Endpoint(Struct, frozen=True):
     body: BodyRule | None = None
     documentation: Any = None
     parameters: Mapping[str, str] = {}
+    hot: bool = False
 
 
 class Gate:
@@ -209,6 +211,11 @@ class Resource:
         self._gate = gate
         methods = {*endpoints, "OPTIONS"} | ({"HEAD"} if "GET" in endpoints else set())
         self._allow = ((b"allow", ", ".join(sorted(methods)).encode()),)
+
+    @property
+    def is_hot(self) -> bool:
+        """Say whether any of its endpoints is."""
+        return any(endpoint.hot for endpoint in self.endpoints.values())
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one request that the router has led here."""

@@ -6,7 +6,7 @@ answers are the resource's business, so the way of a request is the same from th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,35 +14,36 @@ if TYPE_CHECKING:
     from reservation.api.exchange import Exchange
     from reservation.api.pipeline import Resource
 
-_RESERVATIONS: Final = "/v1/reservations"
-_MOVES: Final = ("confirm", "release")
-
 
 class ShortCuts:
-    """The resources of the hot paths, as far as an application has them."""
+    """The resources that have a hot endpoint: `/collection` or `/collection/{name}/verb`."""
 
     def __init__(self, resources: Mapping[str, Resource]) -> None:
-        whole = (_RESERVATIONS, f"{_RESERVATIONS}/batch")
-        self._whole = {path: resources[path] for path in whole if path in resources}
-        templates = {verb: f"{_RESERVATIONS}/{{reservation_id}}/{verb}" for verb in _MOVES}
-        self._moves = {
-            verb: resources[path] for verb, path in templates.items() if path in resources
-        }
+        hot = {path: one for path, one in resources.items() if one.is_hot}
+        self._whole = {path: one for path, one in hot.items() if "{" not in path}
+        # By collection and verb: the resource, and what the path calls its one parameter.
+        self._members: dict[str, dict[str, tuple[Resource, str]]] = {}
+        for path in hot.keys() - self._whole.keys():
+            place, verb = path.rsplit("/", 1)
+            collection, name = place.rsplit("/", 1)
+            self._members.setdefault(verb, {})[collection] = hot[path], name.strip("{}")
 
     def find(self, path: str, exchange: Exchange) -> Resource | None:
         """Find the resource of a path as it came over the wire; None where the router must.
 
-        The id of a move is put into the exchange's parameters.
+        What the path names is put into the exchange's parameters.
         """
         resource = self._whole.get(path)
         if resource is not None:
             return resource
         place, _, verb = path.rpartition("/")
-        resource = self._moves.get(verb)
-        if resource is None:
+        collections = self._members.get(verb)
+        if collections is None:
             return None
-        collection, _, reservation_id = place.rpartition("/")
-        if collection != _RESERVATIONS or not reservation_id:
+        collection, _, member = place.rpartition("/")
+        found = collections.get(collection)
+        if found is None or not member:
             return None
-        exchange.parameters = {"reservation_id": reservation_id}
+        resource, name = found
+        exchange.parameters = {name: member}
         return resource

@@ -114,7 +114,7 @@ def _reserve(one: Reservations, body: BodyRule) -> Endpoint:
         {"hold": {**_RESERVE, "ttl_seconds": 1800}, "paid already": {**_RESERVE, "confirm": True}},
         replays=True,
     )
-    return Endpoint(one.reserve, Action.RESERVE, body, told)
+    return Endpoint(one.reserve, Action.RESERVE, body, told, hot=True)
 
 
 def _batch(many: Batches, body: BodyRule) -> Endpoint:
@@ -126,7 +126,7 @@ def _batch(many: Batches, body: BodyRule) -> Endpoint:
         many.decoder.forms.batch,
         {"two": {"operations": [{"op": "reserve", **_RESERVE}, _CONFIRM]}},
     )
-    return Endpoint(many.apply, Action.BATCH, body, told)
+    return Endpoint(many.apply, Action.BATCH, body, told, hot=True)
 
 
 def _moves(one: Reservations, body: BodyRule) -> Table:
@@ -166,7 +166,7 @@ def _confirm(one: Reservations, body: BodyRule) -> Endpoint:
         Slug.RESERVATION_RELEASED,
         Slug.INSUFFICIENT_STOCK,
     )
-    return Endpoint(one.confirm, Action.CONFIRM, body, told)
+    return Endpoint(one.confirm, Action.CONFIRM, body, told, hot=True)
 
 
 def _release(one: Reservations, body: BodyRule) -> Endpoint:
@@ -176,7 +176,7 @@ def _release(one: Reservations, body: BodyRule) -> Endpoint:
         {"cancelled": {"reason": "cancelled by the buyer"}},
         Slug.RESERVATION_FULFILLED,
     )
-    return Endpoint(one.release, Action.RELEASE, body, told)
+    return Endpoint(one.release, Action.RELEASE, body, told, hot=True)
 
 
 def _extend(one: Reservations, body: BodyRule) -> Endpoint:

@@ -112,7 +112,7 @@ class Reports:
             (Slug.NOT_FOUND,),
         )
         body = BodyRule(None, self._limit)
-        return {PATH: {"POST": Endpoint(self.take, None, body, told)}}
+        return {PATH: {"POST": Endpoint(self.take, None, body, told, hot=True)}}
 
 
 def _count(warehouse: str, outcome: str, reports: int = 1) -> None:

@@ -10,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import Match, Route
 
-from reservation.api.application import Application
+from channels.intake.endpoints import Messages
+from reservation.api.application import Application, create_app
 from reservation.api.exchange import Exchange
 from reservation.api.pipeline import Resource
+from reservation.config import Settings
+from reservation.engine import Engine
+from reservation.store.keyring import Keyring
+from wms_sync.endpoints import warehouse_endpoints
+from wms_sync.reports.endpoints import Reports
+from wms_sync.showing import Showing
 
 PATHS = [
     "/v1/reservations",
@@ -38,10 +45,29 @@ PATHS = [
     "",
     "/",
     "/v1/stock/confirm",
+    "/v1/channels/tmall/messages",
+    "/v1/channels/a%2Fb/messages",
+    "/v1/channels//messages",
+    "/v1/channels/messages",
+    "/v1/channels/tmall/confirm",
+    "/v1/warehouses/main/reports",
+    "/v1/warehouses/reports",
+    "/v1/warehouses/main/reports/7",
 ]
 pieces = st.sampled_from(
-    ("/", "v1", "reservations", "batch", "confirm", "release", "tmall:1", "%2F", "", ".")
+    [
+        *("/", "v1", "reservations", "batch", "confirm", "release", "tmall:1", "%2F", "", "."),
+        *("channels", "messages", "warehouses", "reports"),
+    ]
 )
+
+
+@pytest.fixture
+def app(engine: Engine, keyring: Keyring, settings: Settings) -> Application:
+    """Make the application with the doors for partners."""
+    messages, reports = Messages(settings).endpoints(), Reports(settings).endpoints()
+    left = warehouse_endpoints(settings, Showing(settings, lambda: 0))
+    return create_app(engine, keyring, settings, more=messages | reports | left)
 
 
 def scope(path: str) -> dict[str, Any]:
@@ -87,6 +113,9 @@ def test_the_hot_paths_have_one(app: Application) -> None:
         "/v1/reservations/tmall%3A1/release",
         "/v1/reservations/%2F/release",
         "/v1/reservations/batch/confirm",
+        "/v1/channels/tmall/messages",
+        "/v1/channels/a%2Fb/messages",
+        "/v1/warehouses/main/reports",
     ]
 
 
