@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 from itertools import count
+from typing import Final
+
+# What a late timer has kept back leaves at once, as far as it is no later than this: a twentieth of
+# a second's calls more within a second, at most.
+CATCH_UP_SECONDS: Final = 0.05
 
 
 class Lane:
@@ -47,5 +52,5 @@ class Lane:
             if not called.done():  # else whoever waited has gone
                 called.set_result(None)
                 # A timer that was late does not make the lane slower.
-                self._next = max(self._next + self._spacing, now)
+                self._next = max(self._next + self._spacing, now - CATCH_UP_SECONDS)
         self._wait()

@@ -84,7 +84,8 @@ class Database(_Connection):
     `tables` are statements that make a new file, each with a semicolon at its line's end; `form` is
     the number of their form, and a file of another one is refused. `later` are statements that add
     what older files of this form lack, each harmless where it is there. Named facts have a table of
-    their own. Raises `fault` where the file cannot be used: here, in `transaction`, in `reading`.
+    their own. What need not survive the loss of power is written without a sync of the disk; the
+    file stays whole. Raises `fault` where it cannot be used: here, in `transaction`, in `reading`.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Database(_Connection):
         form: int,
         fault: type[ArchiveUnavailable] = ArchiveUnavailable,
         later: tuple[str, ...] = (),
+        survives_power_loss: bool = True,
     ) -> None:
         super().__init__(path, fault)
         with self.reading():
@@ -102,7 +104,7 @@ class Database(_Connection):
             self._db = connected(path)
             os.chmod(path, 0o600)  # noqa: PTH101 - it may be a path whose parent is a link
             # Others forget what we say we have: that must be on the disk.
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(f"PRAGMA synchronous={'FULL' if survives_power_loss else 'NORMAL'}")
             self._db.execute("PRAGMA foreign_keys=ON")
             # What is made is opened without a turn at writing: there may be many that write.
             if not self._is_made():

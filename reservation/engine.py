@@ -21,6 +21,7 @@ from reservation.errors import (
 from reservation.events.feed import Feed
 from reservation.events.history import History
 from reservation.health.reads import HealthReads
+from reservation.lookups import Lookups
 from reservation.model import (
     RESERVATION_ID,
     AdjustStock,
@@ -82,6 +83,7 @@ class Engine:
         self._store = store
         self._settings = settings
         self._coalescer = Coalescer(store, settings)
+        self._lookups = Lookups(store.read_reservations)
         self._tasks: set[asyncio.Future[Any]] = set()
         self.breakers = Breakers(store, self._bounded)
         self.quotas = Quotas(store, self._bounded, self._read)
@@ -133,7 +135,7 @@ class Engine:
         """Read a reservation as it is now: DONE or RESERVATION_NOT_FOUND."""
         if not RESERVATION_ID.fullmatch(reservation_id):
             return Outcome(Status.RESERVATION_NOT_FOUND)
-        found = (await self._read(self._store.read_reservations([reservation_id])))[0]
+        found = await self._read(self._lookups.find(reservation_id))
         if found is None:
             return Outcome(Status.RESERVATION_NOT_FOUND)
         return Outcome(Status.DONE, found)

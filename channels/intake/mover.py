@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 8  # orders that are moved at the same time: `agents` alone tells in the same loop
+AT_ONCE: Final = 32  # orders that are moved at the same time: what they need of the store is shared
 MOST_STEPS: Final = 5  # from wherever an order is to wherever it should be
 IDLE_SECONDS: Final = 0.2  # between looks where nothing was due
 COUNT_SECONDS: Final = 2.0  # between two counts of orders that do not fit

@@ -9,30 +9,33 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
 from channels.adapter import At
 from channels.model import Parcel
-from channels.parcels.lines import OWED, Unfit, share_of
+from channels.parcels.lines import OWED, Unfit
 from channels.parcels.parcels import MOST_AT_ONCE, NoticeState, Outcome
 from partners.errors import PartnerFault, UnknownWord
 from reservation import metrics
 from reservation.background import Every
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from channels.adapter import Adapter
     from channels.model import OrderLine
+    from channels.parcels.lines import Share
     from channels.parcels.parcels import Notice, Parcels
     from channels.transport import Platform
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 LANE: Final = "parcels"
-AT_ONCE: Final = 8  # orders that are told of at the same time
+AT_ONCE: Final = 16  # orders that are told of at the same time
 IDLE_SECONDS: Final = 0.5
 COUNT_SECONDS: Final = 2.0  # between two counts of what is left
 FORGET_SECONDS: Final = 60.0
@@ -81,32 +84,50 @@ class Announcer:
         """
         due = await asyncio.to_thread(self._parcels.due, self._channel, self._now_ms(), AT_ONCE)
         if due:
-            found = await asyncio.gather(*map(self._tell, due), return_exceptions=True)
-            outcomes = [one for one in found if isinstance(one, Outcome)]
+            outcomes = await self._told(due)
             await asyncio.to_thread(self._parcels.note, outcomes, self._now_ms())
             for outcome in outcomes:
                 self._count(outcome)
-            for fault in found:
-                if isinstance(fault, BaseException):
-                    raise fault
         await self._keep_house()
         return 0.0 if due else IDLE_SECONDS
 
-    async def _tell(self, notice: Notice) -> Outcome:
+    async def _told(self, due: Sequence[Notice]) -> Sequence[Outcome]:
+        """Tell notices of different orders: ask for all, settle all, then tell all."""
+        found = await _all(map(self._asked, due))
+        outcomes = [one for one in found if isinstance(one, Outcome)]
+        asked = [
+            (notice, lines)
+            for notice, lines in zip(due, found, strict=True)
+            if not isinstance(lines, Outcome)
+        ]
+        settled = await asyncio.to_thread(self._parcels.settle, asked) if asked else ()
+        outcomes += await _all(map(self._tell, (notice for notice, _ in asked), settled))
+        return outcomes
+
+    async def _asked(self, notice: Notice) -> Outcome | Sequence[OrderLine]:
+        """Ask for the lines of a notice's order, as far as they are needed to tell of it."""
         try:
             if self._adapter.shipped(notice.order_id, self._parcel(notice), At(0)) is None:
                 return Outcome(notice, NoticeState.NOT_TOLD, "this platform is told of no parcels")
-            line_ids: Sequence[str] = ()
             if notice.lines:
-                settled = await self._settled(notice)
-                if isinstance(settled, Outcome):
-                    return settled
-                line_ids = settled
-            elif not is_mute(self._adapter):  # else what its messages told may be old
+                is_settled = notice.line_ids is not None
+                return () if is_settled else await self._order_lines(notice.order_id)
+            if not is_mute(self._adapter):  # else what its messages told may be old
                 lines = await self._order_lines(notice.order_id)
                 if not any(line.state in OWED for line in lines):
                     return self._given_up(notice, "nothing of it is paid, or all is refunded")
-            parcel = self._parcel(notice, line_ids)
+        except (PartnerFault, UnknownWord) as fault:
+            return self._put_off(notice, fault)
+        return ()
+
+    async def _tell(self, notice: Notice, share: Share | Unfit) -> Outcome:
+        if isinstance(share, Unfit):
+            return self._given_up(notice, share.text)
+        if not share.line_ids and not share.whole:
+            reason = "part of a line: the parcel that completes the line is told"
+            return Outcome(notice, NoticeState.NOT_TOLD, reason)
+        parcel = self._parcel(notice, () if share.whole else share.line_ids)
+        try:
             await self._platform.ask(
                 lambda at: self._adapter.shipped(notice.order_id, parcel, at),
                 self._adapter.read_done,
@@ -122,25 +143,6 @@ class Announcer:
             tracking_number=notice.tracking_number,
             lines=tuple(line_ids),
         )
-
-    async def _settled(self, notice: Notice) -> Sequence[str] | Outcome:
-        """Name the lines that a parcel is told for, none for all of the order; kept before told."""
-        line_ids, whole = notice.line_ids, notice.whole
-        if line_ids is None:
-            order = await self._order_lines(notice.order_id)
-            all_of_it = await asyncio.to_thread(
-                self._parcels.of_order, self._channel, notice.order_id
-            )
-            others = [one for one in all_of_it if one.number != notice.number]
-            share = share_of(notice.lines, order, others)
-            if isinstance(share, Unfit):
-                return self._given_up(notice, share.text)
-            line_ids, whole = share.line_ids, share.whole
-            await asyncio.to_thread(self._parcels.settle, notice, line_ids, whole=whole)
-        if not line_ids:
-            reason = "part of a line: the parcel that completes the line is told"
-            return Outcome(notice, NoticeState.NOT_TOLD, reason)
-        return () if whole else line_ids
 
     async def _order_lines(self, order_id: str) -> Sequence[OrderLine]:
         """Ask for the lines of an order; where nobody can be asked, its messages have told them."""
@@ -191,6 +193,15 @@ class Announcer:
         if self._forgetting.is_due():
             before_ms = self._now_ms() - self._remember_ms
             await asyncio.to_thread(self._parcels.forget, self._channel, before_ms, MOST_AT_ONCE)
+
+
+async def _all(works: Iterable[Awaitable[T]]) -> list[T]:
+    """Wait until all have ended, also where one raises; what it raises is raised then."""
+    found = await asyncio.gather(*works, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return found  # type: ignore[return-value]
 
 
 def is_mute(adapter: Adapter) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from channels.model import OrderLine
+from channels.parcels.lines import Share, Unfit, share_of
 from reservation.database import Database, DatabaseReader, is_there
 from reservation.errors import ArchiveUnavailable
 from reservation.model import MAX_STOCK, Line, canonical_lines
@@ -256,13 +257,31 @@ class Parcels(ParcelReads):
             (channel, at_ms, count),
         )
 
-    def settle(self, notice: Notice, line_ids: Sequence[str], *, whole: bool) -> None:
-        """Keep for which lines a parcel is told, before it is told."""
+    def settle(
+        self, notices: Iterable[tuple[Notice, Sequence[OrderLine]]]
+    ) -> Sequence[Share | Unfit]:
+        """Keep for which lines each parcel is told, before any is told: all at once.
+
+        Each comes with the lines of its order as they are now. What was settled stays so; what
+        names no units is told for all of its order.
+        """
         with self._db.transaction():
+            return [self._settle(notice, order) for notice, order in notices]
+
+    def _settle(self, notice: Notice, order: Sequence[OrderLine]) -> Share | Unfit:
+        if not notice.lines:
+            return Share((), whole=True)
+        if notice.line_ids is not None:
+            return Share(notice.line_ids, whole=notice.whole)
+        of_order = self.of_order(notice.channel, notice.order_id)
+        others = [one for one in of_order if one.number != notice.number]
+        share = share_of(notice.lines, order, others)
+        if isinstance(share, Share):
             self._db.execute(
                 "UPDATE notice SET line_ids = ?, whole = ? WHERE number = ?",
-                (_encode(line_ids), whole, notice.number),
+                (_encode(share.line_ids), share.whole, notice.number),
             )
+        return share
 
     def note(self, outcomes: Iterable[Outcome], at_ms: int) -> None:
         """Note what became of tellings, all at once."""

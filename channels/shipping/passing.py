@@ -70,7 +70,10 @@ class Passing(PassingReads):
     _db: Database
 
     def __init__(self, path: Path) -> None:
-        super().__init__(Database(path, _TABLES, form=FORMAT, fault=AddressesUnavailable))
+        fault = AddressesUnavailable
+        super().__init__(
+            Database(path, _TABLES, form=FORMAT, fault=fault, survives_power_loss=False)
+        )
 
     def keep(self, orders: Iterable[tuple[str, PlatformOrder]], at_ms: int) -> None:
         """Pass orders on, each with its reservation's id, as they are told last."""
@@ -109,7 +112,7 @@ class Passer:
         self._recorder = LateRecorder[tuple[str, PlatformOrder]](lambda: Passing(path), now_ms)
 
     async def pass_on(self, reservation_id: str, order: PlatformOrder) -> None:
-        """Return when it is on the disk, or cannot be."""
+        """Return when it is in the file, or cannot be."""
         try:
             await self._recorder.keep([(reservation_id, order)], KEEP_SECONDS)
         except (ArchiveUnavailable, Busy, TimeoutError) as fault:

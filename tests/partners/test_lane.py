@@ -75,3 +75,18 @@ async def test_a_timer_that_was_late_makes_the_lane_no_slower() -> None:
     for task in waits:
         task.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def test_a_fast_lane_catches_up_what_a_late_timer_kept_back() -> None:
+    """But no more than that of a twentieth of a second: the platform counts."""
+    lane, loop = Lane(1_000), asyncio.get_running_loop()
+    await lane.turn()
+    waits = [asyncio.create_task(lane.turn()) for _ in range(200)]
+    await asyncio.sleep(0)
+    lane._next = loop.time() - 0.5
+    lane._call()
+    await asyncio.sleep(0)
+    assert 50 <= sum(task.done() for task in waits) <= 55
+    for task in waits:
+        task.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from channels.intake.desk import Desk
-from channels.intake.fetcher import EMPTY_SECONDS, FAULT_SECONDS, Fetcher
+from channels.intake.fetcher import EMPTY_SECONDS, FAULT_SECONDS, FEW, FEW_SECONDS, Fetcher
 from channels.intake.inbox import InboxUnavailable
 from channels.intake.looks import NO_ORDER
 from channels.registry import adapter_of
@@ -44,13 +44,16 @@ async def bed(bazaar: BazaarServer, tmp_path: Path) -> AsyncIterator[Bed]:
 
 
 async def test_messages_are_kept_and_then_confirmed(bed: Bed) -> None:
-    """An empty queue is asked again a little later, one that was not at once."""
+    """An empty queue is asked again a little later, one that had few sooner, else at once."""
     bed.bazaar.say("a", "1")
     bed.bazaar.say("b", "2")
-    assert await bed.fetcher.round() == 0.0
+    assert await bed.fetcher.round() == FEW_SECONDS
     assert bed.found() == ["1", "2"]
     assert bed.bazaar.messages == {}
     assert await bed.fetcher.round() == EMPTY_SECONDS
+    for number in range(FEW):
+        bed.bazaar.say(f"m{number}")
+    assert await bed.fetcher.round() == 0.0
 
 
 async def test_what_cannot_be_kept_is_not_confirmed(bed: Bed) -> None:
@@ -61,7 +64,7 @@ async def test_what_cannot_be_kept_is_not_confirmed(bed: Bed) -> None:
         await bed.fetcher.round()
     bed.inbox._db._db.execute("PRAGMA query_only=OFF")
     assert list(bed.bazaar.messages) == ["a"]
-    assert await bed.fetcher.round() == 0.0
+    assert await bed.fetcher.round() == FEW_SECONDS
     assert bed.found() == ["1"]
 
 
@@ -72,7 +75,7 @@ async def test_what_could_not_be_confirmed_comes_again_and_is_kept_once(bed: Bed
     (look,) = bed.inbox.due("bazaar", NOW_MS)
     bed.inbox.done([look])
     bed.bazaar.before = lambda path: None
-    assert await bed.fetcher.round() == 0.0
+    assert await bed.fetcher.round() == FEW_SECONDS
     assert [kept.times for kept in bed.inbox.messages("bazaar", "1")] == [2]
     assert bed.found() == []
     assert bed.bazaar.messages == {}
@@ -93,7 +96,7 @@ async def test_one_that_cannot_be_read_holds_none_up_and_is_shown(bed: Bed) -> N
     before = series._value.get()
     bed.bazaar.say("a", "", "bartered")
     bed.bazaar.say("b", "2")
-    assert await bed.fetcher.round() == 0.0
+    assert await bed.fetcher.round() == FEW_SECONDS
     assert bed.found() == ["2"]
     assert [look.reason for look in bed.inbox.troubles()] == ["unknown-word: bartered"]
     (kept,) = bed.inbox.messages("bazaar", NO_ORDER)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from channels.model import OrderLine, OrderState, PlatformOrder
+from channels.parcels.lines import Share
 from channels.parcels.parcels import (
     Kept,
     Notice,
@@ -137,10 +138,16 @@ def test_what_was_settled_stays_so_whatever_dies(parcels: Parcels, tmp_path: Pat
     """It is told again for the lines that it was told for."""
     add(parcels, "47", lines=(Line("A", "main", 1),))
     assert one(parcels, "47").line_ids is None
-    parcels.settle(one(parcels, "47"), ("471", "472"), whole=True)
+    order = [
+        OrderLine(line_id=line_id, sku=sku, quantity=1, state=OrderState.PAID)
+        for line_id, sku in (("471", "A"), ("472", "B"))
+    ]
+    settled = [Share(("471",), whole=False)]
+    assert parcels.settle([(one(parcels, "47"), order)]) == settled
     again = Parcels(tmp_path / "parcels.sqlite3", {"tmall"})
     (found,) = again.due("tmall", LATER_MS, 1)
-    assert (found.line_ids, found.whole) == (("471", "472"), True)
+    assert (found.line_ids, found.whole) == (("471",), False)
+    assert again.settle([(found, order[1:])]) == settled
     again.close()
 
 
