@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
@@ -21,8 +22,8 @@ _MAX_WORD: Final = 200  # characters of a partner's text that go into an error o
 _SHANGHAI: Final = timezone(timedelta(hours=8))
 _TIME: Final = re.compile(r"[12]\d{3}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 
-
 _LAST_SECOND: Final = 253_402_271_999  # 9999-12-31 23:59:59 there: no text says a later one
+MOST_TIMES: Final = 4_096  # that are remembered: lists tell those of one window again and again
 
 
 def text_of_time(at_ms: int) -> str:
@@ -34,6 +35,7 @@ def text_of_time(at_ms: int) -> str:
     return datetime.fromtimestamp(second, _SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
 
 
+@lru_cache(MOST_TIMES)
 def time_of_text(text: str) -> int:
     """Read `yyyy-MM-dd HH:mm:ss` of Shanghai as ms since 1970 in UTC. Raises ValueError."""
     if _TIME.fullmatch(text) is None:
