@@ -34,6 +34,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 RENEW_MS: Final = 600_000  # before a token ends
+SIGNED_ANEW_MS: Final = 1_000  # after a call was signed that waits for its turn: they count seconds
 
 
 class Platform:
@@ -124,10 +125,12 @@ class Platform:
         *,
         urgent: bool,
     ) -> T | None:
-        request = write(await self._at())
+        at = await self._at()
+        request = write(at)
         if request is None:
             return None
-        if await self._lane(lane).turn(urgent=urgent):
+        waited = await self._lane(lane).turn(urgent=urgent)
+        if waited and self._now_ms() - at.now_ms >= SIGNED_ANEW_MS:
             # It is signed with the time at which it leaves, not at which it was thought of.
             request = write(await self._at()) or request
         return read(await self._connection.send(request))

@@ -129,8 +129,9 @@ async def test_a_wish_to_be_left_alone_reaches_who_waits_already(bed: Bed) -> No
     await asyncio.gather(waits, new, return_exceptions=True)
 
 
-async def test_a_call_is_signed_when_it_leaves(bed: Bed) -> None:
-    """What waited for its turn carries the time of that, not of when it was thought of."""
+@pytest.mark.parametrize(("later_ms", "again"), [(600_000, True), (999, False)])
+async def test_a_call_is_signed_when_it_leaves(bed: Bed, later_ms: int, *, again: bool) -> None:
+    """What waited for its turn carries the time of that, to the second."""
     written: list[int] = []
 
     def write(at: At) -> Request:
@@ -145,6 +146,6 @@ async def test_a_call_is_signed_when_it_leaves(bed: Bed) -> None:
         return len(written) == 2
 
     await happens(is_written)
-    bed.now_ms += 600_000
+    bed.now_ms += later_ms
     await waits
-    assert written == [NOW_MS, NOW_MS, NOW_MS + 600_000]
+    assert written == [NOW_MS, NOW_MS] + [NOW_MS + later_ms] * again
