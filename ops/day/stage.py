@@ -46,10 +46,10 @@ ANSWER_SECONDS: Final = 60.0
 APP_KEY: Final = "12345678"
 DOUYIN_APP: Final = "7000000000000000001"
 DOUYIN_SHOP: Final = "4463798"
-# What a platform lets us call, as no real one lets us call at will: half more than the orders of a
-# peak if all were its own, for each kind of call.
+# What a platform lets us call, as no real one lets us call at will: for the orders of a peak, if all
+# were its own, what an order costs (two looks, its messages, a sweep), and as much to catch up.
 PEAK: Final = 2.6  # of the curve, times its average
-CALLS_PER_ORDER: Final = 1.5
+CALLS_PER_ORDER: Final = 6.0
 LEAST_CALLS: Final = 20.0
 TELLS_PER_SECOND: Final = 10.0  # what is for sale is told at a real platform's pace
 
