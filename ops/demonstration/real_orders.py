@@ -150,8 +150,9 @@ class _Days:
 
     async def _look(self) -> None:
         """Tell those who wait what has become of their orders, until cancelled."""
-        since = self._clock.now()
-        while True:  # ends: it is cancelled behind the last order
+        since, task = self._clock.now(), asyncio.current_task()
+        # Asked as well: in Python 3.11 `wait_for`, under a call to the store, may lose it.
+        while task is None or not task.cancelling():
             for name in await self._stage.watch.seen_to(self._waiting):
                 self._waiting.pop(name).set_result(self._fate_of(name))
                 since = self._clock.now()
