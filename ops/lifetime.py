@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
+
+AGAIN_SECONDS: Final = 0.5  # before a task that has not ended is told to once more
 
 
 async def together(*loops: Coroutine[Any, Any, None]) -> None:
@@ -34,7 +35,12 @@ def leave_on_fault(leave: Callable[[], None]) -> Callable[[asyncio.Task[None]], 
 
 
 async def cancel(task: asyncio.Task[None]) -> None:
-    """End a task and take its fault, which is raised here where it has one."""
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    """End a task and take its fault, which is raised here where it has one.
+
+    It is told so until it ends: in Python 3.11 `wait_for`, under a call to the store, may lose it.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=AGAIN_SECONDS)
+    if not task.cancelled():
+        task.result()

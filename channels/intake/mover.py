@@ -51,6 +51,8 @@ COUNT_SECONDS: Final = 2.0  # between two counts of orders that do not fit
 FIRST_PAUSE_MS: Final = 1_000  # before a look that failed, doubled before each further one
 LONGEST_PAUSE_MS: Final = 300_000
 MOST_ATTEMPTS: Final = 20  # about an hour and a half; then a person has to look
+# Faults in a row that are said in the log: from here on a pause may last half a minute and longer.
+SAID_ATTEMPTS: Final = 6
 # An order that is paid and cannot be covered is tried again as long as it has been so, within
 # these: each time its platform is asked. The lookout has it tried as soon as there is enough.
 SHORT_PAUSE_MS: Final = 60_000
@@ -330,6 +332,8 @@ class Mover:
         pause_ms = (fault.after_seconds or 0) * 1000 + self._chance() * longest
         due_ms = self._now_ms() + round(pause_ms)
         await asyncio.to_thread(self._inbox.again, look, due_ms, reason)
+        if look.attempts + 1 == SAID_ATTEMPTS:
+            log.warning("look_put_off", channel=self._channel, order=look.order_id, why=reason)
 
     async def _tell(self, look: Look, conflict: Conflict, seen: Seen | None) -> None:
         """Keep an order that cannot be where its platform says, and say so."""

@@ -113,8 +113,11 @@ class Watch:
 
     def _is_seen_to(self, name: str) -> bool:
         channel, _, order_id = name.partition(":")
-        look = self._desk.look(channel, order_id)
-        return look is None and bool(self._desk.messages(channel, order_id, 1))
+        # A message comes with its look: read the other way round, one that came in between would
+        # seem to have been dealt with already.
+        if not self._desk.messages(channel, order_id, 1):
+            return False
+        return self._desk.look(channel, order_id) is None
 
     async def trouble(self, name: str) -> str | None:
         """Say why an order is not where its platform says; "" where there is no reason so far.

@@ -111,6 +111,22 @@ async def test_what_may_be_at_the_warehouse_stays_as_it_was_handed_over(bed: Bed
     assert not bed.outbox.entries.retold.due(1 << 60, 10)
 
 
+async def test_what_nobody_could_say_so_far_counts_once_it_is_told(bed: Bed) -> None:
+    """It does not wait for the next time that it would be asked for by itself."""
+    for number in (1, 2):
+        bed.book.known[f"tmall:{number}"] = None
+        await bed.pay(number)
+    await bed.follow()
+    await hear(bed)
+    states = [bed.state(number) for number in (1, 2)]
+    assert states == [DeliveryState.UNDETAILED, DeliveryState.UNDETAILED]
+    tell(bed, 1)
+    bed.book.known["tmall:2"] = dispatch()
+    await hear(bed)
+    assert [bed.state(number) for number in (1, 2)] == [PENDING, DeliveryState.UNDETAILED]
+    assert mobile(bed, 1) == "139"
+
+
 async def test_who_cannot_say_it_now_is_asked_again(bed: Bed) -> None:
     """Nothing that was told is lost for it, and no other order waits for it."""
     for number in (1, 2):

@@ -39,7 +39,7 @@ class Retold(Rows):
     def note(self, told: Iterable[str], place: str, at_ms: int) -> None:
         """Note which orders were told, and the place up to which that is all: both, or nothing.
 
-        What has no details so far is asked for them anyway; what was taken keeps those it has.
+        What has no details so far is asked for them now; what was taken keeps those it has.
         """
         with self._db.transaction():
             for reservation_id in told:
@@ -47,6 +47,11 @@ class Retold(Rows):
                     "INSERT OR REPLACE INTO retold SELECT DISTINCT reservation_id, ?2 FROM delivery"
                     " WHERE reservation_id = ?1 AND dispatch IS NOT NULL"
                     " AND state IN ('pending', 'sent', 'rejected')",
+                    (reservation_id, at_ms),
+                )
+                self._db.execute(
+                    "UPDATE delivery SET due_ms = min(due_ms, ?2)"
+                    " WHERE reservation_id = ?1 AND state = 'undetailed'",
                     (reservation_id, at_ms),
                 )
             self._db.set_fact(_PLACE, place)

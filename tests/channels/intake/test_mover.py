@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from channels.intake.desk import Desk
 from channels.intake.looks import LookState
@@ -14,6 +15,7 @@ from channels.intake.mover import (
     FIRST_PAUSE_MS,
     LONGEST_SHORT_PAUSE_MS,
     MOST_ATTEMPTS,
+    SAID_ATTEMPTS,
     SHORT_PAUSE_MS,
 )
 from channels.model import OrderState
@@ -247,12 +249,16 @@ async def test_a_platform_that_answers_with_another_order_is_asked_again(bed: Be
 
 async def test_a_platform_that_never_answers_is_given_up_visibly(bed: Bed) -> None:
     bed.shop.faults += [(500, {})] * MOST_ATTEMPTS
-    await bed.hear("1")
-    for _ in range(MOST_ATTEMPTS):
+    said = {}
+    for attempt in range(1, MOST_ATTEMPTS + 1):
         bed.now_ms += 10**6
-        await bed.mover.round()
+        with capture_logs() as lines:
+            await (bed.hear("1") if attempt == 1 else bed.mover.round())
+        if lines:
+            said[attempt] = [line["event"] for line in lines]
     assert bed.stuck() == ["platform: 500"]
     assert len(bed.shop.asked) == MOST_ATTEMPTS
+    assert said == {SAID_ATTEMPTS: ["look_put_off"], MOST_ATTEMPTS: ["look_given_up"]}
 
 
 async def test_many_orders_are_moved_at_once(bed: Bed) -> None:

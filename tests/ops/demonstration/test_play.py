@@ -16,7 +16,7 @@ from reservation.audit import audit
 from reservation.client import OrderLine
 from reservation.config import Settings
 from reservation.engine import Engine
-from reservation.model import Line, Origin, Reserve, State
+from reservation.model import Line, Origin, Reserve, SetStock, State
 from reservation.status import Status
 from reservation.store.store import Store
 from tests.ops.demonstration.arena import ADMIN_KEY, Arena, Hurry, arena
@@ -96,6 +96,31 @@ async def test_it_shows_the_briefs_case_a_burst_and_real_orders(
     assert "\x1b" not in text
 
     assert (await audit(store)).findings == []
+
+
+@pytest.mark.usefixtures("short_sample")
+@pytest.mark.chaos
+async def test_what_was_refused_may_be_held_until_it_is_closed(
+    settings: Settings, store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another look may find what the first did not: its platform closes it, and it is released."""
+    monkeypatch.setattr("ops.demonstration.play.SCENES", SCENES[-1:])
+    close = Shopfront.close
+    held: list[str] = []
+
+    async def hold_and_close(shop: Shopfront, order_id: str) -> None:
+        name = f"{shop.channel}:{order_id}"
+        if await store.read_reservations([name]) == [None]:
+            await take(engine, name, 1)
+            held.append(name)
+        await close(shop, order_id)
+
+    monkeypatch.setattr(Shopfront, "close", hold_and_close)
+    async with arena(settings, store, engine) as place:
+        await engine.set_stock(SetStock(CATFOOD, "main", 200), Origin("a test"))
+        assert await place.play(), place.output.getvalue()
+        assert held
+        assert await wrong(place, store) == []
 
 
 @pytest.mark.parametrize(
