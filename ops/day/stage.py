@@ -46,8 +46,8 @@ ANSWER_SECONDS: Final = 60.0
 APP_KEY: Final = "12345678"
 DOUYIN_APP: Final = "7000000000000000001"
 DOUYIN_SHOP: Final = "4463798"
-# What a platform lets us call, as no real one lets us call at will: what the orders of a peak cost if
-# all are its own (two looks each, messages, a sweep), and half as much to catch up.
+# What a platform lets us call, as no real one lets us call at will: what the orders of a peak cost
+# if all are its own (two looks each, messages, a sweep), and half as much to catch up.
 PEAK: Final = 2.6  # of the curve, times its average
 CALLS_PER_ORDER: Final = 6.0
 LEAST_CALLS: Final = 20.0
