@@ -13,7 +13,7 @@ from wms_sync.outbox.delivery import ENDED, HERE, Anomaly, CancelState, Delivery
 from wms_sync.outbox.rows import Rows, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from wms_sync.model import Progressed
@@ -33,6 +33,12 @@ class Told(Rows):
     def part(self, code: str) -> Delivery | None:
         """Read a row; None where the outbox does not know it."""
         return next(iter(self.deliveries("code = ?", (code,))), None)
+
+    def parts_of(self, codes: Iterable[str]) -> Mapping[str, Delivery]:
+        """Read rows by their codes, as far as the outbox knows them."""
+        with self._db.reading():
+            found = [self.part(code) for code in codes]
+        return {part.code: part for part in found if part is not None}
 
     def found_there(self, code: str, at_ms: int) -> None:
         """Note that the warehouse ships what it was thought not to have: it is not handed over.
