@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 IDLE_SECONDS: Final = 0.1  # between looks for what is due
+# For what is answered with the first of calls that have taken all places: one transaction notes it.
+GATHER_SECONDS: Final = 0.005
 KEPT_FOR_CANCELS: Final = 2  # calls that hand-overs which hang cannot take from cancels
 FIRST_PAUSE_MS: Final = 500  # the bound of the pause before a repetition; doubled with each
 LONGEST_PAUSE_MS: Final = 300_000
@@ -119,10 +121,21 @@ class Relay:
             await asyncio.to_thread(self._foretell)
         if not self._calls:
             return self._idle_seconds
+        await self._answers()
+        return 0.0
+
+    async def _answers(self) -> None:
+        """Wait for answers, as many as one transaction may note.
+
+        With a place left nothing waits for them: what is next is held up by its pace.
+        """
+        if len(self._calls) < self._terms.calls_in_flight:
+            await asyncio.sleep(self._idle_seconds)
+            return
         await asyncio.wait(
             self._calls, timeout=self._idle_seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        return 0.0
+        await asyncio.sleep(GATHER_SECONDS)
 
     async def close(self) -> None:
         """Wait a little for what is under way; what has no answer by then is handed over again."""
