@@ -103,6 +103,9 @@ class Relay:
         self._heard: list[tuple[Call, Heard]] = []  # what is not noted yet
         self._others_first = 0  # new orders that go before the next stubborn one
         self._slot = -1  # of the pulse that was noted last: by the clock, which may be a fast one
+        handed = metrics.WAREHOUSE_HANDED
+        self._accepted = handed.labels(warehouse=terms.name, outcome="accepted")
+        self._rejected = handed.labels(warehouse=terms.name, outcome="rejected")
         self._counting = Every(COUNT_SECONDS)
         self._foretelling = Every(FORETELL_SECONDS)
 
@@ -389,9 +392,9 @@ class Relay:
             codes = [each.code for each in call.deliveries[:3]]
             log.warning("warehouse_fault", warehouse=name, codes=codes, reason=heard.reason)
         taken = sum(one.accepted for one in heard.created)
-        metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome="accepted").inc(taken)
-        refused = len(heard.created) - taken
-        metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome="rejected").inc(refused)
+        self._accepted.inc(taken)
+        if refused := len(heard.created) - taken:
+            self._rejected.inc(refused)
         if heard.in_time is not None:
             outcome = "cancelled" if heard.in_time else "too_late"
             metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome=outcome).inc()

@@ -30,14 +30,10 @@ class Told(Rows):
         """Make what is noted within take effect as a whole, or not at all."""
         return self._db.transaction()
 
-    def part(self, code: str) -> Delivery | None:
-        """Read a row; None where the outbox does not know it."""
-        return next(iter(self.deliveries("code = ?", (code,))), None)
-
     def parts_of(self, codes: Iterable[str]) -> Mapping[str, Delivery]:
         """Read rows by their codes, as far as the outbox knows them."""
         with self._db.reading():
-            found = [self.part(code) for code in codes]
+            found = [self.delivery(code) for code in codes]
         return {part.code: part for part in found if part is not None}
 
     def found_there(self, code: str, at_ms: int) -> None:
@@ -45,7 +41,7 @@ class Told(Rows):
 
         One without details goes on once it has them: nobody could ask it back without.
         """
-        part = self.part(code)
+        part = self.delivery(code)
         if part is None or part.state not in HERE:
             return
         if part.dispatch is None:
@@ -70,13 +66,13 @@ class Told(Rows):
 
         Of what goes on the log tells it, and of what had ended nobody else does.
         """
-        part = self.part(code)
+        part = self.delivery(code)
         if part is not None and (final or part.state in ENDED):
             self._over(part, remaining, NOTHING_LEFT, at_ms, given_back=given_back)
 
     def left_loose(self, code: str, units: Mapping[str, int], at_ms: int, *, final: bool) -> None:
         """Note that units left which were reserved for it no more."""
-        part = self.part(code)
+        part = self.delivery(code)
         if part is None:
             return
         changes: dict[str, Any] = {"anomaly": Anomaly.SHIPPED_THOUGH_RELEASED, "released": 1}
@@ -101,7 +97,7 @@ class Told(Rows):
 
         In `doubt` the report may be about an earlier hand-over: it may be there all the same.
         """
-        part = self.part(code)
+        part = self.delivery(code)
         if part is None:
             return
         if part.state in ENDED or part.is_here:
@@ -167,7 +163,7 @@ class Told(Rows):
 
     def progressed(self, report: Progressed, at_ms: int) -> None:
         """Note how far a warehouse says that it is; what may end it is `over`'s matter."""
-        part = self.part(report.code)
+        part = self.delivery(report.code)
         if part is None:
             return
         reason, changes, state = _reason(report, part), dict[str, Any](), None
@@ -185,7 +181,7 @@ class Told(Rows):
 
     def lacking(self, code: str, skus: Collection[str], reason: str, at_ms: int) -> None:
         """Note that the warehouse does not have SKUs for it: a failed lock of each."""
-        part = self.part(code)
+        part = self.delivery(code)
         if part is None:
             return
         reason = without_buyers(reason, [part.dispatch])

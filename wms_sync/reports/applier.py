@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -193,8 +194,12 @@ class Applier:
             pairs = [(kept, self._noted_alone(kept, one)) for kept, one in pairs]
         fates = [self._fate(kept, one) for kept, one in pairs]
         self._box.settle(fates, self._now_ms())
-        for (kept, _), fate in zip(pairs, fates, strict=True):
-            self._tell(kept, fate)
+        outcomes = Counter(
+            (kept.warehouse, self._tell(kept, fate))
+            for (kept, _), fate in zip(pairs, fates, strict=True)
+        )
+        for (warehouse, outcome), count in outcomes.items():
+            metrics.WAREHOUSE_APPLIED.labels(warehouse=warehouse, outcome=outcome).inc(count)
 
     def _noted_alone(self, kept: Reported, one: Applied | Fate) -> Applied | Fate:
         try:
@@ -213,10 +218,10 @@ class Applier:
             return one
         return Fate(number=kept.number, done=True, anomaly=one.anomaly, shortfalls=one.shortfalls)
 
-    def _tell(self, kept: Reported, fate: Fate) -> None:
-        """Count what became of a report, and say in the log what people have to see."""
+    @staticmethod
+    def _tell(kept: Reported, fate: Fate) -> str:
+        """Say in the log what people have to see; returns what became of a report, in a word."""
         outcome = "done" if fate.done else "dead" if fate.due_ms is None else "put_off"
-        metrics.WAREHOUSE_APPLIED.labels(warehouse=kept.warehouse, outcome=outcome).inc()
         named = {"warehouse": kept.warehouse, "report": kept.said.message_id}
         if not fate.done:
             log.warning("report_not_applied", **named, outcome=outcome, reason=fate.reason)
@@ -232,6 +237,7 @@ class Applier:
                     promised=short.held + short.committed,
                     untaken=short.untaken,
                 )
+        return outcome
 
     async def _renew(self) -> None:
         """Bring some shortfalls to their levels: stock comes, and orders go, without a report."""
