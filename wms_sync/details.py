@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS: Final = 0.1
+IDLE_SECONDS: Final = 0.2
 ORDERS_AT_ONCE: Final = 200  # of one transaction
 ASKED_AT_ONCE: Final = 16  # of whoever gives details
 FIRST_PAUSE_MS: Final = 1_000  # the bound of the pause before the next time, doubled with each

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS: Final = 0.1  # between looks: what comes meanwhile is applied together
+IDLE_SECONDS: Final = 0.2  # between looks: what comes meanwhile is applied together
 AT_ONCE: Final = 200  # reports of one round, each about something else
 FIRST_PAUSE_MS: Final = 1_000
 LONGEST_PAUSE_MS: Final = 60_000
