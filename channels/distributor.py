@@ -224,13 +224,11 @@ class Distributor(Adapter):
         return platform_order(document, self._words, self._deducts_at)
 
     def _told(self, document: OrderDocument) -> PlatformOrder:
-        """Read an order of a message: with where it goes, where that cannot be asked for later.
+        """Read an order of a message, with where it goes.
 
         An address that cannot be read is none: nobody waits for stock because of it.
         """
         order = self._order(document)
-        if self._orders_path is not None:
-            return order
         try:
             return replace(order, shipping=shipping_of(document))
         except Unreadable:

@@ -80,9 +80,11 @@ async def feed_warehouses(store: Store, settings: Settings, stop: asyncio.Event)
     """Feed all warehouses that have a system until `stop` is set."""
     if not settings.wms:
         return
-    with contextlib.closing(parcels_of(settings)) as parcels:
-        async with contextlib.aclosing(details_of(store, settings)) as details:
-            await service.run_warehouses(store, settings, stop, details, parcels)
+    async with (
+        contextlib.aclosing(parcels_of(settings)) as parcels,
+        contextlib.aclosing(details_of(store, settings)) as details,
+    ):
+        await service.run_warehouses(store, settings, stop, details, parcels)
 
 
 async def serve_loops(

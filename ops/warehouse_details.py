@@ -20,14 +20,15 @@ from channels.shipping.addresses import addresses_path, reads_of
 from channels.shipping.lanes import treatment_of
 from channels.shipping.passing import passing_of, passing_path
 from partners.errors import PartnerFault
+from partners.together import Together
 from reservation.engine import Engine
-from reservation.errors import ConfigurationError
+from reservation.errors import ArchiveUnavailable, ConfigurationError, StoreUnavailable
 from reservation.shops import SHIP_WITHIN_HOURS
 from wms_sync.model import Dispatch, Receiver
 from wms_sync.rules.priority import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from channels.model import PlatformOrder, Shipping
     from channels.shipping.addresses import AddressReads, Told
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# An order as we have it, what was told of where it goes, and as what its channel knows it.
+Known = tuple["Reservation | None", "Told | None", "PlatformOrder | None"]
 LANE: Final = "shipping"  # it has a platform's pace to itself: what moves orders does not wait
 HOUR_MS: Final = 3_600_000
 
@@ -66,6 +69,7 @@ class ChannelDetails:
         self._addresses: AddressReads | None = None
         self._passing: PassingReads | None = None
         self._opening = Lock()
+        self._looking = Together[str, Known](self._look, (ArchiveUnavailable, StoreUnavailable))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -82,10 +86,9 @@ class ChannelDetails:
 
         Raises PartnerFault, UnknownWord, AddressesUnavailable and StoreUnavailable.
         """
-        ours = (await self._engine.reservation(reservation_id)).reservation
+        ours, told, order = await self._looking.ask(reservation_id)
         if ours is None:
             return None
-        told, order = await asyncio.to_thread(self._told, reservation_id)
         if told is None and order is None:
             order = await self._asked(reservation_id)
         shipping = _shipping(told, order)
@@ -116,16 +119,28 @@ class ChannelDetails:
             self._addresses = self._addresses or reads_of(addresses_path(data_dir))
             self._passing = self._passing or passing_of(passing_path(data_dir))
 
-    def _told(self, reservation_id: str) -> tuple[Told | None, PlatformOrder | None]:
-        """Look at what was told of an order, and as what it is known to its channel."""
+    async def _look(self, reservation_ids: Sequence[str]) -> Sequence[Known]:
+        """Look at orders of ours, and at what was told of each."""
+        ours = await self._engine.reservations(reservation_ids)
+        told = await asyncio.to_thread(self._told, reservation_ids)
+        return [(found, *of_it) for found, of_it in zip(ours, told, strict=True)]
+
+    def _told(
+        self, reservation_ids: Sequence[str]
+    ) -> Sequence[tuple[Told | None, PlatformOrder | None]]:
+        """Look at what was told of orders, and as what each is known to its channel."""
         self._open()
+        told: Mapping[str, Told] = {}
+        passed: Mapping[str, PlatformOrder] = {}
         if self._addresses is not None:
-            told = self._addresses.told(reservation_id)
-            if told is not None:
-                return told, told.order
-        if self._passing is None:
-            return None, None
-        return None, self._passing.passed(reservation_id, self._now_ms())
+            told = self._addresses.told_of(reservation_ids)
+        if self._passing is not None:
+            rest = [one for one in reservation_ids if one not in told]
+            passed = self._passing.passed_of(rest, self._now_ms())
+        return [
+            (told[one], told[one].order) if one in told else (None, passed.get(one))
+            for one in reservation_ids
+        ]
 
     async def _asked(self, reservation_id: str) -> PlatformOrder | None:
         """Ask the platform of an order; None where there is none that can be asked."""

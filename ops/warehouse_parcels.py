@@ -6,16 +6,15 @@ moves no stock: that is the report's own business, before this.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
-from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from channels.parcels.parcels import Kept, Parcels, parcels_path
-from reservation.model import Line
+from channels.parcels.parcels import Added, Kept, Parcels, ParcelsUnavailable, parcels_path
+from partners.recorder import Busy, LateRecorder
+from reservation.model import MAX_STOCK, Line, canonical_lines
 from wms_sync.model import message_id
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from wms_sync.model import Parcel, Shipped
 
 log = structlog.get_logger(__name__)
+
+KEEP_SECONDS: Final = 30.0  # for which a report waits; SQLite itself gives up before
 
 
 def parcels_of(settings: Settings) -> ChannelParcels:
@@ -44,44 +45,61 @@ class ChannelParcels:
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self._path = parcels_path(settings.data_dir)
-        self._channels = frozenset(settings.channels)
-        self._now_ms = now_ms
-        self._kept: Parcels | None = None  # opened by the first parcel, and once
-        self._opening = Lock()
+        path, self._channels = parcels_path(settings.data_dir), frozenset(settings.channels)
+        self._recorder = LateRecorder[Added](lambda: _File(Parcels(path, self._channels)), now_ms)
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+    async def aclose(self) -> None:
+        """Keep what has been taken, and close the file."""
+        await self._recorder.close()
 
     async def shipped(self, reservation_id: str, report: Shipped) -> None:
         """Take what has left of an order, once by the report's `message_id`.
 
-        Returns when it is on the disk; an order whose channel has no platform has nobody to tell.
+        Returns when it is on the disk, by a transaction that serves what else is told meanwhile; an
+        order whose channel has no platform has nobody to tell.
         Raises ParcelsUnavailable: then it is told again.
         """
-        if reservation_id.partition(":")[0] in self._channels and report.parcels:
-            await asyncio.to_thread(self._add, reservation_id, report)
+        if reservation_id.partition(":")[0] not in self._channels:
+            return
+        if added := list(_added(reservation_id, report)):
+            try:
+                await self._recorder.keep(added, KEEP_SECONDS)
+            except (Busy, TimeoutError) as error:
+                message = f"{report.message_id} is not kept yet: {error!r}"
+                raise ParcelsUnavailable(message) from error
 
-    def _add(self, reservation_id: str, report: Shipped) -> None:
-        warehouse = report.code.rpartition("@")[2]
-        with self._opening:
-            parcels = self._kept = self._kept or Parcels(self._path, self._channels)
-        for parcel, items in _contents(report):
-            name = message_id("parcel", report.message_id, parcel.tracking_number)
-            lines = [Line(sku, warehouse, units) for sku, units in items]
-            kept, _ = parcels.add(
-                reservation_id,
-                name,
-                company=parcel.carrier,
-                tracking_number=parcel.tracking_number,
-                lines=lines,
-                at_ms=self._now_ms(),
-            )
-            if kept is Kept.REUSED:  # the warehouse says something else under the same name
-                log.error("parcel_told_otherwise", order=reservation_id, parcel=name)
+
+class _File:
+    """The file of parcels, for a recorder."""
+
+    def __init__(self, parcels: Parcels) -> None:
+        self._parcels = parcels
+
+    def keep(self, added: Sequence[Added], at_ms: int, /) -> None:
+        """Keep parcels; one that a warehouse tells otherwise under the same name stays."""
+        for parcel, kept, _ in self._parcels.add_all(added, at_ms):
+            if kept is Kept.REUSED:
+                order, name = parcel.reservation_id, parcel.fulfilment_id
+                log.error("parcel_told_otherwise", order=order, parcel=name)
+
+    def close(self) -> None:
+        """Close it."""
+        self._parcels.close()
+
+
+def _added(reservation_id: str, report: Shipped) -> Iterator[Added]:
+    """Name the parcels of a report. Raises InvalidRequest for what no order could have."""
+    warehouse = report.code.rpartition("@")[2]
+    for parcel, items in _contents(report):
+        yield Added(
+            reservation_id=reservation_id,
+            fulfilment_id=message_id("parcel", report.message_id, parcel.tracking_number),
+            company=parcel.carrier,
+            tracking_number=parcel.tracking_number,
+            lines=canonical_lines(
+                (Line(sku, warehouse, units) for sku, units in items), max_quantity=MAX_STOCK
+            ),
+        )
 
 
 def _contents(report: Shipped) -> Iterator[tuple[Parcel, Sequence[tuple[str, int]]]]:

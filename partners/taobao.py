@@ -21,7 +21,7 @@ _MAX_WORD: Final = 200  # characters of a partner's text that go into an error o
 # Naive texts mean Asia/Shanghai, which has known no summer time since 1991: no table of zones.
 _SHANGHAI: Final = timezone(timedelta(hours=8))
 _TIME: Final = re.compile(r"[12]\d{3}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
-
+_FIRST: Final = datetime.fromtimestamp(0, _SHANGHAI).replace(tzinfo=None)
 _LAST_SECOND: Final = 253_402_271_999  # 9999-12-31 23:59:59 there: no text says a later one
 MOST_TIMES: Final = 4_096  # that are remembered: lists tell those of one window again and again
 
@@ -32,7 +32,7 @@ def text_of_time(at_ms: int) -> str:
     One before 1970 or after 9999 is written as the first or the last of these: never fails.
     """
     second = min(max(at_ms // 1000, 0), _LAST_SECOND)
-    return datetime.fromtimestamp(second, _SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+    return (_FIRST + timedelta(seconds=second)).isoformat(" ")
 
 
 @lru_cache(MOST_TIMES)

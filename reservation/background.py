@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -27,19 +26,22 @@ async def repeat(
     is over. Anything else is a bug and is raised.
     """
     failing = ""
-    while not stop.is_set():
-        try:
-            pause = await work()
-            if failing:
-                log.info("loop_recovered", loop=name)
-            failing = ""
-        except faults as error:
-            pause = FAULT_SECONDS if fault_seconds is None else fault_seconds
-            if failing != str(error):
-                log.warning("loop_waits", loop=name, reason=str(error))
-            failing = str(error)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause)
+    stopped = asyncio.create_task(stop.wait(), name=f"end of {name}")  # one for all pauses
+    try:
+        while not stop.is_set():
+            try:
+                pause = await work()
+                if failing:
+                    log.info("loop_recovered", loop=name)
+                failing = ""
+            except faults as error:
+                pause = FAULT_SECONDS if fault_seconds is None else fault_seconds
+                if failing != str(error):
+                    log.warning("loop_waits", loop=name, reason=str(error))
+                failing = str(error)
+            await asyncio.wait({stopped}, timeout=pause)
+    finally:
+        stopped.cancel()
 
 
 class Every:

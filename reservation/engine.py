@@ -37,6 +37,7 @@ from reservation.model import (
     Outcome,
     Readiness,
     Release,
+    Reservation,
     Reserve,
     SetStock,
     Stock,
@@ -139,6 +140,10 @@ class Engine:
         if found is None:
             return Outcome(Status.RESERVATION_NOT_FOUND)
         return Outcome(Status.DONE, found)
+
+    async def reservations(self, reservation_ids: Sequence[str]) -> Sequence[Reservation | None]:
+        """Read some, in one call, whose ids are well formed; None where one is not known."""
+        return await self._read(self._store.read_reservations(reservation_ids))
 
     async def _one(self, operation: Operation, origin: Origin) -> Outcome:
         _check(operation)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS: Final = 0.1
+IDLE_SECONDS: Final = 0.2
 ORDERS_AT_ONCE: Final = 200  # of one transaction
 ASKED_AT_ONCE: Final = 16  # of whoever gives details
 FIRST_PAUSE_MS: Final = 1_000  # the bound of the pause before the next time, doubled with each
@@ -84,12 +84,18 @@ class Clerk:
 
         Raises OutboxUnavailable.
         """
-        is_more = await self._detail()
-        return 0.0 if await self._revise() or is_more else IDLE_SECONDS
+        lacking, due, place = await asyncio.to_thread(self._due)
+        is_more = await self._detail(lacking)
+        return 0.0 if await self._revise(due, place) or is_more else IDLE_SECONDS
 
-    async def _detail(self) -> bool:
+    def _due(self) -> tuple[Mapping[str, int], Sequence[str], str]:
+        """Read what lacks details, what was told again, and up to where that is known."""
+        now_ms, rows = self._now_ms(), self._entries.retold
+        undetailed = self._entries.undetailed(now_ms, ORDERS_AT_ONCE)
+        return undetailed, rows.due(now_ms, ORDERS_AT_ONCE), rows.place
+
+    async def _detail(self, due: Mapping[str, int]) -> bool:
         """Ask for the details that lack; says whether there may be more that do."""
-        due = await asyncio.to_thread(self._entries.undetailed, self._now_ms(), ORDERS_AT_ONCE)
         if not due:
             return False
         answers = await asyncio.gather(*(self._ask(reservation_id) for reservation_id in due))
@@ -106,21 +112,19 @@ class Clerk:
         await asyncio.to_thread(self._entries.detail, found, lacking, self._policies, now_ms)
         return len(due) == ORDERS_AT_ONCE
 
-    async def _revise(self) -> bool:
+    async def _revise(self, due: Sequence[str], place: str) -> bool:
         """Hear which orders were told again, and look at them; says whether there may be more.
 
         Behind `_detail`: what is told while that asks is heard here, so it is not lost.
         """
         rows = self._entries.retold
-        place = await asyncio.to_thread(lambda: rows.place)
         try:
             told, behind = await self._details.retold(place)
         except FAULTS as fault:
             log.warning("retold_lack", reason=str(fault))
             told, behind = (), place
         if behind != place:
-            await asyncio.to_thread(rows.note, told, behind, self._now_ms())
-        due = await asyncio.to_thread(rows.due, self._now_ms(), ORDERS_AT_ONCE)
+            due = await asyncio.to_thread(self._noted, told, behind)
         if due:
             answers = await asyncio.gather(*(self._ask(reservation_id) for reservation_id in due))
             now_ms = self._now_ms()
@@ -129,6 +133,12 @@ class Clerk:
             lacking = [r for r, a in zip(due, answers, strict=True) if isinstance(a, str)]
             await asyncio.to_thread(rows.revise, found, lacking, self._policies, now_ms, again_ms)
         return behind != place or len(due) == ORDERS_AT_ONCE
+
+    def _noted(self, told: Sequence[str], behind: str) -> Sequence[str]:
+        """Note what was told again, and read which orders are to be looked at by now."""
+        rows = self._entries.retold
+        rows.note(told, behind, self._now_ms())
+        return rows.due(self._now_ms(), ORDERS_AT_ONCE)
 
     async def _ask(self, reservation_id: str) -> Dispatch | str:
         """Ask for the details of an order; a text says why there are none."""

@@ -62,6 +62,7 @@ class Follower:
         self._entries = entries
         self._now_ms = now_ms
         self._at = at
+        self._position = ""  # of the file, as it was noted last; "" before it has been read
 
     async def round(self) -> float:
         """Take in what is new; returns the seconds until the next look.
@@ -69,7 +70,8 @@ class Follower:
         Raises OutboxUnavailable, StoreUnavailable and ArchiveUnavailable: nothing is passed over,
         the next round begins where this one did.
         """
-        position = await asyncio.to_thread(lambda: self._entries.position)
+        position, self._position = self._position, ""  # where this fails it is read again
+        position = position or await asyncio.to_thread(lambda: self._entries.position)
         if not position:
             log.info("outbox_compares", why="it is new, or a warehouse is")
             await self._compare()
@@ -87,6 +89,7 @@ class Follower:
                 found[-1][0],
                 self._now_ms(),
             )
+        self._position = found[-1][0] if found else position
         more = len(found) == ENTRIES_PER_READ
         lag = (self._now_ms() - self._at(version_key(found[-1][0])[0])) / 1000 if more else 0.0
         metrics.FEED_LAG_SECONDS.labels(feed="warehouses").set(max(0.0, lag))

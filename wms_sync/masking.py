@@ -24,6 +24,8 @@ def without_buyers(text: str, dispatches: Iterable[Dispatch | None]) -> str:
     As they were handed over, or as JSON escapes them. A warehouse that words them anew is not
     found out. Cost: O(orders * length).
     """
+    if not text:
+        return text
     for dispatch in dispatches:
         if dispatch is None:
             continue

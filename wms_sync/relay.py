@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 IDLE_SECONDS: Final = 0.1  # between looks for what is due
+# For what is answered with the first of calls that have taken all places: one transaction notes it.
+GATHER_SECONDS: Final = 0.005
 KEPT_FOR_CANCELS: Final = 2  # calls that hand-overs which hang cannot take from cancels
 FIRST_PAUSE_MS: Final = 500  # the bound of the pause before a repetition; doubled with each
 LONGEST_PAUSE_MS: Final = 300_000
@@ -101,6 +103,9 @@ class Relay:
         self._heard: list[tuple[Call, Heard]] = []  # what is not noted yet
         self._others_first = 0  # new orders that go before the next stubborn one
         self._slot = -1  # of the pulse that was noted last: by the clock, which may be a fast one
+        handed = metrics.WAREHOUSE_HANDED
+        self._accepted = handed.labels(warehouse=terms.name, outcome="accepted")
+        self._rejected = handed.labels(warehouse=terms.name, outcome="rejected")
         self._counting = Every(COUNT_SECONDS)
         self._foretelling = Every(FORETELL_SECONDS)
 
@@ -119,10 +124,21 @@ class Relay:
             await asyncio.to_thread(self._foretell)
         if not self._calls:
             return self._idle_seconds
+        await self._answers()
+        return 0.0
+
+    async def _answers(self) -> None:
+        """Wait for answers, as many as one transaction may note.
+
+        With a place left nothing waits for them: what is next is held up by its pace.
+        """
+        if len(self._calls) < self._terms.calls_in_flight:
+            await asyncio.sleep(self._idle_seconds)
+            return
         await asyncio.wait(
             self._calls, timeout=self._idle_seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        return 0.0
+        await asyncio.sleep(GATHER_SECONDS)
 
     async def close(self) -> None:
         """Wait a little for what is under way; what has no answer by then is handed over again."""
@@ -376,9 +392,9 @@ class Relay:
             codes = [each.code for each in call.deliveries[:3]]
             log.warning("warehouse_fault", warehouse=name, codes=codes, reason=heard.reason)
         taken = sum(one.accepted for one in heard.created)
-        metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome="accepted").inc(taken)
-        refused = len(heard.created) - taken
-        metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome="rejected").inc(refused)
+        self._accepted.inc(taken)
+        if refused := len(heard.created) - taken:
+            self._rejected.inc(refused)
         if heard.in_time is not None:
             outcome = "cancelled" if heard.in_time else "too_late"
             metrics.WAREHOUSE_HANDED.labels(warehouse=name, outcome=outcome).inc()

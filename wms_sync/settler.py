@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS: Final = 0.1
+IDLE_SECONDS: Final = 0.5
 AT_ONCE: Final = 100
 FIRST_PAUSE_MS: Final = 1_000
 LONGEST_PAUSE_MS: Final = 60_000
@@ -69,16 +69,19 @@ class Settler:
         """
         if self._forgetting.is_due():
             await asyncio.to_thread(self._desk.forget, self._now_ms() - REMEMBER_MS)
-        for code, reservation_id, skus in await asyncio.to_thread(
-            self._desk.refused_locks, AT_ONCE
-        ):
+        refused, wishes = await asyncio.to_thread(self._unsettled)
+        for code, reservation_id, skus in refused:
             await self._reject_lock(code, reservation_id, skus)
             await asyncio.to_thread(self._desk.lock_told, code)
-        wishes = await asyncio.to_thread(self._desk.settled_wishes, self._now_ms(), AT_ONCE)
         for wish in wishes:
             if verdict := await self._release(wish):
                 await asyncio.to_thread(self._desk.close_wish, wish.reservation_id, verdict)
         return 0.0 if len(wishes) == AT_ONCE else IDLE_SECONDS
+
+    def _unsettled(self) -> tuple[Sequence[tuple[str, str, Sequence[str]]], Sequence[Wish]]:
+        """Read which locks were refused, and which wishes can be settled."""
+        desk = self._desk
+        return desk.refused_locks(AT_ONCE), desk.settled_wishes(self._now_ms(), AT_ONCE)
 
     async def _reject_lock(self, code: str, reservation_id: str, skus: Sequence[str]) -> None:
         """Tell the breakers; a bug is counted and told, and holds up no other order."""

@@ -24,7 +24,7 @@ from reservation import metrics
 from reservation.background import Every
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from channels.adapter import At
     from channels.feed.console import Console
@@ -88,6 +88,7 @@ class Teller:
         self._now_ms = now_ms
         self._chance = chance
         self._telling: dict[asyncio.Task[Outcome], Offer] = {}
+        self._due: Sequence[Offer] | None = None  # as it was read with the last note
         self._counting = Every(COUNT_SECONDS)
         self._retelling = Every(RETELL_EVERY / platform.calls_per_second)
 
@@ -109,7 +110,10 @@ class Teller:
             states = {"waiting": waiting, "dead": dead - not_closed, "not_closed": not_closed}
             for state, offers in states.items():
                 metrics.CHANNEL_OFFERS.labels(channel=self._channel, state=state).set(offers)
-        return 0.0 if self._telling else IDLE_SECONDS
+        if self._telling:
+            return 0.0
+        self._due = None  # by the next round it is old
+        return IDLE_SECONDS
 
     async def close(self) -> None:
         """Wait a little for what is being told; what has no answer by then is told again."""
@@ -123,10 +127,10 @@ class Teller:
 
     async def _begin(self) -> None:
         """Begin to tell what is due, as much as there is room for."""
-        offers, now_ms = self._offers, self._now_ms()
-        most = AT_ONCE + KEPT_FOR_CLOSINGS
-        count = most + len(self._telling)  # these are still due
-        due = await asyncio.to_thread(offers.due, self._channel, now_ms, count, self._kind)
+        offers, now_ms, most = self._offers, self._now_ms(), AT_ONCE + KEPT_FOR_CLOSINGS
+        due, self._due = self._due, None
+        if due is None:
+            due = await asyncio.to_thread(self._read_due)
         if not due and self._kind is Kind.STOCK and self._retelling.is_due():
             before_ms = now_ms - self._window.shop.retell_seconds * 1000
             if await asyncio.to_thread(offers.retell, self._channel, before_ms, now_ms):
@@ -136,13 +140,23 @@ class Teller:
             if len(self._telling) < (AT_ONCE if offer.is_open else most) and offer.sku not in told:
                 self._telling[asyncio.create_task(self._tell(offer))] = offer
 
+    def _read_due(self) -> Sequence[Offer]:
+        """Read what is due, with as many more as are being told: these are still due."""
+        count = AT_ONCE + KEPT_FOR_CLOSINGS + len(self._telling)
+        return self._offers.due(self._channel, self._now_ms(), count, self._kind)
+
+    def _noted(self, outcomes: Sequence[Outcome]) -> Sequence[Offer]:
+        """Note what became of tellings, and read what is due then."""
+        self._offers.note(outcomes, self._now_ms())
+        return self._read_due()
+
     async def _note(self, done: Collection[asyncio.Task[Outcome]]) -> None:
         """Note what became of tellings, all in one go: a sync of the disk serves them all."""
         for task in done:
             del self._telling[task]
         outcomes = [task.result() for task in done]
         if outcomes:
-            await asyncio.to_thread(self._offers.note, outcomes, self._now_ms())
+            self._due = await asyncio.to_thread(self._noted, outcomes)
         for outcome in outcomes:
             self._count(outcome)
 

@@ -110,6 +110,17 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """A parcel to be told of, with the names of `Parcels.add`."""
+
+    reservation_id: str
+    fulfilment_id: str
+    company: str
+    tracking_number: str
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of telling a notice; one that failed is told again at `due_ms`."""
 
@@ -192,28 +203,36 @@ class Parcels(ParcelReads):
         notice is as it is now, None where there is no platform. Raises InvalidRequest for a sum of
         lines beyond any stock.
         """
-        channel, _, order_id = reservation_id.partition(":")
+        parcel = Added(reservation_id, fulfilment_id, company, tracking_number, tuple(lines))
+        ((_, kept, notice),) = self.add_all([parcel], at_ms)
+        return kept, notice
+
+    def add_all(
+        self, parcels: Iterable[Added], at_ms: int
+    ) -> Sequence[tuple[Added, Kept, Notice | None]]:
+        """Add some as `add` does, all or none; returns with each what `add` would have."""
+        with self._db.transaction():
+            return [(parcel, *self._add(parcel, at_ms)) for parcel in parcels]
+
+    def _add(self, parcel: Added, at_ms: int) -> tuple[Kept, Notice | None]:
+        channel, _, order_id = parcel.reservation_id.partition(":")
         if channel not in self._channels:
             return Kept.NO_PLATFORM, None
-        content = _encode(
-            [
-                (line.sku, line.warehouse, line.quantity)
-                for line in canonical_lines(lines, max_quantity=MAX_STOCK)
-            ]
+        lines = canonical_lines(parcel.lines, max_quantity=MAX_STOCK)
+        content = _encode([(line.sku, line.warehouse, line.quantity) for line in lines])
+        company, tracking_number = parcel.company, parcel.tracking_number
+        added = self._db.execute(
+            "INSERT INTO notice (channel, order_id, fulfilment_id, company, tracking_number,"
+            " lines, whole, state, since_ms, due_ms, attempts, reason)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 'requested', ?7, ?7, 0, '')"
+            " ON CONFLICT DO NOTHING",
+            (channel, order_id, parcel.fulfilment_id, company, tracking_number, content, at_ms),
+        ).rowcount
+        (row,) = self._db.execute(
+            f"SELECT {_COLUMNS} FROM notice"  # noqa: S608 (texts of ours)
+            " WHERE channel = ? AND order_id = ? AND fulfilment_id = ?",
+            (channel, order_id, parcel.fulfilment_id),
         )
-        with self._db.transaction():
-            added = self._db.execute(
-                "INSERT INTO notice (channel, order_id, fulfilment_id, company, tracking_number,"
-                " lines, whole, state, since_ms, due_ms, attempts, reason)"
-                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 'requested', ?7, ?7, 0, '')"
-                " ON CONFLICT DO NOTHING",
-                (channel, order_id, fulfilment_id, company, tracking_number, content, at_ms),
-            ).rowcount
-            (row,) = self._db.execute(
-                f"SELECT {_COLUMNS} FROM notice"  # noqa: S608 (texts of ours)
-                " WHERE channel = ? AND order_id = ? AND fulfilment_id = ?",
-                (channel, order_id, fulfilment_id),
-            )
         notice = _notice(*row)
         if added:
             return Kept.NEW, notice

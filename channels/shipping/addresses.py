@@ -16,7 +16,7 @@ from reservation.database import Database, DatabaseReader, is_there
 from reservation.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -83,6 +83,12 @@ class AddressReads:
         if row is None:
             return None
         return Told(_shipping_of(row[0]), None if row[1] is None else _order_of(row[1]))
+
+    def told_of(self, reservation_ids: Iterable[str]) -> Mapping[str, Told]:
+        """Say the same of several; of those that were told nothing is named."""
+        with self._db.reading():
+            found = {one: self.told(one) for one in reservation_ids}
+        return {one: told for one, told in found.items() if told is not None}
 
     def retold(self, after: int, count: int = MOST_AT_ONCE) -> tuple[Sequence[str], int]:
         """Name orders that were told by hand behind a number, and the number of the last of them.

@@ -19,7 +19,7 @@ from reservation.database import Database, DatabaseReader, is_there
 from reservation.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 log = structlog.get_logger(__name__)
@@ -62,6 +62,12 @@ class PassingReads:
                 (reservation_id, now_ms - KEPT_MS),
             ).fetchone()
         return None if row is None else _order_of(row[0])
+
+    def passed_of(self, reservation_ids: Iterable[str], now_ms: int) -> Mapping[str, PlatformOrder]:
+        """Read several; what is not on the way is not named."""
+        with self._db.reading():
+            found = {one: self.passed(one, now_ms) for one in reservation_ids}
+        return {one: order for one, order in found.items() if order is not None}
 
 
 class Passing(PassingReads):

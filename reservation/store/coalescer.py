@@ -30,7 +30,15 @@ QUEUED_AT_ONCE = 125  # of a long list; about 0.4 ms of work, in which no call i
 class _Queue:
     """The operations of one verb, and its calls."""
 
-    __slots__ = ("batch_sizes", "in_flight", "kind", "scheduled", "waiting", "waiting_lines")
+    __slots__ = (
+        "batch_sizes",
+        "in_flight",
+        "kind",
+        "scheduled",
+        "told",
+        "waiting",
+        "waiting_lines",
+    )
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
@@ -39,6 +47,7 @@ class _Queue:
         self.scheduled = False
         self.batch_sizes = metrics.STORE_CALL_OPERATIONS.labels(verb=VERBS[kind].script)
         self.waiting_lines = metrics.QUEUED_LINES.labels(verb=VERBS[kind].script)
+        self.told = 0  # lines, by the series
 
 
 class Coalescer:
@@ -236,7 +245,9 @@ class Coalescer:
             awaited.popleft().give_up()
         waiting = 0
         for queue in self._queues.values():
-            queue.waiting_lines.set(queue.waiting.lines)
+            if queue.told != queue.waiting.lines:
+                queue.told = queue.waiting.lines
+                queue.waiting_lines.set(queue.told)
             waiting += queue.waiting.lines
         more = awaited or waiting
         self._watch = loop.call_later(WATCH_SECONDS, self._look) if more else None

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+
 import pytest
 
 from channels.parcels.announcer import Announcer
-from channels.parcels.parcels import Notice, NoticeState, Parcels, ParcelsUnavailable, parcels_path
+from channels.parcels.parcels import (
+    Added,
+    Notice,
+    NoticeState,
+    Parcels,
+    ParcelsUnavailable,
+    parcels_path,
+)
 from channels.service import platform_of
 from channels.simulator.platform import ShopWorld
 from channels.simulator.shop import Shop as SimulatedShop
@@ -16,6 +26,8 @@ from partners.simulation.clock import Clock
 from partners.simulation.faults import Faults
 from partners.simulation.serving import served
 from reservation.config import Settings
+from reservation.errors import InvalidRequest
+from reservation.model import MAX_STOCK
 from reservation.shops import Shop
 from wms_sync.model import Parcel, Shipped
 
@@ -104,6 +116,31 @@ async def test_without_a_platform_nobody_is_told(named: Settings) -> None:
     """And no file is made."""
     await parcels_of(named).shipped("walk-in:4701", report(parcel("SF1", A)))
     assert not parcels_path(named.data_dir).exists()
+
+
+async def test_reports_of_one_moment_are_kept_together(
+    named: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one transaction; what no order could have is refused by itself."""
+    made: list[int] = []
+    add_all = Parcels.add_all
+
+    def watched(self: Parcels, parcels: Iterable[Added], at_ms: int) -> object:
+        parcels = tuple(parcels)
+        made.append(len(parcels))
+        return add_all(self, parcels, at_ms)
+
+    monkeypatch.setattr(Parcels, "add_all", watched)
+    tell = parcels_of(named).shipped
+    much = parcel("SF9", ("A", MAX_STOCK), B)
+    huge = report(much, much, name="huge")
+    said = [report(parcel(f"SF{number}", A), name=f"m{number}") for number in range(5)]
+    met = await asyncio.gather(
+        *(tell("tmall:4701", one) for one in (huge, *said)), return_exceptions=True
+    )
+    assert [type(one) for one in met] == [InvalidRequest, *[type(None)] * 5]
+    assert made == [5]
+    assert [number for number, _ in contents(named)] == [f"SF{number}" for number in range(5)]
 
 
 async def test_where_nothing_can_be_kept_that_is_raised(named: Settings) -> None:

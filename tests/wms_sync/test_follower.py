@@ -334,6 +334,7 @@ async def test_a_lost_position_compares_with_what_is_true_now(bed: Bed) -> None:
     assert bed.outbox is not None
     with bed.outbox._db.transaction():
         bed.outbox._db.set_fact("position", f"{bed.outbox.position}7")  # an entry that is not there
+    bed.open()
     with capture_logs() as logs:
         await bed.follow()
     assert [(one["event"], one["log_level"]) for one in logs] == [

@@ -469,3 +469,29 @@ async def test_with_faults_of_all_kinds_each_has_one_effect(bed: Bed, seed: int)
             break
     assert all(bed.state(number) is ACCEPTED for number in range(60))
     assert bed.depot.effects == {f"tmall:{number}@main": 1 for number in range(60)}
+
+
+# -- how often it looks --------------------------------------------------------------------------
+
+
+async def test_with_places_left_one_transaction_notes_what_came_one_by_one(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever was answered first: nothing waits for the place that it leaves."""
+    bed.open()
+    for number in range(3):
+        await bed.pay(number)
+    await bed.follow()
+    relay = bed.relays["main"]
+    monkeypatch.setattr(relay, "_idle_seconds", 0.5)
+    send, pauses = relay._connection.send, iter((0.0, 0.1, 0.2))
+
+    async def late(request: Request) -> Response:
+        await asyncio.sleep(next(pauses))
+        return await send(request)
+
+    monkeypatch.setattr(relay._connection, "send", late)
+    await relay.round()
+    assert [bed.state(number) for number in range(3)] == [SENT] * 3
+    await relay.round()
+    assert [bed.state(number) for number in range(3)] == [ACCEPTED] * 3

@@ -118,7 +118,8 @@ class Entries:
         for warehouse, units in paid.units.items():
             code = delivery_code(paid.reservation_id, warehouse)
             if warehouse in self._warehouses and known.get(code, (-1, 0)) < version:
-                self._enter(version, paid, warehouse, units, at_ms)
+                found = self._rows.delivery(code) if code in known else None
+                self._enter(version, paid, warehouse, units, at_ms, found=found)
 
     def _enter(
         self,
@@ -127,9 +128,11 @@ class Entries:
         warehouse: str,
         units: Mapping[str, int],
         at_ms: int,
+        *,
+        found: Delivery | None,
     ) -> None:
+        """Enter a part of an order; `found` is the row that there is of it."""
         code = delivery_code(paid.reservation_id, warehouse)
-        found = next(iter(self._rows.deliveries("code = ?", (code,))), None)
         wish = self._rows.wish(paid.reservation_id)
         if found is not None and found.state not in ENDED:
             known = found.anomaly is Anomaly.NOT_IN_STORE
@@ -237,11 +240,12 @@ class Entries:
                 left = line.quantity - line.fulfilled
                 units.setdefault(line.warehouse, {})[line.sku] = left
         paid = Confirmed(found.reservation_id, units, found.confirmed_at_ms or found.created_at_ms)
-        stay = {p.code for p in self._rows.parts(paid.reservation_id) if _stays(p)}
+        parts = {part.code: part for part in self._rows.parts(paid.reservation_id)}
         for warehouse, of_each in units.items():
             code = delivery_code(paid.reservation_id, warehouse)
-            if warehouse in self._warehouses and code not in stay:
-                self._enter(version, paid, warehouse, of_each, at_ms)
+            part = parts.get(code)
+            if warehouse in self._warehouses and (part is None or not _stays(part)):
+                self._enter(version, paid, warehouse, of_each, at_ms, found=part)
 
     def _compare(self, part: Delivery, found: Reservation, at_ms: int) -> None:
         if found.state in {State.RELEASED, State.EXPIRED}:

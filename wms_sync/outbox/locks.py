@@ -78,7 +78,7 @@ class LockRows(Rows):
             f"warehouse = ? AND {_DUE}{also} AND due_ms <= ? ORDER BY due_ms LIMIT ?",
             (self._warehouse, at_ms, count),
         )
-        return [(row, self._delivery(row.code)) for row in rows]
+        return [(row, self.delivery(row.code)) for row in rows]
 
     def mark(self, code: str, items: Items, at_ms: int) -> None:
         """Note that a call for a lock is about to leave."""
@@ -112,7 +112,7 @@ class LockRows(Rows):
 
     def taken(self, code: str, until_ms: int, renew_ms: int, at_ms: int) -> LockState | None:
         """Note that units are kept until a time; returns what it was before, None of no news."""
-        row, delivery = self._row(code), self._delivery(code)
+        row, delivery = self._row(code), self.delivery(code)
         if row is None or row.state is LockState.ENDED:
             return None
         changes: dict[str, Any] = {"until_ms": until_ms, "asked_ms": 0, "attempts": 0, "reason": ""}
@@ -136,7 +136,7 @@ class LockRows(Rows):
 
         Returns whether that is news of an order that waits.
         """
-        row, delivery = self._row(code), self._delivery(code)
+        row, delivery = self._row(code), self.delivery(code)
         if row is None or row.state is LockState.ENDED:
             return False
         self._set(code, asked_ms=0)
@@ -195,7 +195,7 @@ class LockRows(Rows):
             reason=reason,
         )
         self._step(code, "unlocked", at_ms, reason)
-        if self._delivery(code) is None:
+        if self.delivery(code) is None:
             self._db.execute("DELETE FROM lock WHERE code = ?", (code,))
 
     def switch_off(self, until_ms: int) -> None:
@@ -214,11 +214,8 @@ class LockRows(Rows):
         )
 
     def _step(self, code: str, what: str, at_ms: int, detail: str = "") -> None:
-        if self._delivery(code) is not None:
+        if self.delivery(code) is not None:
             self.move(code, what, at_ms, detail)
-
-    def _delivery(self, code: str) -> Delivery | None:
-        return next(iter(self.deliveries("code = ?", (code,))), None)
 
     def _row(self, code: str) -> LockRow | None:
         return next(iter(self._rows("code = ?", (code,))), None)

@@ -102,6 +102,10 @@ class OutboxReads:
         """Name the deliveries of an order, by warehouse; none where it has not entered."""
         return self.deliveries("reservation_id = ? ORDER BY warehouse", (reservation_id,))
 
+    def delivery(self, code: str) -> Delivery | None:
+        """Read a delivery; None where the outbox does not know it."""
+        return next(iter(self.deliveries("code = ?", (code,))), None)
+
     def way(self, code: str) -> Sequence[Step]:
         """Tell the steps of a delivery, in order; of very many the middle is not kept."""
         with self._db.reading():

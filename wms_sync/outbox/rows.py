@@ -46,10 +46,10 @@ class Rows(OutboxReads):
         self._db.execute("DELETE FROM delivery WHERE code = ?", (code,))
         self._db.execute(
             "INSERT INTO delivery VALUES (?1, ?2, ?3, ?4, '{}', NULL, 'normal', 0, ?5, 0,"
-            " 'undetailed', ?6, ?6, 0, 0, 0, '', 0, '', '', '', ?7, ?8, 0, NULL)",
+            " 'undetailed', ?6, ?6, 0, 0, 0, '', 0, '', '', '', ?7, ?8, 1, NULL)",
             (code, reservation_id, warehouse, encode(lines), entered_ms, at_ms, *as_of),
         )
-        self.move(code, "entered", at_ms)
+        self._note_step(code, 1, at_ms, "entered")
 
     def move(
         self,
@@ -69,6 +69,9 @@ class Rows(OutboxReads):
             f"UPDATE delivery SET steps = steps + 1{columns} WHERE code = ? RETURNING steps",  # noqa: S608 (names of ours)
             (*changes.values(), code),
         ).fetchone()
+        self._note_step(code, number, at_ms, what, detail)
+
+    def _note_step(self, code: str, number: int, at_ms: int, what: str, detail: str = "") -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?, ?, ?)",
             (code, _slot(number), number, at_ms, what, detail),

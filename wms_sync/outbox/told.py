@@ -13,7 +13,7 @@ from wms_sync.outbox.delivery import ENDED, HERE, Anomaly, CancelState, Delivery
 from wms_sync.outbox.rows import Rows, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from wms_sync.model import Progressed
@@ -30,16 +30,18 @@ class Told(Rows):
         """Make what is noted within take effect as a whole, or not at all."""
         return self._db.transaction()
 
-    def part(self, code: str) -> Delivery | None:
-        """Read a row; None where the outbox does not know it."""
-        return next(iter(self.deliveries("code = ?", (code,))), None)
+    def parts_of(self, codes: Iterable[str]) -> Mapping[str, Delivery]:
+        """Read rows by their codes, as far as the outbox knows them."""
+        with self._db.reading():
+            found = [self.delivery(code) for code in codes]
+        return {part.code: part for part in found if part is not None}
 
     def found_there(self, code: str, at_ms: int) -> None:
         """Note that the warehouse ships what it was thought not to have: it is not handed over.
 
         One without details goes on once it has them: nobody could ask it back without.
         """
-        part = self.part(code)
+        part = self.delivery(code)
         if part is None or part.state not in HERE:
             return
         if part.dispatch is None:
@@ -64,13 +66,13 @@ class Told(Rows):
 
         Of what goes on the log tells it, and of what had ended nobody else does.
         """
-        part = self.part(code)
+        part = self.delivery(code)
         if part is not None and (final or part.state in ENDED):
             self._over(part, remaining, NOTHING_LEFT, at_ms, given_back=given_back)
 
     def left_loose(self, code: str, units: Mapping[str, int], at_ms: int, *, final: bool) -> None:
         """Note that units left which were reserved for it no more."""
-        part = self.part(code)
+        part = self.delivery(code)
         if part is None:
             return
         changes: dict[str, Any] = {"anomaly": Anomaly.SHIPPED_THOUGH_RELEASED, "released": 1}
@@ -95,7 +97,7 @@ class Told(Rows):
 
         In `doubt` the report may be about an earlier hand-over: it may be there all the same.
         """
-        part = self.part(code)
+        part = self.delivery(code)
         if part is None:
             return
         if part.state in ENDED or part.is_here:
@@ -161,7 +163,7 @@ class Told(Rows):
 
     def progressed(self, report: Progressed, at_ms: int) -> None:
         """Note how far a warehouse says that it is; what may end it is `over`'s matter."""
-        part = self.part(report.code)
+        part = self.delivery(report.code)
         if part is None:
             return
         reason, changes, state = _reason(report, part), dict[str, Any](), None
@@ -179,7 +181,7 @@ class Told(Rows):
 
     def lacking(self, code: str, skus: Collection[str], reason: str, at_ms: int) -> None:
         """Note that the warehouse does not have SKUs for it: a failed lock of each."""
-        part = self.part(code)
+        part = self.delivery(code)
         if part is None:
             return
         reason = without_buyers(reason, [part.dispatch])

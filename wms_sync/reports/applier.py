@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -22,13 +23,14 @@ from wms_sync.reports.box import Fate
 from wms_sync.reports.errors import Never, NotYet
 from wms_sync.reports.orders import Applied, Orders
 from wms_sync.reports.parcels import NoParcels
-from wms_sync.reports.reported import order_of
+from wms_sync.reports.reported import code_of, order_of
 from wms_sync.reports.stock import Stock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from reservation.engine import Engine
+    from wms_sync.outbox.delivery import Delivery
     from wms_sync.outbox.told import Told
     from wms_sync.reports.box import Box
     from wms_sync.reports.parcels import Parcels
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS: Final = 0.1
+IDLE_SECONDS: Final = 0.2  # between looks: what comes meanwhile is applied together
 AT_ONCE: Final = 200  # reports of one round, each about something else
 FIRST_PAUSE_MS: Final = 1_000
 LONGEST_PAUSE_MS: Final = 60_000
@@ -89,22 +91,30 @@ class Applier:
         """
         if self._forgetting.is_due():
             await asyncio.to_thread(self._box.forget, self._now_ms() - REMEMBER_MS)
-        due = await asyncio.to_thread(self._box.due, self._now_ms(), AT_ONCE)
+        began_ms, is_more = self._now_ms(), False
+        due, parts = await asyncio.to_thread(self._due, began_ms)
         if due:
-            tried = await asyncio.gather(*(self._try(kept) for kept in due))
-            await asyncio.to_thread(self._note, due, tried)
+            tried = await asyncio.gather(*(self._try(kept, parts) for kept in due))
+            is_more = await asyncio.to_thread(self._noted, due, tried, began_ms)
             for fault in tried:
                 if isinstance(fault, Exception):
                     raise fault
         if self._counting.is_due():
             await asyncio.to_thread(self._count)
             await self._renew()
-        return 0.0 if due else IDLE_SECONDS
+        return 0.0 if is_more else IDLE_SECONDS
 
-    async def _try(self, kept: Reported) -> Applied | Fate | Exception:
+    def _due(self, at_ms: int) -> tuple[Sequence[Reported], Mapping[str, Delivery]]:
+        """Read what is to be applied now, and the rows that it is about."""
+        due = self._box.due(at_ms, AT_ONCE)
+        return due, self._told.parts_of(filter(None, map(code_of, due)))
+
+    async def _try(
+        self, kept: Reported, parts: Mapping[str, Delivery]
+    ) -> Applied | Fate | Exception:
         """Apply one; a fate says why it is not applied, a fault that nothing can be just now."""
         try:
-            return await self._apply(kept)
+            return await self._apply(kept, parts.get(code_of(kept)))
         except (Overloaded, StoreUnavailable) as fault:
             return fault
         except AWAY as fault:
@@ -116,17 +126,17 @@ class Applier:
         except Exception as bug:  # noqa: BLE001 (it is told; what else waits is applied)
             return self._bug(kept, bug)
 
-    async def _apply(self, kept: Reported) -> Applied:
+    async def _apply(self, kept: Reported, part: Delivery | None) -> Applied:
         report = kept.said
         match report:
             case Shipped():
-                return await self._orders.shipped(kept, report)
+                return await self._orders.shipped(kept, report, part)
             case Progressed():
-                return await self._orders.progressed(kept, report)
+                return await self._orders.progressed(kept, report, part)
             case Lacking():
-                return await self._orders.lacking(kept, report)
+                return await self._orders.lacking(kept, report, part)
             case StockChanged() if order_of(kept.warehouse, report.cause):
-                return await self._orders.changed(kept, report)
+                return await self._orders.changed(kept, report, part)
             case StockChanged():
                 why = f"{report.cause_type} {report.cause}".strip() or "reported"
             case Counted():
@@ -156,6 +166,16 @@ class Applier:
 
     # -- noting ----------------------------------------------------------------------------------
 
+    def _noted(
+        self,
+        due: Sequence[Reported],
+        tried: Sequence[Applied | Fate | Exception],
+        began_ms: int,
+    ) -> bool:
+        """Note what was applied; says whether more was due by then, as what is next of an order."""
+        self._note(due, tried)
+        return bool(self._box.due(began_ms, 1))
+
     def _note(self, due: Sequence[Reported], tried: Sequence[Applied | Fate | Exception]) -> None:
         """Note on rows of the outbox what was applied, then that it was."""
         pairs = [
@@ -174,8 +194,12 @@ class Applier:
             pairs = [(kept, self._noted_alone(kept, one)) for kept, one in pairs]
         fates = [self._fate(kept, one) for kept, one in pairs]
         self._box.settle(fates, self._now_ms())
-        for (kept, _), fate in zip(pairs, fates, strict=True):
-            self._tell(kept, fate)
+        outcomes = Counter(
+            (kept.warehouse, self._tell(kept, fate))
+            for (kept, _), fate in zip(pairs, fates, strict=True)
+        )
+        for (warehouse, outcome), count in outcomes.items():
+            metrics.WAREHOUSE_APPLIED.labels(warehouse=warehouse, outcome=outcome).inc(count)
 
     def _noted_alone(self, kept: Reported, one: Applied | Fate) -> Applied | Fate:
         try:
@@ -194,10 +218,10 @@ class Applier:
             return one
         return Fate(number=kept.number, done=True, anomaly=one.anomaly, shortfalls=one.shortfalls)
 
-    def _tell(self, kept: Reported, fate: Fate) -> None:
-        """Count what became of a report, and say in the log what people have to see."""
+    @staticmethod
+    def _tell(kept: Reported, fate: Fate) -> str:
+        """Say in the log what people have to see; returns what became of a report, in a word."""
         outcome = "done" if fate.done else "dead" if fate.due_ms is None else "put_off"
-        metrics.WAREHOUSE_APPLIED.labels(warehouse=kept.warehouse, outcome=outcome).inc()
         named = {"warehouse": kept.warehouse, "report": kept.said.message_id}
         if not fate.done:
             log.warning("report_not_applied", **named, outcome=outcome, reason=fate.reason)
@@ -213,6 +237,7 @@ class Applier:
                     promised=short.held + short.committed,
                     untaken=short.untaken,
                 )
+        return outcome
 
     async def _renew(self) -> None:
         """Bring some shortfalls to their levels: stock comes, and orders go, without a report."""

@@ -16,7 +16,7 @@ from reservation.status import Status
 from wms_sync.model import Lacking, Progress, Progressed, Shipped, StockChanged
 from wms_sync.outbox.delivery import HERE, DeliveryState
 from wms_sync.reports.errors import Never, NotYet
-from wms_sync.reports.reported import Plan
+from wms_sync.reports.reported import Plan, code_of
 from wms_sync.reports.rules import is_reserved, planned, remaining_of, write_offs
 from wms_sync.reports.stock import MOST_TRIES, WAREHOUSE, Stock
 
@@ -45,7 +45,10 @@ class Applied:
 
 
 class Orders:
-    """Applies reports about orders. Raises as `Stock`, and what `Parcels` raises."""
+    """Applies reports about orders. Raises as `Stock`, and what `Parcels` raises.
+
+    `part` is the row that a report is about, None where the outbox knows none: then it is NotYet.
+    """
 
     def __init__(
         self,
@@ -64,18 +67,11 @@ class Orders:
         self._parcels = parcels
         self._now_ms = now_ms
 
-    async def _part(self, kept: Reported, code: str) -> Delivery:
-        """Find the row that a report is about. Raises NotYet."""
-        part = await asyncio.to_thread(self._told.part, code)
-        if part is None or part.warehouse != kept.warehouse:
-            raise NotYet(f"the outbox knows no order {code} for {kept.warehouse}")
-        return part
-
     # -- what has left ---------------------------------------------------------------------------
 
-    async def shipped(self, kept: Reported, report: Shipped) -> Applied:
+    async def shipped(self, kept: Reported, report: Shipped, part: Delivery | None) -> Applied:
         """Let so much of an order leave."""
-        part = await self._part(kept, report.code)
+        part = _known(kept, part)
         if part.state in HERE:
             await asyncio.to_thread(self._found_there, report.code)
         plan, outcome = await self._fulfilled(kept, report, part)
@@ -128,9 +124,11 @@ class Orders:
 
     # -- what else is told -----------------------------------------------------------------------
 
-    async def progressed(self, kept: Reported, report: Progressed) -> Applied:
+    async def progressed(
+        self, kept: Reported, report: Progressed, part: Delivery | None
+    ) -> Applied:
         """Note how far an order is; what the warehouse will not ship may be given back."""
-        part = await self._part(kept, report.code)
+        part = _known(kept, part)
         done_ms = 0 if kept.plan is None else kept.plan.done_ms
         if done_ms and not _is_of_later(part, done_ms):
             return Applied()
@@ -146,9 +144,9 @@ class Orders:
             )
         )
 
-    async def lacking(self, kept: Reported, report: Lacking) -> Applied:
+    async def lacking(self, kept: Reported, report: Lacking, part: Delivery | None) -> Applied:
         """Note what an order does not get; what has been taken off the stock for that is."""
-        await self._part(kept, report.code)
+        _known(kept, part)
         skus = dict.fromkeys(sku for sku, _, _ in report.items)
         figures = ", ".join(f"{lacks} of {wanted} {sku}" for sku, wanted, lacks in report.items)
         reason = f"lacks {figures}" + (f": {report.reason}" if report.reason else "")
@@ -157,13 +155,13 @@ class Orders:
             shortfalls=await self._written_off(kept, report.code),
         )
 
-    async def changed(self, kept: Reported, report: StockChanged) -> Applied:
+    async def changed(self, kept: Reported, report: StockChanged, part: Delivery | None) -> Applied:
         """Take off, or put back, what an order of ours did to stock beside what it ships."""
         if report.delta > 0:
             why, name = f"{report.cause_type} {report.cause}".strip(), report.message_id
             short = await self._stock.change(kept, report.sku, report.delta, name, why)
             return Applied(shortfalls=short)
-        await self._part(kept, report.cause)
+        _known(kept, part)
         return Applied(shortfalls=await self._written_off(kept, report.cause))
 
     async def _written_off(self, kept: Reported, code: str) -> tuple[Shortfall, ...]:
@@ -179,6 +177,13 @@ class Orders:
                 of_it = by_name[name]
                 shortfalls += await self._stock.change(of_it, each.sku, each.delta, name, why)
         return shortfalls
+
+
+def _known(kept: Reported, part: Delivery | None) -> Delivery:
+    if part is None or part.warehouse != kept.warehouse:
+        code = code_of(kept)
+        raise NotYet(f"the outbox knows no order {code} for {kept.warehouse}")
+    return part
 
 
 def _is_of_later(part: Delivery, done_ms: int) -> bool:

@@ -25,6 +25,7 @@ Said = Report | Unread
 KINDS: Final[dict[str, type[Said]]] = {
     kind.__name__.lower(): kind for kind in (*get_args(Report), Unread)
 }
+_ORDER: Final = "order "  # a chain of one begins so
 _DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in KINDS.items()}
 
 
@@ -113,6 +114,11 @@ def order_of(warehouse: str, code: str) -> str:
     return reservation_id if at == warehouse and RESERVATION_ID.fullmatch(reservation_id) else ""
 
 
+def code_of(kept: Reported) -> str:
+    """Say which order of ours a report is about; "" of one that is about stock."""
+    return kept.chain.removeprefix(_ORDER) if kept.chain.startswith(_ORDER) else ""
+
+
 def chain_of(warehouse: str, said: Said) -> str:
     """Say what a report is about: an order, or a SKU. Changes by our own orders are theirs."""
     match said:
@@ -120,8 +126,8 @@ def chain_of(warehouse: str, said: Said) -> str:
             return ""
         case StockChanged():
             own = order_of(warehouse, said.cause)
-            return f"order {said.cause}" if own else f"stock {said.sku}"
+            return _ORDER + said.cause if own else f"stock {said.sku}"
         case Counted():
             return f"stock {said.sku}"
         case _:
-            return f"order {said.code}"
+            return _ORDER + said.code
