@@ -44,7 +44,7 @@ Method = Callable[[Call], dict[str, Any]]
 
 
 class Gateway:
-    """Take calls apart, check them, and have them answered."""
+    """Take calls apart, check them, and have them answered. `methods` has them by name."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Gateway:
     ) -> None:
         self._world, self._app, self._settings = world, app, settings
         self._tokens = tokens
-        self._methods = {**tokens.methods(), **methods}
+        self.methods = {**tokens.methods(), **methods}
         self._names = random.Random(app.app_key)  # noqa: S311 (of requests, no secret)
         self._second, self._calls_in_second = 0, dict[str, int]()
 
@@ -65,7 +65,7 @@ class Gateway:
         log_id = f"{self._names.getrandbits(128):032X}"
         try:
             data = self._do(
-                request.url.path.strip("/").replace("/", "."),
+                request.scope["path"].strip("/").replace("/", "."),
                 _query(request.scope["query_string"]),
                 request.headers.get("content-type", ""),
                 await _body(request),
@@ -81,7 +81,7 @@ class Gateway:
         self, path: str, query: dict[str, str], content_type: str, body: bytes
     ) -> dict[str, Any] | None:
         now_ms = self._world.clock.now_ms()
-        if (method := self._methods.get(path)) is None:
+        if (method := self.methods.get(path)) is None:
             raise Problem(70_000, "isp.api-service-off", "API不存在或API已下线")
         self._check_caller(path, query, now_ms)
         self._check_signature(path, query, body)
