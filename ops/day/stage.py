@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
+import orjson
 
 from ops.day.partners import (
     BURST,
@@ -35,6 +36,7 @@ from ops.day.partners import (
     URGENT,
     WAREHOUSE,
 )
+from partners.simulation.post import Post
 from reservation.errors import HoldfastError
 from wms_sync.clock import WarehouseClock
 
@@ -108,11 +110,11 @@ class Process:
 class Simulated:
     """A simulated partner, and its control side."""
 
-    def __init__(self, name: str, http: aiohttp.ClientSession, folder: Path) -> None:
+    def __init__(self, name: str, post: Post, folder: Path) -> None:
         self.name = name
         self.process = Process(name, folder)
         self.gateway = self.url = ""
-        self._http = http
+        self._post = post
 
     async def start(self, module: str, kind: str, *arguments: str) -> None:
         """Start it at a free port."""
@@ -122,7 +124,7 @@ class Simulated:
 
     async def say(self, method: str, path: str, body: object = None) -> Any:
         """Ask the control side. Raises StageFailed."""
-        return await asked(self._http, method, f"{self.url}/simulator{path}", body)
+        return await asked(self._post, method, f"{self.url}/simulator{path}", body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,30 +138,32 @@ class Stage:
     data_dir: Path
     key: str
     clock: WarehouseClock
-    http: aiohttp.ClientSession
+    post: Post
 
     async def ask(self, method: str, path: str, body: object = None) -> Any:
         """Ask Holdfast as an admin. Raises StageFailed."""
         headers = {"authorization": f"Bearer {self.key}"}
-        return await asked(self.http, method, self.service_url + path, body, headers)
+        return await asked(self.post, method, self.service_url + path, body, headers)
 
 
 async def asked(
-    http: aiohttp.ClientSession,
+    post: Post,
     method: str,
     url: str,
     body: object = None,
     headers: dict[str, str] | None = None,
 ) -> Any:
     """Ask for JSON. Raises StageFailed where the answer is none."""
-    try:
-        async with http.request(method, url, json=body, headers=headers) as answer:
-            if answer.ok:
-                return await answer.json()
-            said = await answer.text()
-            raise StageFailed(f"{method} {url}: {answer.status} {said[:300]}")
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise StageFailed(f"{method} {url}: {error!r}") from error
+    sent = b"" if body is None else orjson.dumps(body)
+    typed = {} if body is None else {"content-type": "application/json"}
+    said = await post.send(
+        url, sent, typed | (headers or {}), seconds=ANSWER_SECONDS, method=method
+    )
+    if said is None:
+        raise StageFailed(f"{method} {url}: no answer")
+    if said.status // 100 != 2:
+        raise StageFailed(f"{method} {url}: {said.status} {said.body.decode()[:300]}")
+    return orjson.loads(said.body) if said.body else None
 
 
 async def set_up(
@@ -172,9 +176,7 @@ async def set_up(
     speed: float,
 ) -> Stage:
     """Start everything and fill the shelves; ends with the stack. Raises StageFailed."""
-    http = await stack.enter_async_context(
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS))
-    )
+    post = await stack.enter_async_context(contextlib.aclosing(Post()))
     clock = WarehouseClock(
         int((time.time() + SETTING_SECONDS) * 1000), origin_ms=ORIGIN_MS, speed=speed
     )
@@ -183,7 +185,7 @@ async def set_up(
     own = {name: secrets.token_hex(16) for name in ("tmall", "douyin", "qimen")}
     own["dealer"] = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
     partners = {
-        name: Simulated(name, http, folder) for name in ("tmall", "douyin", "dealer", "qimen")
+        name: Simulated(name, post, folder) for name in ("tmall", "douyin", "dealer", "qimen")
     }
     for each in partners.values():
         stack.push_async_callback(each.process.end)
@@ -236,7 +238,7 @@ async def set_up(
     await holdfast.says("Holdfast is up")
     channels = {"tmall": "tmall", "douyin": "douyin", "dealer": "dealer-hz"}
     platforms = {channels[name]: one for name, one in shelves.items()}
-    stage = Stage(platforms, warehouse, service_url, config, data_dir, key, clock, http)
+    stage = Stage(platforms, warehouse, service_url, config, data_dir, key, clock, post)
     for sku, units in stock.items():
         await stage.ask("PUT", f"/v1/stock/{sku}", {"on_hand": units})
     await platforms["douyin"].say("PUT", "/douyin/url", {"url": messages.format("douyin")})
