@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
@@ -29,6 +28,7 @@ from channels.simulator.douyin.signing import DEFAULT, METHODS, sign
 from channels.simulator.douyin.tokens import Tokens
 from channels.simulator.platform import ShopWorld
 from partners.simulation.faults import CallFault
+from partners.simulation.query import pairs_of
 from partners.simulation.simulator import Cut
 
 MOST_BYTES: Final = 1_048_576  # of a body
@@ -176,12 +176,7 @@ def _wrong_signature() -> Problem:
 
 def _query(query_string: bytes) -> dict[str, str]:
     try:
-        pairs = parse_qsl(
-            query_string.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MOST_PARAMETERS,
-        )
+        pairs = list(pairs_of(query_string, MOST_PARAMETERS))
     except ValueError:
         raise invalid("query", "UTF-8") from None
     query: dict[str, str] = {}
