@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
             "query_string": target.query or b"",
             "headers": self._fields,
         }
-        keeps = self._parser.should_keep_alive()
+        keeps = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         self._waiting.append(_Exchange(self, scope, bytes(self._body), keeps=keeps))
         if self._answering:
             self.transport.pause_reading()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from partners.simulation import connection
@@ -15,7 +15,7 @@ from partners.simulation.serving import served
 from tests.partners.simulation.echo import Echo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from starlette.routing import BaseRoute
 
@@ -37,8 +37,15 @@ class Reader(Echo):
         async def broken(_: Request) -> Response:
             raise RuntimeError("it is broken")
 
-        routes = [Route("/read", read, methods=["GET", "POST"]), Route("/broken", broken)]
-        return [*super().face(), *routes]
+        async def pieces(_: Request) -> Response:
+            async def each() -> AsyncIterator[bytes]:
+                yield b"ab"
+                yield b"cd"
+
+            return StreamingResponse(each())
+
+        read_it = Route("/read", read, methods=["GET", "POST"])
+        return [*super().face(), read_it, Route("/broken", broken), Route("/pieces", pieces)]
 
 
 async def _said(world: World, sent: bytes) -> bytes:
@@ -84,7 +91,16 @@ async def test_a_head_alone_is_answered_with_one(world: World) -> None:
 async def test_who_offers_another_protocol_is_served_in_this(world: World) -> None:
     """Some clients offer HTTP/2 with every request."""
     head = b"GET /hello HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
-    assert _bodies(await _said(world, head)) == [b"hello"]
+    said = await _said(world, head)
+    assert _bodies(said) == [b"hello"]
+    assert b"connection: close\r\n" in said
+
+
+async def test_an_answer_in_pieces_leaves_as_one(world: World) -> None:
+    """With its length, so that whoever reads it knows its end."""
+    said = await _said(world, b"GET /pieces HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert b"content-length: 4\r\n" in said
+    assert _bodies(said) == [b"abcd"]
 
 
 @pytest.mark.parametrize(
