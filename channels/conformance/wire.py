@@ -161,9 +161,9 @@ async def wired(side: Counterpart) -> AsyncIterator[Wire]:
     # Plain HTTP on this machine: to read whom to trust would take longer than all calls do.
     nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     async with httpx.AsyncClient(trust_env=False, verify=nobody) as http:
-        wire, app = Wire(simulator, http), application(simulator)
-        app.router.routes.insert(0, Route(_DOOR, wire.hear, methods=["POST"]))
-        async with beside(app) as url:
+        wire = Wire(simulator, http)
+        door = Route(_DOOR, wire.hear, methods=["POST"])
+        async with beside(application(simulator, door)) as url:
             wire.adapter = side.adapter(replace(side.account, url=url + side.path))
             side.listen(simulator, url + _DOOR)
             await wire.open(side.opens)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
@@ -107,7 +108,7 @@ def day(
     try:
         with Screen(console) as screen:
             playing = play(folder, screen, orders=orders, capacity=share, speed=speed, seed=seed)
-            played = asyncio.run(_until_told(playing))
+            played = uvloop.run(_until_told(playing))
     except HoldfastError as error:
         console.print(Text(f"it could not be played: {error}", style="red"))
         raise typer.Exit(NOT_PLAYED) from None

@@ -121,4 +121,6 @@ def _ladder(rates: Rates, faults: type[F]) -> tuple[tuple[float, F], ...]:
 
 def _draw(ladder: tuple[tuple[float, F], ...], dice: random.Random) -> F | None:
     drawn = dice.random()
-    return next((fault for top, fault in ladder if drawn < top), None)
+    if drawn >= ladder[-1][0]:  # as nearly always
+        return None
+    return next(fault for top, fault in ladder if drawn < top)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from partners.simulation.control import control
 from partners.simulation.simulator import Simulator
@@ -21,8 +22,9 @@ BACKLOG: Final = 2_048  # connections that wait to be accepted; the kernel may a
 MOST_DRAIN_SECONDS: Final = 2  # for what is still being answered at the end
 
 
-def application(simulator: Simulator) -> Starlette:
-    """Make the web application: the partner's face, and the control side beside it."""
+def application(simulator: Simulator, *more: BaseRoute) -> ASGIApp:
+    """Make the web application: the partner's face, the control side beside it, and what else."""
+    routes = [*more, control(simulator), *simulator.face()]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -34,16 +36,47 @@ def application(simulator: Simulator) -> Starlette:
             with contextlib.suppress(asyncio.CancelledError):
                 await work
 
-    return Starlette(
-        routes=[control(simulator), *simulator.face()],
-        lifespan=lifespan,
-        exception_handlers={ClientDisconnect: _unheard},
+    routed = Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={ClientDisconnect: _unheard}
     )
+    return _ShortCuts(routed, routes)
 
 
 async def _unheard(_request: Request, _gone: Exception) -> Response:
     """Answer who has left in the middle of a request: nobody hears it, and it is no fault."""
     return Response(status_code=400)
+
+
+class _ShortCuts:
+    """Leads what has a path without parameters to its endpoint; the router has the rest."""
+
+    def __init__(self, routed: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        self._routed = routed
+        self._endpoints = whole_paths(routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http":
+            endpoint = self._endpoints.get((scope["method"], scope["path"]))
+            if endpoint is not None:
+                with contextlib.suppress(ClientDisconnect):  # nobody hears it: no fault
+                    answer = await endpoint(Request(scope, receive, send))
+                    await answer(scope, receive, send)
+                return
+        await self._routed(scope, receive, send)
+
+
+def whole_paths(routes: Iterable[BaseRoute]) -> dict[tuple[str, str], Any]:
+    """Give the endpoints of paths without parameters, by method and path."""
+    endpoints: dict[tuple[str, str], Any] = {}
+    for route in routes:
+        if isinstance(route, Mount):
+            for (method, path), endpoint in whole_paths(route.routes).items():
+                endpoints.setdefault((method, route.path + path), endpoint)
+        elif isinstance(route, Route) and "{" not in route.path:
+            for method in route.methods or ():
+                endpoints.setdefault((method, route.path), route.endpoint)
+    return endpoints
 
 
 def listen(host: str, port: int) -> socket.socket:

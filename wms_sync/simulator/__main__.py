@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-NEEDED = ("lxml", "orjson", "rich", "starlette", "typer", "uvicorn")
+NEEDED = ("httptools", "lxml", "orjson", "rich", "starlette", "typer", "uvicorn")
 WRONG_USAGE = 2
 
 if __name__ == "__main__":

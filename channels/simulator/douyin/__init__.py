@@ -79,8 +79,10 @@ class Douyin(SimulatedPlatform):
         super().__init__(world)
 
     def face(self) -> Sequence[BaseRoute]:
-        """Give the gateway: every path is a method's."""
-        return [Route("/{method:path}", self._answer, methods=["POST"])]
+        """Give the gateway: every path is a method's, also one that there is not."""
+        known = [f"/{name.replace('.', '/')}" for name in self._gateway.methods]
+        paths = [*known, "/{method:path}"]
+        return [Route(path, self._answer, methods=["POST"]) for path in paths]
 
     def happened(self, event: Event) -> None:
         """Write the message of it, and send it where somebody wants it."""

@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
@@ -29,6 +28,7 @@ from channels.simulator.douyin.signing import DEFAULT, METHODS, sign
 from channels.simulator.douyin.tokens import Tokens
 from channels.simulator.platform import ShopWorld
 from partners.simulation.faults import CallFault
+from partners.simulation.query import pairs_of
 from partners.simulation.simulator import Cut
 
 MOST_BYTES: Final = 1_048_576  # of a body
@@ -44,7 +44,7 @@ Method = Callable[[Call], dict[str, Any]]
 
 
 class Gateway:
-    """Take calls apart, check them, and have them answered."""
+    """Take calls apart, check them, and have them answered. `methods` has them by name."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Gateway:
     ) -> None:
         self._world, self._app, self._settings = world, app, settings
         self._tokens = tokens
-        self._methods = {**tokens.methods(), **methods}
+        self.methods = {**tokens.methods(), **methods}
         self._names = random.Random(app.app_key)  # noqa: S311 (of requests, no secret)
         self._second, self._calls_in_second = 0, dict[str, int]()
 
@@ -65,7 +65,7 @@ class Gateway:
         log_id = f"{self._names.getrandbits(128):032X}"
         try:
             data = self._do(
-                request.url.path.strip("/").replace("/", "."),
+                request.scope["path"].strip("/").replace("/", "."),
                 _query(request.scope["query_string"]),
                 request.headers.get("content-type", ""),
                 await _body(request),
@@ -81,7 +81,7 @@ class Gateway:
         self, path: str, query: dict[str, str], content_type: str, body: bytes
     ) -> dict[str, Any] | None:
         now_ms = self._world.clock.now_ms()
-        if (method := self._methods.get(path)) is None:
+        if (method := self.methods.get(path)) is None:
             raise Problem(70_000, "isp.api-service-off", "API不存在或API已下线")
         self._check_caller(path, query, now_ms)
         self._check_signature(path, query, body)
@@ -176,12 +176,7 @@ def _wrong_signature() -> Problem:
 
 def _query(query_string: bytes) -> dict[str, str]:
     try:
-        pairs = parse_qsl(
-            query_string.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MOST_PARAMETERS,
-        )
+        pairs = list(pairs_of(query_string, MOST_PARAMETERS))
     except ValueError:
         raise invalid("query", "UTF-8") from None
     query: dict[str, str] = {}

@@ -175,15 +175,13 @@ class Orders:
         if not pairs:
             raise refused_value(20_011, "订单查询开始时间不能为空")
         known_ms = call.now_ms - self._settings.list_lag_ms
+        windows = {name: self._window(call, name) for name in pairs}
         found: Iterable[Order] = self._shop.orders.values()
-        for name in pairs:
-            begin_ms, end_ms = self._window(call, name)
-            if name == "update_time":
-                changed = self._shop.changed_between(begin_ms, end_ms)
-                kept = {order.order_id for order in changed}
-                found = [order for order in found if order.order_id in kept]
-            else:
-                found = [o for o in found if begin_ms <= o.created_at_ms <= end_ms]
+        if (window := windows.get("update_time")) is not None:
+            found = self._shop.changed_between(*window)
+        if (window := windows.get("create_time")) is not None:
+            begin_ms, end_ms = window
+            found = [o for o in found if begin_ms <= o.created_at_ms <= end_ms]
         return [order for order in found if order.changed_at_ms <= known_ms]
 
     def _window(self, call: Call, name: str) -> tuple[int, int]:
@@ -207,7 +205,7 @@ class Orders:
         return {int(number[:9]) for number in numbers}
 
     def _view(self, order: Order) -> dict[str, Any]:
-        write = self._ids.draw()
+        write, going = self._ids.draw(), _going(order)
         parcels: dict[str, list[Line]] = {}
         for line in order.lines.values():
             if line.parcel is not None:
@@ -218,6 +216,7 @@ class Orders:
             "order_id": order.order_id,
             "order_level": 2,
             **self._shared(order, self._main_status(order), order.stage),
+            **going,
             "order_amount": order.amount_fen,
             "pay_amount": order.amount_fen,
             "post_amount": 0,
@@ -227,12 +226,12 @@ class Orders:
             "doudian_open_id": f"1@#{order.buyer}",
             "logistics_info": [_parcel_view(lines, write) for lines in parcels.values()],
             "sku_order_list": [
-                self._line_view(order, line, write) for line in order.lines.values()
+                self._line_view(order, line, write) | going for line in order.lines.values()
             ],
         }
 
     def _shared(self, order: Order, main: tuple[int, str], stage: Stage) -> dict[str, Any]:
-        """Give what an order and its lines have both."""
+        """Give what an order and its lines have both, beside where it goes."""
         number, words = status(order, stage)
         return {
             "biz": 2,
@@ -254,7 +253,6 @@ class Orders:
             "pay_type": 0 if order.paid_at_ms is None else 1,
             "cancel_reason": order.notes.get("cancel_reason", ""),
             "exp_ship_time": seconds(ship_by_ms(order)),
-            **_going(order),
         }
 
     def _main_status(self, order: Order) -> tuple[int, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 import orjson
@@ -31,6 +30,7 @@ from channels.simulator.tmall.seller import Seller, Settings
 from channels.simulator.tmall.signing import METHODS, is_signed
 from channels.simulator.tmall.trades import Trades
 from partners.simulation.faults import CallFault
+from partners.simulation.query import pairs_of
 from partners.simulation.simulator import Cut
 
 MOST_BYTES: Final = 1_048_576  # of a body
@@ -151,13 +151,7 @@ async def _parameters(request: Request) -> dict[str, str]:
     parameters: dict[str, str] = {}
     try:
         for part in (request.scope["query_string"], bytes(body)):
-            for name, value in parse_qsl(
-                part.decode("ascii"),
-                keep_blank_values=True,
-                strict_parsing=bool(part),
-                errors="strict",
-                max_num_fields=MOST_PARAMETERS,
-            ):
+            for name, value in pairs_of(part, MOST_PARAMETERS, strict=True):
                 if parameters.setdefault(name, value) != value:
                     raise invalid(name[:40], "given twice")
     except ValueError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from channels.simulator.receiver import receiver_of, ship_by_ms
@@ -195,7 +196,12 @@ def _fields(call: Call) -> _Fields:
 
     The numbers bring their texts, `tid` brings `tid_str`.
     """
-    names = {name.strip() for name in call.text("fields").split(",")}
+    return _named(call.text("fields"))
+
+
+@lru_cache(maxsize=64)  # a client asks for the same in every call
+def _named(fields: str) -> _Fields:
+    names = {name.strip() for name in fields.split(",")}
     names |= {f"{name}_str" for name in names if name in {"tid", "orders.oid"}}
     if "orders" in names:
         return frozenset(names), frozenset()

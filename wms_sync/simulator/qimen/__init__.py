@@ -61,6 +61,7 @@ class Qimen(Simulator):
         self.courier = Courier[Report](site, self._deliver, self._pace)
         self.reported: Counter[str] = Counter()
         self.url: str | None = None
+        self._to, self._query = "", dict[str, str]()  # the address without its query, and that
         self.point_to(url)
         self._reports = Reports(account, self.settings)
         self._post = Post()
@@ -84,6 +85,8 @@ class Qimen(Simulator):
             parts = urlsplit(url)
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise ValueError("a url is http://… or https://…")
+            self._to = parts._replace(query="", fragment="").geturl()
+            self._query = dict(parse_qsl(parts.query, keep_blank_values=True))
         self.url = url
 
     async def run(self) -> None:
@@ -124,8 +127,7 @@ class Qimen(Simulator):
         if self.url is None:
             return Heard(taken=False, stop=True)
         (report,) = reports
-        parts = urlsplit(self.url)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True)) | {
+        query = self._query | {
             "method": (PREFIX if self.settings.prefixed else "") + report.method,
             "timestamp": written_time(self.site.clock.now_ms()),
             "format": "xml",
@@ -136,7 +138,7 @@ class Qimen(Simulator):
         }
         query["sign"] = sign(query, report.body, self.account.secret)
         said = await self._post.send(
-            parts._replace(query=urlencode(query), fragment="").geturl(),
+            f"{self._to}?{urlencode(query)}",
             report.body,
             HEADERS,
             seconds=self.settings.answer_ms / 1000,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from partners.simulation.faults import CallFault
+from partners.simulation.query import pairs_of
 from partners.simulation.simulator import Cut
 from wms_sync.simulator.qimen.account import Account, Settings
 from wms_sync.simulator.qimen.calls import Act, Calls
@@ -143,12 +143,7 @@ def _query(raw: bytes) -> dict[str, str]:
     """Read the query, decoded. Raises Problem."""
     query: dict[str, str] = {}
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MOST_PARAMETERS,
-        )
+        pairs = list(pairs_of(raw, MOST_PARAMETERS))
     except ValueError:
         raise Problem("invalid-parameter", "the query cannot be read") from None
     for name, value in pairs:

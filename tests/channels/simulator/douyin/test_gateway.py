@@ -349,7 +349,7 @@ NAMES = st.sampled_from(
 async def test_no_call_is_answered_otherwise_than_by_a_code(data: st.DataObject) -> None:
     """Whatever is sent, rightly signed, to whichever method: HTTP 200 and a code, no failure."""
     http, simulator, world = _in_process()
-    methods = sorted(simulator._gateway._methods)
+    methods = sorted(simulator._gateway.methods)
     method = data.draw(st.sampled_from(methods))
     wild = data.draw(st.dictionaries(NAMES, JSON, max_size=6))
     try:

@@ -120,7 +120,7 @@ async def test_what_could_not_be_confirmed_is_delivered_again(
     await bed.mover.round()
     assert await bed.figures() == (10, 0, 2)
     bed.world.clock.advance(600_000)
-    assert await bed.fetcher.round() == 0.0
+    assert await bed.fetcher.round() == FEW_SECONDS
     assert [kept.times for kept in bed.inbox.messages("tmall", order_id)] == [2, 2]
     assert bed.looks() == []
     assert simulator.messages.waiting == 0
