@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import pytest
@@ -427,6 +428,27 @@ async def test_a_refusal_without_a_name_counts_again_behind_a_retry(bed: Bed) ->
     await bed.report(refusal)
     assert bed.part(1).cancel is CancelState.ASKED  # the warehouse is asked, and says
     assert len(bed.for_people()) == 0
+
+
+async def test_a_refusal_without_a_name_waits_for_the_answer_to_the_retry(bed: Bed) -> None:
+    """Qimen says what became of a batch before our own call has its answer: it is not lost."""
+    refusal = replace(progressed(1, Progress.REJECTED), unnamed=True)
+    assert bed.outbox is not None
+    await handed(bed, 1)
+    await bed.report(refusal)
+    await bed.later(1)
+    assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    bed.depot.gate = asyncio.Event()
+    await bed.until(lambda: bed.depot.under_way == 1)
+    await bed.later(1)
+    await bed.report(refusal)
+    assert bed.state(1) is DeliveryState.SENT
+    bed.depot.gate.set()
+    await bed.until(lambda: bed.state(1) is ACCEPTED)
+    await bed.later(1)
+    await bed.apply()
+    assert (bed.state(1), bed.part(1).anomaly) == (REJECTED, Anomaly.REJECTED)
+    assert (bed.part(1).doubt, bed.for_people()) == (True, [])
 
 
 async def test_a_refusal_with_a_name_counts_once(bed: Bed) -> None:
