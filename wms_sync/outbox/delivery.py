@@ -48,6 +48,8 @@ ENDED: Final = (DeliveryState.SHIPPED, DeliveryState.CANCELLED)
 HERE: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.REJECTED)
 # The reason of one whose code was an earlier order's: its row has that order's lines still.
 SEEN_BEFORE: Final = "the warehouse has seen this code before, with an earlier order of this id"
+# Verdicts on wishes whose order has ended: what comes later under its id is another order.
+ORDER_ENDED: Final = ("released", "too-late")
 # In these the warehouse can be asked to keep it back.
 ASKED_IN: Final = (DeliveryState.ACCEPTED, DeliveryState.REJECTED)
 

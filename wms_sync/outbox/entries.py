@@ -16,11 +16,13 @@ from wms_sync.model import DeliveryLine, delivery_code
 from wms_sync.outbox.delivery import (
     ASKED_IN,
     ENDED,
+    ORDER_ENDED,
     SEEN_BEFORE,
     Anomaly,
     CancelState,
     Delivery,
     DeliveryState,
+    Wish,
 )
 from wms_sync.outbox.lock import LockState
 from wms_sync.outbox.retold import Retold, turn_of
@@ -130,13 +132,13 @@ class Entries:
     ) -> None:
         code = delivery_code(paid.reservation_id, warehouse)
         found = next(iter(self._rows.deliveries("code = ?", (code,))), None)
-        wish = self._rows.wish(paid.reservation_id)
+        wish = self._wish_of(paid)
         if found is not None and found.state not in ENDED:
             known = found.anomaly is Anomaly.NOT_IN_STORE
             anomaly = Anomaly.NONE if known else found.anomaly
             self._rows.move(code, "confirmed again", at_ms, released=0, anomaly=anomaly)
-        elif found is not None and wish is not None:
-            pass  # its end was asked for
+        elif found is not None and found.state is DeliveryState.CANCELLED and wish is not None:
+            self._give_back(paid, at_ms)  # its end was asked for: the store has lost it
         elif found is not None and found.handed:
             state, anomaly = DeliveryState.REJECTED, Anomaly.CODE_USED
             self._rows.move(
@@ -158,11 +160,21 @@ class Entries:
             )
             if wish is not None:  # it came before the order: its units are to be given back still
                 self._rows.cancel_here(code, wish.reason, at_ms, cancel=CancelState.IN_TIME)
-                self._db.execute(
-                    "UPDATE wish SET open = 1, due_ms = ? WHERE reservation_id = ?",
-                    (at_ms, paid.reservation_id),
-                )
+                self._give_back(paid, at_ms)
         self._rows.set_as_of(code, version)
+
+    def _wish_of(self, paid: Confirmed) -> Wish | None:
+        """Find the wish that an order does not leave; that of an earlier order of its id ends."""
+        wish = self._rows.wish(paid.reservation_id)
+        if wish is None or wish.verdict not in ORDER_ENDED or paid.at_ms <= wish.asked_ms:
+            return wish
+        statement = "DELETE FROM wish WHERE reservation_id = ?"
+        self._db.execute(statement, (paid.reservation_id,))
+        return None
+
+    def _give_back(self, paid: Confirmed, at_ms: int) -> None:
+        statement = "UPDATE wish SET open = 1, due_ms = ? WHERE reservation_id = ?"
+        self._db.execute(statement, (at_ms, paid.reservation_id))
 
     # -- released --------------------------------------------------------------------------------
 
