@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from wms_sync.outbox.delivery import Anomaly, Delivery, DeliveryState
+from wms_sync.outbox.file import NEVER
 from wms_sync.outbox.rows import Rows, encode
 from wms_sync.rules.priority import PriorityPolicy, Waiting, enter
 
@@ -39,15 +40,18 @@ class Retold(Rows):
     def note(self, told: Iterable[str], place: str, at_ms: int) -> None:
         """Note which orders were told, and the place up to which that is all: both, or nothing.
 
-        What has no details so far is asked for them anyway; what was taken keeps those it has.
+        What has no details so far is asked for them anyway; what was taken keeps those it has
+        until it is rejected (a trigger of the file sees to that).
         """
         with self._db.transaction():
             for reservation_id in told:
                 self._db.execute(
-                    "INSERT OR REPLACE INTO retold SELECT DISTINCT reservation_id, ?2 FROM delivery"
-                    " WHERE reservation_id = ?1 AND dispatch IS NOT NULL"
-                    " AND state IN ('pending', 'sent', 'rejected')",
-                    (reservation_id, at_ms),
+                    "INSERT OR REPLACE INTO retold"
+                    " SELECT reservation_id, min(iif(state = 'accepted', ?3, ?2))"
+                    " FROM delivery WHERE reservation_id = ?1 AND dispatch IS NOT NULL"
+                    " AND state IN ('pending', 'sent', 'rejected', 'accepted')"
+                    " GROUP BY reservation_id",
+                    (reservation_id, at_ms, NEVER),
                 )
             self._db.set_fact(_PLACE, place)
 
@@ -79,8 +83,13 @@ class Retold(Rows):
         while_in: Collection[DeliveryState],
         due_ms: int,
     ) -> None:
-        """Look at an order again as long as a part of it is in one of some states."""
-        if any(part.state in while_in for part in parts):
+        """Look at an order again as long as a part of it is in one of some states.
+
+        Where a part has been taken, that is not before it is rejected.
+        """
+        states = {part.state for part in parts}
+        if not states.isdisjoint({*while_in, DeliveryState.ACCEPTED}):
+            due_ms = NEVER if states.isdisjoint(while_in) else due_ms
             statement = "UPDATE retold SET due_ms = ?2 WHERE reservation_id = ?1"
             self._db.execute(statement, (reservation_id, due_ms))
         else:
