@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AGAIN_MS: Final = 5_000  # until an order is looked at again that may be at its warehouse
 _PLACE: Final = "retold"
+_WHY_KEPT: Final = "the warehouse may have an order under this code"
 _MAY_CHANGE: Final = (DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.REJECTED)
 
 
@@ -79,17 +80,17 @@ class Retold(Rows):
     def _put_off(
         self,
         reservation_id: str,
-        parts: Iterable[Delivery],
+        parts: Sequence[Delivery],
         while_in: Collection[DeliveryState],
         due_ms: int,
     ) -> None:
         """Look at an order again as long as a part of it is in one of some states.
 
-        Where a part has been taken, that is not before it is rejected.
+        Where a part has been taken, or may have been, that is not before it is rejected once more.
         """
-        states = {part.state for part in parts}
-        if not states.isdisjoint({*while_in, DeliveryState.ACCEPTED}):
-            due_ms = NEVER if states.isdisjoint(while_in) else due_ms
+        is_due = any(part.state in while_in for part in parts)
+        if is_due or any(part.state is DeliveryState.ACCEPTED or part.doubt for part in parts):
+            due_ms = due_ms if is_due else NEVER
             statement = "UPDATE retold SET due_ms = ?2 WHERE reservation_id = ?1"
             self._db.execute(statement, (reservation_id, due_ms))
         else:
@@ -100,7 +101,7 @@ class Retold(Rows):
     ) -> None:
         """Give a row what was told; when it was placed and what was paid is its platform's word."""
         known = part.dispatch
-        if known is None or not _is_here(part):
+        if known is None:
             return
         dispatch = replace(
             told,
@@ -111,6 +112,10 @@ class Retold(Rows):
             prices=known.prices,
         )
         if dispatch == known:
+            return
+        if not _may_be_rewritten(part):
+            if part.state is DeliveryState.REJECTED:
+                self.move(part.code, "told again, kept as it was", at_ms, _WHY_KEPT)
             return
         turn = turn_of(part, dispatch, policies.get(part.warehouse, PriorityPolicy()))
         self.move(
@@ -136,8 +141,8 @@ def turn_of(part: Delivery, dispatch: Dispatch, policy: PriorityPolicy) -> Waiti
     )
 
 
-def _is_here(part: Delivery) -> bool:
-    """Say whether the warehouse certainly has nothing under its code."""
+def _may_be_rewritten(part: Delivery) -> bool:
+    """Say whether it can be handed over as it was told last: no code names two orders."""
     if part.state is DeliveryState.REJECTED:
         return not part.doubt and part.anomaly is not Anomaly.CODE_USED
     return part.state is DeliveryState.PENDING
