@@ -308,6 +308,66 @@ async def test_a_new_outbox_takes_what_is_paid_already(bed: Bed) -> None:
     assert [row[0] for row in rows(bed)] == ["tmall:1@main", "tmall:4@east"]
 
 
+async def lose_the_file(bed: Bed) -> None:
+    """Let the outbox's file be gone, and begin with a new one."""
+    assert bed.outbox is not None
+    bed.outbox.close()
+    bed.box.close()
+    bed.outbox = None
+    for file in bed.path.parent.glob("outbox.sqlite3*"):
+        file.unlink()
+    bed.open()
+    await bed.relay()
+    await bed.later(3600)  # a new warehouse has nothing to its credit
+
+
+@pytest.mark.parametrize(
+    "when", ["before details", "pending", "refused", "released", "before the file"]
+)
+async def test_what_a_lost_file_had_handed_over_is_asked_back(bed: Bed, when: str) -> None:
+    """A new file does not know what its warehouse has: units are given back once that has said."""
+    await bed.pay(1)
+    await bed.all()
+    assert bed.state(1) is ACCEPTED
+    if when == "before details":
+        bed.book.known["tmall:1"] = None
+    await lose_the_file(bed)
+    assert bed.outbox is not None
+    if when == "before the file":
+        bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.follow()
+    if when == "refused":
+        bed.depot.refuses["tmall:1@main"] = {"reason": "E77"}
+        await bed.relay()
+        assert bed.state(1) is REJECTED
+    if when == "released":
+        await bed.release(1)
+        await bed.follow()
+    else:
+        assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+    await bed.settler.round()
+    assert bed.state(1) is not CANCELLED
+    bed.book.known.clear()
+    await bed.later(1)
+    for _ in range(2):
+        await bed.all()
+    assert (bed.state(1), await state_of(bed, 1)) == (CANCELLED, State.RELEASED)
+    assert bed.depot.cancelled == {"tmall:1@main"}
+
+
+async def test_a_new_file_hands_over_in_turn_and_what_comes_later_is_as_ever(bed: Bed) -> None:
+    """What is paid waits for its turn again; of what comes later nothing is there."""
+    await bed.pay(1)
+    await lose_the_file(bed)
+    await bed.follow()
+    assert (bed.state(1), bed.part(1).doubt) == (PENDING, False)
+    await bed.pay(2)
+    await bed.follow()
+    assert bed.outbox is not None
+    assert bed.outbox.ask_cancel("tmall:2", "refunded", bed.now_ms) == "in-time"
+    assert not bed.depot.calls
+
+
 async def test_a_warehouse_that_was_away_from_the_settings_gets_what_came_meanwhile(
     bed: Bed,
 ) -> None:

@@ -14,7 +14,6 @@ from reservation.model import State
 from reservation.store.positions import Version
 from wms_sync.model import DeliveryLine, delivery_code
 from wms_sync.outbox.delivery import (
-    ASKED_IN,
     ENDED,
     ORDER_ENDED,
     SEEN_BEFORE,
@@ -26,7 +25,7 @@ from wms_sync.outbox.delivery import (
 )
 from wms_sync.outbox.lock import LockState
 from wms_sync.outbox.retold import Retold, turn_of
-from wms_sync.outbox.rows import Rows, encode
+from wms_sync.outbox.rows import OF_BEFORE, Rows, encode
 from wms_sync.rules.priority import PriorityPolicy
 
 if TYPE_CHECKING:
@@ -129,6 +128,8 @@ class Entries:
         warehouse: str,
         units: Mapping[str, int],
         at_ms: int,
+        *,
+        detail: str = "",
     ) -> None:
         code = delivery_code(paid.reservation_id, warehouse)
         found = next(iter(self._rows.deliveries("code = ?", (code,))), None)
@@ -157,9 +158,10 @@ class Entries:
                 entered_ms=paid.at_ms,
                 as_of=version,
                 at_ms=at_ms,
+                detail=detail,
             )
             if wish is not None:  # it came before the order: its units are to be given back still
-                self._rows.cancel_here(code, wish.reason, at_ms, cancel=CancelState.IN_TIME)
+                self._keep_back(code, wish.reason, at_ms)
                 self._give_back(paid, at_ms)
         self._rows.set_as_of(code, version)
 
@@ -172,6 +174,14 @@ class Entries:
         self._db.execute(statement, (paid.reservation_id,))
         return None
 
+    def _keep_back(self, code: str, reason: str, at_ms: int) -> None:
+        for part in self._rows.deliveries("code = ?", (code,)):
+            if self._rows.is_of_before(part):
+                changes = self._rows.asking_back(part, at_ms)
+                self._rows.move(code, "cancel asked", at_ms, reason, reason=reason, **changes)
+            else:
+                self._rows.cancel_here(code, reason, at_ms, cancel=CancelState.IN_TIME)
+
     def _give_back(self, paid: Confirmed, at_ms: int) -> None:
         statement = "UPDATE wish SET open = 1, due_ms = ? WHERE reservation_id = ?"
         self._db.execute(statement, (at_ms, paid.reservation_id))
@@ -180,15 +190,13 @@ class Entries:
 
     def _released(self, part: Delivery, reason: str, at_ms: int) -> None:
         told = f"released: {reason}" if reason else "released"
-        if part.is_here:
+        if part.is_here and not self._rows.is_of_before(part):
             self._rows.cancel_here(part.code, told, at_ms, released=1)
         elif part.state not in ENDED and part.cancel is CancelState.TOO_LATE:
             anomaly = Anomaly.SHIPPED_THOUGH_RELEASED
             self._rows.move(part.code, "released too late", at_ms, released=1, anomaly=anomaly)
         elif part.state not in ENDED:
-            changes: dict[str, Any] = {"released": 1, "cancel": CancelState.ASKED, "reason": told}
-            if part.state in ASKED_IN:
-                changes |= {"due_ms": at_ms, "attempts": 0}
+            changes = {"released": 1, "reason": told, **self._rows.asking_back(part, at_ms)}
             self._rows.move(part.code, "cancel asked", at_ms, told, **changes)
 
     # -- left ------------------------------------------------------------------------------------
@@ -253,7 +261,9 @@ class Entries:
         for warehouse, of_each in units.items():
             code = delivery_code(paid.reservation_id, warehouse)
             if warehouse in self._warehouses and code not in stay:
-                self._enter(version, paid, warehouse, of_each, at_ms)
+                # Before the first comparison has ended there is no place in the log.
+                detail = "" if self._rows.position else OF_BEFORE
+                self._enter(version, paid, warehouse, of_each, at_ms, detail=detail)
 
     def _compare(self, part: Delivery, found: Reservation, at_ms: int) -> None:
         if found.state in {State.RELEASED, State.EXPIRED}:
