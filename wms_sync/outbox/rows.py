@@ -124,7 +124,7 @@ class Rows(OutboxReads):
     def cancel_here(self, code: str, reason: str, at_ms: int, **changes: Any) -> None:
         """Cancel what is certainly not at the warehouse: no call is needed."""
         state = DeliveryState.CANCELLED
-        changes = {"anomaly": "", "short": None, "reason": reason, **changes}
+        changes = {"anomaly": "", "reason": reason, **changes}
         self.move(code, "cancelled", at_ms, reason, state=state, **changes)
 
 
