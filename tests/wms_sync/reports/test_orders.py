@@ -505,6 +505,24 @@ async def test_a_second_word_about_a_refusal_says_nothing_of_the_retry(bed: Bed,
     assert (bed.state(1), await state_of(bed, 1)) == (CANCELLED, State.RELEASED)
 
 
+async def test_a_refusal_says_nothing_of_a_repetition_that_is_under_way(bed: Bed) -> None:
+    """It may be of the call before, which had no answer."""
+    assert bed.outbox is not None
+    bed.depot.faults.script = [503]
+    await bed.pay(1)
+    await bed.all()
+    bed.depot.gate = asyncio.Event()
+    await bed.later(60)
+    await bed.until(lambda: bed.depot.under_way == 1)
+    await bed.report(progressed(1, Progress.REJECTED))
+    bed.depot.gate.set()
+    await bed.all()
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) is Verdict.ASKED
+    await bed.all()
+    assert bed.depot.cancelled == {"tmall:1@main"}
+    assert (bed.state(1), await state_of(bed, 1)) == (CANCELLED, State.RELEASED)
+
+
 async def test_a_refusal_that_is_applied_again_behind_a_crash_may_be_of_before(
     bed: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
