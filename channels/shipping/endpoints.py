@@ -131,8 +131,8 @@ class ShippingDesk:
         """Say where an order goes, before or after it is reserved; told again, the last one counts.
 
         A warehouse's system is told it once the order is paid and has its turn. What is told after
-        it was handed over changes nothing there; one that was rejected is retried with it. It is
-        kept for 30 days, and cannot be read back.
+        it was handed over changes nothing there; one that was rejected is retried with it, unless
+        the warehouse may have it all the same. It is kept for 30 days, and cannot be read back.
         """
         form = self._decoder.read(ShippingForm, call.body)
         reservation_id = call.segment("reservation_id")

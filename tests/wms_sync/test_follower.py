@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from partners.errors import PartnerFault
 from reservation import metrics
-from reservation.model import SYSTEM, Confirm, Line
+from reservation.model import SYSTEM, Confirm, Line, State
 from reservation.store.keys import key
 from tests.conftest import Clock
 from tests.wms_sync.bed import Bed
@@ -18,6 +18,13 @@ from wms_sync.outbox.entries import LOST
 UNDETAILED, PENDING = DeliveryState.UNDETAILED, DeliveryState.PENDING
 ACCEPTED, SHIPPED = DeliveryState.ACCEPTED, DeliveryState.SHIPPED
 CANCELLED, REJECTED = DeliveryState.CANCELLED, DeliveryState.REJECTED
+
+
+async def state_of(bed: Bed, number: int) -> State:
+    """Read where the reservation is."""
+    found = (await bed.engine.reservation(f"tmall:{number}")).reservation
+    assert found is not None
+    return found.state
 
 
 def rows(bed: Bed) -> list:
@@ -301,6 +308,66 @@ async def test_a_new_outbox_takes_what_is_paid_already(bed: Bed) -> None:
     assert [row[0] for row in rows(bed)] == ["tmall:1@main", "tmall:4@east"]
 
 
+async def lose_the_file(bed: Bed) -> None:
+    """Let the outbox's file be gone, and begin with a new one."""
+    assert bed.outbox is not None
+    bed.outbox.close()
+    bed.box.close()
+    bed.outbox = None
+    for file in bed.path.parent.glob("outbox.sqlite3*"):
+        file.unlink()
+    bed.open()
+    await bed.relay()
+    await bed.later(3600)  # a new warehouse has nothing to its credit
+
+
+@pytest.mark.parametrize(
+    "when", ["before details", "pending", "refused", "released", "before the file"]
+)
+async def test_what_a_lost_file_had_handed_over_is_asked_back(bed: Bed, when: str) -> None:
+    """A new file does not know what its warehouse has: units are given back once that has said."""
+    await bed.pay(1)
+    await bed.all()
+    assert bed.state(1) is ACCEPTED
+    if when == "before details":
+        bed.book.known["tmall:1"] = None
+    await lose_the_file(bed)
+    assert bed.outbox is not None
+    if when == "before the file":
+        bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.follow()
+    if when == "refused":
+        bed.depot.refuses["tmall:1@main"] = {"reason": "E77"}
+        await bed.relay()
+        assert bed.state(1) is REJECTED
+    if when == "released":
+        await bed.release(1)
+        await bed.follow()
+    else:
+        assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+    await bed.settler.round()
+    assert bed.state(1) is not CANCELLED
+    bed.book.known.clear()
+    await bed.later(1)
+    for _ in range(2):
+        await bed.all()
+    assert (bed.state(1), await state_of(bed, 1)) == (CANCELLED, State.RELEASED)
+    assert bed.depot.cancelled == {"tmall:1@main"}
+
+
+async def test_a_new_file_hands_over_in_turn_and_what_comes_later_is_as_ever(bed: Bed) -> None:
+    """What is paid waits for its turn again; of what comes later nothing is there."""
+    await bed.pay(1)
+    await lose_the_file(bed)
+    await bed.follow()
+    assert (bed.state(1), bed.part(1).doubt) == (PENDING, False)
+    await bed.pay(2)
+    await bed.follow()
+    assert bed.outbox is not None
+    assert bed.outbox.ask_cancel("tmall:2", "refunded", bed.now_ms) == "in-time"
+    assert not bed.depot.calls
+
+
 async def test_a_warehouse_that_was_away_from_the_settings_gets_what_came_meanwhile(
     bed: Bed,
 ) -> None:
@@ -384,6 +451,85 @@ async def test_an_id_that_is_used_again_goes_to_people(bed: Bed) -> None:
         assert bed.outbox.dismiss(code, "li", bed.now_ms) is not is_dismissed
     await bed.all()
     assert (bed.state(1), len(bed.depot.calls)) == (REJECTED, 1)
+
+
+async def be_of_today(bed: Bed) -> None:
+    """Let the outbox have the store's time, or a little more."""
+    bed.now_ms = (await bed.store.position())[0] + 60_000
+
+
+async def given_back(bed: Bed) -> None:
+    """Have an order refunded in time, whose wish is closed by that."""
+    assert bed.outbox is not None
+    await be_of_today(bed)
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    for _ in range(2):
+        await bed.all()
+    assert (bed.state(1), await state_of(bed, 1)) == (CANCELLED, State.RELEASED)
+    wish = bed.outbox.wish("tmall:1")
+    assert wish is not None
+    assert (wish.open, wish.verdict) == (False, "released")
+
+
+@pytest.mark.parametrize("was_handed", [True, False])
+async def test_an_id_that_is_used_again_after_a_refund_is_another_order(
+    bed: Bed, clock: Clock, *, was_handed: bool
+) -> None:
+    """The earlier one's wish is not its own: it goes on, or to people, as any used id does."""
+    if not was_handed:
+        bed.book.known["tmall:1"] = None
+    await bed.pay(1)
+    await bed.all()
+    await given_back(bed)
+    bed.book.known.clear()
+    await clock.advance(8 * 86_400)
+    await be_of_today(bed)
+    await bed.pay(1)
+    for _ in range(2):
+        await bed.all()
+    anomaly = Anomaly.CODE_USED if was_handed else Anomaly.NONE
+    assert (bed.state(1), bed.part(1).anomaly) == (REJECTED if was_handed else ACCEPTED, anomaly)
+    assert await state_of(bed, 1) is State.CONFIRMED
+    assert bed.outbox is not None
+    assert bed.outbox.wish("tmall:1") is None
+
+
+async def come_back_with(bed: Bed, record: bytes) -> None:
+    """Let the store come back without its end, with a reservation as it was."""
+    assert bed.outbox is not None
+    await bed.store.client.hset(key(0, "reservations"), "tmall:1", record)
+    with bed.outbox._db.transaction():
+        bed.outbox._db.set_fact("position", f"{bed.outbox.position}7")  # an entry that is not there
+    for _ in range(2):
+        await bed.all()
+
+
+async def test_a_release_that_the_store_has_lost_is_done_again(bed: Bed) -> None:
+    """The order will not leave, and nobody else would give its units back."""
+    await bed.pay(1)
+    await bed.all()
+    record = await bed.store.client.hget(key(0, "reservations"), "tmall:1")
+    await given_back(bed)
+    await come_back_with(bed, record)
+    assert (bed.state(1), await state_of(bed, 1)) == (CANCELLED, State.RELEASED)
+    assert len(bed.depot.calls) == 2  # the one that handed over, and the one that cancelled
+
+
+async def test_what_has_left_is_not_given_back_where_the_store_has_lost_that(bed: Bed) -> None:
+    """It was wanted back too late; people see it."""
+    assert bed.outbox is not None
+    await bed.pay(1)
+    await bed.all()
+    record = await bed.store.client.hget(key(0, "reservations"), "tmall:1")
+    await be_of_today(bed)
+    bed.depot.packed.add("tmall:1@main")
+    bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
+    await bed.all()
+    await bed.fulfil(1)
+    await bed.all()
+    assert bed.state(1) is SHIPPED
+    await come_back_with(bed, record)
+    assert (bed.part(1).anomaly, await state_of(bed, 1)) == (Anomaly.CODE_USED, State.CONFIRMED)
 
 
 @pytest.mark.parametrize("when", ["before", "behind"])

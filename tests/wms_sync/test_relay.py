@@ -194,6 +194,21 @@ async def test_a_refused_lock_counts_for_the_breaker(bed: Bed) -> None:
     assert not bed.outbox.refused_locks(10)
 
 
+async def test_a_refused_lock_counts_also_where_its_order_is_given_back_at_once(bed: Bed) -> None:
+    """Before the breakers were told: the goods lack all the same."""
+    for number in range(3):
+        bed.depot.refuses[f"tmall:{number}@main"] = {"reason": "缺货", "short": ["A"]}
+        await bed.pay(number)
+    await bed.follow()
+    await bed.relay()
+    assert bed.outbox is not None
+    assert bed.outbox.ask_cancel("tmall:0", "refunded", bed.now_ms) == "in-time"
+    for number in (1, 2):
+        await bed.release(number)
+    await bed.all()
+    assert await open_breakers(bed) == ["A"]
+
+
 async def open_breakers(bed: Bed) -> list[str]:
     """Name the SKUs of A, B and NONE of which no order is taken any more."""
     stocks = {sku: await bed.engine.stock(sku) for sku in ("A", "B", "NONE")}

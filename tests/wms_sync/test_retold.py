@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from msgspec.structs import replace
 
 from partners.errors import PartnerFault
 from tests.wms_sync.bed import Bed, dispatch
+from tests.wms_sync.reports.saying import progressed
+from wms_sync.model import Progress
 from wms_sync.outbox.delivery import DeliveryState
+from wms_sync.outbox.file import NEVER
 from wms_sync.outbox.retold import AGAIN_MS
 from wms_sync.rules.priority import Lane
 
@@ -32,6 +38,12 @@ def mobile(bed: Bed, number: int) -> str:
     told = bed.part(number).dispatch
     assert told is not None
     return told.receiver.mobile
+
+
+def retold(bed: Bed) -> list[tuple[str, int]]:
+    """Read which orders are to be looked at again, and when."""
+    assert bed.outbox is not None
+    return bed.outbox._db.execute("SELECT * FROM retold ORDER BY 1").fetchall()
 
 
 async def test_what_is_told_again_counts_while_an_order_waits(bed: Bed) -> None:
@@ -80,6 +92,76 @@ async def test_a_rejected_order_is_mended_and_retried(bed: Bed) -> None:
     assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
     await bed.all()
     assert (bed.state(1), mobile(bed, 1)) == (ACCEPTED, "139")
+
+
+@pytest.mark.parametrize("heard", ["while accepted", "while sent"])
+async def test_what_is_told_of_an_accepted_order_counts_once_that_is_rejected(
+    bed: Bed, heard: str
+) -> None:
+    """A warehouse tells what is wrong with an address, it is mended, and the order is refused."""
+    assert bed.outbox is not None
+    await bed.pay(1)
+    await bed.follow()
+    if heard == "while sent":
+        bed.depot.gate = asyncio.Event()
+        await bed.until(lambda: bed.depot.under_way == 1)
+        tell(bed, 1)
+        await hear(bed)
+        bed.depot.gate.set()
+    await bed.relay()
+    assert bed.state(1) is ACCEPTED
+    if heard == "while accepted":
+        tell(bed, 1)
+    await bed.later(AGAIN_MS / 1000)
+    await hear(bed)
+    assert mobile(bed, 1) == "138"
+    assert not bed.outbox.entries.retold.due(1 << 60, 10)  # nobody is asked meanwhile
+    bed.open()
+    await bed.report(progressed(1, Progress.REJECTED))
+    assert bed.state(1) is REJECTED
+    await hear(bed)
+    assert mobile(bed, 1) == "139"
+    assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    await bed.all()
+    assert (bed.state(1), mobile(bed, 1)) == (ACCEPTED, "139")
+    assert retold(bed) == []
+
+
+async def test_what_is_told_of_a_refusal_in_doubt_counts_once_that_is_none(bed: Bed) -> None:
+    """Until then its way says that it goes as it was; a report that refuses it ends the doubt."""
+    assert bed.outbox is not None
+    await bed.pay(1)
+    bed.depot.faults.script = ["cut"]
+    await bed.all()
+    bed.depot.refuses["tmall:1@main"] = {"reason": "no such street"}
+    await bed.later(60)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).doubt) == (REJECTED, True)
+    tell(bed, 1)
+    await hear(bed)
+    assert (bed.steps(1)[-1], mobile(bed, 1)) == ("told again, kept as it was", "138")
+    asked = len(bed.book.asked)
+    await bed.later(AGAIN_MS / 1000)
+    await hear(bed)
+    assert (bed.steps(1)[-1], len(bed.book.asked)) == ("told again, kept as it was", asked)
+    await bed.report(progressed(1, Progress.REJECTED))
+    await hear(bed)
+    assert (bed.state(1), mobile(bed, 1)) == (REJECTED, "139")
+    assert retold(bed) == []
+
+
+async def test_what_was_told_of_an_accepted_order_is_forgotten_with_it(bed: Bed) -> None:
+    """Most are shipped."""
+    assert bed.outbox is not None
+    await bed.pay(1)
+    await bed.all()
+    tell(bed, 1)
+    await hear(bed)
+    assert retold(bed) == [("tmall:1", NEVER)]
+    await bed.fulfil(1)
+    await bed.follow()
+    bed.outbox.forget(bed.now_ms + 1)
+    assert retold(bed) == []
 
 
 async def test_what_may_be_at_the_warehouse_stays_as_it_was_handed_over(bed: Bed) -> None:

@@ -7,10 +7,20 @@
                                        ▲
              accepted, a cancel asked ─┴─ in time
 
+More rarely:
+
+    accepted ──a report closes it──► rejected       accepted, asked back ──not there──► sent
+    rejected, in doubt ──retried──► sent            undetailed, in doubt ──details──► sent
+    pending, rejected ──it leaves──► accepted       pending, of before the file ──asked back──► sent
+    sent, rejected, both in doubt ──a report says so──► accepted
+    rejected, in doubt, asked back ──in time, not there──► cancelled, ──too late──► accepted
+    shipped, cancelled ──the id is used again──► undetailed, rejected
+
 `sent` says that a call may have reached the warehouse: it is handed over again under the same code
 until that is known. So only what is `accepted` is asked to be cancelled, and only what is certainly
 not at the warehouse is cancelled without a call. A refusal says nothing of an earlier call without
-an answer: what is `rejected` with such a `doubt` may be there, and the warehouse is asked as well.
+an answer, and one that a report tells nothing of a later call: what is `rejected` with such a
+`doubt` may be there, and the warehouse is asked as well.
 """
 
 from __future__ import annotations
@@ -48,6 +58,8 @@ ENDED: Final = (DeliveryState.SHIPPED, DeliveryState.CANCELLED)
 HERE: Final = (DeliveryState.UNDETAILED, DeliveryState.PENDING, DeliveryState.REJECTED)
 # The reason of one whose code was an earlier order's: its row has that order's lines still.
 SEEN_BEFORE: Final = "the warehouse has seen this code before, with an earlier order of this id"
+# Verdicts on wishes whose order has ended: what comes later under its id is another order.
+ORDER_ENDED: Final = ("released", "too-late")
 # In these the warehouse can be asked to keep it back.
 ASKED_IN: Final = (DeliveryState.ACCEPTED, DeliveryState.REJECTED)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from wms_sync.outbox.delivery import (
-    ASKED_IN,
     ENDED,
     SEEN_BEFORE,
     Anomaly,
@@ -63,13 +62,11 @@ class Desk(Rows):
         return Verdict.ASKED if any(part.state not in ENDED for part in parts) else Verdict.IN_TIME
 
     def _ask(self, part: Delivery, reason: str, at_ms: int) -> None:
-        if part.is_here:
+        if part.is_here and not self.is_of_before(part):
             self.cancel_here(part.code, reason, at_ms, cancel=CancelState.IN_TIME)
         elif part.state not in ENDED and part.cancel is CancelState.NONE:
-            changes: dict[str, Any] = {"cancel": CancelState.ASKED, "reason": reason}
-            if part.state in ASKED_IN:
-                changes |= {"due_ms": at_ms, "attempts": 0}
-            self.move(part.code, "cancel asked", at_ms, reason, **changes)
+            changes = self.asking_back(part, at_ms)
+            self.move(part.code, "cancel asked", at_ms, reason, reason=reason, **changes)
 
     def settled_wishes(self, at_ms: int, count: int) -> Sequence[Wish]:
         """Name wishes of whose orders no part can leave any more."""

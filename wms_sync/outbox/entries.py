@@ -14,17 +14,18 @@ from reservation.model import State
 from reservation.store.positions import Version
 from wms_sync.model import DeliveryLine, delivery_code
 from wms_sync.outbox.delivery import (
-    ASKED_IN,
     ENDED,
+    ORDER_ENDED,
     SEEN_BEFORE,
     Anomaly,
     CancelState,
     Delivery,
     DeliveryState,
+    Wish,
 )
 from wms_sync.outbox.lock import LockState
 from wms_sync.outbox.retold import Retold, turn_of
-from wms_sync.outbox.rows import Rows, encode
+from wms_sync.outbox.rows import OF_BEFORE, Rows, encode
 from wms_sync.rules.priority import PriorityPolicy
 
 if TYPE_CHECKING:
@@ -130,16 +131,17 @@ class Entries:
         at_ms: int,
         *,
         found: Delivery | None,
+        detail: str = "",
     ) -> None:
         """Enter a part of an order; `found` is the row that there is of it."""
         code = delivery_code(paid.reservation_id, warehouse)
-        wish = self._rows.wish(paid.reservation_id)
+        wish = self._wish_of(paid)
         if found is not None and found.state not in ENDED:
             known = found.anomaly is Anomaly.NOT_IN_STORE
             anomaly = Anomaly.NONE if known else found.anomaly
             self._rows.move(code, "confirmed again", at_ms, released=0, anomaly=anomaly)
-        elif found is not None and wish is not None:
-            pass  # its end was asked for
+        elif found is not None and found.state is DeliveryState.CANCELLED and wish is not None:
+            self._give_back(paid, at_ms)  # its end was asked for: the store has lost it
         elif found is not None and found.handed:
             state, anomaly = DeliveryState.REJECTED, Anomaly.CODE_USED
             self._rows.move(
@@ -158,28 +160,45 @@ class Entries:
                 entered_ms=paid.at_ms,
                 as_of=version,
                 at_ms=at_ms,
+                detail=detail,
             )
             if wish is not None:  # it came before the order: its units are to be given back still
-                self._rows.cancel_here(code, wish.reason, at_ms, cancel=CancelState.IN_TIME)
-                self._db.execute(
-                    "UPDATE wish SET open = 1, due_ms = ? WHERE reservation_id = ?",
-                    (at_ms, paid.reservation_id),
-                )
+                self._keep_back(code, wish.reason, at_ms)
+                self._give_back(paid, at_ms)
         self._rows.set_as_of(code, version)
+
+    def _wish_of(self, paid: Confirmed) -> Wish | None:
+        """Find the wish that an order does not leave; that of an earlier order of its id ends."""
+        wish = self._rows.wish(paid.reservation_id)
+        if wish is None or wish.verdict not in ORDER_ENDED or paid.at_ms <= wish.asked_ms:
+            return wish
+        statement = "DELETE FROM wish WHERE reservation_id = ?"
+        self._db.execute(statement, (paid.reservation_id,))
+        return None
+
+    def _keep_back(self, code: str, reason: str, at_ms: int) -> None:
+        for part in self._rows.deliveries("code = ?", (code,)):
+            if self._rows.is_of_before(part):
+                changes = self._rows.asking_back(part, at_ms)
+                self._rows.move(code, "cancel asked", at_ms, reason, reason=reason, **changes)
+            else:
+                self._rows.cancel_here(code, reason, at_ms, cancel=CancelState.IN_TIME)
+
+    def _give_back(self, paid: Confirmed, at_ms: int) -> None:
+        statement = "UPDATE wish SET open = 1, due_ms = ? WHERE reservation_id = ?"
+        self._db.execute(statement, (at_ms, paid.reservation_id))
 
     # -- released --------------------------------------------------------------------------------
 
     def _released(self, part: Delivery, reason: str, at_ms: int) -> None:
         told = f"released: {reason}" if reason else "released"
-        if part.is_here:
+        if part.is_here and not self._rows.is_of_before(part):
             self._rows.cancel_here(part.code, told, at_ms, released=1)
         elif part.state not in ENDED and part.cancel is CancelState.TOO_LATE:
             anomaly = Anomaly.SHIPPED_THOUGH_RELEASED
             self._rows.move(part.code, "released too late", at_ms, released=1, anomaly=anomaly)
         elif part.state not in ENDED:
-            changes: dict[str, Any] = {"released": 1, "cancel": CancelState.ASKED, "reason": told}
-            if part.state in ASKED_IN:
-                changes |= {"due_ms": at_ms, "attempts": 0}
+            changes = {"released": 1, "reason": told, **self._rows.asking_back(part, at_ms)}
             self._rows.move(part.code, "cancel asked", at_ms, told, **changes)
 
     # -- left ------------------------------------------------------------------------------------
@@ -245,7 +264,9 @@ class Entries:
             code = delivery_code(paid.reservation_id, warehouse)
             part = parts.get(code)
             if warehouse in self._warehouses and (part is None or not _stays(part)):
-                self._enter(version, paid, warehouse, of_each, at_ms, found=part)
+                # Before the first comparison has ended there is no place in the log.
+                detail = "" if self._rows.position else OF_BEFORE
+                self._enter(version, paid, warehouse, of_each, at_ms, found=part, detail=detail)
 
     def _compare(self, part: Delivery, found: Reservation, at_ms: int) -> None:
         if found.state in {State.RELEASED, State.EXPIRED}:

@@ -76,7 +76,8 @@ CREATE INDEX wish_by_age ON wish (asked_ms) WHERE open = 0;
 """
 
 # What was added to files of this form, each harmless where it is there (ADR 025). A row of `lock`
-# follows its delivery whoever moves that, and outlives it: what is kept there has to be ended.
+# follows its delivery whoever moves that, and outlives it: what is kept there has to be ended. What
+# was told again of an order that its warehouse has counts once it is rejected (ADR 023).
 _LATER: Final = (
     "DROP INDEX IF EXISTS delivery_cancel",  # it had only what is accepted
     """CREATE INDEX IF NOT EXISTS delivery_wanted_back ON delivery (warehouse, due_ms)
@@ -84,6 +85,11 @@ _LATER: Final = (
     """CREATE TABLE IF NOT EXISTS retold (
   reservation_id TEXT PRIMARY KEY, due_ms INTEGER NOT NULL
 ) WITHOUT ROWID""",
+    """CREATE TRIGGER IF NOT EXISTS retold_counts AFTER UPDATE OF state ON delivery
+ WHEN new.state = 'rejected' BEGIN
+ UPDATE retold SET due_ms = new.since_ms WHERE reservation_id = new.reservation_id; END""",
+    """CREATE TRIGGER IF NOT EXISTS retold_leaves AFTER DELETE ON delivery BEGIN
+ DELETE FROM retold WHERE reservation_id = old.reservation_id; END""",
     """CREATE TABLE IF NOT EXISTS locking (
   warehouse TEXT PRIMARY KEY, off_until_ms INTEGER NOT NULL
 ) WITHOUT ROWID""",

@@ -121,6 +121,7 @@ class Handing(Rows):
         """Note that calls with deliveries are about to leave."""
         for each in deliveries:
             again = each.state is DeliveryState.SENT
+            doubt = each.doubt if again else self.is_of_before(each)
             self.move(
                 each.code,
                 "sent again" if again else "sent",
@@ -128,6 +129,7 @@ class Handing(Rows):
                 state=None if again else DeliveryState.SENT,
                 due_ms=NEVER,
                 attempts=each.attempts + 1 if again else 1,
+                doubt=doubt,
                 handed=1,
             )
 

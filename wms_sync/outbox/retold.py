@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from wms_sync.outbox.delivery import Anomaly, Delivery, DeliveryState
+from wms_sync.outbox.file import NEVER
 from wms_sync.outbox.rows import Rows, encode
 from wms_sync.rules.priority import PriorityPolicy, Waiting, enter
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 AGAIN_MS: Final = 5_000  # until an order is looked at again that may be at its warehouse
 _PLACE: Final = "retold"
+_WHY_KEPT: Final = "the warehouse may have an order under this code"
 _MAY_CHANGE: Final = (DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.REJECTED)
 
 
@@ -39,15 +41,18 @@ class Retold(Rows):
     def note(self, told: Iterable[str], place: str, at_ms: int) -> None:
         """Note which orders were told, and the place up to which that is all: both, or nothing.
 
-        What has no details so far is asked for them now; what was taken keeps those it has.
+        What has no details so far is asked for them now; what was taken keeps those it has until it
+        is rejected (a trigger of the file sees to that).
         """
         with self._db.transaction():
             for reservation_id in told:
                 self._db.execute(
-                    "INSERT OR REPLACE INTO retold SELECT DISTINCT reservation_id, ?2 FROM delivery"
-                    " WHERE reservation_id = ?1 AND dispatch IS NOT NULL"
-                    " AND state IN ('pending', 'sent', 'rejected')",
-                    (reservation_id, at_ms),
+                    "INSERT OR REPLACE INTO retold"
+                    " SELECT reservation_id, min(iif(state = 'accepted', ?3, ?2))"
+                    " FROM delivery WHERE reservation_id = ?1 AND dispatch IS NOT NULL"
+                    " AND state IN ('pending', 'sent', 'rejected', 'accepted')"
+                    " GROUP BY reservation_id",
+                    (reservation_id, at_ms, NEVER),
                 )
                 self._db.execute(
                     "UPDATE delivery SET due_ms = min(due_ms, ?2)"
@@ -80,12 +85,17 @@ class Retold(Rows):
     def _put_off(
         self,
         reservation_id: str,
-        parts: Iterable[Delivery],
+        parts: Sequence[Delivery],
         while_in: Collection[DeliveryState],
         due_ms: int,
     ) -> None:
-        """Look at an order again as long as a part of it is in one of some states."""
-        if any(part.state in while_in for part in parts):
+        """Look at an order again as long as a part of it is in one of some states.
+
+        Where a part has been taken, or may have been, that is not before it is rejected once more.
+        """
+        is_due = any(part.state in while_in for part in parts)
+        if is_due or any(part.state is DeliveryState.ACCEPTED or part.doubt for part in parts):
+            due_ms = due_ms if is_due else NEVER
             statement = "UPDATE retold SET due_ms = ?2 WHERE reservation_id = ?1"
             self._db.execute(statement, (reservation_id, due_ms))
         else:
@@ -96,7 +106,7 @@ class Retold(Rows):
     ) -> None:
         """Give a row what was told; when it was placed and what was paid is its platform's word."""
         known = part.dispatch
-        if known is None or not _is_here(part):
+        if known is None:
             return
         dispatch = replace(
             told,
@@ -107,6 +117,10 @@ class Retold(Rows):
             prices=known.prices,
         )
         if dispatch == known:
+            return
+        if not _may_be_rewritten(part):
+            if part.state is DeliveryState.REJECTED:
+                self.move(part.code, "told again, kept as it was", at_ms, _WHY_KEPT)
             return
         turn = turn_of(part, dispatch, policies.get(part.warehouse, PriorityPolicy()))
         self.move(
@@ -132,8 +146,8 @@ def turn_of(part: Delivery, dispatch: Dispatch, policy: PriorityPolicy) -> Waiti
     )
 
 
-def _is_here(part: Delivery) -> bool:
-    """Say whether the warehouse certainly has nothing under its code."""
+def _may_be_rewritten(part: Delivery) -> bool:
+    """Say whether it can be handed over as it was told last: no code names two orders."""
     if part.state is DeliveryState.REJECTED:
         return not part.doubt and part.anomaly is not Anomaly.CODE_USED
     return part.state is DeliveryState.PENDING

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from wms_sync.outbox.delivery import DeliveryState
+from wms_sync.outbox.delivery import ASKED_IN, CancelState, DeliveryState
 from wms_sync.outbox.file import NEVER
 from wms_sync.outbox.reads import OutboxReads
 
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from reservation.database import Database
     from reservation.store.positions import Version
     from wms_sync.model import DeliveryLine
+    from wms_sync.outbox.delivery import Delivery
 
 FIRST_STEPS: Final = 20  # are kept of a delivery's way
 LAST_STEPS: Final = 20  # and so many of the last
+
+# Of what was paid before the file was made, which may be in the place of one that was lost.
+OF_BEFORE: Final = "paid before this file was made: the warehouse may have it"
 
 encode: Final = msgspec.json.encode
 
@@ -41,6 +45,7 @@ class Rows(OutboxReads):
         entered_ms: int,
         as_of: Version,
         at_ms: int,
+        detail: str = "",
     ) -> None:
         """Enter a delivery, or enter it anew."""
         self._db.execute("DELETE FROM delivery WHERE code = ?", (code,))
@@ -49,7 +54,7 @@ class Rows(OutboxReads):
             " 'undetailed', ?6, ?6, 0, 0, 0, '', 0, '', '', '', ?7, ?8, 1, NULL)",
             (code, reservation_id, warehouse, encode(lines), entered_ms, at_ms, *as_of),
         )
-        self._note_step(code, 1, at_ms, "entered")
+        self._note_step(code, 1, at_ms, "entered", detail)
 
     def move(
         self,
@@ -98,10 +103,31 @@ class Rows(OutboxReads):
         ).fetchall()
         return {code: (ms, number) for code, ms, number in rows}
 
+    def is_of_before(self, part: Delivery) -> bool:
+        """Say whether a file that was lost may have handed it over, and this one has not."""
+        if part.handed:
+            return False
+        statement = "SELECT 1 FROM step WHERE code = ? AND slot = 1 AND detail = ?"
+        return self._db.execute(statement, (part.code, OF_BEFORE)).fetchone() is not None
+
+    def asking_back(self, part: Delivery, at_ms: int) -> dict[str, Any]:
+        """Say what changes where a warehouse is to be asked to keep a delivery back.
+
+        What only a lost file may have handed over is handed over first, as after a lost answer.
+        """
+        changes: dict[str, Any] = {"cancel": CancelState.ASKED}
+        if part.state in ASKED_IN:
+            changes |= {"due_ms": at_ms, "attempts": 0}
+        if part.is_here:
+            changes |= {"doubt": True, "handed": 1}
+        if part.state is DeliveryState.PENDING:
+            changes |= {"state": DeliveryState.SENT, "due_ms": at_ms}
+        return changes
+
     def cancel_here(self, code: str, reason: str, at_ms: int, **changes: Any) -> None:
         """Cancel what is certainly not at the warehouse: no call is needed."""
         state = DeliveryState.CANCELLED
-        changes = {"anomaly": "", "short": None, "reason": reason, **changes}
+        changes = {"anomaly": "", "reason": reason, **changes}
         self.move(code, "cancelled", at_ms, reason, state=state, **changes)
 
 

@@ -95,7 +95,8 @@ class Told(Rows):
     ) -> None:
         """Note that nothing more of it leaves; `given_back`: the units are free again.
 
-        In `doubt` the report may be about an earlier hand-over: it may be there all the same.
+        In `doubt` the report may be about an earlier hand-over: it may be there all the same. So it
+        may where it has been handed over again behind a refusal, or without an answer.
         """
         part = self.delivery(code)
         if part is None:
@@ -120,16 +121,38 @@ class Told(Rows):
         left = part.left_of(remaining)
         short = any(remaining.get(line.sku, 0) > 0 for line in part.lines)
         wanted_back = given_back or part.released or part.cancel is not CancelState.NONE
+        doubt = doubt or self._may_be_of_before(part)
         if left:
             self._ended(part, left, at_ms, short=short, wanted_back=wanted_back)
         elif part.state in ENDED:
             pass  # nothing left, as it was thought
+        elif wanted_back and doubt:
+            self._ask_whether_closed(part, reason, at_ms)
         elif wanted_back:
             self.cancel_here(part.code, reason, at_ms, cancel=CancelState.IN_TIME)
         else:
             state, anomaly = DeliveryState.REJECTED, Anomaly.REJECTED
             changes: dict[str, Any] = {"anomaly": anomaly, "reason": reason, "doubt": doubt}
             self.move(part.code, "rejected", at_ms, reason, state=state, **changes)
+
+    def _ask_whether_closed(self, part: Delivery, reason: str, at_ms: int) -> None:
+        """Leave it to the warehouse's answer, also where that was "too late" so far."""
+        changes: dict[str, Any] = {}
+        if part.cancel is CancelState.TOO_LATE:
+            changes = {"cancel": CancelState.ASKED, "due_ms": at_ms, "attempts": 0}
+        self.move(part.code, "closed, or was before", at_ms, reason, **changes)
+
+    def _may_be_of_before(self, part: Delivery) -> bool:
+        """Say whether a refusal that is told may be of an earlier call than the last one.
+
+        It comes twice under two names, late, or is applied again after a crash.
+        """
+        if part.state is DeliveryState.REJECTED:
+            return False
+        if part.state is DeliveryState.SENT and part.attempts > 1:
+            return True
+        whats = [step.what for step in self.way(part.code)]
+        return "sent" in whats and "rejected" in whats[whats.index("sent") :]
 
     def _ended(
         self, part: Delivery, left: dict[int, int], at_ms: int, *, short: bool, wanted_back: bool

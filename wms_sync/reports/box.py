@@ -234,13 +234,18 @@ class Box(BoxReads):
         state = ReportState.DEAD if isinstance(said, Unread) else ReportState.WAITING
         reason = said.reason if isinstance(said, Unread) else ""
         row = (warehouse, said.message_id, chain_of(warehouse, said), *packed(said), state, at_ms)
-        # What is said otherwise under a name of before is not applied: people have to know.
-        (times,) = self._db.execute(
+        times, kind, known = self._db.execute(
             "INSERT INTO report VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 1, ?7, 0, ?8, '',"
-            " NULL) ON CONFLICT (warehouse, id) DO UPDATE SET times = times + 1,"
-            " anomaly = IIF(kind = ?4 AND said = ?5, anomaly, ?9) RETURNING times",
-            (*row, reason, _told_otherwise(said)),
+            " NULL) ON CONFLICT (warehouse, id) DO UPDATE SET times = times + 1"
+            " RETURNING times, kind, said",
+            (*row, reason),
         ).fetchone()
+        # What is said otherwise under a name of before is not applied: people have to know.
+        if (kind, known) != row[3:5] and unpacked(kind, known) != said:
+            self._db.execute(
+                "UPDATE report SET anomaly = ? WHERE warehouse = ? AND id = ?",
+                (_told_otherwise(said), warehouse, said.message_id),
+            )
         if times > 1 and isinstance(said, Progressed) and said.unnamed:
             self._db.execute(_ANEW, (at_ms, warehouse, said.message_id))
         return bool(times == 1)

@@ -130,6 +130,8 @@ class Orders:
         """Note how far an order is; what the warehouse will not ship may be given back."""
         part = _known(kept, part)
         done_ms = 0 if kept.plan is None else kept.plan.done_ms
+        if done_ms and part.state is DeliveryState.SENT and report.progress in _ENDS:
+            raise NotYet(f"it may be told of the call with {report.code} that has no answer yet")
         if done_ms and not _is_of_later(part, done_ms):
             return Applied()
         if report.progress not in _ENDS:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tests.wms_sync.reports.saying import changed, counted, lacking, progressed, shipped
 from wms_sync.model import Progress
 from wms_sync.reports.box import Box, Fate, look_at, reports_path
-from wms_sync.reports.reported import Plan, ReportState, Shortfall, unread
+from wms_sync.reports.reported import Plan, ReportState, Shortfall, packed, unread
 
 ALL = [
     shipped(1, parcel="SF1"),
@@ -95,6 +95,20 @@ def test_of_each_chain_the_first_that_waits_is_due(box: Box) -> None:
     box.settle([Fate(number=1, reason="never")], 2_000)
     assert due(2_000) == ["own", "b-2", "c1"]
     assert [one.reason for one in box.for_people()] == ["never"]
+
+
+def test_what_an_earlier_version_kept_is_not_told_otherwise(box: Box) -> None:
+    """It wrote no part that has come since; what differs by more is for people as ever."""
+    told = progressed(1, Progress.UNDER_WAY)
+    box.keep([("main", told)], 1_000)
+    _, said = packed(told)
+    earlier = said.replace(b',"unnamed":false', b"")
+    assert earlier != said
+    box._db.execute("UPDATE report SET said = ?", (earlier,))
+    assert box.keep([("main", told)], 2_000) == 0
+    assert (box.report(1).times, box.for_people()) == (2, [])
+    box.keep([("main", replace(told, word="PACKED"))], 3_000)
+    assert [one.number for one in box.for_people()] == [1]
 
 
 def test_people_see_what_is_tried_in_vain_what_is_dead_and_anomalies(box: Box) -> None:

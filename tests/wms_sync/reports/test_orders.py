@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 import pytest
@@ -13,7 +14,7 @@ from reservation import metrics
 from reservation.background import Every
 from reservation.errors import StoreUnavailable
 from reservation.model import Line, State
-from tests.wms_sync.bed import Bed
+from tests.wms_sync.bed import Bed, dispatch
 from tests.wms_sync.reports.saying import changed, closed, lacking, progressed, shipped
 from wms_sync.model import Lacking, Progress
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
@@ -429,6 +430,27 @@ async def test_a_refusal_without_a_name_counts_again_behind_a_retry(bed: Bed) ->
     assert len(bed.for_people()) == 0
 
 
+async def test_a_refusal_without_a_name_waits_for_the_answer_to_the_retry(bed: Bed) -> None:
+    """Qimen says what became of a batch before our own call has its answer: it is not lost."""
+    refusal = replace(progressed(1, Progress.REJECTED), unnamed=True)
+    assert bed.outbox is not None
+    await handed(bed, 1)
+    await bed.report(refusal)
+    await bed.later(1)
+    assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    bed.depot.gate = asyncio.Event()
+    await bed.until(lambda: bed.depot.under_way == 1)
+    await bed.later(1)
+    await bed.report(refusal)
+    assert bed.state(1) is DeliveryState.SENT
+    bed.depot.gate.set()
+    await bed.until(lambda: bed.state(1) is ACCEPTED)
+    await bed.later(1)
+    await bed.apply()
+    assert (bed.state(1), bed.part(1).anomaly) == (REJECTED, Anomaly.REJECTED)
+    assert (bed.part(1).doubt, bed.for_people()) == (True, [])
+
+
 async def test_a_refusal_with_a_name_counts_once(bed: Bed) -> None:
     """It is told again because our word was lost."""
     assert bed.outbox is not None
@@ -440,6 +462,111 @@ async def test_a_refusal_with_a_name_counts_once(bed: Bed) -> None:
     await bed.later(1)
     await bed.report(progressed(1, Progress.REJECTED))
     assert bed.state(1) is ACCEPTED
+
+
+async def refused_and_retried(bed: Bed) -> None:
+    """A report has refused it, people hand it over once more, and the warehouse judges it anew."""
+    assert bed.outbox is not None
+    await handed(bed, 1)
+    await bed.report(progressed(1, Progress.REJECTED))
+    assert (bed.state(1), bed.part(1).doubt) == (REJECTED, False)
+    assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    bed.depot.orders.clear()
+
+
+@pytest.mark.parametrize("when", ["under way", "cut", "accepted", "wanted back", "too late"])
+async def test_a_second_word_about_a_refusal_says_nothing_of_the_retry(bed: Bed, when: str) -> None:
+    """That may have been taken: the warehouse is asked before any units are given back."""
+    assert bed.outbox is not None
+    await refused_and_retried(bed)
+    late = progressed(1, Progress.REJECTED, name="p2")
+    if when in {"under way", "cut"}:
+        bed.depot.gate = asyncio.Event()
+        bed.depot.faults.script = ["cut"] if when == "cut" else []
+        await bed.until(lambda: bed.depot.under_way == 1)
+        await bed.report(late)
+        bed.depot.gate.set()
+    await bed.all()
+    if when in {"wanted back", "too late"}:
+        assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) is Verdict.ASKED
+    if when == "too late":
+        bed.depot.packed.add("tmall:1@main")
+        await bed.relay()
+        bed.depot.packed.clear()  # it is taken out of its parcel again
+    if when not in {"under way", "cut"}:
+        assert bed.state(1) is ACCEPTED
+        await bed.report(late)
+    assert bed.state(1) is (ACCEPTED if when in {"wanted back", "too late"} else REJECTED)
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) is Verdict.ASKED
+    await bed.settler.round()
+    assert await state_of(bed, 1) is State.CONFIRMED
+    await bed.all()
+    assert bed.depot.cancelled == {"tmall:1@main"}
+    assert (bed.state(1), await state_of(bed, 1)) == (CANCELLED, State.RELEASED)
+
+
+async def test_a_refusal_says_nothing_of_a_repetition_that_is_under_way(bed: Bed) -> None:
+    """It may be of the call before, which had no answer."""
+    assert bed.outbox is not None
+    bed.depot.faults.script = [503]
+    await bed.pay(1)
+    await bed.all()
+    bed.depot.gate = asyncio.Event()
+    await bed.later(60)
+    await bed.until(lambda: bed.depot.under_way == 1)
+    await bed.report(progressed(1, Progress.REJECTED))
+    bed.depot.gate.set()
+    await bed.all()
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) is Verdict.ASKED
+    await bed.all()
+    assert bed.depot.cancelled == {"tmall:1@main"}
+    assert (bed.state(1), await state_of(bed, 1)) == (CANCELLED, State.RELEASED)
+
+
+async def test_a_refusal_that_is_applied_again_behind_a_crash_may_be_of_before(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row was noted, the report was not; meanwhile people had it handed over once more."""
+    assert bed.outbox is not None
+    await handed(bed, 1)
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as death:
+        death.setattr(bed.box, "settle", dies)
+        with pytest.raises(Killed):
+            await bed.report(progressed(1, Progress.REJECTED))
+    assert bed.state(1) is REJECTED
+    assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    bed.depot.orders.clear()
+    bed.open()
+    await bed.relay()
+    assert bed.state(1) is ACCEPTED
+    await bed.apply()
+    assert (bed.state(1), bed.part(1).doubt) == (REJECTED, True)
+
+
+async def test_a_refusal_of_all_that_was_handed_over_leaves_no_doubt(bed: Bed) -> None:
+    """Told of the only call, whether that had an answer or not; what left before is no call."""
+    assert bed.outbox is not None
+    bed.depot.faults.script = ["cut"]
+    await bed.pay(1)
+    await bed.all()
+    assert (bed.state(1), bed.part(1).doubt) == (DeliveryState.SENT, True)
+    bed.book.known["tmall:2"] = dispatch(mobile="")
+    await bed.pay(2)
+    await bed.all()
+    assert bed.state(2) is REJECTED  # our connector has no words for it
+    bed.book.known.clear()
+    bed.book.again.append("tmall:2")
+    await bed.clerk.round()
+    assert bed.outbox.retry("tmall:2@main", "li", bed.now_ms)
+    await bed.relay()
+    assert bed.state(2) is ACCEPTED
+    for number in (1, 2):
+        await bed.report(progressed(number, Progress.REJECTED))
+        assert (bed.state(number), bed.part(number).doubt) == (REJECTED, False)
 
 
 async def test_what_is_cancelled_there_after_a_part_has_left_is_short(bed: Bed) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from channels.adapter import Account
 from channels.intake.desk import Desk
-from channels.intake.fetcher import EMPTY_SECONDS, FAULT_SECONDS, Fetcher
+from channels.intake.fetcher import EMPTY_SECONDS, FAULT_SECONDS, FEW_SECONDS, Fetcher
 from channels.intake.mover import Mover
 from channels.intake.sweeper import Sweeper
 from channels.simulator.platform import ShopWorld
@@ -54,7 +54,7 @@ class Bed:
 
     async def hear(self) -> None:
         """Fetch all that waits, and see to it."""
-        while await self.fetcher.round() == 0.0:
+        while await self.fetcher.round() < EMPTY_SECONDS:
             pass
         await self.mover.round()
 
