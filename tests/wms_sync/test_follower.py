@@ -500,6 +500,7 @@ async def come_back_with(bed: Bed, record: bytes) -> None:
     await bed.store.client.hset(key(0, "reservations"), "tmall:1", record)
     with bed.outbox._db.transaction():
         bed.outbox._db.set_fact("position", f"{bed.outbox.position}7")  # an entry that is not there
+    bed.open()
     for _ in range(2):
         await bed.all()
 
