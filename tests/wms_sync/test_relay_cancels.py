@@ -6,7 +6,9 @@ import asyncio
 import random
 
 import pytest
+from structlog.testing import capture_logs
 
+from reservation import metrics
 from tests.wms_sync.bed import Bed
 from tests.wms_sync.depot import codes
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
@@ -31,6 +33,41 @@ async def test_a_cancel_while_queued_costs_no_call(bed: Bed) -> None:
     wish = bed.outbox.wish("tmall:2")
     assert wish is not None
     assert (wish.open, wish.verdict) == (False, "released")
+
+
+@pytest.mark.parametrize("reason", ["\u9000" * 5000, "a\nb\x00", "\ud800", ""])
+async def test_any_reason_can_be_recorded(bed: Bed, reason: str) -> None:
+    """The command line takes all of them; what no record takes is a space, and too much is cut."""
+    assert bed.outbox is not None
+    await bed.pay(1)
+    await bed.follow()
+    assert bed.outbox.ask_cancel("tmall:1", f"{reason} (li)", bed.now_ms) == "in-time"
+    await bed.all()
+    assert (await bed.engine.reservation("tmall:1")).reservation.state == "released"  # type: ignore[union-attr]
+
+
+async def test_one_wish_that_cannot_be_released_holds_up_no_other(bed: Bed) -> None:
+    """It stands in a file of an earlier version; it is counted, told with its trace, and waits."""
+    assert bed.outbox is not None
+    for number in (1, 2):
+        await bed.pay(number)
+        await bed.follow()
+        bed.outbox.ask_cancel(f"tmall:{number}", "refunded", bed.now_ms)
+        await bed.later(1)
+    bed.outbox._db.execute(
+        "UPDATE wish SET reason = ? WHERE reservation_id = 'tmall:1'", ("x" * 2_100,)
+    )
+    counted = metrics.WAREHOUSE_BUGS.labels(warehouse="")._value.get()
+    with capture_logs() as said:
+        await bed.settler.round()
+        await bed.settler.round()
+    assert (await bed.engine.reservation("tmall:2")).reservation.state == "released"  # type: ignore[union-attr]
+    told = [line for line in said if line["event"] == "not_released"]
+    assert [(line["reservation_id"], line["exc_info"]) for line in told] == [("tmall:1", True)]
+    assert metrics.WAREHOUSE_BUGS.labels(warehouse="")._value.get() == counted + 1
+    wish = bed.outbox.wish("tmall:1")
+    assert wish is not None
+    assert (wish.open, wish.attempts) == (True, 1)
 
 
 async def test_a_cancel_in_time_gives_the_units_back_after_the_verdict(bed: Bed) -> None:
