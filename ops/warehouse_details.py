@@ -134,6 +134,8 @@ class ChannelDetails:
             return None
         platform = self._platform(channel)
         adapter = platform.adapter
+        if (seconds := platform.quiet_seconds()) > 0:  # whoever waits for it is seen meanwhile
+            raise PartnerFault("quiet", f"it wants peace for {seconds:.0f} s", again=True)
         try:
             order = await platform.ask(
                 lambda at: adapter.shipping(order_id, at), adapter.read_shipping, lane=LANE

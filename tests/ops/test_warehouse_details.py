@@ -317,6 +317,30 @@ async def test_the_outbox_has_them_with_prices_as_soon_as_they_are_known(market:
     outbox.close()
 
 
+async def test_a_platform_that_wants_peace_holds_up_no_other_channel(market: Market) -> None:
+    """Nor is it called; its own orders are seen, with the reason why they lack their details."""
+    order = await market.sell("tmall", 2, 1)
+    await market.reserve("walk-in:1", "A", 1)
+    there = Shipping(
+        name="李四", mobile="139", province="上海", city="上海", detail_address="路 1 号"
+    )
+    addresses = Addresses(addresses_path(market.settings.data_dir))
+    addresses.tell("walk-in:1", there, 1)
+    addresses.close()
+    outbox = Outbox(outbox_path(market.settings.data_dir), ("main",))
+    follower = Follower(market.store, market.settings, outbox.entries)
+    while not await follower.round():
+        pass
+    market.details._platform("tmall").be_quiet(180)
+    await Clerk(outbox.entries, market.details, {"main": PriorityPolicy()}).round()
+    (part,) = outbox.parts("walk-in:1")
+    assert part.state is DeliveryState.PENDING
+    (part,) = outbox.parts(f"tmall:{order.order_id}")
+    assert (part.state, part.attempts) == (DeliveryState.UNDETAILED, 1)
+    assert part.reason == "quiet: it wants peace for 180 s"
+    outbox.close()
+
+
 async def test_what_was_told_again_counts_for_what_waits(market: Market) -> None:
     """Of a platform's order, and of one that came by the API."""
     order = await market.sell("tmall", 2, 1)
