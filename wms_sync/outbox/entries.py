@@ -296,13 +296,19 @@ class Entries:
 
     # -- details ---------------------------------------------------------------------------------
 
-    def undetailed(self, at_ms: int, count: int) -> Mapping[str, int]:
-        """Name orders whose details are to be asked for, and how often they have been."""
+    def undetailed(self, at_ms: int, count: int, without: Iterable[str] = ()) -> Mapping[str, int]:
+        """Name orders whose details are to be asked for, and how often they have been.
+
+        None of the channels `without`.
+        """
+        channels = "".join(f" {channel}:" for channel in without)
         with self._db.reading():
             rows = self._db.execute(
                 "SELECT reservation_id, attempts FROM delivery"
-                " WHERE state = 'undetailed' AND due_ms <= ? ORDER BY due_ms LIMIT ?",
-                (at_ms, count),
+                " WHERE state = 'undetailed' AND due_ms <= ?"
+                " AND instr(?, ' ' || substr(reservation_id, 1, instr(reservation_id, ':'))) = 0"
+                " ORDER BY due_ms LIMIT ?",
+                (at_ms, channels, count),
             ).fetchall()
         return dict(rows)
 
