@@ -96,7 +96,7 @@ class ChannelDetails:
         return _dispatch(ours, order, shipping, shop, name)
 
     async def retold(self, place: str) -> tuple[Sequence[str], str]:
-        """Name orders that were told by hand behind a place, and the place behind those.
+        """Name orders that were told anew behind a place, and the place behind those.
 
         Raises AddressesUnavailable.
         """

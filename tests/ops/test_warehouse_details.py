@@ -374,6 +374,33 @@ async def test_what_was_told_again_counts_for_what_waits(market: Market) -> None
     outbox.close()
 
 
+async def test_what_a_dealer_corrects_counts_for_what_waits(market: Market) -> None:
+    """By its messages, like what is told by hand."""
+    sold = await market.sell("dealer", 2)
+    reservation_id = f"dealer:{sold.order_id}"
+    order = await market.details._asked(reservation_id)
+    assert order is not None
+    assert order.shipping is not None
+    addresses = Addresses(addresses_path(market.settings.data_dir))
+    addresses.remember("dealer", [order], 1)
+    outbox = Outbox(outbox_path(market.settings.data_dir), ("main",))
+    follower = Follower(market.store, market.settings, outbox.entries)
+    while not await follower.round():
+        pass
+    clerk = Clerk(outbox.entries, market.details, {"main": PriorityPolicy()})
+    await clerk.round()
+    (part,) = outbox.parts(reservation_id)
+    assert part.state is DeliveryState.PENDING
+    there = replace(order.shipping, detail_address="路 2 号")
+    addresses.remember("dealer", [replace(order, shipping=there)], 2)
+    addresses.close()
+    await clerk.round()
+    (part,) = outbox.parts(reservation_id)
+    assert part.dispatch is not None
+    assert part.dispatch.receiver.detail_address == "路 2 号"
+    outbox.close()
+
+
 @pytest.mark.parametrize("channel", ["tmall", "douyin", "dealer"])
 async def test_what_was_told_as_an_order_was_moved_is_not_asked_for_again(
     market: Market, channel: str, monkeypatch: pytest.MonkeyPatch
