@@ -12,6 +12,7 @@ from reservation import metrics
 from tests.wms_sync.bed import Bed
 from tests.wms_sync.depot import codes
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
+from wms_sync.outbox.handing import MOST_CANCELS
 
 SENT, ACCEPTED = DeliveryState.SENT, DeliveryState.ACCEPTED
 CANCELLED = DeliveryState.CANCELLED
@@ -126,6 +127,35 @@ async def test_an_order_of_unknown_fate_is_handed_over_before_it_is_cancelled(be
     assert [verb for verb, _ in bed.depot.calls] == ["create", "create", "cancel"]
     assert bed.state(1) is CANCELLED
     assert bed.depot.cancelled == {"tmall:1@main"}
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_cancel_that_is_never_answered_is_left_to_people(bed: Bed, *, leaves: bool) -> None:
+    """Once, and it is asked for on; the verdict takes it off their list."""
+    assert bed.outbox is not None
+    await bed.pay(1)
+    await bed.all()
+    bed.depot.faults.chance = lambda: 400
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+
+    async def asked(times: int) -> Anomaly:
+        for _ in range(times):
+            await bed.later(300)
+            await bed.all()
+        return bed.part(1).anomaly
+
+    assert await asked(MOST_CANCELS - 1) is Anomaly.NONE
+    assert await asked(1) is Anomaly.CANCEL_UNANSWERED
+    assert [one.code for one in bed.outbox.anomalies((-1, ""), 10)] == ["tmall:1@main"]
+    assert bed.outbox.dismiss("tmall:1@main", "li", bed.now_ms)
+    assert await asked(3) is Anomaly.NONE
+    assert len(codes(bed.depot, "cancel")) == MOST_CANCELS + 3
+    bed.outbox._db.execute("UPDATE delivery SET anomaly = 'cancel-unanswered'")
+    bed.depot.faults.chance = lambda: None
+    if leaves:
+        bed.depot.packed.add("tmall:1@main")
+    assert await asked(1) is Anomaly.NONE
+    assert bed.state(1) is (ACCEPTED if leaves else CANCELLED)
 
 
 async def test_what_may_be_there_is_not_cancelled_here_because_a_later_call_was_refused(
