@@ -421,6 +421,34 @@ async def test_a_lost_position_compares_with_what_is_true_now(bed: Bed) -> None:
     assert bed.state(7) is PENDING
 
 
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_release_that_the_store_has_lost_is_wished(bed: Bed, *, leaves: bool) -> None:
+    """The warehouse was asked to keep it back: when it has, the units are free once more."""
+    await bed.pay(1)
+    await bed.all()
+    record = await bed.store.client.hget(key(0, "reservations"), "tmall:1")
+    await bed.release(1)
+    await bed.follow()
+    if leaves:
+        bed.depot.packed.add("tmall:1@main")
+        await bed.relay()
+        assert bed.part(1).anomaly is Anomaly.SHIPPED_THOUGH_RELEASED
+    await bed.store.client.hset(key(0, "reservations"), "tmall:1", record)
+    assert bed.outbox is not None
+    with bed.outbox._db.transaction():
+        bed.outbox._db.set_fact("position", f"{bed.outbox.position}7")  # an entry that is not there
+    await bed.all()
+    part = bed.part(1)
+    assert part.state is (ACCEPTED if leaves else CANCELLED)
+    assert (part.released, part.anomaly) == (False, Anomaly.NONE)
+    found = (await bed.engine.reservation("tmall:1")).reservation
+    assert found is not None
+    assert found.state == ("confirmed" if leaves else "released")
+    wish = bed.outbox.wish("tmall:1")
+    assert wish is not None
+    assert wish.open is leaves
+
+
 async def test_an_order_that_was_lost_and_comes_again_is_handed_over(bed: Bed) -> None:
     """By its own code: what the warehouse has not seen under it."""
     bed.book.known["tmall:1"] = None
