@@ -31,9 +31,7 @@ log = structlog.get_logger(__name__)
 IDLE_SECONDS: Final = 0.1
 ORDERS_AT_ONCE: Final = 200  # of one transaction
 ASKED_AT_ONCE: Final = 16  # of a channel
-PATIENCE_SECONDS: Final = (
-    1.0  # for what was asked just now; later answers are noted by later rounds
-)
+PATIENCE_SECONDS: Final = 1.0  # for what was asked just now; a later round notes later answers
 # Then its channel goes on with another order: 16 are asked for by one call in two seconds.
 LONGEST_ASK_SECONDS: Final = 30.0
 FIRST_PAUSE_MS: Final = 1_000  # the bound of the pause before the next time, doubled with each
