@@ -142,6 +142,10 @@ class Platform:
         for lane in self._lanes.values():
             lane.close_until(self._quiet_until)
 
+    def quiet_seconds(self) -> float:
+        """Say for how long it shall have no call."""
+        return max(0.0, self._quiet_until - asyncio.get_running_loop().time())
+
     def _lane(self, name: str) -> Lane:
         if name not in self._lanes:
             self._lanes[name] = Lane(self.calls_per_second)

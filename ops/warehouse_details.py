@@ -99,7 +99,7 @@ class ChannelDetails:
         return _dispatch(ours, order, shipping, shop, name)
 
     async def retold(self, place: str) -> tuple[Sequence[str], str]:
-        """Name orders that were told by hand behind a place, and the place behind those.
+        """Name orders that were told anew behind a place, and the place behind those.
 
         Raises AddressesUnavailable.
         """
@@ -149,6 +149,8 @@ class ChannelDetails:
             return None
         platform = self._platform(channel)
         adapter = platform.adapter
+        if (seconds := platform.quiet_seconds()) > 0:  # whoever waits for it is seen meanwhile
+            raise PartnerFault("quiet", f"it wants peace for {seconds:.0f} s", again=True)
         try:
             order = await platform.ask(
                 lambda at: adapter.shipping(order_id, at), adapter.read_shipping, lane=LANE

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 _PLACE: Final = re.compile(rf"[0-9]{{1,16}},{CODE.pattern}", re.ASCII)
 NOT_RETRIED: Final = (
-    "No such order is rejected, and no lock of it refused; or it is wanted back, or its number was "
-    "an earlier order's: have it ordered under another one."
+    "No such order is rejected or lacks its details, and no lock of it is refused; or it is wanted "
+    "back, or its number was an earlier order's: have it ordered under another one."
 )
 _START: Final = (-1, "")
 
@@ -95,7 +95,8 @@ class Orders:
     async def retry(self, call: Call) -> Answer:
         """Hand an order over once more that the warehouse has rejected, in its old place.
 
-        Of one that waits and whose lock was refused the lock is asked for once more.
+        Of one that waits and whose lock was refused the lock is asked for once more; of one that
+        lacks its details these are asked for at once.
         """
         code, who, now_ms = code_of(call), by(call), self._showing.now_ms()
         is_done = await self._showing.do(lambda desk: desk.retry(code, who, now_ms))

@@ -34,9 +34,13 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What a warehouse answered; `retry_after_ms` is how long it asks to be left alone."""
+    """What a warehouse answered; `retry_after_ms` is how long it asks to be left alone.
+
+    Of a call that was not `made` it has answered nothing.
+    """
 
     answer: Answer
+    made: bool = True
     created: Sequence[Created] = ()
     in_time: bool | None = None  # the verdict on a cancel
     code: str = ""  # of the fault

@@ -88,6 +88,16 @@ ORDER_OPTIONS: Final = (
     *("shop", "order_type", "sample_order_type", "sample_service_code", "default_carrier"),
     *("carrier.", "platform."),
 )
+_RECEIVER: Final[Mapping[str, str]] = {  # ours → field, in Qimen's order
+    "name": "name",
+    "zip_code": "zipCode",
+    "mobile": "mobile",
+    "province": "province",
+    "city": "city",
+    "area": "area",
+    "detail_address": "detailAddress",
+    "oaid": "oaid",
+}
 _RECEIVER_NEEDS: Final = ("name", "mobile", "province", "city", "detail_address")
 
 
@@ -200,16 +210,10 @@ def yuan_of_fen(fen: int) -> str:
 
 
 def _write_receiver(dispatch: Dispatch, delivery: Element) -> None:
+    """Write where it goes, whole: nobody can open a cipher that was cut."""
     receiver = etree.SubElement(delivery, "receiverInfo")
-    to = dispatch.receiver
-    added(receiver, "name", to.name)
-    added(receiver, "zipCode", to.zip_code)
-    added(receiver, "mobile", to.mobile)
-    added(receiver, "province", to.province)
-    added(receiver, "city", to.city)
-    added(receiver, "area", to.area)
-    added(receiver, "detailAddress", to.detail_address)
-    added(receiver, "oaid", to.oaid)
+    for name, field in _RECEIVER.items():
+        added(receiver, field, getattr(dispatch.receiver, name), most=None)
 
 
 def _write_sample(dispatch: Dispatch, parent: Element) -> None:

@@ -94,16 +94,16 @@ def verified(push: Push, secrets: Sequence[str]) -> Called:
 # -- writing -------------------------------------------------------------------------------------
 
 
-def added(parent: Element, name: str, text: str | int) -> None:
-    """Put a field into an element, where it has a text."""
-    cleaned = cleared(str(text))
+def added(parent: Element, name: str, text: str | int, *, most: int | None = MAX_TEXT) -> None:
+    """Put a field into an element, where it has a text; None: however long that is."""
+    cleaned = cleared(str(text), most)
     if cleaned:
         etree.SubElement(parent, name).text = cleaned
 
 
-def cleared(text: str) -> str:
+def cleared(text: str, most: int | None = MAX_TEXT) -> str:
     """Return a text for people without what XML cannot hold, and not too long."""
-    return _NOT_IN_XML.sub(" ", text)[:MAX_TEXT].strip()
+    return _NOT_IN_XML.sub(" ", text)[:most].strip()
 
 
 def is_writable(text: str) -> bool:

@@ -188,6 +188,8 @@ class Relay:
 
     def _adapted(self, kept: Kept, call: Call, heard: Heard, at_ms: int) -> Kept:
         """Let pace and breaker heed an answer; that a cancel is taken says nothing of intake."""
+        if not heard.made:  # where it was the trial, another one may be at once
+            return replace(kept, breaker=warehouse_breaker.untried(kept.breaker))
         # The fault of a batch was not its own: only its repetition is about one order.
         again = call.deliveries[0].attempts > (self._connector.batch_size > 1)
         breaker = warehouse_breaker.answered(
@@ -380,14 +382,16 @@ class Relay:
         """
         is_its_own = not call.cancels and len(call.deliveries) == 1
         fate = Fate.REFUSED if is_its_own else Fate.UNKNOWN
-        return Heard(answer=Answer.TAKEN, reason=self._bug(bug, call.deliveries), fate=fate)
+        reason = self._bug(bug, call.deliveries)
+        return Heard(answer=Answer.TAKEN, made=False, reason=reason, fate=fate)
 
     # -- figures ---------------------------------------------------------------------------------
 
     def _tell(self, call: Call, heard: Heard) -> None:
         """Count what became of a call, and say in the log what was not done."""
         name = self._terms.name
-        metrics.WAREHOUSE_ANSWERS.labels(warehouse=name, answer=heard.answer).inc()
+        if heard.made:
+            metrics.WAREHOUSE_ANSWERS.labels(warehouse=name, answer=heard.answer).inc()
         if heard.reason:
             codes = [each.code for each in call.deliveries[:3]]
             log.warning("warehouse_fault", warehouse=name, codes=codes, reason=heard.reason)

@@ -77,15 +77,15 @@ async def run_warehouses(
         findings = Findings(reconciliation_path(settings.data_dir))
         stack.callback(findings.close)
         policies = {name: one.priority for name, one in terms.items()}
+        clerk = Clerk(
+            *(outbox.entries, Redated(details, clock), policies), now_ms=now_ms, speed=clock.speed
+        )
+        stack.push_async_callback(clerk.close)
         loops: Loops = {
             ("follower", ""): Follower(
                 store, settings, outbox.entries, now_ms=now_ms, at=clock.at
             ).round,
-            ("clerk", ""): Clerk(
-                *(outbox.entries, Redated(details, clock), policies),
-                now_ms=now_ms,
-                speed=clock.speed,
-            ).round,
+            ("clerk", ""): clerk.round,
             ("settler", ""): Settler(outbox, engine, now_ms=now_ms).round,
             ("applier", ""): Applier(
                 *(box, outbox.told, engine, connectors, parcels),

@@ -101,8 +101,12 @@ class Settler:
             status = (await self._engine.release(release, WAREHOUSE)).status
         except StoreUnavailable as error:
             log.warning("release_waits", reservation_id=wish.reservation_id, reason=str(error))
-            bound = min(FIRST_PAUSE_MS << min(wish.attempts, MOST_DOUBLINGS), LONGEST_PAUSE_MS)
-            due_ms = self._now_ms() + 1 + self._draw(bound)
-            await asyncio.to_thread(self._desk.put_off_wish, wish.reservation_id, due_ms)
-            return ""
-        return _DONE.get(status, status.name.lower())
+        except Exception:  # it comes again, and holds up no other order
+            metrics.WAREHOUSE_BUGS.labels(warehouse="").inc()
+            log.exception("not_released", reservation_id=wish.reservation_id)
+        else:
+            return _DONE.get(status, status.name.lower())
+        bound = min(FIRST_PAUSE_MS << min(wish.attempts, MOST_DOUBLINGS), LONGEST_PAUSE_MS)
+        due_ms = self._now_ms() + 1 + self._draw(bound)
+        await asyncio.to_thread(self._desk.put_off_wish, wish.reservation_id, due_ms)
+        return ""

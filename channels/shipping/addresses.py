@@ -34,7 +34,7 @@ CREATE INDEX told_by_age ON told (at_ms);
 """
 
 # What was added to files of this form, each harmless where it is there: the orders that were told
-# by hand, in the order in which that was kept, which no clock tells.
+# by hand, or otherwise than before, in the order in which that was kept, which no clock tells.
 _LATER: Final = (
     """CREATE TABLE IF NOT EXISTS telling (
   number INTEGER PRIMARY KEY AUTOINCREMENT, reservation_id TEXT NOT NULL, at_ms INTEGER NOT NULL
@@ -91,7 +91,7 @@ class AddressReads:
         return {one: told for one, told in found.items() if told is not None}
 
     def retold(self, after: int, count: int = MOST_AT_ONCE) -> tuple[Sequence[str], int]:
-        """Name orders that were told by hand behind a number, and the number of the last of them.
+        """Name orders that were told anew behind a number, and the number of the last of them.
 
         It is `after` where there are none, and 0 where the file is a newer one than that number.
         """
@@ -135,7 +135,10 @@ class Addresses(AddressReads):
             )
 
     def remember(self, channel: str, orders: Iterable[PlatformOrder], at_ms: int) -> None:
-        """Keep of orders, as their channel describes them now, where they go, if that is told."""
+        """Keep of orders, as their channel describes them now, where they go, if that is told.
+
+        One that goes elsewhere than was known is named by `retold`.
+        """
         rows = [
             (
                 f"{channel}:{order.order_id}",
@@ -149,6 +152,11 @@ class Addresses(AddressReads):
         if not rows:
             return
         with self._db.transaction():
+            self._db.executemany(
+                "INSERT INTO telling (reservation_id, at_ms) SELECT reservation_id, ?4 FROM told"
+                " WHERE reservation_id = ?1 AND NOT by_hand AND shipping <> ?2",
+                rows,
+            )
             self._db.executemany(
                 "INSERT INTO told VALUES (?1, ?2, ?3, 0, ?4) ON CONFLICT DO UPDATE"
                 " SET shipping = IIF(by_hand, shipping, ?2), detail = ?3, at_ms = ?4",

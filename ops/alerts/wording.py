@@ -81,6 +81,7 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "amiss shipped-though-released": "库存已释放但已出库",
         "amiss not-in-store": "库存中没有该占用",
         "amiss no-details": "没有收货信息，请补填（PUT /v1/reservations/…/shipping）后重试，或拦截",
+        "amiss cancel-unanswered": "仓库未答复取消请求，请联系仓库拦截",
         "amiss code-used": "单号曾被使用",
         "amiss shipped-short": "少发，其余不会再发",
         "amiss shipped-though-cancelled": "仓库已取消但仍发货",
@@ -193,6 +194,7 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "amiss not-in-store": "our stock does not know it any more",
         "amiss no-details": "nobody knows where it goes: tell it (PUT /v1/reservations/…/shipping) "
         "and retry it, or keep it back",
+        "amiss cancel-unanswered": "the warehouse does not say whether it keeps it back: ask it",
         "amiss code-used": "its number was used before",
         "amiss shipped-short": "shipped short, nothing more leaves",
         "amiss shipped-though-cancelled": "shipped, though the warehouse had cancelled it",

@@ -317,6 +317,30 @@ async def test_the_outbox_has_them_with_prices_as_soon_as_they_are_known(market:
     outbox.close()
 
 
+async def test_a_platform_that_wants_peace_holds_up_no_other_channel(market: Market) -> None:
+    """Nor is it called; its own orders are seen, with the reason why they lack their details."""
+    order = await market.sell("tmall", 2, 1)
+    await market.reserve("walk-in:1", "A", 1)
+    there = Shipping(
+        name="李四", mobile="139", province="上海", city="上海", detail_address="路 1 号"
+    )
+    addresses = Addresses(addresses_path(market.settings.data_dir))
+    addresses.tell("walk-in:1", there, 1)
+    addresses.close()
+    outbox = Outbox(outbox_path(market.settings.data_dir), ("main",))
+    follower = Follower(market.store, market.settings, outbox.entries)
+    while not await follower.round():
+        pass
+    market.details._platform("tmall").be_quiet(180)
+    await Clerk(outbox.entries, market.details, {"main": PriorityPolicy()}).round()
+    (part,) = outbox.parts("walk-in:1")
+    assert part.state is DeliveryState.PENDING
+    (part,) = outbox.parts(f"tmall:{order.order_id}")
+    assert (part.state, part.attempts) == (DeliveryState.UNDETAILED, 1)
+    assert part.reason == "quiet: it wants peace for 180 s"
+    outbox.close()
+
+
 async def test_what_was_told_again_counts_for_what_waits(market: Market) -> None:
     """Of a platform's order, and of one that came by the API."""
     order = await market.sell("tmall", 2, 1)
@@ -347,6 +371,33 @@ async def test_what_was_told_again_counts_for_what_waits(market: Market) -> None
         assert (was.dispatch.receiver.name != "王五", part.dispatch.receiver.name) == (True, "王五")
         assert (part.lines, part.dispatch.shop) == (was.lines, was.dispatch.shop)
         assert part.dispatch.prices == was.dispatch.prices
+    outbox.close()
+
+
+async def test_what_a_dealer_corrects_counts_for_what_waits(market: Market) -> None:
+    """By its messages, like what is told by hand."""
+    sold = await market.sell("dealer", 2)
+    reservation_id = f"dealer:{sold.order_id}"
+    order = await market.details._asked(reservation_id)
+    assert order is not None
+    assert order.shipping is not None
+    addresses = Addresses(addresses_path(market.settings.data_dir))
+    addresses.remember("dealer", [order], 1)
+    outbox = Outbox(outbox_path(market.settings.data_dir), ("main",))
+    follower = Follower(market.store, market.settings, outbox.entries)
+    while not await follower.round():
+        pass
+    clerk = Clerk(outbox.entries, market.details, {"main": PriorityPolicy()})
+    await clerk.round()
+    (part,) = outbox.parts(reservation_id)
+    assert part.state is DeliveryState.PENDING
+    there = replace(order.shipping, detail_address="路 2 号")
+    addresses.remember("dealer", [replace(order, shipping=there)], 2)
+    addresses.close()
+    await clerk.round()
+    (part,) = outbox.parts(reservation_id)
+    assert part.dispatch is not None
+    assert part.dispatch.receiver.detail_address == "路 2 号"
     outbox.close()
 
 

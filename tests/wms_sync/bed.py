@@ -167,6 +167,7 @@ class Bed:
 
     async def close(self) -> None:
         """End."""
+        await self.clerk.close()
         for loop in (*self.relays.values(), *self.lockers.values()):
             await loop.close()
         for connection in self.connections:

@@ -9,6 +9,7 @@ from reservation.security import Role
 from tests.channels.asked import Asked
 from tests.wms_sync.bed import NOW_MS
 from tests.wms_sync.shown import Filled, ask, filled, hour
+from wms_sync.desk_endpoints import NOT_RETRIED
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.outbox.entries import Confirmed
 from wms_sync.outbox.file import outbox_path
@@ -136,7 +137,8 @@ async def test_what_was_rejected_is_listed_tried_again_and_dismissed(
     assert (found["state"], found["anomaly"]) == ("pending", None)
     assert found["steps"][-1]["what"] == "retried"
     assert found["steps"][-1]["detail"] == "ops"
-    await ask("POST", f"{ORDERS}/{first}/retry", Role.OPS, 404)  # it is not rejected now
+    refused = await ask("POST", f"{ORDERS}/{first}/retry", Role.OPS, 404)
+    assert refused["detail"] == NOT_RETRIED
     await ask("POST", f"{ORDERS}/{second}/dismiss", Role.OPS)
     await ask("POST", f"{ORDERS}/{second}/dismiss", Role.OPS, 404)
     assert (await ask("GET", "/v1/warehouses/anomalies"))["items"] == []

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 
 from partners.errors import PartnerFault
 from reservation import metrics
-from reservation.model import SYSTEM, Confirm, Line, State
+from reservation.model import SYSTEM, Confirm, Line, Reserve, State
 from reservation.store.keys import key
 from tests.conftest import Clock
-from tests.wms_sync.bed import Bed
-from wms_sync.details import Clerk
+from tests.wms_sync.bed import Bed, Book, dispatch
+from wms_sync import details
+from wms_sync.details import ASKED_AT_ONCE, Clerk
+from wms_sync.model import Dispatch
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
 from wms_sync.outbox.entries import LOST
 
@@ -206,6 +210,72 @@ async def test_a_bug_with_one_orders_details_holds_up_no_other(bed: Bed) -> None
     await bed.later(1)
     await bed.all()
     assert bed.state(1) is ACCEPTED
+
+
+class Silent(Book):
+    """Who gives no answer about the orders of a channel."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__()
+        self.silent = channel
+        self.may_answer = asyncio.Event()
+
+    async def dispatch_of(self, reservation_id: str) -> Dispatch | None:
+        """Tell them, or wait."""
+        if reservation_id.startswith(f"{self.silent}:"):
+            self.asked.append(reservation_id)
+            await self.may_answer.wait()
+            return dispatch()
+        return await super().dispatch_of(reservation_id)
+
+
+async def silent(bed: Bed, channel: str, *orders: str) -> Silent:
+    """Let nobody answer about a channel's orders, and have some orders paid."""
+    bed.book = Silent(channel)
+    bed.open()
+    for reservation_id in orders:
+        step = Reserve(reservation_id, (Line("A", "main", 1),), 1_800_000, confirm=True)
+        assert (await bed.engine.reserve(step, SYSTEM)).status.ok
+    return bed.book
+
+
+async def test_a_channel_that_gives_no_answer_holds_up_no_other(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of its orders came first; their answers count when they come."""
+    monkeypatch.setattr(details, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(details, "ORDERS_AT_ONCE", 20)
+    silenced = [f"amall:{number}" for number in range(50)]
+    book = await silent(bed, "amall", *silenced, "mall:1", "tmall:1")
+
+    def states(*orders: str) -> set[DeliveryState]:
+        assert bed.outbox is not None
+        return {part.state for one in orders for part in bed.outbox.parts(one)}
+
+    await bed.follow()
+    assert states(*silenced, "mall:1", "tmall:1") == {UNDETAILED}
+    await bed.clerk.round()
+    assert states("mall:1", "tmall:1") == {PENDING}
+    assert states(*silenced) == {UNDETAILED}
+    assert len(book.asked) == ASKED_AT_ONCE + 2
+    book.may_answer.set()
+    async with asyncio.timeout(10):
+        while states(*silenced) != {PENDING}:
+            await bed.clerk.round()
+
+
+async def test_an_order_without_an_answer_is_asked_for_again_and_seen(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its channel goes on with another order meanwhile; at last it is left to people."""
+    monkeypatch.setattr(details, "LONGEST_ASK_SECONDS", 0.01)
+    book = await silent(bed, "tmall", "tmall:1")
+    await bed.follow()
+    part = bed.part(1)
+    assert (part.state, part.reason, part.attempts) == (UNDETAILED, "there is no answer", 1)
+    await asked_in_vain(bed, bed.clerk, 1, 13)
+    assert bed.part(1).anomaly is Anomaly.NO_DETAILS
+    assert len(book.asked) == 14
 
 
 async def hurried(bed: Bed, speed: float) -> Clerk:
@@ -417,6 +487,34 @@ async def test_a_lost_position_compares_with_what_is_true_now(bed: Bed) -> None:
     await bed.pay(7)
     await bed.follow()
     assert bed.state(7) is PENDING
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_release_that_the_store_has_lost_is_wished(bed: Bed, *, leaves: bool) -> None:
+    """The warehouse was asked to keep it back: when it has, the units are free once more."""
+    await bed.pay(1)
+    await bed.all()
+    record = await bed.store.client.hget(key(0, "reservations"), "tmall:1")
+    await bed.release(1)
+    await bed.follow()
+    if leaves:
+        bed.depot.packed.add("tmall:1@main")
+        await bed.relay()
+        assert bed.part(1).anomaly is Anomaly.SHIPPED_THOUGH_RELEASED
+    await bed.store.client.hset(key(0, "reservations"), "tmall:1", record)
+    assert bed.outbox is not None
+    with bed.outbox._db.transaction():
+        bed.outbox._db.set_fact("position", f"{bed.outbox.position}7")  # an entry that is not there
+    await bed.all()
+    part = bed.part(1)
+    assert part.state is (ACCEPTED if leaves else CANCELLED)
+    assert (part.released, part.anomaly) == (False, Anomaly.NONE)
+    found = (await bed.engine.reservation("tmall:1")).reservation
+    assert found is not None
+    assert found.state == ("confirmed" if leaves else "released")
+    wish = bed.outbox.wish("tmall:1")
+    assert wish is not None
+    assert wish.open is leaves
 
 
 async def test_an_order_that_was_lost_and_comes_again_is_handed_over(bed: Bed) -> None:

@@ -85,6 +85,36 @@ async def test_a_buyer_is_in_no_reason_of_a_report(bed: Bed) -> None:
         clean(repr((part.reason, [step.detail for step in bed.outbox.way(part.code)])))
 
 
+async def test_an_earlier_buyer_is_in_no_reason_of_a_report(bed: Bed) -> None:
+    """The order was told again after it was handed over; its warehouse names whom it had before."""
+    assert bed.outbox is not None
+    bed.book.known["tmall:1"] = BUYER
+    await bed.pay(1)
+    bed.depot.refuses["tmall:1@main"] = {"reason": "no"}
+    await bed.all()
+    for name in ("李四", "王五"):
+        told = replace(BUYER, receiver=replace(BUYER.receiver, name=name, mobile="139", oaid=""))
+        bed.book.known["tmall:1"] = told
+        bed.book.again.append("tmall:1")
+        await bed.clerk.round()
+    bed.depot.refuses.clear()
+    assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    await bed.all()
+    code, exception = "tmall:1@main", Progress.EXCEPTION
+    await bed.report(
+        Progressed(message_id="p", code=code, progress=exception, word="X", reason=ECHO)
+    )
+    items = (("A", 1, 1),)
+    await bed.report(Lacking(message_id="l", code=code, items=items, reason=f"{ECHO} 王五"))
+    part = bed.part(1)
+    assert "***" in part.reason
+    words = repr((part.reason, [step.detail for step in bed.outbox.way(code)]))
+    clean(words)
+    assert "王五" not in words
+    bed.outbox._db.execute("DELETE FROM delivery")
+    assert not bed.outbox.earlier(code)
+
+
 def test_what_is_hidden() -> None:
     """What was handed over, as JSON escapes it too, and the beginning of it where a text ends."""
     to = BUYER.receiver

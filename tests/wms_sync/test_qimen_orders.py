@@ -160,6 +160,17 @@ def test_carriers(ours, theirs, name):
     assert CARRIERS["OTHER"] == "其他"
 
 
+def test_a_cipher_is_written_whole():
+    """Nobody could open it otherwise; `PUT …/shipping` takes 1,024 characters of each."""
+    texts_of_it = {
+        name: f"{number}" * 1_024
+        for number, name in enumerate(("name", "mobile", "detail_address", "oaid"))
+    }
+    to = written(order(to=receiver(**texts_of_it))).find("deliveryOrder/receiverInfo")
+    fields = ("name", "mobile", "detailAddress", "oaid")
+    assert [to.findtext(field) for field in fields] == list(texts_of_it.values())
+
+
 def test_a_shop_without_a_name_has_the_accounts():
     """ShopNick is needed."""
     head = written(order(shop=""), qimen(shop="总店")).find("deliveryOrder")

@@ -128,15 +128,22 @@ async def test_a_connectors_bug_holds_up_no_other_order(bed: Bed) -> None:
 
 
 class Speechless(BatchConnector):
-    """A connector that cannot write one of its orders."""
+    """A connector that cannot write some of its orders."""
 
     batch_size = 3
+    unwritable = frozenset(f"tmall:{number}@main" for number in (2, 20, 21, 22, 23))
 
     def create(self, orders: Sequence[DeliveryOrder], now_ms: int) -> Request:
-        """Fail for one."""
-        if any(order.code == "tmall:2@main" for order in orders):
+        """Fail for them."""
+        if any(order.code in self.unwritable for order in orders):
             raise OverflowError("date value out of range")
         return super().create(orders, now_ms)
+
+    def cancel(self, order: DeliveryOrder, reason: str, now_ms: int) -> Request:
+        """Fail for the same ones."""
+        if order.code in self.unwritable:
+            raise OverflowError("date value out of range")
+        return super().cancel(order, reason, now_ms)
 
 
 async def test_what_cannot_be_written_is_for_people_and_no_fault_of_the_warehouse(bed: Bed) -> None:
@@ -154,6 +161,43 @@ async def test_what_cannot_be_written_is_for_people_and_no_fault_of_the_warehous
     kept = bed.relays["main"]._kept
     assert kept is not None
     assert (kept.breaker.state, kept.breaker.streak) == (BreakerState.CLOSED, 0)
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_what_cannot_be_written_closes_no_breaker(bed: Bed, *, cancels: bool) -> None:
+    """Nor does it raise the pace: no call was made. The next trial does not wait for it."""
+    bed.connector_kind = Speechless
+    bed.open()
+    for number in range(8, 16):
+        await bed.pay(number)
+    bed.depot.faults.chance = lambda: 503
+    await bed.all()
+    assert bed.outbox is not None
+    for number in (2, 20, 21, 22, 23):
+        await bed.pay(number)
+    await bed.follow()
+    if cancels:
+        bed.outbox._db.execute(
+            "UPDATE delivery SET state = 'accepted', handed = 1 WHERE code = 'tmall:2@main'"
+        )
+        assert bed.outbox.ask_cancel("tmall:2", "refunded", bed.now_ms) == "asked"
+    seen, shares = set(), []
+    for _ in range(40):
+        await bed.later(60)
+        await bed.relay()
+        kept = bed.outbox.kept("main")
+        assert kept is not None
+        seen.add(kept.breaker.state)
+        shares.append(kept.pace.share)
+    steps = bed.steps(2)
+    assert steps.count("cancel unknown") > 3 if cancels else steps[-1] == "rejected"
+    assert BreakerState.CLOSED not in seen
+    assert shares == sorted(shares, reverse=True)
+    bed.depot.faults.chance = lambda: None
+    for _ in range(5):
+        await bed.later(300)
+        await bed.relay()
+    assert {bed.state(number) for number in range(8, 16)} == {ACCEPTED}
 
 
 async def test_a_refused_order_is_an_anomaly(bed: Bed) -> None:

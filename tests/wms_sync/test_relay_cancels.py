@@ -6,10 +6,13 @@ import asyncio
 import random
 
 import pytest
+from structlog.testing import capture_logs
 
+from reservation import metrics
 from tests.wms_sync.bed import Bed
 from tests.wms_sync.depot import codes
 from wms_sync.outbox.delivery import Anomaly, CancelState, DeliveryState
+from wms_sync.outbox.handing import MOST_CANCELS
 
 SENT, ACCEPTED = DeliveryState.SENT, DeliveryState.ACCEPTED
 CANCELLED = DeliveryState.CANCELLED
@@ -31,6 +34,41 @@ async def test_a_cancel_while_queued_costs_no_call(bed: Bed) -> None:
     wish = bed.outbox.wish("tmall:2")
     assert wish is not None
     assert (wish.open, wish.verdict) == (False, "released")
+
+
+@pytest.mark.parametrize("reason", ["\u9000" * 5000, "a\nb\x00", "\ud800", ""])
+async def test_any_reason_can_be_recorded(bed: Bed, reason: str) -> None:
+    """The command line takes all of them; what no record takes is a space, and too much is cut."""
+    assert bed.outbox is not None
+    await bed.pay(1)
+    await bed.follow()
+    assert bed.outbox.ask_cancel("tmall:1", f"{reason} (li)", bed.now_ms) == "in-time"
+    await bed.all()
+    assert (await bed.engine.reservation("tmall:1")).reservation.state == "released"  # type: ignore[union-attr]
+
+
+async def test_one_wish_that_cannot_be_released_holds_up_no_other(bed: Bed) -> None:
+    """It stands in a file of an earlier version; it is counted, told with its trace, and waits."""
+    assert bed.outbox is not None
+    for number in (1, 2):
+        await bed.pay(number)
+        await bed.follow()
+        bed.outbox.ask_cancel(f"tmall:{number}", "refunded", bed.now_ms)
+        await bed.later(1)
+    bed.outbox._db.execute(
+        "UPDATE wish SET reason = ? WHERE reservation_id = 'tmall:1'", ("x" * 2_100,)
+    )
+    counted = metrics.WAREHOUSE_BUGS.labels(warehouse="")._value.get()
+    with capture_logs() as said:
+        await bed.settler.round()
+        await bed.settler.round()
+    assert (await bed.engine.reservation("tmall:2")).reservation.state == "released"  # type: ignore[union-attr]
+    told = [line for line in said if line["event"] == "not_released"]
+    assert [(line["reservation_id"], line["exc_info"]) for line in told] == [("tmall:1", True)]
+    assert metrics.WAREHOUSE_BUGS.labels(warehouse="")._value.get() == counted + 1
+    wish = bed.outbox.wish("tmall:1")
+    assert wish is not None
+    assert (wish.open, wish.attempts) == (True, 1)
 
 
 async def test_a_cancel_in_time_gives_the_units_back_after_the_verdict(bed: Bed) -> None:
@@ -89,6 +127,35 @@ async def test_an_order_of_unknown_fate_is_handed_over_before_it_is_cancelled(be
     assert [verb for verb, _ in bed.depot.calls] == ["create", "create", "cancel"]
     assert bed.state(1) is CANCELLED
     assert bed.depot.cancelled == {"tmall:1@main"}
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_cancel_that_is_never_answered_is_left_to_people(bed: Bed, *, leaves: bool) -> None:
+    """Once, and it is asked for on; the verdict takes it off their list."""
+    assert bed.outbox is not None
+    await bed.pay(1)
+    await bed.all()
+    bed.depot.faults.chance = lambda: 400
+    assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
+
+    async def asked(times: int) -> Anomaly:
+        for _ in range(times):
+            await bed.later(300)
+            await bed.all()
+        return bed.part(1).anomaly
+
+    assert await asked(MOST_CANCELS - 1) is Anomaly.NONE
+    assert await asked(1) is Anomaly.CANCEL_UNANSWERED
+    assert [one.code for one in bed.outbox.anomalies((-1, ""), 10)] == ["tmall:1@main"]
+    assert bed.outbox.dismiss("tmall:1@main", "li", bed.now_ms)
+    assert await asked(3) is Anomaly.NONE
+    assert len(codes(bed.depot, "cancel")) == MOST_CANCELS + 3
+    bed.outbox._db.execute("UPDATE delivery SET anomaly = 'cancel-unanswered'")
+    bed.depot.faults.chance = lambda: None
+    if leaves:
+        bed.depot.packed.add("tmall:1@main")
+    assert await asked(1) is Anomaly.NONE
+    assert bed.state(1) is (ACCEPTED if leaves else CANCELLED)
 
 
 async def test_what_may_be_there_is_not_cancelled_here_because_a_later_call_was_refused(

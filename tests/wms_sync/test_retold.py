@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from partners.errors import PartnerFault
 from tests.wms_sync.bed import Bed, dispatch
 from tests.wms_sync.reports.saying import progressed
-from wms_sync.model import Progress
+from wms_sync import details
+from wms_sync.model import Dispatch, Progress
 from wms_sync.outbox.delivery import DeliveryState
 from wms_sync.outbox.file import NEVER
 from wms_sync.outbox.retold import AGAIN_MS
@@ -236,3 +237,56 @@ async def test_nobody_is_asked_of_what_waits_nowhere(bed: Bed) -> None:
         tell(bed, number)
     await hear(bed)
     assert (bed.book.asked, mobile(bed, 1)) == ([], "138")
+
+
+async def one_is_asked_for(bed: Bed, number: int) -> asyncio.Event:
+    """Have an order paid of which nobody answers until the event is set."""
+    may_answer, answer = asyncio.Event(), bed.book.dispatch_of
+
+    async def slow(reservation_id: str) -> Dispatch | None:
+        told = await answer(reservation_id)
+        if reservation_id == f"tmall:{number}" and not may_answer.is_set():
+            await may_answer.wait()
+        return told
+
+    bed.book.dispatch_of = slow  # type: ignore[method-assign]
+    await bed.pay(number)
+    await bed.follow()
+    return may_answer
+
+
+@pytest.mark.parametrize("known", ["138", ""])
+async def test_what_is_told_again_is_heard_while_others_are_asked_for(
+    bed: Bed, known: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits, and what was rejected, goes where it was told last."""
+    monkeypatch.setattr(details, "PATIENCE_SECONDS", 0.01)
+    assert bed.outbox is not None
+    bed.book.known["tmall:1"] = dispatch(mobile=known)
+    await bed.pay(1)
+    await bed.follow()
+    if not known:
+        await bed.relay()
+        assert bed.state(1) is REJECTED
+    await one_is_asked_for(bed, 2)
+    tell(bed, 1)
+    await hear(bed)
+    if not known:
+        assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
+    await bed.relay()
+    assert (bed.state(1), mobile(bed, 1)) == (ACCEPTED, "139")
+    assert bed.state(2) is DeliveryState.UNDETAILED
+
+
+async def test_what_is_told_of_an_order_goes_before_an_earlier_answer(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That was under way: it is asked for anew."""
+    monkeypatch.setattr(details, "PATIENCE_SECONDS", 0.01)
+    may_answer = await one_is_asked_for(bed, 1)
+    tell(bed, 1)
+    await bed.clerk.round()
+    may_answer.set()
+    await asyncio.sleep(0)
+    await hear(bed)
+    assert (bed.state(1), mobile(bed, 1)) == (PENDING, "139")

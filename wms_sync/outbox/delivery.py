@@ -88,6 +88,7 @@ class Anomaly(StrEnum):
     NOT_IN_STORE = "not-in-store"  # the warehouse has it, our stock does not know it any more
     LOCK_REFUSED = "lock-refused"  # the warehouse does not keep its units; it waits all the same
     NO_DETAILS = "no-details"  # nobody has told for long where it goes
+    CANCEL_UNANSWERED = "cancel-unanswered"  # it was asked for long in vain to keep it back
     CODE_USED = "code-used"  # its id was an earlier order's, which the warehouse has seen
 
 

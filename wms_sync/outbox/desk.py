@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_AT_ONCE: Final = 500  # rows that are forgotten in one go
+MOST_REASON: Final = 400  # characters: of what is recorded (contract section 3), and who asks
 
 _skus: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 
@@ -44,8 +45,10 @@ class Desk(Rows):
         """Ask that an order does not leave, whether it has entered or not; safe to repeat.
 
         What no warehouse has is cancelled here and now. Once no part can leave any more, the units
-        that have not left are released: whoever asks here does not release them.
+        that have not left are released: whoever asks here does not release them. A reason is cut
+        at MOST_REASON, and what no record takes of it is a space.
         """
+        reason = "".join(one if one.isprintable() else " " for one in reason[:MOST_REASON])
         with self._db.transaction():
             self._db.execute(
                 "INSERT INTO wish VALUES (?, ?, ?, 1, '', ?, 0) ON CONFLICT DO NOTHING",

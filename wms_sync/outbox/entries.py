@@ -201,6 +201,17 @@ class Entries:
             changes = {"released": 1, "reason": told, **self._rows.asking_back(part, at_ms)}
             self._rows.move(part.code, "cancel asked", at_ms, told, **changes)
 
+    def _unreleased(self, part: Delivery, at_ms: int) -> None:
+        """Wish an order back whose release the store has lost: its warehouse is asked already."""
+        is_of_it = part.anomaly is Anomaly.SHIPPED_THOUGH_RELEASED
+        anomaly = Anomaly.NONE if is_of_it else part.anomaly
+        self._rows.move(part.code, "its release was lost", at_ms, released=0, anomaly=anomaly)
+        self._db.execute(
+            "INSERT INTO wish VALUES (?1, ?2, ?3, 1, '', ?3, 0)"
+            " ON CONFLICT DO UPDATE SET open = 1, due_ms = ?3",
+            (part.reservation_id, part.reason, at_ms),
+        )
+
     # -- left ------------------------------------------------------------------------------------
 
     def _has_left(self, part: Delivery, remaining: Mapping[str, int], at_ms: int) -> None:
@@ -277,6 +288,8 @@ class Entries:
         else:
             if part.anomaly is Anomaly.NOT_IN_STORE:
                 self._rows.move(part.code, "known again", at_ms, anomaly="")
+            if part.released and part.state not in ENDED and found.state is State.CONFIRMED:
+                self._unreleased(part, at_ms)
             remaining = {
                 line.sku: line.quantity - line.fulfilled
                 for line in found.lines
@@ -321,13 +334,19 @@ class Entries:
 
     # -- details ---------------------------------------------------------------------------------
 
-    def undetailed(self, at_ms: int, count: int) -> Mapping[str, int]:
-        """Name orders whose details are to be asked for, and how often they have been."""
+    def undetailed(self, at_ms: int, count: int, without: Iterable[str] = ()) -> Mapping[str, int]:
+        """Name orders whose details are to be asked for, and how often they have been.
+
+        None of the channels `without`.
+        """
+        channels = "".join(f" {channel}:" for channel in without)
         with self._db.reading():
             rows = self._db.execute(
                 "SELECT reservation_id, attempts FROM delivery"
-                " WHERE state = 'undetailed' AND due_ms <= ? ORDER BY due_ms LIMIT ?",
-                (at_ms, count),
+                " WHERE state = 'undetailed' AND due_ms <= ?"
+                " AND instr(?, ' ' || substr(reservation_id, 1, instr(reservation_id, ':'))) = 0"
+                " ORDER BY due_ms LIMIT ?",
+                (at_ms, channels, count),
             ).fetchall()
         return dict(rows)
 

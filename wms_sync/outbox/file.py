@@ -90,6 +90,14 @@ _LATER: Final = (
  UPDATE retold SET due_ms = new.since_ms WHERE reservation_id = new.reservation_id; END""",
     """CREATE TRIGGER IF NOT EXISTS retold_leaves AFTER DELETE ON delivery BEGIN
  DELETE FROM retold WHERE reservation_id = old.reservation_id; END""",
+    # What was handed over before another one was told: its warehouse may still name that buyer.
+    """CREATE TABLE IF NOT EXISTS handed_to (
+  code TEXT NOT NULL, dispatch BLOB NOT NULL, PRIMARY KEY (code, dispatch),
+  FOREIGN KEY (code) REFERENCES delivery (code) ON DELETE CASCADE
+) WITHOUT ROWID""",
+    """CREATE TRIGGER IF NOT EXISTS handed_to_another AFTER UPDATE OF dispatch ON delivery
+ WHEN old.handed AND old.dispatch <> new.dispatch BEGIN
+ INSERT OR IGNORE INTO handed_to VALUES (old.code, old.dispatch); END""",
     """CREATE TABLE IF NOT EXISTS locking (
   warehouse TEXT PRIMARY KEY, off_until_ms INTEGER NOT NULL
 ) WITHOUT ROWID""",

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 # Calls in vain after which an order may be the matter itself, and does not go before others.
 STUBBORN: Final = 2
+# Calls without a verdict after which people are told that an order is wanted back: about twenty
+# minutes, by the relay's pauses, of a warehouse that is there for others.
+MOST_CANCELS: Final = 16
 # As the index has it.
 _WANTED_BACK: Final = "state IN ('accepted', 'rejected') AND cancel = 'asked'"
 
@@ -223,7 +226,8 @@ class Handing(Rows):
         if in_time:
             self.cancel_here(code, found.reason, at_ms, cancel=CancelState.IN_TIME)
         else:
-            anomaly, state = found.anomaly, None
+            is_of_it = found.anomaly is Anomaly.CANCEL_UNANSWERED
+            anomaly, state = Anomaly.NONE if is_of_it else found.anomaly, None
             if found.state is DeliveryState.REJECTED:
                 anomaly, state = Anomaly.REJECTED, DeliveryState.ACCEPTED
             if found.released:
@@ -246,8 +250,15 @@ class Handing(Rows):
         self.move(code, "not there", at_ms, reason, state=DeliveryState.SENT, **changes)
 
     def ask_again(self, code: str, reason: str, due_ms: int, at_ms: int) -> None:
-        """Note that there was no verdict, and when it is asked for again."""
-        self.move(code, "cancel unknown", at_ms, reason, due_ms=due_ms)
+        """Note that there was no verdict, and when it is asked for again.
+
+        With one of many times it is left to people, and once: what was dismissed stays dismissed.
+        """
+        changes: dict[str, Any] = {"due_ms": due_ms}
+        found = self._there(code)
+        if found and found.attempts == MOST_CANCELS and found.anomaly is Anomaly.NONE:
+            changes["anomaly"] = Anomaly.CANCEL_UNANSWERED
+        self.move(code, "cancel unknown", at_ms, reason, **changes)
 
     def _there(self, code: str) -> Delivery | None:
         condition = f"code = ? AND (state = 'accepted' OR {_WANTED_BACK})"

@@ -115,6 +115,14 @@ class OutboxReads:
             ).fetchall()
         return [Step(*row) for row in rows]
 
+    def earlier(self, code: str) -> Sequence[Dispatch]:
+        """Tell as what a delivery was handed over before something else was told of it."""
+        with self._db.reading():
+            rows = self._db.execute(
+                "SELECT dispatch FROM handed_to WHERE code = ?", (code,)
+            ).fetchall()
+        return [_dispatch(dispatch) for (dispatch,) in rows]
+
     def wish(self, reservation_id: str) -> Wish | None:
         """Say what became of the wish that an order does not leave; None where there is none."""
         return next(iter(self.wishes("reservation_id = ?", (reservation_id,))), None)

@@ -105,7 +105,12 @@ class Told(Rows):
             self.progressed(report, at_ms)
         else:
             self._over(
-                part, remaining, _reason(report, part), at_ms, given_back=given_back, doubt=doubt
+                part,
+                remaining,
+                self._reason(report, part),
+                at_ms,
+                given_back=given_back,
+                doubt=doubt,
             )
 
     def _over(
@@ -189,7 +194,7 @@ class Told(Rows):
         part = self.delivery(report.code)
         if part is None:
             return
-        reason, changes, state = _reason(report, part), dict[str, Any](), None
+        reason, changes, state = self._reason(report, part), dict[str, Any](), None
         if part.is_here or part.state in ENDED:
             pass
         elif report.progress is Progress.ACCEPTED:
@@ -207,7 +212,7 @@ class Told(Rows):
         part = self.delivery(code)
         if part is None:
             return
-        reason = without_buyers(reason, [part.dispatch])
+        reason = self._without_buyers(reason, part)
         named = part.named(skus)
         changes: dict[str, Any] = {"short": encode(named)} if named else {}
         if part.state not in ENDED:
@@ -222,7 +227,9 @@ class Told(Rows):
         asked = part.cancel is CancelState.ASKED  # its reason is what the warehouse is told
         return {"anomaly": anomaly} if asked else {"anomaly": anomaly, "reason": reason}
 
+    def _reason(self, report: Progressed, part: Delivery) -> str:
+        told = f"{report.word}: {report.reason}" if report.reason else report.word
+        return self._without_buyers(told, part)
 
-def _reason(report: Progressed, part: Delivery) -> str:
-    told = f"{report.word}: {report.reason}" if report.reason else report.word
-    return without_buyers(told, [part.dispatch])
+    def _without_buyers(self, text: str, part: Delivery) -> str:
+        return without_buyers(text, [part.dispatch, *self.earlier(part.code)])

@@ -86,6 +86,12 @@ def permit(
     return replace(breaker, state=BreakerState.HALF_OPEN, streak=streak, retry_at_ms=until_ms)
 
 
+def untried(breaker: WarehouseBreaker) -> WarehouseBreaker:
+    """Let another call leave at once in the place of a trial that never left."""
+    is_trial = breaker.state is BreakerState.HALF_OPEN
+    return replace(breaker, retry_at_ms=0) if is_trial else breaker
+
+
 def answered(
     breaker: WarehouseBreaker,
     policy: BreakerPolicy,

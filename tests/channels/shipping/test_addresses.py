@@ -75,7 +75,7 @@ def test_what_was_told_by_hand_goes_before_what_the_channel_says(addresses: Addr
 
 
 def test_what_was_told_by_hand_is_named_in_its_order(addresses: Addresses) -> None:
-    """A bounded number at a time, whatever the clock says; what a channel says is not named."""
+    """A bounded number at a time, whatever the clock says; none that its channel tells first."""
     addresses.remember("dealer", [order("9", HERE)], 5)
     assert addresses.retold(0) == ((), 0)
     for number, at_ms in (("2", 9), ("1", 3), ("2", 3)):
@@ -87,6 +87,18 @@ def test_what_was_told_by_hand_is_named_in_its_order(addresses: Addresses) -> No
     assert addresses.retold(0) == (["dealer:2"], 1)
     addresses.forget(10)
     assert addresses.retold(3) == ((), 3)
+
+
+def test_what_a_channel_corrects_is_named(addresses: Addresses) -> None:
+    """Once, and not where somebody has told it by hand: that goes before."""
+    addresses.remember("dealer", [order("1", HERE), order("2", HERE)], 1)
+    addresses.tell("dealer:2", HERE, 2)
+    for at_ms in (3, 4):
+        addresses.remember("dealer", [order("1", THERE), order("2", THERE)], at_ms)
+    addresses.remember("dealer", [order("1", None)], 5)
+    assert addresses.retold(0) == (["dealer:2", "dealer:1"], 2)
+    addresses.forget(3)
+    assert addresses.retold(0) == (["dealer:1"], 2)
 
 
 def test_a_file_that_is_a_new_one_is_read_from_its_beginning(addresses: Addresses) -> None:

@@ -16,6 +16,7 @@ from wms_sync.rules.warehouse_breaker import (
     WarehouseBreaker,
     answered,
     permit,
+    untried,
 )
 
 NOW = 1_769_000_000_000
@@ -55,6 +56,15 @@ def test_an_open_one_lets_one_call_try_when_its_pause_is_over():
     assert trying is not None
     assert trying.state is BreakerState.HALF_OPEN
     assert permit(trying, POLICY, NOW + 60_999) is None
+
+
+def test_a_trial_that_never_left_is_no_answer():
+    """Another one may leave at once; of one that is open or closed it says nothing."""
+    trying = permit(OPEN, POLICY, NOW + 1_000)
+    assert trying is not None
+    again = permit(untried(trying), POLICY, NOW + 1_000)
+    assert again == trying
+    assert (untried(OPEN), untried(CLOSED)) == (OPEN, CLOSED)
 
 
 def test_a_trial_that_is_never_heard_of_is_void():
