@@ -505,6 +505,7 @@ async def test_a_release_that_the_store_has_lost_is_wished(bed: Bed, *, leaves: 
     assert bed.outbox is not None
     with bed.outbox._db.transaction():
         bed.outbox._db.set_fact("position", f"{bed.outbox.position}7")  # an entry that is not there
+    bed.open()
     await bed.all()
     part = bed.part(1)
     assert part.state is (ACCEPTED if leaves else CANCELLED)
