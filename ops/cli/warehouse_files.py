@@ -9,6 +9,7 @@ import typer
 from ops.cli.options import settings_of
 from reservation.errors import HoldfastError
 from wms_sync.clock import clock_of
+from wms_sync.registry import check_warehouses
 from wms_sync.showing import Showing
 
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ WarehouseArgument = Annotated[str, typer.Argument(help="Our name of the warehous
 
 
 def showing_of(config: Path | None, data_dir: Path | None) -> Showing:
-    """Read the settings. Raises HoldfastError where their directory is none."""
+    """Read the settings. Raises HoldfastError where their directory is none.
+
+    What the service would not begin with is refused as it does: ConfigurationError.
+    """
     settings: Settings = settings_of(config, log_level="warning", data_dir=data_dir)
+    check_warehouses(settings)
     if not settings.data_dir.is_dir():
         message = (
             f"{settings.data_dir} has nothing of warehouses: give --data-dir or HOLDFAST_DATA_DIR"

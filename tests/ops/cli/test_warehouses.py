@@ -58,6 +58,14 @@ def run(config: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     return command
 
 
+def test_settings_that_the_service_would_refuse_are_refused(config: Path, run: Run) -> None:
+    """In its words: what is read by them would be another thing than what runs."""
+    config.write_text(f"{CONFIG}[wms.main.options]\nspeed = 'high'\n")
+    (config.parent / "var").mkdir()
+    code, said = run("list")
+    assert (code, "wms.main" in said, "speed" in said) == (2, True, True)
+
+
 def test_before_anything_waits_it_says_so(config: Path, run: Run) -> None:
     """And makes no file by looking; a directory that is not there is no answer."""
     code, said = run("list")
