@@ -101,6 +101,7 @@ def server(app: ASGIApp) -> uvicorn.Server:
         app,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=MOST_DRAIN_SECONDS,
         ws="none",
     )
