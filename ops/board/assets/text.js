@@ -202,7 +202,9 @@ const WORDS = {
     "step dismissed": "dismissed by", "step known again": "known in our stock again", "step not in the store": "not in our stock",
     "step part left otherwise": "a part left otherwise", "step part shipped": "a part has left", "step released too late": "given back too late",
     "step found there": "found there", "step lacking": "units lack there", "step left though released": "has left, though given back",
-    "step shipped short": "shipped short", "step retried": "retried by", "step told again": "told again", "step shipped": "shipped", "step parcel": "parcel", "step told": "its platform knows",
+    "step shipped short": "shipped short", "step retried": "retried by", "step told again": "told again",
+    "step told again, kept as it was": "told again, kept as it was", "step closed, or was before": "closed, or was before",
+    "step its release was lost": "its release was lost", "step shipped": "shipped", "step parcel": "parcel", "step told": "its platform knows",
   },
   zh: {
     language: "English", signOut: "退出", live: "实时", connecting: "连接中…",
@@ -403,7 +405,9 @@ const WORDS = {
     "step dismissed": "已忽略：", "step known again": "库存中恢复占用", "step not in the store": "库存中没有该占用",
     "step part left otherwise": "部分已另行出库", "step part shipped": "部分出库", "step released too late": "释放过晚",
     "step found there": "仓库已有此单", "step lacking": "仓库缺货", "step left though released": "已释放但已出库",
-    "step shipped short": "少发", "step retried": "重试：", "step told again": "收货信息已更新", "step shipped": "已出库", "step parcel": "包裹", "step told": "已回传平台",
+    "step shipped short": "少发", "step retried": "重试：", "step told again": "收货信息已更新",
+    "step told again, kept as it was": "收货信息已更新，但仓库已有此单，保持原样", "step closed, or was before": "仓库关单，可能指之前那次",
+    "step its release was lost": "释放记录丢失", "step shipped": "已出库", "step parcel": "包裹", "step told": "已回传平台",
   },
 };
 

@@ -51,7 +51,7 @@ TOLD_ORDERS = {
 }
 # What is told of warehouses, and of an order's way.
 STEPS = {
-    *re.findall(r'(?:move|_step)\(\s*[\w.]+,\s*"([^"]+)"', OUTBOX),
+    *re.findall(r'(?:move|_step)\(\s*[\w.]+,\s*(?:\d+, \w+, )?"([^"]+)"', OUTBOX),
     *("sent", "sent again", "put off", "unknown"),  # the one or the other
     *re.findall(r'Where\.\w+, [^)\n]*?"(\w+)"', WAY),
     *re.findall(r'\*where, "(\w+)"', WAY),
