@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -22,15 +22,13 @@ from reservation import metrics
 from reservation.background import Every
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from channels.adapter import Adapter
     from channels.model import OrderLine
     from channels.parcels.lines import Share
     from channels.parcels.parcels import Notice, Parcels
     from channels.transport import Platform
-
-T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -84,25 +82,35 @@ class Announcer:
         """
         due = await asyncio.to_thread(self._parcels.due, self._channel, self._now_ms(), AT_ONCE)
         if due:
-            outcomes = await self._told(due)
+            found = await self._told(due)
+            outcomes = [one for one in found if isinstance(one, Outcome)]
             await asyncio.to_thread(self._parcels.note, outcomes, self._now_ms())
             for outcome in outcomes:
                 self._count(outcome)
+            for fault in found:
+                if isinstance(fault, BaseException):
+                    raise fault
         await self._keep_house()
         return 0.0 if due else IDLE_SECONDS
 
-    async def _told(self, due: Sequence[Notice]) -> Sequence[Outcome]:
-        """Tell notices of different orders: ask for all, settle all, then tell all."""
-        found = await _all(map(self._asked, due))
-        outcomes = [one for one in found if isinstance(one, Outcome)]
-        asked = [
-            (notice, lines)
-            for notice, lines in zip(due, found, strict=True)
-            if not isinstance(lines, Outcome)
-        ]
-        settled = await asyncio.to_thread(self._parcels.settle, asked) if asked else ()
-        outcomes += await _all(map(self._tell, (notice for notice, _ in asked), settled))
-        return outcomes
+    async def _told(self, due: Sequence[Notice]) -> Sequence[Outcome | BaseException]:
+        """Tell notices of different orders: ask for all, settle all, then tell all.
+
+        What befalls one of them is its own: the others are told.
+        """
+        found = await asyncio.gather(*map(self._asked, due), return_exceptions=True)
+        ended: list[Outcome | BaseException] = []
+        asked: list[tuple[Notice, Sequence[OrderLine]]] = []
+        for notice, one in zip(due, found, strict=True):
+            if isinstance(one, Outcome | BaseException):
+                ended.append(one)
+            else:
+                asked.append((notice, one))
+        if asked:
+            shares = await asyncio.to_thread(self._parcels.settle, asked)
+            tellings = map(self._tell, (notice for notice, _ in asked), shares)
+            ended += await asyncio.gather(*tellings, return_exceptions=True)
+        return ended
 
     async def _asked(self, notice: Notice) -> Outcome | Sequence[OrderLine]:
         """Ask for the lines of a notice's order, as far as they are needed to tell of it."""
@@ -193,15 +201,6 @@ class Announcer:
         if self._forgetting.is_due():
             before_ms = self._now_ms() - self._remember_ms
             await asyncio.to_thread(self._parcels.forget, self._channel, before_ms, MOST_AT_ONCE)
-
-
-async def _all(works: Iterable[Awaitable[T]]) -> list[T]:
-    """Wait until all have ended, also where one raises; what it raises is raised then."""
-    found = await asyncio.gather(*works, return_exceptions=True)
-    for one in found:
-        if isinstance(one, BaseException):
-            raise one
-    return found  # type: ignore[return-value]
 
 
 def is_mute(adapter: Adapter) -> bool:

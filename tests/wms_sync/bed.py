@@ -17,7 +17,7 @@ from wms_sync.details import Clerk
 from wms_sync.follower import Follower
 from wms_sync.locker import Locker
 from wms_sync.model import Dispatch, Receiver, Report, Shipped
-from wms_sync.outbox.delivery import Delivery, DeliveryState
+from wms_sync.outbox.delivery import Anomaly, Delivery, DeliveryState
 from wms_sync.outbox.file import outbox_path
 from wms_sync.outbox.lock import LockRow
 from wms_sync.outbox.outbox import Outbox
@@ -250,6 +250,18 @@ class Bed:
         async with asyncio.timeout(30):
             while not ready():
                 await self.relays[warehouse].round()
+
+    async def refused_in_doubt(self, reason: str) -> None:
+        """Pay for order 1; its first call is cut behind its effect, its repetition refused."""
+        await self.pay(1)
+        self.depot.faults.script = ["cut"]
+        await self.all()
+        self.depot.refuses["tmall:1@main"] = {"reason": reason}
+        await self.later(60)
+        await self.all()
+        part = self.part(1)
+        refused = DeliveryState.REJECTED, Anomaly.REJECTED
+        assert ((part.state, part.anomaly), part.doubt) == (refused, True)
 
     async def all(self) -> None:
         """Follow and hand over; settle."""

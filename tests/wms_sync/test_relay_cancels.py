@@ -222,17 +222,6 @@ async def test_an_order_that_the_warehouse_has_forgotten_is_handed_over_and_canc
     assert bed.state(1) is CANCELLED
 
 
-async def refused_in_doubt(bed: Bed) -> None:
-    """The first call was cut behind its effect; its repetition is refused in unknown words."""
-    await bed.pay(1)
-    bed.depot.faults.script = ["cut"]
-    await bed.all()
-    bed.depot.refuses["tmall:1@main"] = {"reason": "E77"}
-    await bed.later(60)
-    await bed.all()
-    assert (bed.state(1), bed.part(1).anomaly) == (DeliveryState.REJECTED, Anomaly.REJECTED)
-
-
 @pytest.mark.parametrize("asked_before", [False, True])
 async def test_of_a_refused_repetition_the_warehouse_is_asked_before_units_are_given_back(
     bed: Bed, *, asked_before: bool
@@ -250,7 +239,7 @@ async def test_of_a_refused_repetition_the_warehouse_is_asked_before_units_are_g
         bed.depot.faults.script = [None]
         await bed.later(60)
     else:
-        await refused_in_doubt(bed)
+        await bed.refused_in_doubt("E77")
         assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
         assert not bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
         await bed.settler.round()
@@ -267,7 +256,7 @@ async def test_of_a_refused_repetition_the_warehouse_is_asked_before_units_are_g
 
 async def test_a_refused_repetition_that_leaves_all_the_same_releases_nothing(bed: Bed) -> None:
     """Asked too late: people see it until it has left."""
-    await refused_in_doubt(bed)
+    await bed.refused_in_doubt("E77")
     bed.depot.packed.add("tmall:1@main")
     assert bed.outbox is not None
     bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
@@ -279,7 +268,7 @@ async def test_a_refused_repetition_that_leaves_all_the_same_releases_nothing(be
 
 async def test_what_was_refused_and_is_not_there_is_cancelled(bed: Bed) -> None:
     """Refused and unknown there: it is not handed over once more for that."""
-    await refused_in_doubt(bed)
+    await bed.refused_in_doubt("E77")
     bed.depot.orders.clear()
     assert bed.outbox is not None
     bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms)
@@ -290,7 +279,7 @@ async def test_what_was_refused_and_is_not_there_is_cancelled(bed: Bed) -> None:
 
 async def test_a_refused_repetition_that_is_released_by_others_is_asked_back(bed: Bed) -> None:
     """As what the warehouse has accepted."""
-    await refused_in_doubt(bed)
+    await bed.refused_in_doubt("E77")
     await bed.release(1)
     await bed.all()
     assert bed.depot.cancelled == {"tmall:1@main"}
@@ -299,7 +288,7 @@ async def test_a_refused_repetition_that_is_released_by_others_is_asked_back(bed
 
 async def test_a_refused_repetition_that_is_retried_keeps_its_doubt(bed: Bed) -> None:
     """Refused once more the warehouse is asked still; taken, it is there."""
-    await refused_in_doubt(bed)
+    await bed.refused_in_doubt("E77")
     assert bed.outbox is not None
     assert bed.outbox.retry("tmall:1@main", "li", bed.now_ms)
     assert bed.outbox.ask_cancel("tmall:1", "refunded", bed.now_ms) == "asked"
@@ -310,7 +299,7 @@ async def test_a_refused_repetition_that_is_retried_keeps_its_doubt(bed: Bed) ->
 
 async def test_a_refused_repetition_is_retried(bed: Bed) -> None:
     """By the same code, once in effect."""
-    await refused_in_doubt(bed)
+    await bed.refused_in_doubt("E77")
     bed.depot.refuses.clear()
     assert bed.outbox is not None
     assert bed.outbox.bound_units("main")["A"].handed == 1  # type: ignore[index]

@@ -131,13 +131,7 @@ async def test_what_is_told_of_an_accepted_order_counts_once_that_is_rejected(
 async def test_what_is_told_of_a_refusal_in_doubt_counts_once_that_is_none(bed: Bed) -> None:
     """Until then its way says that it goes as it was; a report that refuses it ends the doubt."""
     assert bed.outbox is not None
-    await bed.pay(1)
-    bed.depot.faults.script = ["cut"]
-    await bed.all()
-    bed.depot.refuses["tmall:1@main"] = {"reason": "no such street"}
-    await bed.later(60)
-    await bed.all()
-    assert (bed.state(1), bed.part(1).doubt) == (REJECTED, True)
+    await bed.refused_in_doubt("no such street")
     tell(bed, 1)
     await hear(bed)
     assert (bed.steps(1)[-1], mobile(bed, 1)) == ("told again, kept as it was", "138")

@@ -314,6 +314,28 @@ async def test_an_answer_that_was_lost_is_asked_for_again(bed: Bed, *, whole: bo
 
 
 @three
+async def test_what_befalls_one_order_keeps_no_other_from_being_told(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug of an adapter is raised, and the others are noted as told before that."""
+    bad, good = bed.place(("A", 1)), bed.place(("B", 1))
+    shipped = bed.adapter.shipped
+
+    def fails(order_id: str, parcel: Parcel, at: At) -> Request | None:
+        if order_id == bad.order_id:
+            raise RuntimeError(order_id)
+        return shipped(order_id, parcel, at)
+
+    monkeypatch.setattr(bed.adapter, "shipped", fails)
+    bed.add(bad, "F1", A=1)
+    bed.add(good, "F2", B=1)
+    with pytest.raises(RuntimeError):
+        await bed.tell()
+    assert [state for _, state, _ in bed.told(bad)] == ["requested"]
+    assert [state for _, state, _ in bed.told(good)] == ["acknowledged"]
+
+
+@three
 async def test_a_carrier_goes_by_its_platforms_code(bed: Bed) -> None:
     """One warehouse has one code for it, each platform its own."""
     bed.parcels.close()

@@ -609,13 +609,7 @@ async def test_a_report_ends_the_doubt_of_a_refused_repetition(
     bed: Bed, progress: Progress, state: DeliveryState
 ) -> None:
     """It is there and off the list, or it certainly is not."""
-    await bed.pay(1)
-    bed.depot.faults.script = ["cut"]
-    await bed.all()
-    bed.depot.refuses["tmall:1@main"] = {"reason": "E77"}
-    await bed.later(60)
-    await bed.all()
-    assert (bed.state(1), bed.part(1).doubt) == (REJECTED, True)
+    await bed.refused_in_doubt("E77")
     await bed.report(progressed(1, progress))
     assert (bed.state(1), bed.part(1).doubt) == (state, False)
     assert (bed.part(1).anomaly is Anomaly.NONE) == (state is ACCEPTED)
